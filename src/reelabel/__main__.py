@@ -1,0 +1,5 @@
+"""``python -m reelabel`` is ``reelabel``."""
+
+from reelabel.cli import main
+
+main()

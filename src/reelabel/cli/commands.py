@@ -1,0 +1,222 @@
+"""Every command with its flags. Work is imported late, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from reelabel._version import __version__
+
+Function = Callable[..., Any]
+
+STAGES = {
+    "register": "Note what each file is: content, size, time base, state.",
+    "cut": "Set the spans of each video that are worked on.",
+    "truth": "Tie hand-drawn boxes to exact frames.",
+    "sample": "Take frames: quality checks, hash, embedding and JPEG in one decode.",
+    "dedup": "Find near-duplicate frames and the frame that stands for each.",
+    "detect": "Let the round's teacher look; every box is kept with its score.",
+    "clean": "Decide for each box: positive, ignore or negative, with a reason.",
+    "merge": "Bring labels together with those of the round before.",
+    "split": "Divide by video and duplicate cluster; write the COCO data set.",
+    "train": "Train the student; a killed training goes on where it was.",
+    "evaluate": "Score teacher and student on the same frames, with intervals.",
+    "advance": "Decide whether the student teaches next, and say why.",
+}
+"""What each stage does, for the help; a test compares this with the flow."""
+
+
+class Verbs(click.Group):
+    """Lists the commands in the order of the work and builds those of the stages when asked."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all names, stages last."""
+        del ctx
+        return [*self.commands, *STAGES]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; a stage's flags are made from its settings type."""
+        if cmd_name in STAGES:
+            return _stage_command(cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write two lists, without loading the stages."""
+        own = [(n, c.get_short_help_str(80)) for n, c in self.commands.items()]
+        for title, rows in (("Commands", own), ("Stages, each alone", list(STAGES.items()))):
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="reelabel")
+def cli() -> None:
+    r"""Turn footage into a trained model without hand labelling.
+
+    \b
+    reelabel init balls --classes "sports ball" --videos FOLDER --detector onnx:yolox_nano.onnx
+    reelabel run balls
+    reelabel show balls
+
+    Exit codes: 0 all well, 1 some videos failed, 2 usage or settings, 3 media, 4 model,
+    5 label file, 6 workspace, 7 no split without leaks, 8 a missing extra, 130 stopped.
+    """
+
+
+def workspace_argument(command: Function) -> Function:
+    """Add the workspace that a command works on."""
+    return click.argument("workspace", type=click.Path(path_type=Path))(command)
+
+
+def run_flags(command: Function) -> Function:
+    """Add the flags that say how work is done."""
+    flags = (
+        click.option("--workers", type=int, help="Videos worked on at once; 0 is one per core."),
+        click.option("--processes", is_flag=True, default=None, help="Processes, not threads."),
+        click.option("--fail-fast", is_flag=True, help="Stop at the first video that fails."),
+        click.option("--force", is_flag=True, help="Do it again even if it is up to date."),
+        click.option("--quiet", "-q", is_flag=True, help="Show nothing but errors."),
+    )
+    for flag in reversed(flags):
+        command = flag(command)
+    return command
+
+
+@cli.command()
+@workspace_argument
+@click.option("--task", type=click.Choice(["detect"]), default="detect", help="What is learnt.")
+@click.option("--classes", multiple=True, required=True, help="Name of what to find; repeatable.")
+@click.option("--videos", multiple=True, help="File or folder; repeatable, or list more after --.")
+@click.option("--detector", default="motion", show_default=True, help="The first teacher.")
+@click.option("--truth", type=click.Path(path_type=Path), help="COCO boxes to evaluate on.")
+@click.option("--test-videos", multiple=True, help="Only evaluated on, never trained on.")
+@click.option("--set", "pairs", multiple=True, help="Any setting: --set sample.every=5")
+@click.argument("more", nargs=-1, type=click.Path())
+def init(  # noqa: PLR0913 -- click hands every flag over by name
+    workspace: Path,
+    task: str,
+    classes: tuple[str, ...],
+    *,
+    videos: tuple[str, ...],
+    detector: str,
+    truth: Path | None,
+    test_videos: tuple[str, ...],
+    pairs: tuple[str, ...],
+    more: tuple[str, ...],
+) -> None:
+    """Make a workspace: what to find, where the footage is, who teaches first."""
+    from reelabel.cli.printing import told_new
+    from reelabel.verbs.init import init as call
+
+    made = call(
+        workspace,
+        classes=[name.strip() for part in classes for name in part.split(",")],
+        videos=[*videos, *more],
+        detector=detector,
+        truth=truth,
+        test_videos=test_videos,
+        settings=_nested(pairs),
+        task=task,
+    )
+    told_new(made)
+
+
+@cli.command()
+@workspace_argument
+@click.option("--rounds", type=click.IntRange(1), default=2, show_default=True, help="At most.")
+@click.option("--until", help="Stop after this stage.")
+@run_flags
+def run(workspace: Path, rounds: int, until: str | None, **how: Any) -> int:
+    """Bring everything up to date, round after round until it no longer helps."""
+    from reelabel.cli.printing import told_run
+    from reelabel.pipeline import read_config
+    from reelabel.pipeline import run as call
+    from reelabel.verbs.report import report
+    from reelabel.workspace import Workspace
+
+    ws = Workspace.open(workspace)
+    config = read_config(ws)
+    done = call(ws, config, _options(config, how), rounds=rounds, until=until)
+    told_run(ws, done, None if until else report(ws, config))
+    return done.exit_code
+
+
+@cli.command()
+@workspace_argument
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(workspace: Path, *, as_json: bool) -> None:
+    """Show what is done, stale or failed, and why."""
+    from reelabel.cli.printing import told_status
+    from reelabel.pipeline import read_config
+    from reelabel.verbs.status import status as call
+    from reelabel.workspace import Workspace
+
+    ws = Workspace.open(workspace)
+    told_status(ws, call(ws, read_config(ws)), as_json=as_json)
+
+
+def _stage_command(name: str) -> click.Command:
+    """Return the command of one stage, with a flag for each of its settings."""
+    from reelabel.cli.flags import settings_flags
+    from reelabel.pipeline import FLOW
+
+    stage = FLOW[name]
+    callback = settings_flags(stage.settings)(_stage_callback(name))
+    command = click.command(name, help=f"{STAGES[name]}\n\n\b\n{stage.arrow}")
+    if stage.per_round:
+        callback = click.option("--round", "round_number", type=int, help="Default: the last.")(
+            callback
+        )
+    return command(workspace_argument(run_flags(callback)))
+
+
+def _stage_callback(name: str) -> Function:
+    def call(workspace: Path, round_number: int | None = None, **given: Any) -> int:
+        from reelabel.cli.flags import overridden
+        from reelabel.cli.printing import told_run
+        from reelabel.pipeline import FLOW, Run, read_config, run_one
+        from reelabel.workspace import Workspace
+
+        ws = Workspace.open(workspace)
+        config, stage = read_config(ws), FLOW[name]
+        settings = overridden(config.stages.get(name) or stage.settings(), given)
+        stages = {**config.stages, name: settings}
+        number = round_number if round_number is not None else (ws.rounds() or [0])[-1]
+        config = type(config)(config.project, config.engine, stages)
+        with ws.locked():
+            result = run_one(ws, config, _options(config, given), stage, number=number)
+        told_run(ws, Run([result]), None)
+        return Run([result]).exit_code
+
+    return call
+
+
+def _options(config: Any, given: dict[str, Any]) -> Any:
+    from reelabel.engine.local import Options
+
+    changes = {k: given[k] for k in ("workers", "processes") if given.get(k) is not None}
+    return Options(
+        engine=config.engine.model_copy(update=changes),
+        fail_fast=given["fail_fast"],
+        force=given["force"],
+        quiet=given["quiet"],
+    )
+
+
+def _nested(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Return ``a.b=c`` pairs as nested mappings."""
+    result: dict[str, Any] = {}
+    for pair in pairs:
+        names, found, text = pair.partition("=")
+        if not found:
+            raise click.UsageError(f"expected --set key=value, got '{pair}'")
+        *above, last = names.split(".")
+        home = result
+        for name in above:
+            home = home.setdefault(name, {})
+        home[last] = yaml.safe_load(text)
+    return result

@@ -1,0 +1,112 @@
+"""What commands say on the terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from reelabel.pipeline import Run
+from reelabel.verbs.status import StageStatus, decisions
+from reelabel.workspace import Workspace, read_json
+
+OUT = Console(highlight=False)
+
+
+def told_new(workspace: Workspace) -> None:
+    """Say where a new workspace is and what comes next."""
+    OUT.print(f"[bold]{workspace.root}[/] is ready. Look into {workspace.config_path}, then:")
+    OUT.print(f"  reelabel run {workspace.root}")
+    if "single_video: true" in workspace.config_path.read_text(encoding="utf-8"):
+        OUT.print(
+            "[yellow]Only one video:[/] no split without leaks exists, so validation will share "
+            "the video with training, in blocks of time. Scores on it flatter the student."
+        )
+
+
+def told_run(workspace: Workspace, run: Run, report: Path | None) -> None:
+    """Say what failed, how the rounds compare, and where to look."""
+    names = {row["video_id"]: row["name"] for row in workspace.videos()}
+    for result in run.results:
+        for video, message in result.failed.items():
+            OUT.print(f"[red]{result.stage}[/] {names.get(video, video)}: {message}")
+        for name in result.notes.get("all", {}).get("failed", []):
+            OUT.print(f"[red]{result.stage}[/] {name}: cannot be used, see  reelabel status")
+    if report is None:
+        return
+    told_scores(workspace)
+    if run.reason:
+        OUT.print(f"[bold]Decision:[/] {run.reason}")
+    OUT.print(f"[bold]Report:[/] {report}")
+
+
+def told_scores(workspace: Workspace) -> None:
+    """Print teacher and students beside each other, truth and agreement apart."""
+    for kind, title in (
+        ("truth", "Truth: hand-drawn boxes, never trained on"),
+        ("agreement", "Agreement with pseudo-labels, which is not accuracy"),
+    ):
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        for column in ("model", "AP", "AP50", "AP75", "AR", "P", "R", "F1"):
+            side: Literal["left", "right"] = "left" if column == "model" else "right"
+            table.add_column(column, justify=side, no_wrap=True)
+        rows = list(score_rows(workspace, kind))
+        for row in rows:
+            table.add_row(*row)
+        if rows:
+            OUT.print(table)
+
+
+def score_rows(workspace: Workspace, kind: str) -> list[list[str]]:
+    """Return one row per model that was scored, each figure with its interval."""
+    rows: list[list[str]] = []
+    for number in workspace.rounds():
+        path = workspace.round_dir(number) / "scores.json"
+        scores = read_json(path).get(kind) if path.is_file() else None
+        for who in ("teacher", "student"):
+            # From round 1 on the teacher is a student that stands in the table already.
+            if scores and who in scores and (who == "student" or number == 0):
+                name = f"{who}, round {number}" if who == "student" else "teacher"
+                rows.append([name, *_figures(scores[who]["all"])])
+    return rows
+
+
+def _figures(scores: dict[str, Any]) -> list[str]:
+    """Return the cells of one row; the first three figures carry their interval."""
+    wide = [_figure(scores.get(name), interval=True) for name in ("ap", "ap50", "ap75")]
+    return wide + [_figure(scores.get(name), interval=False) for name in ("ar", "p", "r", "f1")]
+
+
+def _figure(score: dict[str, Any] | None, *, interval: bool) -> str:
+    if score is None or score.get("value") is None:
+        return "-"
+    low, high = score.get("low"), score.get("high")
+    if not interval or low is None or high is None:
+        return f"{score['value']:.2f}"
+    return f"{score['value']:.3f} [dim]({low:.2f}-{high:.2f})[/]"
+
+
+def told_status(workspace: Workspace, found: list[StageStatus], *, as_json: bool) -> None:
+    """Print how far every stage is."""
+    if as_json:
+        print(json.dumps([dataclasses.asdict(s) for s in found], indent=2))  # noqa: T201 -- for programs
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("stage", "round", "done", "stale", "missing", "failed", ""):
+        table.add_column(column, justify="left" if column in ("stage", "") else "right")
+    for one in found:
+        number = "" if one.round_number is None else str(one.round_number)
+        cells = [str(one.units.get(k, "") or "") for k in ("done", "stale", "missing", "failed")]
+        table.add_row(one.stage, number, *cells, f"[dim]waits: {one.waits}[/]" if one.waits else "")
+    OUT.print(table)
+    for one in found:
+        for name, message in one.failures.items():
+            OUT.print(f"[red]{one.stage}[/] {name}: {message}")
+        for name, message in one.partial.items():
+            OUT.print(f"[yellow]{one.stage}[/] {name}: read in part: {message}")
+    for round_number, decision in decisions(workspace):
+        OUT.print(f"[bold]round {round_number}:[/] {decision['reason']}")

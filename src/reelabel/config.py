@@ -1,0 +1,158 @@
+"""`reelabel.yaml` as typed models: what to find, where the footage is, how each stage works.
+
+Every field has a default, except what to find. Unknown keys are errors that name the nearest key.
+Stages bring their own settings types; this module knows how such types are read and checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reelabel.errors import ConfigError, nearest
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, no unknown keys, every field documented."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class NoSettings(Settings):
+    """Settings of a stage that has none."""
+
+
+class Engine(Settings):
+    """How work is spread over the machine."""
+
+    workers: int = Field(0, ge=0)
+    """Videos worked on at once; 0 means one per core."""
+    processes: bool = False
+    """Use processes instead of threads: slower to start, but a crash in a codec costs one video."""
+
+
+class Project(Settings):
+    """What to find and where the footage is."""
+
+    task: Literal["detect"] = "detect"
+    """What is learnt: boxes of objects."""
+    classes: tuple[str, ...] = Field(min_length=1)
+    """Class names to find, in the workspace's own words."""
+    class_map: dict[str, str] = Field(default_factory=dict)
+    """Names of the model -> names of the workspace, such as {frisbee: ball}; several to one."""
+    videos: tuple[str, ...] = ()
+    """Video files, picture files, or folders of them."""
+    test_videos: tuple[str, ...] = ()
+    """Videos that are only evaluated on: nothing of them is sampled, labelled or trained on."""
+    detector: str = "motion"
+    """The first teacher, such as onnx:FILE, torchvision:NAME, hf:ID, hf-zero-shot:ID, motion."""
+    detector_options: dict[str, Any] = Field(default_factory=dict)
+    """Options of that teacher, such as {floor: 0.05}."""
+    truth: str | None = None
+    """COCO file of hand-drawn boxes to evaluate on; never trained on."""
+    seed: int = 0
+    """Of everything that is drawn by lot."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One workspace's settings: the project's, the engine's, and each stage's by name."""
+
+    project: Project
+    engine: Engine
+    stages: Mapping[str, BaseModel]
+
+    own_sections: ClassVar[dict[str, type[Settings]]] = {"engine": Engine}
+
+
+def load(path: Path, sections: Mapping[str, type[BaseModel]]) -> Config:
+    """Return the checked content of a `reelabel.yaml`.
+
+    Args:
+        path: the file.
+        sections: the settings type of each stage, by the stage's name.
+
+    Raises:
+        ConfigError: if it is no YAML, or holds an unknown key or a wrong value.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        raise ConfigError(f"{path}: expected YAML, but {exc}") from exc
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected keys such as 'classes' and 'videos', got {raw!r:.80}")
+    return parse(raw, sections, where=str(path))
+
+
+def parse(raw: Mapping[str, Any], sections: Mapping[str, type[BaseModel]], where: str) -> Config:
+    """Return checked settings from a mapping; see `load`."""
+    known = dict(sections) | Config.own_sections
+    top = {key: value for key, value in raw.items() if key not in known}
+    unknown = [key for key in top if key not in Project.model_fields]
+    if unknown:
+        hint = nearest(str(unknown[0]), [*Project.model_fields, *known])
+        raise ConfigError(f"{where}: unknown key '{unknown[0]}'{hint}")
+    made = {
+        name: checked(kind, raw.get(name) or {}, f"{where}: {name}") for name, kind in known.items()
+    }
+    project = checked(Project, top, where)
+    return Config(
+        project, checked(Engine, raw.get("engine") or {}, where), {n: made[n] for n in sections}
+    )
+
+
+def checked(kind: type[T], values: Any, where: str) -> T:
+    """Return settings of that type.
+
+    Raises:
+        ConfigError: naming each wrong key or value, what was expected, and the nearest name.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where}: expected keys and values, got {values!r:.80}")
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as exc:
+        lines = [_complaint(kind, dict(error)) for error in exc.errors()]
+        raise ConfigError(f"{where}: " + "; ".join(lines)) from exc
+
+
+def _complaint(kind: type[BaseModel], error: dict[str, Any]) -> str:
+    """Say one validation error in our own words."""
+    place = ".".join(str(part) for part in error["loc"]) or kind.__name__
+    if error["type"] == "extra_forbidden":
+        return f"unknown key '{place}'{nearest(place, kind.model_fields)}"
+    if error["type"] == "missing":
+        return f"'{place}' is missing"
+    return f"'{place}': {error['msg'].lower()}, got {error['input']!r:.80}"
+
+
+def dump(values: Mapping[str, Any], sections: Mapping[str, type[BaseModel]]) -> str:
+    """Return a `reelabel.yaml` that holds `values` and lists every default as a comment."""
+    text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
+    lines = [text, "# Everything below is a default; remove the # to change it."]
+    for name, kind in {**Config.own_sections, **sections}.items():
+        if kind.model_fields and name not in values:
+            lines.append(f"\n# {name}:")
+            lines += [_comment(key, field) for key, field in kind.model_fields.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _comment(key: str, field: Any) -> str:
+    """Return one default as a commented line with its meaning."""
+    default = field.get_default(call_default_factory=True)
+    plain = default.model_dump(mode="json") if isinstance(default, BaseModel) else default
+    plain = list(plain) if isinstance(plain, tuple) else plain
+    value = yaml.safe_dump(plain, default_flow_style=True, width=1000)
+    return f"#   {key}: {_first(value):<12}  # {' '.join((field.description or '').split())}"
+
+
+def _first(text: str) -> str:
+    """Return a YAML value without the mark that ends a document."""
+    return text.removesuffix("...\n").strip()

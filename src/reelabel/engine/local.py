@@ -1,0 +1,249 @@
+"""Does the work of a stage on this machine, and collects what fails."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from reelabel.config import Engine
+from reelabel.engine.plan import Bound, Planned, plan
+from reelabel.engine.progress import Display
+from reelabel.engine.stage import Cancelled, Job, Output, Resource, Stop, Unit, inputs_of
+from reelabel.errors import MissingInput, ReelabelError, ShardError, WorkspaceError
+from reelabel.workspace import Receipt, explained, fingerprint, write_json
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a stage.
+
+    Attributes:
+        done: units that were worked on.
+        kept: units that were up to date already.
+        failed: message by video.
+        notes: what the units noted, by video (``all`` for a stage that sees all videos).
+    """
+
+    stage: str
+    round_number: int
+    done: int = 0
+    kept: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run behaves: how work is spread, what a failure does, what is shown."""
+
+    engine: Engine = field(default_factory=lambda: Engine())
+    fail_fast: bool = False
+    force: bool = False
+    quiet: bool = False
+
+
+def run_stage(bound: Bound, options: Options) -> Result:
+    """Bring one stage up to date.
+
+    Raises:
+        WorkspaceError: if results cannot be written; all that was written before stays.
+        ReelabelError: what a stage that sees all videos raises; the first failure of any video
+            if `options.fail_fast` says so.
+    """
+    began = time.monotonic()
+    units = plan(bound)
+    todo = [unit for unit in units if options.force or unit.state != "done"]
+    title = bound.stage.name + (f" (round {bound.round_number})" if bound.stage.per_round else "")
+    result = Result(bound.stage.name, bound.round_number, kept=len(units) - len(todo))
+    if bound.stage.scope == "video":
+        _forget_gone(bound)
+    if not todo:
+        return result
+    with Display(title, len(todo), quiet=options.quiet) as display:
+        outcomes = list(_work(bound, todo, options, display))
+        result = _tally(result, outcomes, time.monotonic() - began)
+        display.summary(_line(result))
+    return result
+
+
+def _line(result: Result) -> str:
+    parts = [f"{result.done} done"]
+    parts += [f"{result.kept} up to date"] if result.kept else []
+    parts += [f"[red]{len(result.failed)} failed[/]"] if result.failed else []
+    return ", ".join(parts)
+
+
+def _tally(result: Result, outcomes: list[Outcome], seconds: float) -> Result:
+    good = [o for o in outcomes if not o.error]
+    return Result(
+        result.stage,
+        result.round_number,
+        done=len(good),
+        kept=result.kept,
+        failed={o.name: o.error for o in outcomes if o.error},
+        notes={o.name: o.notes for o in good},
+        seconds=seconds,
+    )
+
+
+def _forget_gone(bound: Bound) -> None:
+    """Remove the shards of videos that are no longer part of the workspace."""
+    known = {row["video_id"] for row in bound.workspace.videos()}
+    for table in bound.stage.writes:
+        for video_id in bound.workspace.shards(table, bound.round_number):
+            if video_id not in known:
+                bound.workspace.remove(table, video_id, bound.round_number)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one unit."""
+
+    name: str
+    error: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def _work(
+    bound: Bound, todo: list[Planned], options: Options, display: Display
+) -> Iterator[Outcome]:
+    """Do every job, in this thread or in several workers."""
+    jobs = [unit.job for unit in todo]
+    workers = min(options.engine.workers or os.cpu_count() or 1, len(jobs))
+    stop = Stop()
+    calls: Iterator[tuple[Job, Callable[[], dict[str, Any]]]]
+    if bound.stage.in_turn or bound.stage.scope == "all" or workers == 1:
+        calls = ((job, _call(job, bound.resource, stop, display)) for job in jobs)
+        yield from (_settle(job, call, options, display) for job, call in calls)
+        return
+    with _pool(workers, processes=options.engine.processes) as pool:
+        try:
+            yield from _collect(pool, bound, jobs, options, stop=stop, display=display)
+        except BaseException:
+            stop.event.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _pool(workers: int, *, processes: bool) -> concurrent.futures.Executor:
+    if processes:
+        return concurrent.futures.ProcessPoolExecutor(workers)
+    return concurrent.futures.ThreadPoolExecutor(workers)
+
+
+def _collect(
+    pool: concurrent.futures.Executor,
+    bound: Bound,
+    jobs: list[Job],
+    options: Options,
+    *,
+    stop: Stop,
+    display: Display,
+) -> Iterator[Outcome]:
+    futures: dict[concurrent.futures.Future[dict[str, Any]], Job] = {}
+    for job in jobs:
+        if options.engine.processes:
+            futures[pool.submit(do, job, bound.resource)] = job
+        else:
+            futures[pool.submit(_call(job, bound.resource, stop, display))] = job
+    for future in concurrent.futures.as_completed(futures):
+        yield _settle(futures[future], future.result, options, display)
+
+
+def _call(
+    job: Job, resource: Resource, stop: Stop, display: Display
+) -> Callable[[], dict[str, Any]]:
+    def tick(share: float, words: str) -> None:
+        stop.check()
+        display.tick(job.label, share, words)
+
+    return lambda: do(job, resource, tick)
+
+
+def _settle(
+    job: Job, call: Callable[[], dict[str, Any]], options: Options, display: Display
+) -> Outcome:
+    """Run one call, write down what failed, and go on unless told otherwise."""
+    name = str(job.video.get("video_id", "all"))
+    try:
+        notes = call()
+    except Exception as exc:
+        hopeless = isinstance(exc, Cancelled | WorkspaceError)
+        if hopeless and not isinstance(exc, ShardError | MissingInput):
+            raise
+        if job.stage.scope == "all" or options.fail_fast:
+            raise
+        message = _remember_failure(job, name, exc)
+        display.finished(job.label, message)
+        return Outcome(name, message)
+    display.finished(job.label)
+    return Outcome(name, notes=notes)
+
+
+def _remember_failure(job: Job, name: str, exc: Exception) -> str:
+    """Write a failure down beside the work, with its trace if nobody foresaw it."""
+    foreseen = isinstance(exc, ReelabelError)
+    message = str(exc) if foreseen else f"unexpected {type(exc).__name__}: {exc}"
+    trace = [] if foreseen else traceback.format_exception(exc)
+    path = job.workspace.failure_path(job.stage.name, job.stage.number(job.round_number), name)
+    write_json(path, {"video": job.label, "error": message, "trace": trace})
+    return message
+
+
+def do(job: Job, resource: Resource, tick: Callable[[float, str], None] = lambda *_: None) -> Any:
+    """Do one job from reading its inputs to writing its shards; return its notes."""
+    unit = Unit(
+        workspace=job.workspace,
+        project=job.project,
+        settings=job.settings,
+        round_number=job.round_number,
+        video=job.video,
+        inputs=inputs_of(job),
+        resource=resource.value,
+        tick=tick,
+    )
+    output = job.stage.run(unit)
+    if job.stage.scope == "video":
+        _write_video(job, output)
+    else:
+        _write_all(job, output)
+    name = str(job.video.get("video_id", "all"))
+    with explained(job.workspace.root):
+        path = job.workspace.failure_path(job.stage.name, job.stage.number(job.round_number), name)
+        path.unlink(missing_ok=True)
+    return output.notes
+
+
+def _write_video(job: Job, output: Output) -> None:
+    for table in job.stage.writes:
+        job.workspace.write(
+            table,
+            job.video["video_id"],
+            output.tables[table.name],
+            fingerprint=job.fingerprint,
+            notes=output.notes,
+            round_number=job.round_number,
+        )
+
+
+def _write_all(job: Job, output: Output) -> None:
+    """Write only the shards whose content changed, then the receipt."""
+    ws, number = job.workspace, job.round_number
+    digests = [output.digest]
+    for table in job.stage.writes:
+        shards = output.tables[table.name]
+        for video_id in set(ws.shards(table, number)) - set(shards):
+            ws.remove(table, video_id, number)
+        for video_id, rows in sorted(shards.items()):
+            receipt = ws.write(
+                table, video_id, rows, fingerprint=job.fingerprint, round_number=number
+            )
+            digests.append(receipt.digest)
+    receipt = Receipt(job.fingerprint, fingerprint(digests), output.notes)
+    ws.write_receipt(job.stage.name, job.stage.number(number), receipt)

@@ -1,0 +1,53 @@
+"""What a round rests on: its teacher, and what the round before decided."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from reelabel.config import Project
+from reelabel.errors import MissingInput
+from reelabel.workspace import Workspace, read_json
+
+DECISION = "decision.json"
+"""File in a round's folder that says who teaches next, and why."""
+
+
+def decision_of(workspace: Workspace, round_number: int) -> dict[str, Any] | None:
+    """Return what a round decided, or None if it has not been decided."""
+    path = workspace.round_dir(round_number) / DECISION
+    return dict(read_json(path)) if path.is_file() else None
+
+
+def teacher_spec(workspace: Workspace, project: Project, round_number: int) -> str:
+    """Return the teacher of a round: the project's detector first, then what was decided.
+
+    Raises:
+        MissingInput: if the round before was not finished.
+    """
+    if round_number == 0:
+        return project.detector
+    before = decision_of(workspace, round_number - 1)
+    if before is None:
+        raise MissingInput(
+            f"round {round_number} needs round {round_number - 1} to be finished: "
+            f"run  reelabel run {workspace.root}"
+        )
+    return str(before["next_teacher"])
+
+
+def model_dir(workspace: Workspace, round_number: int) -> Path:
+    """Return the folder of a round's student."""
+    return workspace.round_dir(round_number) / "model"
+
+
+def dataset_dir(workspace: Workspace, round_number: int) -> Path:
+    """Return the folder of a round's training data."""
+    return workspace.round_dir(round_number) / "dataset"
+
+
+def best_model(workspace: Workspace, project: Project) -> str:
+    """Return the best model that the rounds have found: the last decision's, else the teacher."""
+    decided = [decision_of(workspace, number) for number in workspace.rounds()]
+    best = [str(decision["best"]) for decision in decided if decision is not None]
+    return best[-1] if best else project.detector

@@ -1,0 +1,118 @@
+"""What can go wrong, and which exit code it means.
+
+    ReelabelError                 2   anything below; catch this to catch all
+    ├── UsageError                2   the command or the call was wrong
+    │   └── ConfigError           2   reelabel.yaml was wrong
+    ├── MediaError                3   a video or picture file
+    │   ├── UnreadableVideo       3   cannot be opened, or holds no picture stream
+    │   └── DecodeError           3   opened, but a frame could not be decoded
+    ├── ModelError                4   weights, class names, a network of another kind
+    ├── FormatError               5   a label file that is not what it should be
+    ├── WorkspaceError            6   the workspace: missing, damaged, read-only, full
+    │   ├── WorkspaceBusy         6   another process works on it
+    │   ├── ShardError            6   a table's shard is damaged
+    │   └── MissingInput          6   a stage's input was never made
+    ├── SplitError                7   no split without leaks exists
+    └── MissingExtra              8   an optional dependency is not installed
+
+Exit code 0 means that all went well, 1 that some videos failed while the others were finished.
+Each message says what was expected, what came, and what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+SOME_VIDEOS_FAILED = 1
+"""Exit code of a command that finished but left failed videos behind."""
+
+
+class ReelabelError(Exception):
+    """The root of the tree above."""
+
+    exit_code = 2
+
+
+class UsageError(ReelabelError):
+    """A command or a call that cannot be carried out as it was given."""
+
+
+class ConfigError(UsageError):
+    """A `reelabel.yaml` that does not parse or holds unknown or wrong values."""
+
+
+class MediaError(ReelabelError):
+    """A video or picture file that cannot be used."""
+
+    exit_code = 3
+
+
+class UnreadableVideo(MediaError):  # noqa: N818 -- the state of a file, as users say it
+    """A file that cannot be opened as video, or that holds no picture stream."""
+
+
+class DecodeError(MediaError):
+    """A frame that exists but cannot be decoded, or a picture file that is damaged."""
+
+
+class ModelError(ReelabelError):
+    """Weights that are missing, damaged, changed, or of another kind than was said."""
+
+    exit_code = 4
+
+
+class FormatError(ReelabelError):
+    """A label file whose content is not what its format defines."""
+
+    exit_code = 5
+
+
+class WorkspaceError(ReelabelError):
+    """A workspace that is missing, damaged, read-only or full."""
+
+    exit_code = 6
+
+
+class WorkspaceBusy(WorkspaceError):  # noqa: N818 -- a state, not a fault
+    """Another process is working on this workspace."""
+
+
+class ShardError(WorkspaceError):
+    """A shard that cannot be read: damaged or truncated."""
+
+
+class MissingInput(WorkspaceError):  # noqa: N818 -- a state, not a fault
+    """A stage whose input has not been made yet."""
+
+
+class SplitError(ReelabelError):
+    """No split exists in which no video or duplicate stands on both sides."""
+
+    exit_code = 7
+
+
+class MissingExtra(ReelabelError):  # noqa: N818 -- a state, not a fault
+    """A feature whose optional dependency is not installed."""
+
+    exit_code = 8
+
+    def __init__(self, what: str, extra: str) -> None:
+        """Name the feature and the extra that brings it."""
+        super().__init__(f"{what} needs more than the core: run  pip install 'reelabel[{extra}]'")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the nearest known name, or an empty string.
+
+    >>> nearest("ball", ["sports ball", "bal", "dog"])
+    "; did you mean 'bal'?"
+    >>> nearest("zzz", ["dog"])
+    ''
+    """
+    known = list(known)
+    lowered = {choice.lower(): choice for choice in known}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    inside = [choice for choice in known if name.lower() in choice.lower().split()]
+    best = [lowered[close[0]]] if close else inside
+    return f"; did you mean '{best[0]}'?" if best else ""

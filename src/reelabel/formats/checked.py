@@ -1,0 +1,116 @@
+"""The entries of a JSON label file, checked value by value.
+
+`where` is always the words that say which file and entry a value stands in. Everything here raises
+`FormatError` with them, what was expected, and what came.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import reprlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from reelabel.errors import FormatError
+from reelabel.formats.files import read_text
+
+Row = Mapping[str, Any]
+Box = tuple[float, float, float, float]
+
+
+def load_json(path: Path) -> Any:
+    """Return the content of a JSON file; NaN and Infinity, which JSON has not, become None."""
+    try:
+        return json.loads(read_text(path), parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as exc:
+        raise FormatError(f"{path}: expected JSON, but {exc}; correct or replace it") from exc
+
+
+def rows_of(path: str, raw: Row, key: str) -> Iterator[tuple[str, Row]]:
+    """Yield each entry of a list, with the words that say where it stands."""
+    rows = raw.get(key, [])
+    if not isinstance(rows, list):
+        raise bad(f"{path}: '{key}'", "a list", rows)
+    for i, row in enumerate(rows):
+        where = f"{path}: {key}[{i}]"
+        if not isinstance(row, dict):
+            raise bad(where, "an object", row)
+        yield (f"{where} (id {reprlib.repr(row['id'])})" if "id" in row else where), row
+
+
+def bad(where: str, expected: str, came: object) -> FormatError:
+    """Return the error for a value that is not what it should be."""
+    return FormatError(
+        f"{where}: expected {expected}, but got {reprlib.repr(came)}; correct or remove it"
+    )
+
+
+def is_id(value: object) -> bool:
+    """Return whether a value can be an id: a whole number or text."""
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
+
+def id_of(where: str, row: Row, key: str) -> object:
+    """Return an id."""
+    value = row.get(key)
+    if not is_id(value):
+        raise bad(f"{where}: '{key}'", "a number", value)
+    return value
+
+
+def order(id_: object) -> tuple[bool, Any]:
+    """Return what ids are sorted by: numbers first."""
+    return isinstance(id_, str), id_
+
+
+def text_of(where: str, row: Row, key: str) -> str:
+    """Return text, empty if there is none."""
+    value = row.get(key)
+    if not isinstance(value, str | None):
+        raise bad(f"{where}: '{key}'", "text", value)
+    return value or ""
+
+
+def real_of(where: str, row: Row, key: str) -> float | None:
+    """Return a finite number, None if there is none."""
+    value = row.get(key)
+    return None if value is None else number(f"{where}: '{key}'", value, "a number")
+
+
+def number(where: str, value: object, expected: str) -> float:
+    """Return a finite number."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        # Beyond 1e308 an integer is no float any more.
+        with contextlib.suppress(OverflowError):
+            if math.isfinite(value):
+                return float(value)
+    raise bad(where, expected, value)
+
+
+def whole_of(where: str, row: Row, key: str, least: int | None = None) -> int | None:
+    """Return a whole number of at least `least`, None if there is none."""
+    value = row.get(key)
+    if value is None:
+        return None
+    expected = "a whole number" if least is None else f"a whole number from {least} up"
+    number(f"{where}: '{key}'", value, expected)
+    if value != int(value) or (least is not None and value < least):
+        raise bad(f"{where}: '{key}'", expected, value)
+    return int(value)
+
+
+def xywh_of(where: str, bbox: object, *, xyxy: bool) -> Box:
+    """Return a box as left, top, width, height; `xyxy`: it is given by its corners."""
+    layout = "[left, top, right, bottom]" if xyxy else "[left, top, width, height]"
+    expected = f"{layout} in pixels, four finite numbers and none below zero in size"
+    if not isinstance(bbox, list) or len(bbox) != 4:  # noqa: PLR2004 -- a box has four sides
+        raise bad(where, expected, bbox)
+    x, y, w, h = (number(where, each, expected) for each in bbox)
+    if xyxy:
+        w, h = w - x, h - y
+    if not (0 <= w < math.inf and 0 <= h < math.inf):
+        raise bad(where, expected, bbox)
+    return x, y, w, h

@@ -1,0 +1,200 @@
+"""The text format of the published flicker miner: all detections of one video, of one class.
+
+One block for every frame, also for those without a box, and for each box one line
+``left top width height score`` with six digits after the point::
+
+    FRAME NUMBER: 1
+    2
+    10.369361 48.330685 191.422612 85.717577 0.860968
+    33.588057 10.296804 167.034197 101.251291 0.688919
+    FRAME NUMBER: 2
+    0
+
+Frames are numbered from 1; a header may also be the number alone. ``width = x2 - x1 + 1`` where
+``x2`` is the last column that the box covers: ``left + width`` is the first one behind it, and so
+the four numbers are this project's ``xywh`` as they stand. A block's position is its frame index,
+counted from 0.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reelabel.errors import FormatError
+from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.formats.files import read_text, write_text
+
+Block = NDArray[np.float64]
+"""``(n, 5)``: left, top, width, height in pixels, score in 0..1."""
+
+_HEADER = re.compile(r"(?:FRAME NUMBER: *)?([0-9]{1,18})")
+_COUNT = re.compile(r"[0-9]{1,9}")
+_FIELDS = 5
+
+
+def read_detections(path: Path, *, frames: int | None = None, strict: bool = True) -> list[Block]:
+    """Return the boxes of each frame, ``(n, 5)`` float64 each.
+
+    Args:
+        path: the file.
+        frames: how many frames the video has; None takes what the file holds.
+        strict: False does not look at what a header line says, as the published miner does;
+            a block's position alone tells its frame. Everything else is checked all the same.
+
+    Raises:
+        FormatError: naming the line: for a header out of turn (a block is missing or stands
+            twice), a count that does not match, a box that is not five finite numbers, is negative
+            in size or has a score outside 0..1, or another number of blocks than `frames`.
+    """
+    lines = read_text(path).replace("\r\n", "\n").split("\n")
+    while lines and not lines[-1].strip():
+        lines.pop()
+    reader = _Reader(str(path), lines, strict)
+    blocks: list[Block] = []
+    while reader.at < len(lines):
+        blocks.append(reader.block(len(blocks) + 1))
+    if frames is not None and len(blocks) != frames:
+        raise FormatError(
+            f"{path}: line {len(lines)}: expected {frames} blocks, one for each frame, "
+            f"but got {len(blocks)}; detect the whole video again"
+        )
+    return blocks
+
+
+@dataclass
+class _Reader:
+    path: str
+    lines: list[str]
+    strict: bool
+    at: int = 0
+
+    def block(self, number: int) -> Block:
+        header = self._next(f"the header of frame {number}")
+        found = _HEADER.fullmatch(header.strip())
+        if self.strict and (found is None or int(found[1]) != number):
+            raise self._bad(
+                f"'FRAME NUMBER: {number}' (one block for each frame, in order)", header
+            )
+        text = self._next(f"the number of boxes of frame {number}").strip()
+        if not _COUNT.fullmatch(text):
+            raise self._bad(f"the number of boxes of frame {number}", text)
+        rows = [self._row(f"box {i + 1} of {text} of frame {number}") for i in range(int(text))]
+        return np.array(rows, np.float64).reshape(-1, _FIELDS)
+
+    def _next(self, what: str) -> str:
+        if self.at == len(self.lines):
+            raise FormatError(f"{self.path}: line {self.at + 1}: expected {what}, but got the end")
+        self.at += 1
+        return self.lines[self.at - 1]
+
+    def _row(self, what: str) -> list[float]:
+        line = self._next(what)
+        try:
+            row = [float(field) for field in line.split()]
+        except ValueError:
+            row = []
+        if not (len(row) == _FIELDS and all(map(math.isfinite, row)) and "_" not in line):
+            raise self._bad(f"{what} as 'left top width height score'", line)
+        if min(row[2:4]) < 0 or not 0 <= row[4] <= 1:
+            raise self._bad(f"{what} with a size from 0 up and a score in 0..1", line)
+        return row
+
+    def _bad(self, expected: str, came: str) -> FormatError:
+        return FormatError(
+            f"{self.path}: line {self.at}: expected {expected}, but got {came[:80]!r}; "
+            "correct the line or detect the video again"
+        )
+
+
+def write_detections(path: Path, blocks: Iterable[Block], *, bare_header: bool = False) -> None:
+    """Write one block for each frame, byte for byte as the published detector does.
+
+    Args:
+        path: the file.
+        blocks: the boxes of every frame, ``(n, 5)`` each.
+        bare_header: headers are the frame's number alone, as a successor of it writes them.
+
+    Raises:
+        FormatError: if a block holds what `read_detections` would refuse.
+        WorkspaceError: if the file system refuses.
+    """
+    word = "" if bare_header else "FRAME NUMBER: "
+    parts: list[str] = []
+    for number, block in enumerate(blocks, start=1):
+        rows = _checked(number, block)
+        parts.append(f"{word}{number}\n{len(rows)}\n")
+        parts += (" ".join(f"{value:.6f}" for value in row) + "\n" for row in rows)
+    write_text(path, "".join(parts))
+
+
+def _checked(number: int, block: Block) -> list[list[float]]:
+    rows = np.asarray(block, np.float64)
+    good = (
+        rows.ndim == 2  # noqa: PLR2004 -- rows and columns
+        and rows.shape[1] == _FIELDS
+        and np.isfinite(rows).all()
+        and (rows[:, 2:] >= 0).all()
+        and (rows[:, 4] <= 1).all()
+    )
+    if not good:
+        raise FormatError(
+            f"expected (n, {_FIELDS}) finite numbers with sizes from 0 up and scores in 0..1 for "
+            f"frame {number}, but got {str(rows.tolist())[:80]} of shape {rows.shape}"
+        )
+    listed: list[list[float]] = rows.tolist()
+    return listed
+
+
+def to_dataset(
+    blocks: Sequence[Block], *, video: str, category: str, size_wh: tuple[int, int] = (0, 0)
+) -> Dataset:
+    """Return the blocks of one video as a data set: every frame an image, all boxes positive."""
+    width, height = size_wh
+    images = tuple(
+        ImageEntry("", width, height, video=video, frame_index=i) for i in range(len(blocks))
+    )
+    boxes = tuple(
+        BoxEntry(i, category, (x, y, w, h), score)
+        for i, block in enumerate(blocks)
+        for x, y, w, h, score in np.asarray(block, np.float64).tolist()
+    )
+    return Dataset((category,), images, boxes)
+
+
+def from_dataset(dataset: Dataset, *, frames: int | None = None) -> list[Block]:
+    """Return the positive boxes of a data set of one video, a block for each frame.
+
+    Classes are not told apart: take a part of the data set first. A box without score has 1.
+
+    Args:
+        dataset: its images name one video, and a frame index each.
+        frames: how many frames the video has; None ends with the last frame named.
+
+    Raises:
+        FormatError: if there is more than one video, or a frame is not named, named twice, or
+            beyond the end.
+    """
+    videos = sorted({image.video for image in dataset.images})
+    if len(videos) > 1:
+        raise FormatError(f"expected the frames of one video, but got {len(videos)}: {videos[:5]}")
+    places = [image.frame_index for image in dataset.images if image.frame_index is not None]
+    count = max(places, default=-1) + 1 if frames is None else frames
+    if len(set(places)) < len(dataset.images) or not all(0 <= at < count for at in places):
+        raise FormatError(
+            f"expected each image to name a frame of its own among {count}, "
+            f"but got {places[:10]} for {len(dataset.images)} images"
+        )
+    rows: dict[int, list[list[float]]] = defaultdict(list)
+    for box in dataset.boxes:
+        if box.state == "positive":
+            score = 1.0 if box.score is None else box.score
+            rows[places[box.image]].append([*box.xywh, score])
+    return [np.array(rows.get(i, []), np.float64).reshape(-1, _FIELDS) for i in range(count)]

@@ -1,0 +1,96 @@
+"""Counts that describe a set of labels: classes, sizes, places, labels per frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SMALL_PX = 32**2
+LARGE_PX = 96**2
+_BOXES_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many, and which share 0..1 of all."""
+
+    n: int
+    share: float
+
+
+def class_counts(class_name: NDArray[np.str_]) -> dict[str, Count]:
+    """Return class name -> count, most frequent first, equal ones by name."""
+    names, counts = np.unique(class_name, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    total = max(len(class_name), 1)
+    return {str(names[i]): Count(int(counts[i]), float(counts[i] / total)) for i in order}
+
+
+def size_bins(xyxy: NDArray[np.float32]) -> dict[str, Count]:
+    """Return how many boxes are small, medium and large.
+
+    The bounds are those of the COCO evaluation: small below 32^2 square pixels, large above
+    96^2, medium between, both bounds included.
+    """
+    sides = np.clip(xyxy[:, 2:].astype(np.float64) - xyxy[:, :2], 0, None)
+    area = sides[:, 0] * sides[:, 1]
+    n_small, n_large = int((area < SMALL_PX).sum()), int((area > LARGE_PX).sum())
+    counts = {"small": n_small, "medium": len(area) - n_small - n_large, "large": n_large}
+    return {name: Count(n, n / max(len(area), 1)) for name, n in counts.items()}
+
+
+def labels_per_frame(pts: NDArray[np.int64], frames: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many labels each frame has, in the order of ``frames`` (which may have none).
+
+    Args:
+        pts: ``(n,)`` the frame of each label.
+        frames: ``(m,)`` the frames that were labelled, without repeats.
+
+    Raises:
+        ValueError: if a label is of a frame that is not among ``frames``.
+    """
+    order = np.argsort(frames, kind="stable")
+    at = np.searchsorted(frames[order], pts)
+    if len(pts) and (at.max() >= len(frames) or (frames[order][at] != pts).any()):
+        raise ValueError("a label is of a frame that is not among the labelled frames")
+    result = np.zeros(len(frames), np.int64)
+    result[order] = np.bincount(at, minlength=len(frames))
+    return result
+
+
+def heat_map(
+    xyxy: NDArray[np.float32], size_wh: tuple[int, int], grid_wh: tuple[int, int] = (96, 54)
+) -> NDArray[np.float64]:
+    """Return how many boxes cover each place of the picture.
+
+    The picture is cut into a grid of fixed size, whatever the picture's. A box adds to each cell
+    the share of the cell that it covers; with a grid of one cell a pixel and whole coordinates
+    this is the sum of the boxes' masks. What lies outside of the picture is left out.
+
+    Args:
+        xyxy: ``(n, 4)`` float32 in pixels.
+        size_wh: of the picture.
+        grid_wh: columns and rows.
+
+    Returns:
+        ``(rows, columns)`` float64, 0 or above.
+    """
+    result = np.zeros(grid_wh[::-1])
+    for start in range(0, len(xyxy), _BOXES_AT_ONCE):
+        part = xyxy[start : start + _BOXES_AT_ONCE].astype(np.float64)
+        across = _covered(part[:, 0], part[:, 2], size_wh[0], grid_wh[0])
+        down = _covered(part[:, 1], part[:, 3], size_wh[1], grid_wh[1])
+        result += down.T @ across
+    return result
+
+
+def _covered(
+    low: NDArray[np.float64], high: NDArray[np.float64], size: int, cells: int
+) -> NDArray[np.float64]:
+    """Return ``(n, cells)``, the share 0..1 of each cell between low and high along one side."""
+    edges = np.arange(cells + 1) * (size / cells)
+    inside = np.minimum(high[:, None], edges[1:]) - np.maximum(low[:, None], edges[:-1])
+    result: NDArray[np.float64] = np.clip(inside, 0, None) * (cells / size)
+    return result

@@ -1,0 +1,240 @@
+"""Decoded pictures to upright RGB or grey arrays with square pixels, reduced on the way.
+
+Two paths. At its own size a picture goes through swscale, which gives the same values as
+``cv2.VideoCapture`` and PyAV's ``to_ndarray`` do. Where the size changes, each plane of 8-bit YUV
+is halved by averaging as long as it stays large enough, scaled by linear interpolation, and only
+then turned into RGB: that is faster than every swscale mode that does not alias. All other pixel
+formats are scaled by swscale (area averaging).
+
+Matrix and range are the ones the stream declares. Where it declares none, BT.601 and limited range
+are taken, as FFmpeg and OpenCV do.
+
+Interlaced pictures (those that their stream flags so, frame by frame) are replaced by their upper
+field: the odd lines, shown half a frame apart from the even ones, are left out and filled by
+interpolation. It costs half the vertical resolution and needs no neighbouring frames, so a frame
+looks the same however it was reached.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+
+import cv2
+import numpy as np
+from av.buffer import Buffer
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+"""``(height, width, 3)`` uint8 RGB, or ``(height, width)`` uint8 grey."""
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+_PLANAR = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"})
+_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+_KR_KB = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+"""Luma weights by AVColorSpace (ITU-T H.273, table 4): BT.709, FCC, SMPTE 240M, BT.2020."""
+_BT601 = (0.299, 0.114)
+_FEW_LINES = 3  # too low to have fields
+_SANE_SAR = (Fraction(1, 8), Fraction(8))
+
+
+@dataclass(frozen=True)
+class Upright:
+    """How a coded picture becomes upright: transpose, then mirror, as the display matrix says."""
+
+    transpose: bool = False
+    mirror_x: bool = False
+    mirror_y: bool = False
+
+    @property
+    def rotation_deg(self) -> int:
+        """The clockwise turn (0, 90, 180 or 270) in it; a mirrored picture has one as well."""
+        if self.transpose:
+            return 90 if self.mirror_x else 270
+        return 180 if self.mirror_y else 0
+
+    def size(self, size_wh: Size) -> Size:
+        """Return the size after turning."""
+        return (size_wh[1], size_wh[0]) if self.transpose else size_wh
+
+    def turn(self, picture: Picture) -> Picture:
+        """Return the picture turned, contiguous in memory."""
+        if self.transpose:
+            picture = picture.swapaxes(0, 1)
+        if self.mirror_x:
+            picture = picture[:, ::-1]
+        if self.mirror_y:
+            picture = picture[::-1]
+        return np.ascontiguousarray(picture)
+
+
+_TURNS = (
+    Upright(),
+    Upright(transpose=True, mirror_x=True),
+    Upright(mirror_x=True, mirror_y=True),
+    Upright(transpose=True, mirror_y=True),
+)
+"""No turn, and a quarter, a half and three quarters of one, clockwise."""
+
+
+def upright_of(frame: VideoFrame) -> Upright:
+    """Read the display matrix that came with the frame; angles between go to the nearest turn."""
+    try:
+        data = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        # PyAV knows no name for some kinds of side data, EXIF among them, and then shows none.
+        return _TURNS[round(-frame.rotation / 90) % 4]
+    if not isinstance(data, Buffer):
+        return Upright()
+    # Row-major 3 x 3; a pixel (x, y) is shown at (a x + c y, b x + d y).
+    a, b, _, c, d = struct.unpack_from("=5i", bytes(data))
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return Upright(mirror_x=a < 0, mirror_y=d < 0)
+    return Upright(transpose=True, mirror_x=c < 0, mirror_y=b < 0)
+
+
+def sane_sar(sar: Fraction | None) -> Fraction:
+    """Return the pixel aspect ratio, or 1 where it is unknown or absurd."""
+    return sar if sar and _SANE_SAR[0] <= sar <= _SANE_SAR[1] else Fraction(1)
+
+
+def square_size(coded_wh: Size, sar: Fraction) -> Size:
+    """Return the size with square pixels: the width is stretched, as players do."""
+    return max(1, round(coded_wh[0] * sar)), coded_wh[1]
+
+
+def fit_size(size_wh: Size, fit_wh: Size | None) -> Size:
+    """Return the largest size of the same shape within `fit_wh`; never larger than it was.
+
+    >>> fit_size((1920, 1080), (416, 416)), fit_size((300, 200), (416, 416))
+    ((416, 234), (300, 200))
+    """
+    if fit_wh is None:
+        return size_wh
+    scale = min(1.0, fit_wh[0] / size_wh[0], fit_wh[1] / size_wh[1])
+    return max(1, round(size_wh[0] * scale)), max(1, round(size_wh[1] * scale))
+
+
+def to_rgb(frame: VideoFrame, sar: Fraction, fit_wh: Size | None) -> Picture:
+    """Return ``(height, width, 3)`` uint8 RGB, upright, with square pixels, within `fit_wh`."""
+    upright = upright_of(frame)
+    target = _target(frame, upright, sar, fit_wh)
+    if _is_planar(frame) and (target != (frame.width, frame.height) or frame.interlaced_frame):
+        rgb = _by_planes(frame, target)
+    else:
+        rgb = _by_swscale(frame, target)
+    return upright.turn(rgb)
+
+
+def to_grey(frame: VideoFrame, sar: Fraction, fit_wh: Size | None) -> Picture:
+    """Return ``(height, width)`` uint8 luma in 0..255, otherwise as `to_rgb`."""
+    if not _is_planar(frame):
+        grey: Picture = cv2.cvtColor(to_rgb(frame, sar, fit_wh), cv2.COLOR_RGB2GRAY)
+        return grey
+    upright = upright_of(frame)
+    target = _target(frame, upright, sar, fit_wh)
+    luma = _scaled(_planes(frame)[0], target)
+    if not _is_full_range(frame):
+        luma = cv2.LUT(luma, _limited_to_full())
+    return upright.turn(luma)
+
+
+def _target(frame: VideoFrame, upright: Upright, sar: Fraction, fit_wh: Size | None) -> Size:
+    """Return the size to scale to, before turning."""
+    square = square_size((frame.width, frame.height), sar)
+    return upright.size(fit_size(upright.size(square), fit_wh))
+
+
+def _is_planar(frame: VideoFrame) -> bool:
+    return frame.format.name in _PLANAR and all(plane.line_size > 0 for plane in frame.planes)
+
+
+def _is_full_range(frame: VideoFrame) -> bool:
+    return frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
+
+
+def _planes(frame: VideoFrame) -> list[Picture]:
+    """Return views of the planes; of an interlaced picture, of its upper field."""
+    step = 2 if frame.interlaced_frame and frame.height > _FEW_LINES else 1
+    return [
+        np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
+            : plane.height : step, : plane.width
+        ]
+        for plane in frame.planes
+    ]
+
+
+def _scaled(plane: Picture, size_wh: Size) -> Picture:
+    """Scale one plane: halve by averaging while it is twice too large, then interpolate."""
+    w, h = size_wh
+    while plane.shape[1] >= 2 * w and plane.shape[0] >= 2 * h:
+        half = (plane.shape[1] // 2, plane.shape[0] // 2)
+        plane = cv2.resize(plane, half, interpolation=cv2.INTER_AREA)
+    if plane.shape == (h, w):
+        return plane
+    scaled: Picture = cv2.resize(plane, size_wh, interpolation=cv2.INTER_LINEAR)
+    return scaled
+
+
+def _by_planes(frame: VideoFrame, size_wh: Size) -> Picture:
+    """Scale each plane, then convert the few pixels that are left."""
+    yuv = cv2.merge([_scaled(plane, size_wh) for plane in _planes(frame)])
+    rgb: Picture = cv2.transform(yuv, _yuv_to_rgb(frame.colorspace, _is_full_range(frame)))
+    return rgb
+
+
+def _by_swscale(frame: VideoFrame, size_wh: Size) -> Picture:
+    same = size_wh == (frame.width, frame.height)
+    scaled = _reformatter().reformat(
+        frame,
+        width=size_wh[0],
+        height=size_wh[1],
+        format="rgb24",
+        interpolation=Interpolation.BILINEAR if same else Interpolation.AREA,
+        threads=1,
+    )
+    rgb = np.asarray(scaled.to_ndarray(), np.uint8)
+    if frame.interlaced_frame and rgb.shape[0] > _FEW_LINES:
+        rgb = cv2.resize(rgb[::2], size_wh, interpolation=cv2.INTER_LINEAR)
+    return rgb
+
+
+_local = threading.local()
+
+
+def _reformatter() -> VideoReformatter:
+    """Return this thread's scaler: setting one up for each frame takes longer than scaling."""
+    if not hasattr(_local, "reformatter"):
+        _local.reformatter = VideoReformatter()
+    shared: VideoReformatter = _local.reformatter
+    return shared
+
+
+@cache
+def _yuv_to_rgb(colorspace: int, full_range: bool) -> NDArray[np.float32]:
+    """Return the ``(3, 4)`` matrix from 8-bit YUV to RGB (ITU-T H.273, equations 38 to 40)."""
+    kr, kb = _KR_KB.get(colorspace, _BT601)
+    kg = 1 - kr - kb
+    linear = np.array([
+        [1, 0, 2 * (1 - kr)],
+        [1, -2 * kb * (1 - kb) / kg, -2 * kr * (1 - kr) / kg],
+        [1, 2 * (1 - kb), 0],
+    ])
+    scale, offset = ([1, 1, 1], 0) if full_range else ([255 / 219, 255 / 224, 255 / 224], 16)
+    linear *= scale
+    shift = -linear @ [offset, 128, 128]
+    return np.column_stack([linear, shift]).astype(np.float32)
+
+
+@cache
+def _limited_to_full() -> Picture:
+    values = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255)
+    table: Picture = values.astype(np.uint8)
+    return table

@@ -1,0 +1,166 @@
+"""Boxes drawn on pictures, readable at any size, and contact sheets."""
+
+from __future__ import annotations
+
+import colorsys
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reelabel.errors import UsageError
+from reelabel.media.convert import Picture
+from reelabel.media.pictures import fit
+
+Colour = tuple[int, int, int]
+"""Red, green, blue, each 0..255."""
+
+Style = Literal["solid", "dashed", "filled"]
+"""``solid`` for positives, ``dashed`` for what is to be ignored, ``filled`` for hard negatives."""
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_LARGEST_PX = 1 << 20  # beyond this a box's edge is at infinity for every picture
+_FILL = 0.35  # how much of a filled box is colour
+
+
+def colour_of(class_name: str) -> Colour:
+    """Return the colour of a class: the same in every run and for every set of classes.
+
+    >>> colour_of("dog") == colour_of("dog") != colour_of("cat")
+    True
+    """
+    digest = hashlib.blake2b(class_name.encode(), digest_size=4).digest()
+    hue = int.from_bytes(digest[:2], "big") / 65536
+    saturation = 0.65 + 0.35 * digest[2] / 255
+    value = 0.75 + 0.25 * digest[3] / 255
+    red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def draw_boxes(
+    rgb: Picture,
+    xyxy: NDArray[Any],
+    texts: Sequence[str],
+    colours: Sequence[Colour],
+    *,
+    styles: Sequence[Style] | None = None,
+) -> Picture:
+    """Return a copy of the picture with boxes and a text for each.
+
+    Lines and letters grow with the picture. A text stands above its box, or inside where there is
+    no room, and never outside the picture. Boxes may reach outside.
+
+    Args:
+        rgb: ``(height, width, 3)`` uint8; it is not changed.
+        xyxy: ``(n, 4)`` left, top, right, bottom in pixels of the picture.
+        texts: n texts; an empty one draws none.
+        colours: n colours.
+        styles: n styles; None draws all solid.
+
+    Raises:
+        UsageError: if these are not equally many, or a box is not four finite numbers.
+    """
+    boxes = np.asarray(xyxy, np.float64).reshape(-1, 4)
+    styles = ["solid"] * len(boxes) if styles is None else styles
+    if not len(boxes) == len(texts) == len(colours) == len(styles):
+        raise UsageError(
+            f"expected one text, colour and style per box, but got {len(boxes)} boxes, "
+            f"{len(texts)} texts, {len(colours)} colours, {len(styles)} styles"
+        )
+    if not np.isfinite(boxes).all():
+        raise UsageError("boxes to draw must be finite numbers")
+    picture = np.ascontiguousarray(rgb).copy()
+    corners = np.clip(np.rint(boxes), -_LARGEST_PX, _LARGEST_PX).astype(int).tolist()
+    for corner, colour, style in zip(corners, colours, styles, strict=True):
+        _draw_box(picture, corner, colour, style)
+    for corner, text, colour in zip(corners, texts, colours, strict=True):
+        if text:
+            _draw_text(picture, text, corner, colour)
+    return picture
+
+
+def montage(
+    pictures: Sequence[Picture], columns: int, *, tile_wh: tuple[int, int] = (320, 240)
+) -> Picture:
+    """Return a contact sheet: the pictures row by row, each in a tile of its own.
+
+    Args:
+        pictures: ``(height, width, 3)`` uint8 each, of any sizes; their shapes are kept.
+        columns: tiles per row.
+        tile_wh: size of a tile in pixels.
+
+    Raises:
+        UsageError: if there are no pictures or no columns.
+    """
+    if not pictures or columns < 1:
+        raise UsageError(f"a sheet needs pictures and columns, but got {len(pictures)}, {columns}")
+    tiles = [fit(picture, "letterbox", tile_wh)[0] for picture in pictures]
+    columns = min(columns, len(tiles))
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
+    rows = [np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]
+    return np.vstack(rows)
+
+
+def _line_width(picture: Picture) -> int:
+    """About 2 pixels at 640 x 480, 1 at thumbnails, 6 at 4K."""
+    return max(1, round(sum(picture.shape[:2]) / 2 * 0.003))
+
+
+def _draw_box(picture: Picture, corner: list[int], colour: Colour, style: Style) -> None:
+    left, top, right, bottom = corner
+    width = _line_width(picture)
+    if style == "filled":
+        _fill(picture, corner, colour)
+    if style == "dashed":
+        _draw_dashes(picture, corner, colour)
+    else:
+        cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), colour, width)
+
+
+def _fill(picture: Picture, corner: list[int], colour: Colour) -> None:
+    left, top, right, bottom = (max(0, side) for side in corner)
+    inside = picture[top:bottom, left:right]
+    inside[:] = np.rint(inside * (1 - _FILL) + np.array(colour) * _FILL).astype(np.uint8)
+
+
+def _draw_dashes(picture: Picture, corner: list[int], colour: Colour) -> None:
+    width = _line_width(picture)
+    dash = 4 * width
+    outline = np.zeros(picture.shape[:2], np.uint8)
+    left, top, right, bottom = corner
+    cv2.rectangle(outline, (left, top), (right - 1, bottom - 1), 1, width)
+    # Counted along x + y from the box's corner, dashes are as long on every side and move with it.
+    y, x = np.nonzero(outline)
+    drawn = ((x - left + y - top) // dash) % 2 == 0
+    picture[y[drawn], x[drawn]] = colour
+
+
+def _draw_text(picture: Picture, text: str, corner: list[int], colour: Colour) -> None:
+    height, width = picture.shape[:2]
+    thickness = max(1, _line_width(picture) // 2)
+    text = text.encode("ascii", "replace").decode()  # the font holds no other letters
+    scale = _text_scale(picture, text, thickness)
+    (text_w, text_h), baseline = cv2.getTextSize(text, _FONT, scale, thickness)
+    box_h = text_h + baseline + 2
+    left = int(np.clip(corner[0], 0, max(0, width - text_w - 2)))
+    above = corner[1] - box_h
+    top = int(np.clip(above if above >= 0 else corner[1], 0, max(0, height - box_h)))
+    cv2.rectangle(picture, (left, top), (left + text_w + 1, top + box_h - 1), colour, cv2.FILLED)
+    ink = (0, 0, 0) if _is_light(colour) else (255, 255, 255)
+    origin = (left + 1, top + text_h + 1)
+    cv2.putText(picture, text, origin, _FONT, scale, ink, thickness, cv2.LINE_AA)
+
+
+def _text_scale(picture: Picture, text: str, thickness: int) -> float:
+    """Return a scale at which the text is readable and not wider than the picture."""
+    scale = max(0.35, sum(picture.shape[:2]) / 2 * 0.0009)
+    (text_w, _), _ = cv2.getTextSize(text, _FONT, scale, thickness)
+    return float(scale * min(1.0, picture.shape[1] / (text_w + 2)))
+
+
+def _is_light(colour: Colour) -> bool:
+    red, green, blue = colour
+    return 0.299 * red + 0.587 * green + 0.114 * blue > 128  # noqa: PLR2004 -- BT.601 luma, half

@@ -1,0 +1,57 @@
+"""One decoded frame."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from av.video.frame import PictureType, VideoFrame
+
+from reelabel.media.convert import Picture, Size, to_grey, to_rgb
+
+
+class Frame:
+    """One decoded frame; its pixels are converted only when they are asked for.
+
+    Attributes:
+        pts: time stamp in units of the video's time base: the frame's name.
+        index: position among the decoded frames from the start of the video, for display. Where
+            the part before was skipped by seeking, frames in it that are too damaged to be decoded
+            are counted as well.
+        time_s: seconds since the first frame, for display.
+        is_key: True if the picture stands for itself, so that decoding can start here.
+        damaged: True if the decoder says that it concealed an error in it.
+    """
+
+    __slots__ = ("_picture", "_sar", "damaged", "index", "is_key", "pts", "time_s")
+
+    def __init__(
+        self, picture: VideoFrame, *, pts: int, index: int, time_s: float, sar: Fraction
+    ) -> None:
+        self.pts = pts
+        self.index = index
+        self.time_s = time_s
+        self.is_key = stands_alone(picture)
+        self.damaged = bool(picture.is_corrupt)
+        self._picture = picture
+        self._sar = sar
+
+    def __repr__(self) -> str:
+        """Say which frame it is."""
+        return f"Frame(pts={self.pts}, index={self.index}, time_s={self.time_s:.3f})"
+
+    def rgb(self, fit_wh: Size | None = None) -> Picture:
+        """Return ``(height, width, 3)`` uint8 RGB: upright, square pixels, deinterlaced.
+
+        Args:
+            fit_wh: a size into which the picture is reduced with its shape kept; never enlarged.
+        """
+        return to_rgb(self._picture, self._sar, fit_wh)
+
+    def grey(self, fit_wh: Size | None = None) -> Picture:
+        """Return ``(height, width)`` uint8 luma in 0..255, otherwise as `rgb`."""
+        return to_grey(self._picture, self._sar, fit_wh)
+
+
+def stands_alone(picture: VideoFrame) -> bool:
+    """Return whether this is a key frame; streams that refresh bit by bit flag false ones."""
+    return bool(picture.key_frame) and picture.pict_type not in {PictureType.P, PictureType.B}

@@ -1,0 +1,124 @@
+"""Opens video files safely, and nothing that they point to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+
+import av
+import av.error
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from reelabel.errors import DecodeError, UnreadableVideo
+
+OnError = Callable[[DecodeError], None]
+"""Is told of each place that could not be read or decoded, while decoding goes on."""
+
+# Formats that read further files or addresses named inside the file, or that take any text for a
+# picture. A downloaded file must not be able to choose what we open.
+_UNSAFE = frozenset({
+    "concat", "dash", "data", "ffmetadata", "hls", "imf", "lavfi", "rtsp", "sdp", "tty",
+    "webm_dash_manifest",
+})  # fmt: skip
+
+# AVI and its kin store no presentation times; FFmpeg invents them, and gets B-frames wrong.
+_NO_PRESENTATION_TIME = frozenset({"avi"})
+
+_STRIKES = 16  # damaged places after which the rest of a file is given up
+
+
+def open_video(path: Path | str) -> InputContainer:
+    """Open a file, and only that file: no playlists, patterns or addresses are followed.
+
+    Raises:
+        UnreadableVideo: if it is missing, a folder, empty, not permitted, or no video.
+    """
+    path = Path(path)
+    _check_readable(path)
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": _safe_formats(),
+        "pattern_type": "none",  # a picture's name with % or * in it is a name, not a pattern
+    }
+    try:
+        return av.open(f"file:{path.absolute()}", options=options)
+    except (av.error.FFmpegError, OSError, ValueError) as exc:
+        raise UnreadableVideo(
+            f"{path}: expected a video or picture file, but it cannot be opened as one "
+            f"({reason(exc)}); it may be cut off or of another kind than its name says"
+        ) from exc
+
+
+def picture_stream(container: InputContainer, path: Path | str) -> VideoStream:
+    """Return the stream that FFmpeg calls best: the largest, then the one with more frames.
+
+    Raises:
+        UnreadableVideo: if there is none, or only the cover picture of a sound file.
+    """
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+        kinds = ", ".join(sorted({each.type for each in container.streams})) or "nothing"
+        raise UnreadableVideo(f"{path}: expected a picture stream, but the file holds only {kinds}")
+    if stream.codec_context is None or stream.time_base is None:
+        raise UnreadableVideo(f"{path}: no decoder is known for its picture stream")
+    return stream
+
+
+def read_packets(
+    container: InputContainer, stream: VideoStream, complain: OnError
+) -> Iterator[Packet[VideoStream] | None]:
+    """Yield the stream's packets and at last None, which tells a decoder that no more will come.
+
+    Read errors go to `complain`; reading then goes on behind the damaged place if it can.
+    """
+    for _ in range(_STRIKES):
+        try:
+            yield from (packet for packet in container.demux(stream) if packet.size)
+            break
+        except av.error.FFmpegError as exc:
+            complain(
+                DecodeError(
+                    f"{container.name.removeprefix('file:')}: cannot be read further: {reason(exc)}"
+                )
+            )
+    yield None
+
+
+def has_presentation_times(container: InputContainer) -> bool:
+    """Return whether the container stores when a frame is shown, not only decode order."""
+    return container.format.name not in _NO_PRESENTATION_TIME
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+        if S_ISDIR(mode):
+            raise UnreadableVideo(f"{path}: expected a video file, but this is a folder")
+        if not S_ISREG(mode):
+            raise UnreadableVideo(f"{path}: expected a video file, but this is a device or a pipe")
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise UnreadableVideo(f"{path}: the file is empty (0 bytes); fetch it again")
+    except FileNotFoundError as exc:
+        raise UnreadableVideo(f"{path}: there is no such file") from exc
+    except PermissionError as exc:
+        raise UnreadableVideo(
+            f"{path}: no permission to read it; change its access rights"
+        ) from exc
+    except (OSError, ValueError) as exc:
+        raise UnreadableVideo(f"{path}: cannot be read: {exc}") from exc
+
+
+@cache
+def _safe_formats() -> str:
+    return ",".join(sorted(av.formats_available - _UNSAFE))
+
+
+def reason(exc: Exception) -> str:
+    """Return what FFmpeg or the system says went wrong, without numbers and paths."""
+    return str(getattr(exc, "strerror", None) or exc)

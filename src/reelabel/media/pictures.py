@@ -1,0 +1,136 @@
+"""Picture files: reading upright RGB, writing JPEG, fitting to a size."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from reelabel.errors import DecodeError, UsageError
+from reelabel.media.convert import Picture, Size
+
+How = Literal["longest", "letterbox", "exact"]
+
+_JPEG_MAX_PX = 65500  # libjpeg's limit
+_GREY = 114  # the border that YOLO-like models are trained with
+
+
+def read_rgb(path: Path | str) -> Picture:
+    """Return a picture file as ``(height, width, 3)`` uint8 RGB, turned as its EXIF says.
+
+    Grey and CMYK become RGB, 16 bits become 8, transparency is dropped.
+
+    Raises:
+        DecodeError: if the file is missing, damaged, cut off, or no picture.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+        rgb = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
+    except (OSError, cv2.error) as exc:
+        what = getattr(exc, "strerror", None) or getattr(exc, "err", None) or exc
+        raise DecodeError(f"{path}: cannot be read as a picture: {what}") from exc
+    if rgb is None:
+        raise DecodeError(f"{path}: expected a picture, but it is damaged, cut off or no picture")
+    picture: Picture = rgb
+    return picture
+
+
+def encode_jpeg(rgb: Picture, quality: int = 90) -> bytes:
+    """Return the picture as a JPEG file: baseline, 4:2:0, without metadata.
+
+    Args:
+        rgb: ``(height, width, 3)`` uint8.
+        quality: 1 (small) to 100 (good).
+
+    Raises:
+        UsageError: if the quality or the array is not that.
+    """
+    if not 1 <= quality <= 100:  # noqa: PLR2004 -- the scale that JPEG encoders share
+        raise UsageError(f"JPEG quality must be 1 to 100, but is {quality}")
+    if rgb.dtype != np.uint8 or rgb.shape[2:] != (3,) or not rgb.size:
+        raise UsageError(f"expected a uint8 array (h, w, 3), but got {rgb.dtype} {rgb.shape}")
+    if max(rgb.shape) > _JPEG_MAX_PX:
+        raise UsageError(f"JPEG holds at most {_JPEG_MAX_PX} pixels a side, but got {rgb.shape}")
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return bytes(data)
+
+
+def write_jpeg(path: Path | str, rgb: Picture, quality: int = 90) -> None:
+    """Write a JPEG file that is either whole or not there: a temporary name, then a rename.
+
+    Raises:
+        UsageError: as `encode_jpeg`.
+        OSError: if the folder cannot be written.
+    """
+    path = Path(path)
+    data = encode_jpeg(rgb, quality)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def fit(
+    rgb: Picture, how: How, size: Size | int
+) -> tuple[Picture, tuple[float, float], tuple[float, float]]:
+    """Return the picture in another size, and how to find a place in it again.
+
+    A point ``(x, y)`` of the given picture lies at ``(x * scale_x + offset_x, y * scale_y +
+    offset_y)`` in the new one.
+
+    Args:
+        rgb: ``(height, width, 3)`` uint8.
+        how: ``longest``: its longer side gets the larger of the two sizes, the shape is kept;
+            ``letterbox``: as large as fits, the shape is kept, grey bars fill the size;
+            ``exact``: the size, distorted.
+        size: width and height in pixels; a number stands for a square.
+
+    Returns:
+        The picture, ``(scale_x, scale_y)`` and ``(offset_x, offset_y)`` in pixels.
+
+    Raises:
+        UsageError: if `how` or `size` is not one of these.
+    """
+    w, h = (size, size) if isinstance(size, int) else size
+    if min(w, h) < 1:
+        raise UsageError(f"a size must be at least 1 x 1 pixels, but is {w} x {h}")
+    if how == "exact":
+        return _resized(rgb, (w, h)), _scale(rgb, (w, h)), (0.0, 0.0)
+    if how == "longest":
+        inner = _shape_kept(rgb, (max(w, h), max(w, h)))
+        return _resized(rgb, inner), _scale(rgb, inner), (0.0, 0.0)
+    if how == "letterbox":
+        inner = _shape_kept(rgb, (w, h))
+        left, top = (w - inner[0]) // 2, (h - inner[1]) // 2
+        canvas = np.full((h, w, 3), _GREY, np.uint8)
+        canvas[top : top + inner[1], left : left + inner[0]] = _resized(rgb, inner)
+        return canvas, _scale(rgb, inner), (float(left), float(top))
+    raise UsageError(f"how to fit must be longest, letterbox or exact, but is {how!r}")
+
+
+def _shape_kept(rgb: Picture, size_wh: Size) -> Size:
+    height, width = rgb.shape[:2]
+    scale = min(size_wh[0] / width, size_wh[1] / height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _scale(rgb: Picture, size_wh: Size) -> tuple[float, float]:
+    return size_wh[0] / rgb.shape[1], size_wh[1] / rgb.shape[0]
+
+
+def _resized(rgb: Picture, size_wh: Size) -> Picture:
+    """Average where it shrinks, so that nothing aliases; interpolate where it grows."""
+    height, width = rgb.shape[:2]
+    if (width, height) == size_wh:
+        return rgb.copy()
+    shrinks = size_wh[0] <= width and size_wh[1] <= height
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized: Picture = cv2.resize(rgb, size_wh, interpolation=how)
+    return resized

@@ -1,0 +1,158 @@
+"""What a video file is, before any of its frames is worked on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from reelabel.errors import UnreadableVideo
+from reelabel.media.convert import sane_sar, square_size, upright_of
+from reelabel.media.decoder import Decoder
+from reelabel.media.stream import Timeline, scan_packets
+
+_CHUNK = 1 << 20
+_RATE_TRUST = Fraction(1, 50)
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a video file.
+
+    Attributes:
+        size_bytes: size of the file.
+        container: FFmpeg's name of the container format, such as ``matroska,webm``.
+        codec: name of the picture stream's codec, such as ``h264``.
+        pix_fmt: FFmpeg's name of the pixel format.
+        coded_wh: size in pixels as stored.
+        display_wh: size in pixels as shown: upright and with square pixels.
+        rotation_deg: clockwise turn (0, 90, 180 or 270) that makes the stored picture upright.
+        sar: width of a stored pixel over its height.
+        time_base: seconds per unit of a time stamp (pts).
+        start_pts: time stamp of the first frame; second 0 of the video everywhere in this package.
+        duration_s: length of the picture stream in seconds, from its packets. The declared length
+            is not looked at: it may be that of the sound, or of a file that was cut off.
+        fps: average frames per second.
+        num_packets: coded pictures found in the file.
+        frame_count_declared: frames that the header promises, None if it says nothing.
+        num_video_streams: picture streams in the file; the one used is FFmpeg's best.
+        interlaced: whether the first frame is flagged interlaced.
+        has_audio: whether there is a sound stream.
+    """
+
+    size_bytes: int
+    container: str
+    codec: str
+    pix_fmt: str
+    coded_wh: tuple[int, int]
+    display_wh: tuple[int, int]
+    rotation_deg: int
+    sar: Fraction
+    time_base: Fraction
+    start_pts: int
+    duration_s: float
+    fps: Fraction
+    num_packets: int
+    frame_count_declared: int | None
+    num_video_streams: int
+    interlaced: bool
+    has_audio: bool
+
+    def time_s(self, pts: int) -> float:
+        """Return the second, counted from the first frame, at which a frame is shown."""
+        return float((pts - self.start_pts) * self.time_base)
+
+
+def probe(path: Path | str) -> VideoInfo:
+    """Read what a file is: all its packets, and its first frame.
+
+    A picture file (JPEG, PNG, WebP ...) is a video of one frame.
+
+    Raises:
+        UnreadableVideo: if the file is missing, a folder, empty, not permitted, no video, without a
+            picture stream, or if not one frame of it can be decoded.
+    """
+    path = Path(path)
+    timeline = scan_packets(path)
+    with Decoder(path, threads=1) as decoder:
+        first = next(decoder.pictures(), None)
+        if first is None:
+            raise UnreadableVideo(
+                f"{path}: not one of {timeline.num_packets} frames can be decoded"
+            )
+        pts, frame = first
+        return _describe(path, decoder, timeline, (pts, frame))
+
+
+def content_id(path: Path | str) -> str:
+    """Return the video's id: 16 hexadecimal digits of the BLAKE2b hash (RFC 7693) of its bytes.
+
+    Raises:
+        UnreadableVideo: if the file cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    try:
+        with Path(path).open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+    except OSError as exc:
+        raise UnreadableVideo(f"{path}: cannot be read: {exc.strerror}") from exc
+    return digest.hexdigest()
+
+
+def _describe(
+    path: Path, decoder: Decoder, timeline: Timeline, first: tuple[int, VideoFrame]
+) -> VideoInfo:
+    container, stream = decoder.container, decoder.stream
+    start_pts, frame = first
+    upright, sar = upright_of(frame), sane_sar(stream.sample_aspect_ratio)
+    coded_wh = (frame.width, frame.height)
+    duration = _duration(decoder, timeline, start_pts)
+    return VideoInfo(
+        size_bytes=path.stat().st_size,
+        container=container.format.name,
+        codec=stream.codec.canonical_name,
+        pix_fmt=frame.format.name,
+        coded_wh=coded_wh,
+        display_wh=upright.size(square_size(coded_wh, sar)),
+        rotation_deg=upright.rotation_deg,
+        sar=sar,
+        time_base=decoder.time_base,
+        start_pts=start_pts,
+        duration_s=float(duration),
+        fps=_rate(stream, timeline, duration),
+        num_packets=timeline.num_packets,
+        frame_count_declared=stream.frames or None,
+        num_video_streams=len(container.streams.video),
+        interlaced=frame.interlaced_frame,
+        has_audio=_has_audio(container),
+    )
+
+
+def _has_audio(container: InputContainer) -> bool:
+    return len(container.streams.audio) > 0
+
+
+def _duration(decoder: Decoder, timeline: Timeline, start_pts: int) -> Fraction:
+    """Return the seconds between the first frame and the end of the last."""
+    rate = decoder.stream.average_rate or decoder.stream.guessed_rate
+    if not timeline.regular and rate:
+        return timeline.num_packets / rate
+    return max(timeline.end_pts - start_pts, 0) * decoder.time_base
+
+
+def _rate(stream: VideoStream, timeline: Timeline, duration: Fraction) -> Fraction:
+    """Return the declared average rate if the packets bear it out, else what they give."""
+    declared = stream.average_rate or stream.guessed_rate
+    if not duration:
+        return declared or Fraction(0)
+    measured = timeline.num_packets / duration
+    complete = timeline.num_packets == stream.frames
+    if declared and (complete or abs(declared - measured) <= measured * _RATE_TRUST):
+        return declared
+    return measured.limit_denominator(100_000)

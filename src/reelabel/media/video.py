@@ -1,0 +1,147 @@
+"""Frames of a video: all of them in one pass, or exactly the wanted ones.
+
+A frame is named by its time stamp (pts), an integer in units of the video's time base. Of several
+picture streams the one that FFmpeg calls best is taken. Seconds count from the first frame, so that
+0 is the start of every video, whatever its first time stamp is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from reelabel.errors import DecodeError, UsageError
+from reelabel.media.cursor import Cursor
+from reelabel.media.frame import Frame
+from reelabel.media.opening import OnError
+from reelabel.media.probe import VideoInfo
+from reelabel.media.stream import scan
+
+__all__ = ["Frame", "decode", "frames", "time_range"]
+
+_END_SLACK_S = 0.5  # manifests round; an end this little behind the video's end is its end
+
+
+def decode(
+    path: Path | str,
+    *,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    keyframes_only: bool = False,
+    tolerant: bool = True,
+    on_error: OnError | None = None,
+    threads: int = 0,
+) -> Iterator[Frame]:
+    """Yield the frames of a video one after the other, in the order in which they are shown.
+
+    Memory stays the same however long the video is, as long as frames are not kept.
+
+    Args:
+        path: the video (or picture) file.
+        start_s: frames before this second are left out.
+        end_s: frames from this second on are left out.
+        keyframes_only: decode key frames alone, several times faster.
+        tolerant: go on behind damaged places; False raises at the first.
+        on_error: is told of each place that was skipped.
+        threads: decoding threads, 0 for one per core. The pictures do not depend on it.
+
+    Raises:
+        UnreadableVideo: if the file cannot be opened or has no picture stream.
+        DecodeError: if a frame cannot be decoded and `tolerant` is False.
+    """
+    with Cursor(path, threads=threads, tolerant=tolerant, on_error=on_error) as cursor:
+        first = cursor.pts_at(start_s) if start_s else cursor.start_pts
+        end = cursor.pts_at(end_s) if end_s is not None else None
+        if start_s and not keyframes_only:
+            cursor.approach(first)
+        for frame in cursor.key_frames() if keyframes_only else cursor.frames():
+            if end is not None and frame.pts >= end:
+                return
+            if frame.pts >= first:
+                yield frame
+
+
+def frames(
+    path: Path | str,
+    pts_list: Iterable[int],
+    *,
+    threads: int = 0,
+    on_error: OnError | None = None,
+) -> Iterator[Frame]:
+    """Yield exactly the frames with these time stamps, in their order, each once.
+
+    Decodes through, and jumps to a key frame only where that skips more than it costs. A picture is
+    the same, bit for bit, whichever way it was reached.
+
+    Args:
+        path: the video file.
+        pts_list: the wanted time stamps.
+        threads: decoding threads, 0 for one per core.
+        on_error: is told of each wanted frame that cannot be had, which is then left out.
+
+    Raises:
+        UnreadableVideo: if the file cannot be opened or has no picture stream.
+        DecodeError: if there is no frame with such a time stamp, or it is too damaged, and no
+            `on_error` is given.
+    """
+    wanted = sorted({int(pts) for pts in pts_list})
+    if not wanted:
+        return
+    with Cursor(path, threads=threads) as cursor:
+        for pts in wanted:
+            frame = cursor.at(pts)
+            if frame is not None:
+                yield frame
+                continue
+            error = DecodeError(_missing(path, pts))
+            if on_error is None:
+                raise error
+            on_error(error)
+
+
+def time_range(
+    info: VideoInfo,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    duration_s: float | None = None,
+) -> tuple[float, float]:
+    """Return the span from start to end in seconds that such a request means.
+
+    A missing start is the video's start; without end and duration the span runs to the video's end.
+    An end up to half a second behind the video's end is taken for its end.
+
+    Raises:
+        UsageError: if a time is negative or beyond the video, the end is not behind the start, or
+            both end and duration are given.
+    """
+    given = {"start": start_s, "end": end_s, "duration": duration_s}
+    for name, value in given.items():
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            raise UsageError(f"{name} must be a number of seconds from 0 up, but is {value}")
+    if end_s is not None and duration_s is not None:
+        raise UsageError(f"give an end ({end_s} s) or a duration ({duration_s} s), not both")
+    start = start_s or 0.0
+    if start and start >= info.duration_s:
+        raise UsageError(
+            f"start {start} s is beyond the video, which lasts {info.duration_s:.3f} s"
+        )
+    return start, _end(info, start, end_s, duration_s)
+
+
+def _end(info: VideoInfo, start: float, end_s: float | None, duration_s: float | None) -> float:
+    end = end_s if duration_s is None else start + duration_s
+    if end is None:
+        return info.duration_s
+    if end <= start:
+        raise UsageError(f"end {end} s must be behind start {start} s")
+    if end > info.duration_s + _END_SLACK_S:
+        raise UsageError(f"end {end} s is beyond the video, which lasts {info.duration_s:.3f} s")
+    return min(end, info.duration_s)
+
+
+def _missing(path: Path | str, pts: int) -> str:
+    nearest = scan(path).nearest(pts)
+    if nearest == pts:
+        return f"{path}: the frame at pts {pts} is too damaged to be decoded"
+    return f"{path}: there is no frame at pts {pts}; the nearest is at pts {nearest}"

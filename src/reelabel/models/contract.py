@@ -1,0 +1,166 @@
+"""What every detector and embedder promises, as checks that plug-ins can run on theirs.
+
+from reelabel.models.contract import detector_faults
+
+def test_contract():
+    assert detector_faults(my_detector) == []
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reelabel.labels.boxes import Detections
+from reelabel.models.base import Detector, Embedder, Image, Predict
+
+_TOLERANCE_PX = 0.01
+_TOLERANCE_SCORE = 1e-3
+_TOLERANCE_UNIT = 1e-3
+
+
+def sample_pictures(size_wh: tuple[int, int] = (96, 64), seed: int = 0) -> list[Image]:
+    """Return four pictures of one size: a bright disc that moves over a fixed noisy ground.
+
+    Args:
+        size_wh: of each picture.
+        seed: of the ground.
+    """
+    w, h = size_wh
+    ground = np.random.default_rng(seed).integers(0, 120, (h, w, 3), dtype=np.uint8)
+    y, x = np.mgrid[:h, :w]
+    pictures = []
+    for step in range(4):
+        picture = ground.copy()
+        picture[(x - w * (step + 1) / 5) ** 2 + (y - h / 2) ** 2 < (h / 6) ** 2] = (250, 220, 90)
+        pictures.append(picture)
+    return pictures
+
+
+def detector_faults(detector: Detector, pictures: Sequence[Image] | None = None) -> list[str]:
+    """Return which promises of `reelabel.models.base.Detector` a detector breaks.
+
+    Args:
+        detector: the one to check; it is opened several times.
+        pictures: of one size, to check with; None takes `sample_pictures`.
+
+    Returns:
+        One sentence for each fault; an empty list for a sound detector.
+    """
+    given = list(pictures) if pictures is not None else sample_pictures()
+    faults = list(_description_faults(detector))
+    once = detector.open()(given)
+    if len(once) != len(given):
+        return [*faults, f"{len(given)} pictures gave {len(once)} results"]
+    for found, picture in zip(once, given, strict=True):
+        faults += _box_faults(found, picture, len(detector.classes))
+    if not _same(detector.open()(given), once):
+        faults.append("the same pictures gave other boxes the second time")
+    opened = detector.open()
+    if not _same([found for picture in given for found in opened([picture])], once):
+        faults.append("pictures one by one gave other boxes than together")
+    if not _same(_interleaved(detector.open(), detector.open(), given), once):
+        faults.append("two opened functions disturb each other")
+    return list(dict.fromkeys([*faults, *_odd_picture_faults(detector)]))
+
+
+def _description_faults(detector: Detector) -> Iterator[str]:
+    if not isinstance(detector, Detector):
+        yield "it lacks attributes of Detector"
+    if not detector.classes or not all(isinstance(name, str) for name in detector.classes):
+        yield "classes must be names, at least one"
+    if not detector.fingerprint or not isinstance(detector.fingerprint, str):
+        yield "fingerprint must be a text that is not empty"
+    if detector.batch_size < 1:
+        yield "batch_size must be at least 1"
+    if pickle.loads(pickle.dumps(detector)).fingerprint != detector.fingerprint:  # noqa: S301 -- what was pickled one call before
+        yield "a pickled description has another fingerprint, so it cannot go to other processes"
+
+
+def _box_faults(found: Detections, picture: Image, n_classes: int) -> Iterator[str]:
+    h, w = picture.shape[:2]
+    if not (np.isfinite(found.xyxy).all() and np.isfinite(found.score).all()):
+        yield "boxes and scores must be finite"
+    if ((found.score < 0) | (found.score > 1)).any():
+        yield "scores must lie in 0..1"
+    if ((found.class_id < 0) | (found.class_id >= n_classes)).any():
+        yield "class_id must point into classes"
+    low, high = found.xyxy[:, :2], found.xyxy[:, 2:]
+    if (low < 0).any() or (high > [w, h]).any():
+        yield "boxes must lie inside the picture"
+    if (high <= low).any():
+        yield "boxes must have an area"
+
+
+def _interleaved(first: Predict, second: Predict, given: Sequence[Image]) -> list[Detections]:
+    """Return what the first says while the second sees the pictures in another order."""
+    results = []
+    for picture, other in zip(given, reversed(given), strict=True):
+        results += first([picture])
+        second([other])
+    return results
+
+
+def _odd_picture_faults(detector: Detector) -> Iterator[str]:
+    if detector.open()([]):
+        yield "no pictures must give no results"
+    for w, h in ((64, 48), (1, 1), (3, 200)):
+        black = np.zeros((h, w, 3), np.uint8)
+        found = detector.open()([black])
+        yield from (f"{fault} ({w}x{h})" for f in found for fault in
+                    _box_faults(f, black, len(detector.classes)))  # fmt: skip
+    mixed = [np.zeros((h, w, 3), np.uint8) for w, h in ((64, 48), (32, 80))]
+    if not detector.in_order and len(detector.open()(mixed)) != len(mixed):
+        yield "pictures of different sizes must each give a result"
+
+
+def _same(a: Sequence[Detections], b: Sequence[Detections]) -> bool:
+    return len(a) == len(b) and all(map(_alike, a, b))
+
+
+def _alike(a: Detections, b: Detections) -> bool:
+    return (
+        len(a) == len(b)
+        and bool((a.class_id == b.class_id).all())
+        and np.allclose(a.xyxy, b.xyxy, rtol=0, atol=_TOLERANCE_PX)
+        and np.allclose(a.score, b.score, rtol=0, atol=_TOLERANCE_SCORE)
+    )
+
+
+def embedder_faults(embedder: Embedder, pictures: Sequence[Image] | None = None) -> list[str]:
+    """Return which promises of `reelabel.models.base.Embedder` an embedder breaks.
+
+    Args:
+        embedder: the one to check; it is opened several times.
+        pictures: to check with; None takes `sample_pictures`.
+
+    Returns:
+        One sentence for each fault; an empty list for a sound embedder.
+    """
+    given = list(pictures) if pictures is not None else sample_pictures()
+    given = [*given, np.zeros((48, 64, 3), np.uint8), np.zeros((1, 1, 3), np.uint8)]
+    once = embedder.open()(given)
+    faults = list(_row_faults(once, (len(given), embedder.dimensions)))
+    if faults:
+        return faults
+    if not np.allclose(embedder.open()(given), once, atol=_TOLERANCE_UNIT):
+        faults.append("the same pictures gave other rows the second time")
+    opened = embedder.open()
+    alone = np.concatenate([opened([picture]) for picture in given])
+    if not np.allclose(alone, once, atol=_TOLERANCE_UNIT):
+        faults.append("pictures one by one gave other rows than together")
+    if opened([]).shape != (0, embedder.dimensions):
+        faults.append("no pictures must give no rows")
+    if pickle.loads(pickle.dumps(embedder)).fingerprint != embedder.fingerprint:  # noqa: S301 -- what was pickled one call before
+        faults.append("a pickled description has another fingerprint")
+    return faults
+
+
+def _row_faults(rows: NDArray[np.float32], shape: tuple[int, int]) -> Iterator[str]:
+    if rows.shape != shape or rows.dtype != np.float32:
+        yield f"rows must be {shape} float32, but are {rows.shape} {rows.dtype}"
+    elif not np.allclose(np.linalg.norm(rows, axis=1), 1, atol=_TOLERANCE_UNIT):
+        yield "rows must have length 1"

@@ -1,0 +1,122 @@
+"""``timm:NAME``: any backbone of timm, its classifier left off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reelabel.errors import ModelError, nearest
+from reelabel.models.base import Embed, Image
+from reelabel.models.embedders.unit import unit_rows
+from reelabel.models.spec import Request, fingerprint
+from reelabel.models.torch_tools import EmbedOptions, computing, pick_device, read_state
+from reelabel.models.weights import resolve
+
+
+class TimmOptions(EmbedOptions):
+    """Options of ``timm:``."""
+
+    weights: str | None = None
+    """State dict as .safetensors or .pth, path or URL; None takes timm's own from the hub."""
+
+
+@dataclass(frozen=True)
+class TimmEmbedder:
+    """A timm backbone; pictures are stretched to its input. See `reelabel.models.base.Embedder`."""
+
+    name: str
+    fingerprint: str
+    dimensions: int
+    architecture: str
+    size_wh: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    path: str | None
+    options: TimmOptions
+
+    @property
+    def fit_wh(self) -> tuple[int, int] | None:
+        """Twice the input, so that no side of a 2:1 picture falls below it."""
+        return 2 * self.size_wh[0], 2 * self.size_wh[1]
+
+    def open(self) -> Embed:
+        """Load the network and return the function that embeds pictures."""
+        import torch  # noqa: PLC0415 -- heavy
+
+        device = pick_device(self.options.device)
+        model = _network(self.architecture, self.path).to(device)
+
+        def one(picture: Image) -> NDArray[np.float32]:
+            tensor = torch.tensor(self._prepared(picture), device=device)
+            with computing(device, self.options.precision):
+                row: NDArray[np.float32] = model(tensor)[0].float().cpu().numpy()
+            return row
+
+        def embed(pictures: Sequence[Image]) -> NDArray[np.float32]:
+            rows = [one(picture) for picture in pictures]
+            return unit_rows(np.array(rows, np.float32).reshape(-1, self.dimensions))
+
+        return embed
+
+    def _prepared(self, picture: Image) -> NDArray[np.float32]:
+        fitted = cv2.resize(picture, self.size_wh, interpolation=cv2.INTER_AREA) / 255
+        planes = ((fitted - np.array(self.mean)) / np.array(self.std)).transpose(2, 0, 1)
+        return np.ascontiguousarray(planes[None], np.float32)
+
+
+def _network(architecture: str, path: str | None) -> Any:
+    """Return a backbone with its weights and without its classifier, ready to embed."""
+    import timm  # noqa: PLC0415 -- heavy
+
+    try:
+        model = timm.create_model(architecture, pretrained=path is None, num_classes=0)
+        if path is not None:
+            state = read_state(path)
+            own = model.state_dict()
+            model.load_state_dict({key: value for key, value in state.items() if key in own})
+    except ModelError:
+        raise
+    except Exception as exc:  # the hub, the network, torch: each has its own errors
+        reason = " ".join(str(exc).split())[:300]
+        raise ModelError(
+            f"weights for timm's {architecture} cannot be loaded ({reason}): without a network, "
+            "put its state dict somewhere and name it in the option 'weights'"
+        ) from exc
+    return model.eval()
+
+
+def load(request: Request) -> TimmEmbedder:
+    """Return a backbone by timm's name for it.
+
+    Raises:
+        ModelError: if the name is unknown, or the weights are missing or changed.
+    """
+    import timm  # noqa: PLC0415 -- heavy
+
+    options = request.settings(TimmOptions)
+    known = timm.list_models()
+    if request.rest.partition(".")[0] not in known:
+        raise ModelError(
+            f"timm has no network '{request.rest}'{nearest(request.rest, known)}: see "
+            "timm.list_models()"
+        )
+    weights = resolve(options.weights, home=request.home) if options.weights else None
+    empty = timm.create_model(request.rest, pretrained=False, num_classes=0)
+    about = timm.data.resolve_model_data_config(empty)
+    identity = weights.sha256 if weights else f"timm {timm.__version__}"
+    return TimmEmbedder(
+        name=request.spec,
+        fingerprint=fingerprint("timm", request.rest, identity, options),
+        dimensions=int(empty.num_features),
+        architecture=request.rest,
+        size_wh=(about["input_size"][2], about["input_size"][1]),
+        mean=tuple(about["mean"]),
+        std=tuple(about["std"]),
+        path=str(weights.path) if weights else None,
+        options=options,
+    )

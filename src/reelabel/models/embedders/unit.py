@@ -1,0 +1,20 @@
+"""What every embedder ends with: rows of length 1."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return rows ``(n, d)`` scaled to length 1; a row of zeros, or of no numbers, points along d.
+
+    >>> unit_rows(np.array([[3, 4], [0, 0]], np.float32)).round(1)
+    array([[0.6, 0.8],
+           [0. , 1. ]], dtype=float32)
+    """
+    sound: NDArray[np.float32] = np.where(np.isfinite(rows), rows, 0).astype(np.float32)
+    length = np.sqrt((sound * sound).sum(axis=1))
+    sound[length == 0, -1] = 1
+    length[length == 0] = 1
+    return sound / length[:, None]

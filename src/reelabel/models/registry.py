@@ -1,0 +1,167 @@
+"""Models by name: ``kind:rest`` becomes a `Detector` or an `Embedder`.
+
+A package of one's own adds kinds through entry points in the groups below; each names a
+function that takes a `reelabel.models.spec.Request`. What comes with us stands in the same table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from reelabel.errors import MissingExtra, ModelError, nearest
+from reelabel.models.base import Detector, Embedder
+from reelabel.models.detectors.mapped import wanted_only
+from reelabel.models.spec import Request
+
+DETECTORS = "reelabel.detectors"
+EMBEDDERS = "reelabel.embedders"
+
+_BUILT_IN = {
+    DETECTORS: {
+        "fake": "reelabel.models.detectors.fake:load",
+        "hf": "reelabel.models.detectors.transformers:load",
+        "hf-zero-shot": "reelabel.models.detectors.zero_shot:load",
+        "motion": "reelabel.models.detectors.motion:load",
+        "onnx": "reelabel.models.detectors.onnx:load",
+        "round": "reelabel.models.detectors.student:load_round",
+        "student": "reelabel.models.detectors.student:load",
+        "torchvision": "reelabel.models.detectors.torchvision:load",
+    },
+    EMBEDDERS: {
+        "fake": "reelabel.models.embedders.fake:load",
+        "hf": "reelabel.models.embedders.transformers:load",
+        "onnx": "reelabel.models.embedders.onnx:load",
+        "timm": "reelabel.models.embedders.timm:load",
+        "tiny": "reelabel.models.embedders.tiny:load",
+    },
+}
+
+_TRAIN_EXTRA = frozenset({
+    "lightning",
+    "safetensors",
+    "tensorboard",
+    "timm",
+    "torch",
+    "torchvision",
+    "transformers",
+})
+
+
+def load_detector(
+    spec: str,
+    *,
+    home: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    wanted: Sequence[str] = (),
+    mapping: Mapping[str, str] | None = None,
+) -> Detector:
+    """Return the detector that a spec names.
+
+    Args:
+        spec: ``onnx:PATH_OR_URL``, ``torchvision:NAME``, ``hf:HUB_ID_OR_FOLDER``,
+            ``hf-zero-shot:HUB_ID_OR_FOLDER``, ``motion``, ``round:NUMBER``, ``student:FOLDER``,
+            ``fake:``, or the kind of a plug-in.
+        home: the workspace, for relative paths, rounds and the lock of weights.
+        options: the model's own; each has a default.
+        wanted: the classes to look for; empty takes the model as it is. Zero-shot and motion
+            detectors find whatever they are told to, all others must know the name.
+        mapping: the model's name (or zero-shot prompt) -> wanted name; see `wanted_only`.
+
+    Returns:
+        A detector whose classes are `wanted`, if that is given.
+
+    Raises:
+        ModelError: if the kind is unknown, or the model is missing, damaged or of another kind.
+        UsageError: for an unknown or wrong option.
+        MissingExtra: if it needs packages that are not installed.
+    """
+    prompts = _prompts(wanted, mapping or {})
+    detector = load_request(_request(spec, home, options, prompts=prompts))
+    return wanted_only(detector, wanted, mapping) if wanted else detector
+
+
+def load_request(request: Request) -> Detector:
+    """Return the detector that a request names, with its own class names.
+
+    Raises:
+        ModelError, UsageError, MissingExtra: as `load_detector` does.
+    """
+    detector = _load(DETECTORS, request)
+    if not isinstance(detector, Detector):
+        raise ModelError(f"{request.spec} gave a {type(detector).__name__}, which is no Detector")
+    return detector
+
+
+def load_embedder(
+    spec: str, *, home: Path | None = None, options: Mapping[str, Any] | None = None
+) -> Embedder:
+    """Return the embedder that a spec names.
+
+    Args:
+        spec: ``tiny``, ``onnx:PATH_OR_URL``, ``hf:HUB_ID_OR_FOLDER``, ``timm:NAME``, ``fake:``,
+            or the kind of a plug-in.
+        home: the workspace, for relative paths and the lock of weights.
+        options: the model's own; each has a default.
+
+    Raises:
+        ModelError: if the kind is unknown, or the model is missing, damaged or of another kind.
+        UsageError: for an unknown or wrong option.
+        MissingExtra: if it needs packages that are not installed.
+    """
+    embedder = _load(EMBEDDERS, _request(spec, home, options))
+    if not isinstance(embedder, Embedder):
+        raise ModelError(f"{spec} gave a {type(embedder).__name__}, which is no Embedder")
+    return embedder
+
+
+def kinds(group: str) -> dict[str, EntryPoint]:
+    """Return what a group holds: kind -> the function that loads it; ours win over plug-ins."""
+    plug_ins = {point.name: point for point in entry_points(group=group)}
+    ours = {name: EntryPoint(name, where, group) for name, where in _BUILT_IN[group].items()}
+    return dict(sorted({**plug_ins, **ours}.items()))
+
+
+def _request(
+    spec: str,
+    home: Path | None,
+    options: Mapping[str, Any] | None,
+    *,
+    prompts: tuple[str, ...] = (),
+) -> Request:
+    rest = spec.partition(":")[2]
+    return Request(spec, rest, home=home, options=dict(options or {}), prompts=prompts)
+
+
+def _prompts(wanted: Sequence[str], mapping: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what to look for: for each wanted name what is mapped to it, or else itself."""
+    prompts: dict[str, None] = {}
+    for name in wanted:
+        mapped = [source for source, target in mapping.items() if target == name]
+        prompts.update(dict.fromkeys(mapped or [name]))
+    return tuple(prompts)
+
+
+def _load(group: str, request: Request) -> Any:
+    kind = request.spec.partition(":")[0]
+    known = kinds(group)
+    if kind not in known:
+        what = group.rpartition(".")[2]
+        raise ModelError(
+            f"'{request.spec}' names no kind of model{nearest(kind, known)}. "
+            f"Known {what}: {', '.join(known) or 'none'} (as kind:rest)"
+        )
+    try:
+        return known[kind].load()(request)
+    except ModuleNotFoundError as exc:
+        raise _missing(exc, f"'{request.spec}'") from exc
+
+
+def _missing(exc: ModuleNotFoundError, what: str) -> MissingExtra | ModelError:
+    """Return the error that says how to get a package that is not there."""
+    package = (exc.name or "").partition(".")[0]
+    if package in _TRAIN_EXTRA:
+        return MissingExtra(what, "train")
+    return ModelError(f"{what} needs the package '{exc.name}': install it")

@@ -1,0 +1,97 @@
+"""What was asked for when a model is loaded: its spec, its options, and what identifies it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from reelabel.errors import ModelError, UsageError, nearest
+
+
+class Settings(BaseModel):
+    """The base of every model's options: read-only, and an unknown name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One model as it was asked for; what every plug-in's load function is given.
+
+    Attributes:
+        spec: the whole of it, such as ``onnx:yolox_nano.onnx``.
+        rest: what follows the colon.
+        home: the workspace, where relative paths, ``rounds/`` and ``weights.lock.json`` are
+            looked for; None for a model used on its own.
+        options: the user's options, unchecked; see `settings`.
+        prompts: names the model should look for. Models that find whatever they are told to
+            (zero-shot, motion) take them as their classes; all others ignore them.
+        trail: specs that led here, when a model folder says that another model stands for it.
+    """
+
+    spec: str
+    rest: str
+    home: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    prompts: tuple[str, ...] = ()
+    trail: tuple[str, ...] = ()
+
+    def settings(self, kind: type[S]) -> S:
+        """Return the options as the model's own type.
+
+        Raises:
+            UsageError: for a name that it does not know, or a value out of range.
+        """
+        known = list(kind.model_fields)
+        for name in self.options:
+            if name not in known:
+                raise UsageError(
+                    f"{self.spec} has no option '{name}'{nearest(name, known)}. "
+                    f"It knows: {', '.join(sorted(known)) or 'none'}"
+                )
+        try:
+            return kind(**self.options)
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise UsageError(
+                f"option '{where}' of {self.spec}: {first['msg']}, but got {first['input']!r}"
+            ) from exc
+
+    def bare(self) -> None:
+        """Refuse anything after the colon.
+
+        Raises:
+            ModelError: if something stands there.
+        """
+        if self.rest:
+            kind = self.spec.partition(":")[0]
+            raise ModelError(f"'{kind}' takes nothing after the colon, but got '{self.spec}'")
+
+    def rooted(self, path: str) -> Path:
+        """Return a path; a relative one is looked for in the workspace, then where we stand."""
+        given = Path(path).expanduser()
+        inside = self.home / given if self.home is not None else given
+        return inside if inside.exists() else given
+
+
+def fingerprint(*parts: Any) -> str:
+    """Return 16 hexadecimal digits that change when any part does.
+
+    Parts are whatever JSON can hold, pydantic models, and paths.
+
+    >>> fingerprint("onnx", 1) == fingerprint("onnx", 1) != fingerprint("onnx", 2)
+    True
+    """
+    plain = [p.model_dump(mode="json") if isinstance(p, BaseModel) else p for p in parts]
+    text = json.dumps(plain, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,134 @@
+"""What every model that runs on torch shares: where it computes, and in which precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from reelabel.errors import ModelError
+from reelabel.labels.boxes import Detections
+from reelabel.models.base import Image, Predict
+from reelabel.models.spec import Settings
+
+GPU_BATCH = 16
+
+
+class EmbedOptions(Settings):
+    """Options of every model that runs on torch."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute; auto takes a GPU if torch sees one."""
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """Of the network's inside; auto is float16 on a CUDA GPU, else float32. With bfloat16 a box
+    edge may be off by a pixel in 256."""
+
+
+class TorchOptions(EmbedOptions):
+    """Options of every detector that runs on torch."""
+
+    floor: float = Field(default=0.05, ge=0, le=1)
+    """Boxes with a lower score are not returned."""
+
+
+def pick_device(device: str) -> str:
+    """Return ``cpu``, ``cuda`` or ``mps``.
+
+    Raises:
+        ModelError: if a device was asked for that torch does not see.
+    """
+    import torch  # noqa: PLC0415 -- heavy
+
+    seen = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return next((name for name, there in seen.items() if there), "cpu")
+    if not seen.get(device, True):
+        raise ModelError(f"torch sees no device '{device}' here: say 'auto' or 'cpu'")
+    return device
+
+
+def batch_for(device: str) -> int:
+    """Return how many pictures are best given at once."""
+    return GPU_BATCH if pick_device(device) == "cuda" else 1
+
+
+def computing(device: str, precision: str) -> AbstractContextManager[Any]:
+    """Return a context in which networks run without gradients in the given precision."""
+    import torch  # noqa: PLC0415 -- heavy
+
+    if precision == "auto":
+        precision = "float16" if device == "cuda" else "float32"
+    stack = ExitStack()
+    stack.enter_context(torch.inference_mode())
+    if precision != "float32":
+        stack.enter_context(torch.autocast(device, dtype=getattr(torch, precision)))
+    return stack
+
+
+def in_batches(some: Callable[[Sequence[Image]], list[Detections]], batch_size: int) -> Predict:
+    """Return a function that gives `some` batches of pictures of one size.
+
+    Networks pad pictures of different sizes to a common one, and then say something else of
+    each than they would have said of it alone.
+    """
+
+    def predict(pictures: Sequence[Image]) -> list[Detections]:
+        found: list[Detections] = []
+        start = 0
+        for i in range(1, len(pictures) + 1):
+            full = i - start == batch_size
+            if full or i == len(pictures) or pictures[i].shape != pictures[start].shape:
+                found += some(pictures[start:i])
+                start = i
+        return found
+
+    return predict
+
+
+def as_detections(
+    boxes: Any, scores: Any, labels: Any, *, size_wh: tuple[int, int], floor: float
+) -> Detections:
+    """Return torch tensors as boxes inside the picture, highest score first.
+
+    Args:
+        boxes: ``(n, 4)``, left, top, right, bottom in pixels.
+        scores: ``(n,)`` in 0..1.
+        labels: ``(n,)`` class indices.
+        size_wh: of the picture.
+        floor: boxes with a lower score are dropped.
+    """
+    arrays = [np.asarray(t.detach().float().cpu().numpy()) for t in (boxes, scores)]
+    xyxy: NDArray[np.float32] = arrays[0].reshape(-1, 4)
+    score = np.clip(arrays[1], 0, 1)
+    found = Detections(xyxy, score, labels.detach().cpu().numpy().astype(np.int64))
+    # A network whose numbers overflowed says nothing, rather than something undefined.
+    sound = np.isfinite(found.xyxy).all(axis=1) & (found.score >= floor)
+    order = np.argsort(-found.score[sound], kind="stable")
+    return found[sound][order].clipped(size_wh)
+
+
+def read_state(path: Path | str) -> Any:
+    """Return a state dict, read without running code from the file.
+
+    Raises:
+        ModelError: if the file holds something else.
+    """
+    import torch  # noqa: PLC0415 -- heavy
+    from safetensors.torch import load_file  # noqa: PLC0415 -- imports torch
+
+    path = Path(path)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as exc:  # zip, pickle, safetensors: each has its own errors
+        reason = (str(exc).splitlines() or [type(exc).__name__])[0][:300]
+        raise ModelError(
+            f"{path} holds no state dict that can be read safely ({reason}): "
+            "save the network's state_dict() alone"
+        ) from exc

@@ -1,0 +1,95 @@
+"""A student inside Lightning: one training step, and the optimiser."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from reelabel.errors import ModelError
+from reelabel.models.trainers.data import Batch
+from reelabel.models.trainers.settings import TrainSettings
+from reelabel.models.trainers.students import moved
+
+FALLBACK_LR = 1e-3
+"""Learning rate of a student that does not say its own."""
+
+_FINITE_EVERY = 20  # steps; asking a GPU whether a number is finite makes it wait
+
+
+class TrainingModule(LightningModule):
+    """Wraps a student.
+
+    Args:
+        student: what is trained.
+        settings: how.
+        total: number of steps, for the schedule.
+    """
+
+    def __init__(self, student: nn.Module, settings: TrainSettings, total: int) -> None:
+        super().__init__()
+        self.student: Any = student
+        self._settings, self._total = settings, total
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed what the student draws, by the step: a resumed run draws the same."""
+        del batch, batch_idx
+        torch.manual_seed((self._settings.seed << 32) + (self.global_step << 8) + self.global_rank)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """Return the sum of the loss terms, and each of them.
+
+        Raises:
+            ModelError: if the loss is no longer a number.
+        """
+        del batch_idx
+        images, targets = batch
+        terms: dict[str, Tensor] = self.student.forward_train(images.float(), targets)
+        loss = torch.stack([each.float() for each in terms.values()]).sum()
+        if self.global_step % _FINITE_EVERY == 0 and not bool(loss.isfinite()):
+            raise ModelError(
+                f"the training diverged at step {self.global_step}: lower lr, or set precision 32"
+            )
+        return {"loss": loss, "terms": {name: each.detach() for name, each in terms.items()}}
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Move pictures (as bytes) and targets."""
+        del dataloader_idx
+        images, targets = batch
+        return images.to(device, non_blocking=True), [moved(each, device) for each in targets]
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Return AdamW; norms and biases, which have one dimension, do not decay."""
+        own = [each for each in self.student.parameters() if each.requires_grad]
+        groups = [
+            {"params": [p for p in own if p.ndim > 1], "weight_decay": self._settings.weight_decay},
+            {"params": [p for p in own if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        own_rate = float(getattr(self.student, "default_lr", FALLBACK_LR))
+        rate = own_rate if self._settings.lr is None else self._settings.lr
+        optimizer = torch.optim.AdamW([each for each in groups if each["params"]], lr=rate)
+        schedule = LambdaLR(optimizer, lambda step: rate_at(step, self._settings, self._total))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def rate_at(step: int, settings: TrainSettings, total: int) -> float:
+    """Return the share of the full learning rate at a step, 0..1.
+
+    It rises evenly during the warm-up (at most half of all steps), then stays, or falls to zero
+    along half a cosine.
+    """
+    warm = min(settings.warmup_steps, total // 2)
+    if step < warm:
+        return (step + 1) / (warm + 1)
+    if settings.schedule == "constant":
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))

@@ -1,0 +1,123 @@
+"""One round from top to bottom, one call per arrow. Read this first.
+
+register   files      -> videos
+cut        videos     -> clips
+truth      file       -> truth, truth_frames
+sample     clips      -> frames, embeddings
+dedup      frames     -> duplicates
+detect     videos     -> detections     the teacher of the round looks
+clean      detections -> candidates     rules decide: positive, ignore, negative
+merge      candidates -> labels         with the labels of the round before
+split      labels     -> dataset        by video and duplicate cluster
+train      dataset    -> model          the student
+evaluate   model      -> scores         against truth, else agreement
+advance    scores     -> decision       is the student the next teacher?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from reelabel.config import Config, load
+from reelabel.engine.local import Options, Result, run_stage
+from reelabel.engine.plan import bind
+from reelabel.engine.rounds import decision_of
+from reelabel.engine.stage import Stage
+from reelabel.errors import SOME_VIDEOS_FAILED, UsageError, nearest
+from reelabel.stages import (
+    advance,
+    clean,
+    cut,
+    dedup,
+    detect,
+    evaluate,
+    merge,
+    register,
+    sample,
+    split,
+    train,
+    truth,
+)
+from reelabel.workspace import Workspace
+
+ONCE = (register.STAGE, cut.STAGE, truth.STAGE, sample.STAGE, dedup.STAGE)
+EACH_ROUND = (
+    detect.STAGE,
+    clean.STAGE,
+    merge.STAGE,
+    split.STAGE,
+    train.STAGE,
+    evaluate.STAGE,
+    advance.STAGE,
+)
+FLOW = {stage.name: stage for stage in (*ONCE, *EACH_ROUND)}
+SECTIONS = {name: stage.settings for name, stage in FLOW.items() if stage.settings.model_fields}
+
+
+@dataclass
+class Run:
+    """What became of a run: one result per stage that was visited, and how it ended."""
+
+    results: list[Result] = field(default_factory=list)
+    reason: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0, or 1 if some videos failed."""
+        return SOME_VIDEOS_FAILED if any(r.failed for r in self.results) else 0
+
+
+def run(
+    workspace: Workspace,
+    config: Config,
+    options: Options,
+    *,
+    rounds: int = 2,
+    until: str | None = None,
+) -> Run:
+    """Bring a workspace up to date: all stages, then round after round until it no longer helps.
+
+    Raises:
+        UsageError: if `until` names no stage.
+        ReelabelError: what a stage raises; everything done before stays done.
+    """
+    if until is not None and until not in FLOW:
+        raise UsageError(f"no stage '{until}'{nearest(until, FLOW)}; stages: {', '.join(FLOW)}")
+    report = Run()
+    with workspace.locked():
+        for stage, number in _schedule(workspace, rounds):
+            report.results.append(run_one(workspace, config, options, stage, number=number))
+            if stage.name == until:
+                report.reason = f"stopped after {until}, as asked"
+                return report
+    decision = decision_of(workspace, workspace.rounds()[-1]) or {}
+    report.reason = str(decision.get("reason", ""))
+    return report
+
+
+def run_one(
+    workspace: Workspace, config: Config, options: Options, stage: Stage, *, number: int
+) -> Result:
+    """Bring one stage up to date."""
+    settings = config.stages.get(stage.name) or stage.settings()
+    bound = bind(stage, workspace, config.project, settings, round_number=number)
+    return run_stage(bound, options)
+
+
+def _schedule(workspace: Workspace, rounds: int) -> Iterator[tuple[Stage, int]]:
+    """Yield the stages in their order; a round follows only if the one before says so."""
+    yield from ((stage, 0) for stage in ONCE)
+    for number in range(rounds):
+        yield from ((stage, number) for stage in EACH_ROUND)
+        if (decision_of(workspace, number) or {}).get("action") != "advance":
+            return
+
+
+def read_config(workspace: Workspace) -> Config:
+    """Return the checked settings of a workspace.
+
+    Raises:
+        ConfigError: if `reelabel.yaml` is damaged or holds something unknown.
+    """
+    return load(workspace.config_path, SECTIONS)

@@ -1,0 +1,121 @@
+"""detect  videos -> detections  1:N  what the teacher says, every box down to a low floor.
+
+One thread decodes while one model session per core looks, so that neither waits for the other.
+Frames with hand-drawn truth are always looked at, whatever was sampled.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from reelabel.config import Project, Settings
+from reelabel.engine.look import Looked, look
+from reelabel.engine.rounds import teacher_spec
+from reelabel.engine.stage import Output, Resource, Stage, Unit
+from reelabel.errors import MissingInput
+from reelabel.media.stream import scan
+from reelabel.models.base import Detector
+from reelabel.models.registry import load_detector
+from reelabel.tables import DETECTIONS, FRAMES, TRUTH_FRAMES, VIDEOS, xyxy_columns
+from reelabel.workspace import Workspace
+
+
+class DetectSettings(Settings):
+    """Which frames the teacher looks at."""
+
+    frames: Literal["sampled", "near", "all"] = "sampled"
+    """sampled: those that `sample` took; near: also their neighbours in time; all: every frame."""
+    near: int = Field(5, ge=1)
+    """How many neighbours on either side, for `near`."""
+    sessions: int = Field(0, ge=0)
+    """Copies of the model that work at once; 0 means one per core."""
+
+
+def detect(unit: Unit) -> Output:
+    """Return all boxes that the teacher sees in one video."""
+    detector: Detector = unit.resource
+    s: DetectSettings = unit.settings
+    size_wh = (int(unit.video["width"]), int(unit.video["height"]))
+    sessions = s.sessions or os.cpu_count() or 1
+    path = unit.workspace.video_path(dict(unit.video))
+    found: list[Looked] = []
+    looks = look(path, detector, _wanted(unit), size_wh=size_wh, sessions=sessions)
+    expected = max(1.0, float(unit.video["duration_s"]))
+    for seen in looks:
+        unit.tick(seen.time_s / expected, f"{len(found)} frames")
+        found.append(seen)
+    notes = {"frames": len(found), "boxes": sum(len(f.boxes) for f in found)}
+    return Output({"detections": _rows(unit.video["video_id"], found, detector.classes)}, notes)
+
+
+def _wanted(unit: Unit) -> list[int] | None:
+    """Return the time stamps to look at, or None for all."""
+    s: DetectSettings = unit.settings
+    if s.frames == "all" and unit.video["role"] != "test":
+        return None
+    frames = unit.inputs["frames"]
+    if not len(frames) and unit.video["role"] != "test":
+        raise MissingInput(f"{unit.video['name']}: no frames were sampled from it")
+    wanted = set(frames["pts"].to_pylist()) | set(unit.inputs["truth_frames"]["pts"].to_pylist())
+    if s.frames == "near":
+        wanted |= _neighbours(unit, np.array(sorted(wanted), np.int64), s.near)
+    return sorted(wanted)
+
+
+def _neighbours(unit: Unit, pts: Any, reach: int) -> set[int]:
+    """Return the time stamps up to `reach` frames away from any of `pts`."""
+    timeline = np.asarray(scan(unit.workspace.video_path(dict(unit.video))).pts)
+    at = np.searchsorted(timeline, pts)
+    around = np.clip(at[:, None] + np.arange(-reach, reach + 1), 0, len(timeline) - 1)
+    return set(timeline[np.unique(around)].tolist())
+
+
+def _rows(video_id: str, found: list[Looked], classes: tuple[str, ...]) -> pa.Table:
+    counts = [len(f.boxes) for f in found]
+    xyxy = np.concatenate([f.boxes.xyxy for f in found] or [np.zeros((0, 4), np.float32)])
+    score = np.concatenate([f.boxes.score for f in found] or [np.zeros(0, np.float32)])
+    class_id = np.concatenate([f.boxes.class_id for f in found] or [np.zeros(0, np.int64)])
+    return DETECTIONS.build({
+        "video_id": [video_id] * len(xyxy),
+        "pts": np.repeat(np.array([f.pts for f in found], np.int64), counts),
+        "frame_index": np.repeat(np.array([f.index for f in found], np.int64), counts),
+        "category": [classes[i] for i in class_id],
+        "score": score,
+        **xyxy_columns(xyxy),
+    })
+
+
+def teacher(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
+    """Return the description of this round's teacher, speaking the workspace's class names."""
+    del settings
+    spec = teacher_spec(workspace, project, number)
+    options = project.detector_options if number == 0 else {}
+    detector = load_detector(
+        spec,
+        home=workspace.root,
+        options=options,
+        wanted=project.classes,
+        mapping=project.class_map if number == 0 else None,
+    )
+    return Resource(detector, detector.fingerprint)
+
+
+STAGE = Stage(
+    name="detect",
+    arrow=(__doc__ or "").splitlines()[0],
+    settings=DetectSettings,
+    run=detect,
+    reads=(VIDEOS,),
+    optional=(FRAMES, TRUTH_FRAMES),
+    writes=(DETECTIONS,),
+    project_keys=("classes", "class_map"),
+    per_round=True,
+    in_turn=True,
+    tests_too=True,
+    resource=teacher,
+)

@@ -1,0 +1,297 @@
+"""evaluate  model -> scores  1:N  teacher and student on the same frames, with intervals.
+
+Against hand-drawn truth where there is some, else against the pseudo-labels of frames that were
+kept out of training, which is called agreement and never AP. Scores of footage that was trained on
+(with pseudo-labels, never with truth) and of videos kept out of training stand apart.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from reelabel.config import Project, Settings
+from reelabel.engine.look import look
+from reelabel.engine.rounds import dataset_dir, model_dir
+from reelabel.engine.stage import Output, Resource, Stage, Unit
+from reelabel.labels.boxes import iou
+from reelabel.labels.intervals import paired_difference
+from reelabel.labels.scores import Scores, coco_scores
+from reelabel.models.registry import load_detector
+from reelabel.tables import DETECTIONS, LABELS, POSITIVE, TRUTH, TRUTH_FRAMES, xyxy_of
+from reelabel.workspace import Workspace, fingerprint, read_json, write_json
+
+Row = dict[str, Any]
+SCORES = "scores.json"
+TIGHT_IOU = 0.75
+
+
+class EvaluateSettings(Settings):
+    """How scores are made."""
+
+    threshold: float = Field(0.5, ge=0, le=1)
+    """Working threshold of precision, recall and F1."""
+    resamples: int = Field(500, ge=0)
+    """Bootstrap resamples for the intervals; 0 for none."""
+
+
+def evaluate(unit: Unit) -> Output:
+    """Write this round's scores."""
+    truth = _truth(unit)
+    found = _Found(unit)
+    report: Row = {
+        "round": unit.round_number,
+        "threshold": unit.settings.threshold,
+        "split": _split_facts(unit),
+    }
+    if truth["images"]:
+        report["truth"] = _against_truth(unit, truth, found)
+        unseen = _only_unseen(unit, truth)
+        if unseen["images"]:
+            report["truth_unseen"] = _against_truth(unit, unseen, found)
+        report["labels"] = _label_quality(unit, truth)
+    held_out = _held_out(unit)
+    if held_out["images"]:
+        report["agreement"] = _against_labels(unit, held_out, found)
+    write_json(unit.workspace.round_dir(unit.round_number) / SCORES, report)
+    return Output(notes={"kinds": sorted(report)}, digest=fingerprint(report))
+
+
+class _Found:
+    """What teacher and student say of any frames; the student looks once at each."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        self._videos = {row["video_id"]: row for row in unit.workspace.videos()}
+        self._seen: dict[tuple[str, int], list[Row]] = {}
+
+    def teacher(self, pictures: Iterable[Row]) -> list[Row]:
+        """Return this round's stored detections on these pictures, as COCO results."""
+        return _stored(self._unit, pictures, DETECTIONS, self._unit.round_number)
+
+    def student(self, pictures: list[Row]) -> list[Row]:
+        """Return what the student sees on these pictures, as COCO results."""
+        by_video: dict[str, list[Row]] = {}
+        for picture in pictures:
+            if (picture["video"], picture["pts"]) not in self._seen:
+                by_video.setdefault(picture["video"], []).append(picture)
+        for i, (video_id, some) in enumerate(sorted(by_video.items())):
+            self._unit.tick(i / len(by_video), self._videos[video_id]["name"])
+            self._look(video_id, sorted({p["pts"] for p in some}))
+        return [
+            {**row, "image_id": picture["id"]}
+            for picture in pictures
+            for row in self._seen[picture["video"], picture["pts"]]
+        ]
+
+    def _look(self, video_id: str, wanted: list[int]) -> None:
+        row, detector = self._videos[video_id], self._unit.resource
+        size_wh = (int(row["width"]), int(row["height"]))
+        self._seen |= {(video_id, pts): [] for pts in wanted}
+        ids = _ids(self._unit.project)
+        path = self._unit.workspace.video_path(row)
+        sessions = os.cpu_count() or 1
+        for one in look(path, detector, wanted, size_wh=size_wh, sessions=sessions):
+            names = [detector.classes[i] for i in one.boxes.class_id]
+            boxes = zip(one.boxes.xyxy.tolist(), one.boxes.score.tolist(), names, strict=True)
+            self._seen[video_id, one.pts] = [_result(xyxy, s, ids[n]) for xyxy, s, n in boxes]
+
+
+def _result(xyxy: list[float], score: float, category_id: int) -> Row:
+    x1, y1, x2, y2 = xyxy
+    return {"category_id": category_id, "bbox": [x1, y1, x2 - x1, y2 - y1], "score": score}
+
+
+def _ids(project: Project) -> dict[str, int]:
+    return {name: i for i, name in enumerate(project.classes, 1)}
+
+
+def _truth(unit: Unit) -> Row:
+    """Return the hand-drawn truth as COCO; picture ids count the frames."""
+    ids = _ids(unit.project)
+    pictures: list[Row] = []
+    annotations: list[Row] = []
+    for video_id, frames in unit.shards(TRUTH_FRAMES):
+        number = {}
+        for frame in frames.to_pylist():
+            number[frame["pts"]] = len(pictures) + 1
+            picture = {"id": len(pictures) + 1, "video": video_id, "pts": frame["pts"]}
+            if frame["complete"] is not None:
+                picture["complete_categories"] = [ids[name] for name in frame["complete"]]
+            pictures.append(picture | {"frame_index": frame["frame_index"]})
+        rows = unit.workspace.read(TRUTH, video_id)
+        for row, xyxy in zip(rows.to_pylist(), xyxy_of(rows).tolist(), strict=True):
+            drawn = _result(xyxy, 1.0, ids[row["category"]])
+            annotations.append(
+                drawn | {"image_id": number[row["pts"]], "iscrowd": int(row["crowd"])}
+            )
+    return {"images": pictures, "annotations": annotations, "categories": _categories(ids)}
+
+
+def _categories(ids: Mapping[str, int]) -> list[Row]:
+    return [{"id": i, "name": name} for name, i in ids.items()]
+
+
+def _only_unseen(unit: Unit, truth: Row) -> Row:
+    """Return the truth on videos of which nothing was trained on."""
+    sides = read_json(dataset_dir(unit.workspace, unit.round_number) / "split.json")["videos"]
+    trained = {video for video, counts in sides.items() if counts.get("train")}
+    images = [picture for picture in truth["images"] if picture["video"] not in trained]
+    kept = {picture["id"] for picture in images}
+    annotations = [a for a in truth["annotations"] if a["image_id"] in kept]
+    return truth | {"images": images, "annotations": annotations}
+
+
+def _held_out(unit: Unit) -> Row:
+    """Return the validation side of the data set, whose boxes are pseudo-labels."""
+    data = read_json(dataset_dir(unit.workspace, unit.round_number) / "val.json")
+    return dict(data) if data["annotations"] else {"images": []}
+
+
+def _stored(unit: Unit, pictures: Iterable[Row], table: Any, number: int) -> list[Row]:
+    """Return stored boxes on these pictures as COCO results, in pixels of the video."""
+    ids = _ids(unit.project)
+    wanted: dict[str, dict[int, int]] = {}
+    for picture in pictures:
+        wanted.setdefault(picture["video"], {})[picture["pts"]] = picture["id"]
+    results: list[Row] = []
+    for video_id, image_of in sorted(wanted.items()):
+        rows = unit.workspace.read(table, video_id, number)
+        if table is LABELS:
+            rows = rows.filter(pa.compute.field("state") == POSITIVE)
+        rows = rows.take(np.flatnonzero(np.isin(rows["pts"].to_numpy(), list(image_of))))
+        for row, xyxy in zip(rows.to_pylist(), xyxy_of(rows).tolist(), strict=True):
+            result = _result(xyxy, row["score"], ids[row["category"]])
+            results.append(result | {"image_id": image_of[row["pts"]]})
+    return results
+
+
+def _against_truth(unit: Unit, truth: Row, found: _Found) -> Row:
+    teacher = _scored(unit, truth, found.teacher(truth["images"]))
+    student = _scored(unit, truth, found.student(truth["images"]))
+    facts = {"frames": len(truth["images"]), "boxes": teacher.overall.n_truth}
+    both = {"teacher": _figures(teacher), "student": _figures(student)}
+    if teacher.resamples is None or student.resamples is None:
+        return facts | both
+    gain = paired_difference(teacher.resamples, student.resamples)
+    drawn = {"over": teacher.resamples.unit, "units": teacher.resamples.n_units}
+    return facts | both | {"gain_ap": vars(gain), "intervals": drawn}
+
+
+def _scored(unit: Unit, truth: Row, results: list[Row]) -> Scores:
+    s: EvaluateSettings = unit.settings
+    return coco_scores(
+        truth, results, threshold=s.threshold, n_resamples=s.resamples, seed=unit.project.seed
+    )
+
+
+NAMES = {"ap": "ap", "ap50": "ap50", "ap75": "ap75", "ar": "ar100"}
+RATES = {"p": "precision", "r": "recall", "f1": "f1"}
+
+
+def _figures(scores: Scores) -> Row:
+    """Return every figure with its interval, for all classes and for each."""
+    intervals = scores.intervals()
+    names = NAMES | RATES
+    figures: Row = {
+        "all": {k: _figure(getattr(scores.overall, v), intervals.get(v)) for k, v in names.items()},
+        "classes": {
+            name: {
+                k: _figure(getattr(one, v), intervals.get(f"{v}:{name}")) for k, v in names.items()
+            }
+            for name, one in scores.per_class.items()
+        },
+        "ap_by_size": {k: _number(v) for k, v in scores.ap_by_size.items()},
+    }
+    return figures
+
+
+def _figure(value: float, interval: tuple[float, float] | None) -> Row:
+    low, high = interval if interval is not None else (float("nan"), float("nan"))
+    return {"value": _number(value), "low": _number(low), "high": _number(high)}
+
+
+def _number(value: float) -> float | None:
+    """Return a number that JSON can hold; what is not defined is null."""
+    return None if np.isnan(value) else round(float(value), 6)
+
+
+def _label_quality(unit: Unit, truth: Row) -> Row:
+    """Return precision and recall of the labels themselves on the truth frames of the footage."""
+    footage = set(unit.workspace.shards(LABELS, unit.round_number))
+    images = [p for p in truth["images"] if p["video"] in footage]
+    kept = {picture["id"] for picture in images}
+    some = truth | {
+        "images": images,
+        "annotations": [a for a in truth["annotations"] if a["image_id"] in kept],
+    }
+    if not images:
+        return {}
+    results = _stored(unit, images, LABELS, unit.round_number)
+    scores = coco_scores(some, results, threshold=0.0)
+    return {k: _figure(getattr(scores.overall, v), None) for k, v in RATES.items()}
+
+
+def _against_labels(unit: Unit, held_out: Row, found: _Found) -> Row:
+    """Return how far both agree with the pseudo-labels of frames that were not trained on."""
+    pictures = held_out["images"]
+    # The labels in pixels of the video, whatever size the written pictures have.
+    labels = _stored(unit, pictures, LABELS, unit.round_number)
+    truth = held_out | {"annotations": labels}
+    seen = found.student(pictures)
+    return {
+        "frames": len(pictures),
+        "teacher": _figures(_scored(unit, truth, found.teacher(pictures))),
+        "student": _figures(_scored(unit, truth, seen)),
+        "kept75": _kept(labels, seen, unit.settings.threshold),
+    }
+
+
+def _kept(labels: list[Row], seen: list[Row], threshold: float) -> float:
+    """Return the share of labels that are found again at IoU 0.75, at the working threshold."""
+    by_picture: dict[tuple[int, int], list[list[float]]] = {}
+    for row in seen:
+        if row["score"] >= threshold:
+            by_picture.setdefault((row["image_id"], row["category_id"]), []).append(row["bbox"])
+    hits = sum(
+        _overlap(label["bbox"], by_picture.get((label["image_id"], label["category_id"]), []))
+        for label in labels
+    )
+    return hits / max(len(labels), 1)
+
+
+def _overlap(xywh: list[float], others: list[list[float]]) -> bool:
+    boxes = np.array([xywh, *others], np.float32)
+    xyxy = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    return bool((iou(xyxy[:1], xyxy[1:]) >= TIGHT_IOU).any())
+
+
+def _split_facts(unit: Unit) -> Row:
+    split = read_json(dataset_dir(unit.workspace, unit.round_number) / "split.json")
+    return {key: split[key] for key in ("leak_free", "reason")}
+
+
+def student(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
+    """Return the description of this round's student."""
+    del settings
+    detector = load_detector(f"student:{model_dir(workspace, number)}", wanted=project.classes)
+    return Resource(detector, detector.fingerprint)
+
+
+STAGE = Stage(
+    name="evaluate",
+    arrow=(__doc__ or "").splitlines()[0],
+    settings=EvaluateSettings,
+    run=evaluate,
+    scope="all",
+    reads=(TRUTH_FRAMES, TRUTH, DETECTIONS, LABELS),
+    after=("split", "train"),
+    project_keys=("classes", "seed"),
+    per_round=True,
+    resource=student,
+)

@@ -1,0 +1,171 @@
+"""merge  candidates -> labels  N:n  with the labels of the round before, and with people's.
+
+Class by class and frame by frame: the new round wins where it found something, the old one fills
+the frames that the new one missed, and what people drew is never changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import Field
+
+from reelabel.config import Settings
+from reelabel.engine.stage import Output, Stage, Unit
+from reelabel.labels.boxes import iou
+from reelabel.labels.merging import LabelRows, merge_labels
+from reelabel.tables import (
+    CANDIDATES,
+    IGNORE,
+    IMPORTED,
+    LABELS,
+    POSITIVE,
+    PREVIOUS,
+    TEACHER,
+    xyxy_columns,
+    xyxy_of,
+)
+
+
+class MergeSettings(Settings):
+    """What becomes of boxes that two rounds disagree on."""
+
+    policy: Literal["new", "old", "higher_score", "fuse", "ignore"] = "new"
+    """Where both rounds found something in a frame: take the new one's boxes, the old one's, the
+    surer of each pair, both fused by score, or ignore what they do not agree on."""
+    match_iou: float = Field(0.5, gt=0, le=1)
+    """From this overlap on two boxes are the same object."""
+    max_age: int = Field(2, ge=0)
+    """Rounds after which an old box that no round found again becomes a region to ignore."""
+
+
+def merge(unit: Unit) -> Output:
+    """Return the labels of one video."""
+    new = _rows(unit.inputs["candidates"], unit.round_number)
+    old = _aged(_rows(unit.inputs["previous_labels"], None), unit)
+    fixed = _rows(unit.inputs["imported"], unit.round_number)
+    parts = [
+        _one_class(name, old, new, fixed, s=unit.settings)
+        for name in sorted({*old.class_name, *new.class_name, *fixed.class_name})
+    ]
+    merged = _tidy(LabelRows.joined([*parts, new[np.zeros(len(new), bool)]]))
+    positive = merged.state == POSITIVE
+    notes = {
+        "labelled_frames": len(np.unique(merged.pts[positive])),
+        "positives": int(positive.sum()),
+    }
+    return Output({"labels": _table(unit, merged)}, notes)
+
+
+def _one_class(
+    name: str, old: LabelRows, new: LabelRows, fixed: LabelRows, *, s: MergeSettings
+) -> LabelRows:
+    """Merge one class; a frame in which a person drew it is the person's."""
+    old, new, fixed = (rows[rows.class_name == name] for rows in (old, new, fixed))
+    old = old[~np.isin(old.pts, fixed.pts)]
+    new = new[~np.isin(new.pts, fixed.pts)]
+    found = np.unique(new.pts[new.state == POSITIVE])
+    filled = np.isin(old.pts, found, invert=True) & (old.state == POSITIVE)
+    # A doubtful new box must not silence an old one, nor lie under the old one that fills in.
+    doubtful = new[np.isin(new.pts, found, invert=True)]
+    kept = doubtful[~_lies_under(doubtful, old[filled], s.match_iou)]
+    both = merge_labels(
+        old[np.isin(old.pts, found)],
+        new[np.isin(new.pts, found)],
+        policy=s.policy,
+        match_iou=s.match_iou,
+    )
+    return LabelRows.joined([fixed, both, kept, _said_before(old[filled])])
+
+
+def _lies_under(rows: LabelRows, others: LabelRows, match_iou: float) -> NDArray[np.bool_]:
+    """Tell which rows lie over one of the others in the same frame."""
+    same_frame = rows.pts[:, None] == others.pts[None, :]
+    over = iou(rows.xyxy, others.xyxy) >= match_iou
+    result: NDArray[np.bool_] = (same_frame & over).any(axis=1)
+    return result
+
+
+def _said_before(rows: LabelRows) -> LabelRows:
+    reasons = [
+        f"of round {n}, not found again; {r}" for n, r in zip(rows.round, rows.reason, strict=True)
+    ]
+    return replace(
+        rows,
+        origin=np.array([PREVIOUS] * len(rows), dtype="U16"),
+        rule=np.array(["merge"] * len(rows), dtype="U16"),
+        reason=np.array(reasons, dtype=str),
+    )
+
+
+def _aged(old: LabelRows, unit: Unit) -> LabelRows:
+    """Doubt what was not seen for too many rounds."""
+    worn = unit.round_number - old.round > unit.settings.max_age
+    return replace(old, state=np.where(worn, IGNORE, old.state))
+
+
+def _rows(table: pa.Table, number: int | None) -> LabelRows:
+    """Return a table's rows; `number` is their round where the table does not say."""
+
+    def text(name: str, otherwise: str) -> NDArray[np.str_]:
+        known = name in table.column_names
+        return np.array(table[name].to_pylist() if known else [otherwise] * len(table), dtype=str)
+
+    rounds = table["round"].to_numpy() if number is None else np.full(len(table), number)
+    return LabelRows(
+        pts=table["pts"].to_numpy(),
+        xyxy=xyxy_of(table),
+        score=table["score"].to_numpy().astype(np.float32),
+        class_name=text("category", ""),
+        state=text("state", POSITIVE),
+        origin=text("origin", TEACHER),
+        round=rounds.astype(np.int64),
+        rule=text("rule", "imported"),
+        reason=text("reason", "brought in"),
+    )
+
+
+def _tidy(rows: LabelRows) -> LabelRows:
+    """Return the rows in an order that depends on nothing but themselves."""
+    x1, y1, x2, y2 = rows.xyxy.T
+    return rows[np.lexsort((rows.state, rows.class_name, y2, x2, y1, x1, rows.pts))]
+
+
+def _table(unit: Unit, rows: LabelRows) -> pa.Table:
+    tables = [unit.inputs[name] for name in ("candidates", "previous_labels", "imported")]
+    index = {
+        p: i
+        for t in tables
+        for p, i in zip(t["pts"].to_pylist(), t["frame_index"].to_pylist(), strict=True)
+    }
+    columns: dict[str, Any] = {
+        "video_id": [unit.video["video_id"]] * len(rows),
+        "pts": rows.pts,
+        "frame_index": [index[int(pts)] for pts in rows.pts],
+        "category": rows.class_name.tolist(),
+        "score": rows.score,
+        **xyxy_columns(rows.xyxy),
+        "state": rows.state.tolist(),
+        "origin": rows.origin.tolist(),
+        "round": rows.round,
+        "rule": rows.rule.tolist(),
+        "reason": rows.reason.tolist(),
+    }
+    return LABELS.build(columns)
+
+
+STAGE = Stage(
+    name="merge",
+    arrow=(__doc__ or "").splitlines()[0],
+    settings=MergeSettings,
+    run=merge,
+    reads=(CANDIDATES,),
+    reads_previous=(LABELS,),
+    optional=(IMPORTED,),
+    writes=(LABELS,),
+    per_round=True,
+)

@@ -1,0 +1,187 @@
+"""register  files -> videos  1:1  what each file is: content, size, time base, state.
+
+A video is named by its content, so the same footage is the same video wherever it lies. Files that
+cannot be used get a row too, with the reason. A file that has disappeared keeps its row and all
+that was made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from reelabel.config import NoSettings, Project
+from reelabel.engine.stage import Output, Resource, Stage, Unit
+from reelabel.errors import MediaError, UsageError
+from reelabel.formats.coco import truth_pictures
+from reelabel.media.probe import VideoInfo, content_id, probe
+from reelabel.tables import VIDEOS
+from reelabel.workspace import Workspace, fingerprint
+
+SUFFIXES = frozenset([
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".mpg",
+    ".mpeg",
+    ".flv",
+    ".wmv",
+    ".ts",
+    ".mts",
+    ".m2ts",
+    ".3gp",
+    ".ogv",
+    ".vob",
+    ".gif",
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".bmp",
+    ".webp",
+    ".tif",
+    ".tiff",
+])
+"""What is taken from a folder; a file that is named itself is taken whatever its suffix."""
+
+UNREADABLE = "unreadable-"
+
+
+def listed(project: Project, base: Path) -> Iterator[tuple[Path, str]]:
+    """Yield every file that the project names with its role, each once, in a fixed order.
+
+    Raises:
+        UsageError: if a path does not exist or a folder holds no video.
+    """
+    seen: set[Path] = set()
+    pictures = truth_pictures(base / project.truth) if project.truth else []
+    test = (*project.test_videos, *map(str, pictures))
+    named = [("footage", name) for name in project.videos] + [("test", name) for name in test]
+    for role, name in named:
+        for path in _files(base / name):
+            if path not in seen:
+                seen.add(path)
+                yield path, role
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES)
+        if not found:
+            raise UsageError(f"{path}: expected a folder with videos, but it holds none")
+        return found
+    return [path]
+
+
+def listing(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
+    """Return the files with their sizes and times, which decide whether anything is new."""
+    del settings, number
+    files = list(listed(project, workspace.root))
+    stats = [(str(path), role, _stamp(path)) for path, role in files]
+    return Resource(files, fingerprint(stats))
+
+
+def _stamp(path: Path) -> list[int]:
+    """Return what changes when a file does, without reading it."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return []
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def register(unit: Unit) -> Output:
+    """Return a row for every file; files that did not change keep the row they have."""
+    known = {row["path"]: row for row in unit.workspace.videos()}
+    earlier = _stamps(unit.workspace)
+    rows: dict[str, dict[str, Any]] = {}
+    stamps: dict[str, list[int]] = {}
+    for i, (path, role) in enumerate(unit.resource):
+        unit.tick(i / len(unit.resource), path.name)
+        name = _relative(path, unit.workspace.root)
+        stamps[name] = _stamp(path)
+        unchanged = name in known and stamps[name] and earlier.get(name) == stamps[name]
+        row = dict(known[name]) if unchanged else _row(path, name, known.get(name))
+        rows.setdefault(row["video_id"], row | {"role": role})
+    for name, row in known.items():
+        if name not in stamps and _still_wanted(name, unit):
+            rows.setdefault(row["video_id"], row | {"state": "failed", "error": "the file is gone"})
+    shards = {video_id: VIDEOS.from_rows([row]) for video_id, row in rows.items()}
+    failed = sorted(row["name"] for row in rows.values() if row["state"] != "ok")
+    return Output({"videos": shards}, {"stamps": stamps, "failed": failed})
+
+
+def _stamps(workspace: Workspace) -> dict[str, list[int]]:
+    receipt = workspace.read_receipt("register", None)
+    return receipt.notes.get("stamps", {}) if receipt else {}
+
+
+def _still_wanted(name: str, unit: Unit) -> bool:
+    """Tell whether a file that is gone lay in a folder that is still named."""
+    path = unit.workspace.root / name
+    named = (*unit.project.videos, *unit.project.test_videos)
+    homes = [unit.workspace.root / video for video in named]
+    return any(home == path or home in path.parents for home in homes)
+
+
+def _relative(path: Path, root: Path) -> str:
+    """Return the path relative to the workspace if it lies in it, else absolute."""
+    path, root = path.resolve(), root.resolve()
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def _row(path: Path, name: str, before: dict[str, Any] | None) -> dict[str, Any]:
+    blank = {c.name: _blank(c.type) for c in VIDEOS.columns}
+    row = blank | {"path": name, "name": path.name, "state": "ok"}
+    try:
+        row["video_id"] = content_id(path)
+        row |= _facts(probe(path))
+    except MediaError as exc:
+        missing = row["video_id"] or (before or {}).get("video_id")
+        row["video_id"] = missing or UNREADABLE + fingerprint(name)
+        row = (before or row) | {
+            "video_id": row["video_id"],
+            "state": "failed",
+            "error": str(exc),
+        }
+    return row
+
+
+def _blank(kind: pa.DataType) -> Any:
+    if pa.types.is_string(kind):
+        return ""
+    return 0.0 if pa.types.is_floating(kind) else 0
+
+
+def _facts(info: VideoInfo) -> dict[str, Any]:
+    width, height = info.display_wh
+    return {
+        "size_bytes": info.size_bytes,
+        "container": info.container,
+        "codec": info.codec,
+        "width": width,
+        "height": height,
+        "rotation": info.rotation_deg,
+        "time_base_num": info.time_base.numerator,
+        "time_base_den": info.time_base.denominator,
+        "start_pts": info.start_pts,
+        "duration_s": info.duration_s,
+        "fps": float(info.fps),
+    }
+
+
+STAGE = Stage(
+    name="register",
+    arrow=(__doc__ or "").splitlines()[0],
+    settings=NoSettings,
+    run=register,
+    scope="all",
+    writes=(VIDEOS,),
+    project_keys=("videos", "test_videos", "truth"),
+    resource=listing,
+)

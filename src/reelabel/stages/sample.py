@@ -1,0 +1,269 @@
+"""sample  clips -> frames, embeddings  1:N  one decode: sampling, quality, hash, embedding, JPEG.
+
+Every frame that the sampling rule takes gets a row; one that is rejected says why and gets no
+picture. The embedding is made here because the pixels are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field, model_validator
+
+from reelabel.config import Project, Settings
+from reelabel.engine.stage import Output, Resource, Stage, Unit
+from reelabel.errors import MediaError
+from reelabel.media.pictures import fit, write_jpeg
+from reelabel.media.quality import CutDetector, Quality, QualityLimits, measure, reject_reason
+from reelabel.media.video import Frame, decode
+from reelabel.models.base import Embed, Embedder, Image
+from reelabel.models.registry import load_embedder
+from reelabel.tables import CLIPS, EMBEDDINGS, FRAMES, VIDEOS
+from reelabel.workspace import Workspace, explained
+
+LOOK_WH = (320, 320)
+"""Size within which quality, hash and cuts are judged."""
+
+
+class SampleSettings(Settings):
+    """Which frames are taken, and what makes one unusable."""
+
+    every: int = Field(1, ge=1)
+    """Take every n-th frame."""
+    every_s: float | None = Field(None, gt=0)
+    """Take one frame every so many seconds, instead of every n-th."""
+    per_video: int | None = Field(None, ge=1)
+    """Take about this many frames per video, evenly spread, instead of every n-th."""
+    keyframes: bool = False
+    """Take only the frames that are stored whole: many times faster on long footage."""
+    start_delay_s: float = Field(0.0, ge=0)
+    """Take nothing before this second of each clip."""
+    max_per_video: int = Field(2000, ge=1)
+    """Cap per video; above it the frames are thinned evenly."""
+    resize: Literal["none", "longest", "letterbox", "exact"] = "none"
+    """How pictures are resized: not, longest side, padded to a size, or distorted to a size."""
+    size: tuple[int, int] = (640, 640)
+    """Width and height for `resize`, in pixels; `longest` uses the larger one."""
+    jpeg_quality: int = Field(90, ge=1, le=100)
+    """Quality of the written pictures."""
+    embedder: str = "tiny"
+    """Model whose vectors find near-duplicates: tiny (built in), onnx:, hf: or timm:."""
+    quality: QualityLimits = QualityLimits()
+    """What makes a frame unusable."""
+
+    @model_validator(mode="after")
+    def one_rule(self) -> Self:
+        """Refuse two sampling rules at once."""
+        rules = [self.every != 1, self.every_s is not None, self.per_video is not None]
+        if sum(rules) > 1:
+            raise ValueError("give only one of every, every_s and per_video")
+        return self
+
+
+@dataclass
+class Taken:
+    """Rows and vectors of the frames taken so far."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    vectors: dict[int, Any] = field(default_factory=dict)
+
+    def thin(self, remove: Callable[[dict[str, Any]], None]) -> None:
+        """Drop every second frame, with its picture."""
+        for row in self.rows[1::2]:
+            remove(row)
+            self.vectors.pop(row["pts"], None)
+        self.rows = self.rows[::2]
+
+
+class Chooser:
+    """Decides frame by frame whether it is taken; only looks at positions and times."""
+
+    def __init__(self, settings: SampleSettings, duration_s: float) -> None:
+        self._settings = settings
+        self._stride = settings.every
+        self._step_s = settings.every_s
+        if settings.per_video is not None:
+            self._step_s = duration_s / settings.per_video
+        self._next_s = 0.0
+        self._seen = count()
+
+    def takes(self, since_start_s: float) -> bool:
+        """Tell whether the frame at this second of the clip is taken."""
+        since_s = since_start_s - self._settings.start_delay_s
+        if since_s < 0:
+            return False
+        if self._step_s is None:
+            return next(self._seen) % self._stride == 0
+        # Half a millisecond of slack: times are rounded in the container.
+        if since_s + 5e-4 < self._next_s:
+            return False
+        self._next_s = (since_s // self._step_s + 1) * self._step_s
+        return True
+
+    def thin(self) -> None:
+        """Take half as many from now on."""
+        if self._step_s is None:
+            # The frames kept so far are the even ones: the next one taken must stay in step.
+            taken = -(-next(self._seen) // self._stride)
+            self._stride *= 2
+            self._seen = count(self._stride - 1 if taken % 2 else 0)
+        else:
+            self._step_s *= 2
+
+
+def sample(unit: Unit) -> Output:
+    """Return the sampled frames of one video and their vectors; write their pictures."""
+    s: SampleSettings = unit.settings
+    embedder: Embedder = unit.resource
+    embed = embedder.open()
+    taken, problems = Taken(), list[str]()
+    folder = unit.workspace.root / "frames" / unit.video["video_id"]
+    for looked in _looks(unit, problems):
+        row = _row(unit, looked)
+        if row["kept"]:
+            picture = looked.frame.rgb()
+            row |= _write(picture, folder / f"{looked.frame.pts}.jpg", unit)
+            taken.vectors[looked.frame.pts] = _vector(looked.frame, embed, embedder)
+        taken.rows.append(row)
+        if len(taken.rows) >= s.max_per_video:
+            looked.chooser.thin()
+            taken.thin(lambda gone: _remove(unit.workspace, gone))
+    return _output(unit, taken, problems)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A taken frame with what was found on it."""
+
+    frame: Frame
+    clip: int
+    shot: int
+    quality: Quality
+    first: bool
+    chooser: Chooser
+
+
+def _looks(unit: Unit, problems: list[str]) -> Iterator[Look]:
+    """Yield the frames that the sampling rule takes, from one decode of each clip."""
+    s: SampleSettings = unit.settings
+    shot = -1
+    for clip in unit.inputs["clips"].to_pylist():
+        length_s = clip["end_s"] - clip["start_s"]
+        chooser, cuts = Chooser(s, length_s), CutDetector()
+        before: Any = None
+        shot += 1
+        for frame in _frames(unit, clip, problems):
+            unit.tick((frame.time_s - clip["start_s"]) / max(length_s, 1e-9), "")
+            small = frame.rgb(LOOK_WH)
+            shot += bool(cuts.is_cut(small))
+            if chooser.takes(frame.time_s - clip["start_s"]):
+                grey = frame.grey(LOOK_WH)
+                quality = measure(grey, before)
+                yield Look(frame, clip["clip"], shot, quality, before is None, chooser)
+                before = grey
+
+
+def _frames(unit: Unit, clip: dict[str, Any], problems: list[str]) -> Iterator[Frame]:
+    path = unit.workspace.video_path(dict(unit.video))
+    duration_s = unit.inputs["videos"]["duration_s"][0].as_py()
+    return decode(
+        path,
+        start_s=clip["start_s"] or None,
+        end_s=clip["end_s"] if clip["end_s"] < duration_s else None,
+        keyframes_only=unit.settings.keyframes,
+        on_error=lambda error: problems.append(str(error)),
+    )
+
+
+def _row(unit: Unit, look: Look) -> dict[str, Any]:
+    q, frame = look.quality, look.frame
+    reason = reject_reason(q, unit.settings.quality) or ""
+    return {
+        "video_id": unit.video["video_id"],
+        "pts": frame.pts,
+        "frame_index": frame.index,
+        "time_s": frame.time_s,
+        "clip": look.clip,
+        "shot": look.shot,
+        "sharpness": q.sharpness,
+        "noise": q.noise,
+        "entropy": q.entropy_bits,
+        "exposure": q.exposure,
+        "change": q.change,
+        "hash": q.phash,
+        "kept": not reason,
+        "reason": reason,
+        "picture": "",
+    }
+
+
+def _write(picture: Image, path: Path, unit: Unit) -> dict[str, Any]:
+    s: SampleSettings = unit.settings
+    scale_xy, offset_xy = (1.0, 1.0), (0.0, 0.0)
+    if s.resize != "none":
+        picture, scale_xy, offset_xy = fit(picture, s.resize, s.size)
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_jpeg(path, picture, quality=s.jpeg_quality)
+    height, width = picture.shape[:2]
+    return {
+        "picture": str(path.relative_to(unit.workspace.root)),
+        "width": width,
+        "height": height,
+        "scale_x": scale_xy[0],
+        "scale_y": scale_xy[1],
+        "offset_x": offset_xy[0],
+        "offset_y": offset_xy[1],
+    }
+
+
+def _vector(frame: Frame, embed: Embed, embedder: Embedder) -> Any:
+    return embed([frame.rgb(embedder.fit_wh)])[0]
+
+
+def _remove(workspace: Workspace, row: dict[str, Any]) -> None:
+    if row["picture"]:
+        (workspace.root / row["picture"]).unlink(missing_ok=True)
+
+
+def _output(unit: Unit, taken: Taken, problems: list[str]) -> Output:
+    if not taken.rows:
+        why = f": {problems[0]}" if problems else ""
+        raise MediaError(f"{unit.video['name']}: no frame could be taken{why}")
+    vectors = pa.array(
+        [np.asarray(v, np.float32) for v in taken.vectors.values()], EMBEDDINGS.schema[2].type
+    )
+    embeddings = EMBEDDINGS.build({
+        "video_id": [unit.video["video_id"]] * len(vectors),
+        "pts": list(taken.vectors),
+        "vector": vectors,
+    })
+    kept = sum(row["kept"] for row in taken.rows)
+    notes: dict[str, Any] = {"taken": len(taken.rows), "kept": kept}
+    if problems:
+        notes |= {"state": "partial", "damaged_places": len(problems), "first": problems[0]}
+    return Output({"embeddings": embeddings, "frames": FRAMES.from_rows(taken.rows)}, notes)
+
+
+def embedder_of(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
+    """Return the description of the embedder that the settings name."""
+    del workspace, project, number
+    embedder = load_embedder(settings.embedder)
+    return Resource(embedder, embedder.fingerprint)
+
+
+STAGE = Stage(
+    name="sample",
+    arrow=(__doc__ or "").splitlines()[0],
+    settings=SampleSettings,
+    run=sample,
+    reads=(VIDEOS, CLIPS),
+    writes=(EMBEDDINGS, FRAMES),
+    resource=embedder_of,
+)

@@ -1,0 +1,219 @@
+"""split  labels -> dataset  N:1  by video, source and duplicate cluster; a COCO data set.
+
+Frames that `sample` rejected or `dedup` dropped stay out. Frames without labels are background.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from reelabel.config import Settings
+from reelabel.engine.rounds import dataset_dir
+from reelabel.engine.stage import Output, Stage, Unit
+from reelabel.errors import SplitError
+from reelabel.formats.coco import to_coco
+from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.labels.splits import Item, find_groups, find_leaks, split_items, time_blocks
+from reelabel.tables import DUPLICATES, FRAMES, LABELS, POSITIVE
+from reelabel.workspace import explained, fingerprint, write_json
+
+Row = dict[str, Any]
+TRAIN, VAL, TEST, DROPPED = "train", "val", "test", "dropped"
+
+
+class SplitSettings(Settings):
+    """How footage is divided between training and validation."""
+
+    held_out: float = Field(0.2, ge=0, lt=1)
+    """Share of the labels kept out of training for validation, by whole videos; 0 for none."""
+    test_share: float = Field(0.0, ge=0, lt=1)
+    """Share of the labels kept out of everything for a last test, by whole videos."""
+    single_video: bool = False
+    """Split one video by blocks of time. This leaks; every score made from it says so."""
+    guard_s: float = Field(0.5, ge=0)
+    """Seconds left out between the blocks of a single video."""
+    same_source: bool = True
+    """Keep videos of the same source address together."""
+
+
+def split(unit: Unit) -> Output:
+    """Write the data set of this round and report how it was divided."""
+    rows = {video_id: list(_images(unit, video_id, labels)) for video_id, labels in _labels(unit)}
+    near = _near(unit)
+    sides, report = _divided(unit, rows, near)
+    folder = dataset_dir(unit.workspace, unit.round_number)
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    digests = []
+    for name in (TRAIN, VAL, TEST):
+        entries = [
+            e for v in rows for e, side in zip(rows[v], sides[v], strict=True) if side == name
+        ]
+        coco = to_coco(_dataset(unit, entries, folder))
+        report["sides"][name] = _counts(coco)
+        write_json(folder / f"{name}.json", coco)
+        digests.append(fingerprint(coco))
+    if not report["sides"][TRAIN]["boxes"]:
+        raise SplitError(_nothing_to_learn(unit))
+    write_json(folder / "split.json", report)
+    return Output(notes=report, digest=fingerprint(digests))
+
+
+def _nothing_to_learn(unit: Unit) -> str:
+    return (
+        f"round {unit.round_number}: there is no label to train on. The teacher found nothing that "
+        "passed the rules: look at  reelabel show, lower clean.score, or take another detector"
+    )
+
+
+def _labels(unit: Unit) -> Iterator[tuple[str, pa.Table]]:
+    footage = {row["video_id"] for row in unit.workspace.videos() if row["role"] == "footage"}
+    yield from ((v, rows) for v, rows in unit.shards(LABELS) if v in footage)
+
+
+def _images(unit: Unit, video_id: str, labels: pa.Table) -> Iterator[tuple[Row, list[Row]]]:
+    """Yield the frames of one video that go into the data set, each with its labels."""
+    frames = unit.workspace.read(FRAMES, video_id)
+    gone = set(unit.workspace.read(DUPLICATES, video_id)["pts"].to_pylist())
+    by_pts: dict[int, list[Row]] = {}
+    for label in labels.to_pylist():
+        by_pts.setdefault(label["pts"], []).append(label)
+    for frame in frames.filter(pc.field("kept")).to_pylist():
+        if frame["pts"] not in gone:
+            yield frame, by_pts.get(frame["pts"], [])
+
+
+def _near(unit: Unit) -> list[tuple[str, str]]:
+    """Return the pairs of videos that share near-duplicates."""
+    near: set[tuple[str, str]] = set()
+    for video_id, rows in unit.shards(DUPLICATES):
+        near |= {(video_id, other) for other in rows["kept_video_id"].unique().to_pylist()}
+    return sorted((a, b) for a, b in near if a != b)
+
+
+def _divided(
+    unit: Unit, rows: dict[str, list[Any]], near: list[tuple[str, str]]
+) -> tuple[dict[str, list[str]], Row]:
+    """Return the side of every frame, and the report."""
+    s: SplitSettings = unit.settings
+    items = [_item(unit, video_id, frames) for video_id, frames in rows.items()]
+    group = find_groups(items, near)
+    labelled = {group[item.name] for item in items if item.labels}
+    shares = {TRAIN: 1 - s.held_out - s.test_share, VAL: s.held_out, TEST: s.test_share}
+    shares = {name: share for name, share in shares.items() if share > 0}
+    if len(shares) > 1 and s.single_video and len(labelled) == 1:
+        sides = {v: _blocks(frames, shares, s) for v, frames in rows.items()}
+        reason = "one video, split by blocks of time: both sides show the same things"
+        return sides, _report(unit, sides, group, reason, leaks=[reason])
+    # Videos without labels are background: they follow their group, or go to training.
+    dealt = [item for item in items if group[item.name] in labelled]
+    part = split_items(dealt, near, shares=shares, seed=unit.project.seed).part if dealt else {}
+    sides = {v: [part.get(v, TRAIN)] * len(frames) for v, frames in rows.items()}
+    found = find_leaks({v: part.get(v, TRAIN) for v in rows}, group, near)
+    leaks = [f"{leak.first} and {leak.second}: {leak.why}" for leak in found]
+    reason = f"by groups of videos, {len(labelled)} with labels"
+    return sides, _report(unit, sides, group, reason, leaks=leaks)
+
+
+def _item(unit: Unit, video_id: str, frames: list[tuple[Row, list[Row]]]) -> Item:
+    counts = Counter(
+        label["category"] for _, labels in frames for label in labels if label["state"] == POSITIVE
+    )
+    row = next(row for row in unit.workspace.videos() if row["video_id"] == video_id)
+    source = row["origin"] if unit.settings.same_source else None
+    return Item(video_id, pictures=len(frames), labels=counts, source=source or None)
+
+
+def _blocks(frames: list[Any], shares: dict[str, float], s: SplitSettings) -> list[str]:
+    times_s = np.array([frame["time_s"] for frame, _ in frames])
+    return [str(p) for p in time_blocks(times_s, shares=shares, gap_s=s.guard_s).part]
+
+
+def _report(
+    unit: Unit,
+    sides: dict[str, list[str]],
+    group: dict[str, str],
+    reason: str,
+    *,
+    leaks: list[str],
+) -> Row:
+    names = {row["video_id"]: row["name"] for row in unit.workspace.videos()}
+    return {
+        "leak_free": not leaks,
+        "leaks": leaks,
+        "reason": reason,
+        "groups": group,
+        "videos": {v: dict(Counter(side)) for v, side in sides.items()},
+        "names": {v: names.get(v, v) for v in sides},
+        "sides": {},
+    }
+
+
+def _dataset(unit: Unit, entries: list[tuple[Row, list[Row]]], folder: Path) -> Dataset:
+    images: list[ImageEntry] = []
+    boxes: list[BoxEntry] = []
+    for frame, labels in entries:
+        boxes += [_box(len(images), frame, label) for label in labels]
+        picture = unit.workspace.root / frame["picture"]
+        images.append(
+            ImageEntry(
+                file_name=os.path.relpath(picture, folder),
+                width=frame["width"],
+                height=frame["height"],
+                video=frame["video_id"],
+                frame_index=frame["frame_index"],
+                pts=frame["pts"],
+                pts_time=frame["time_s"],
+            )
+        )
+    return Dataset(unit.project.classes, tuple(images), tuple(boxes))
+
+
+def _box(image: int, frame: Row, label: Row) -> BoxEntry:
+    """Return a label in pixels of the written picture."""
+    x1 = label["x1"] * frame["scale_x"] + frame["offset_x"]
+    y1 = label["y1"] * frame["scale_y"] + frame["offset_y"]
+    w = (label["x2"] - label["x1"]) * frame["scale_x"]
+    h = (label["y2"] - label["y1"]) * frame["scale_y"]
+    xywh = (round(x1, 3), round(y1, 3), round(w, 3), round(h, 3))
+    return BoxEntry(
+        image,
+        label["category"],
+        xywh,
+        score=label["score"],
+        state=label["state"],
+        origin=label["origin"],
+        extra={"round": label["round"], "rule": label["rule"]},
+    )
+
+
+def _counts(coco: Row) -> Row:
+    boxes = [a for a in coco["annotations"] if not a["iscrowd"]]
+    return {
+        "images": len(coco["images"]),
+        "labelled_images": len({a["image_id"] for a in boxes}),
+        "boxes": len(boxes),
+        "ignored": len(coco["annotations"]) - len(boxes),
+        "negatives": sum(len(i.get("hard_negatives", ())) for i in coco["images"]),
+    }
+
+
+STAGE = Stage(
+    name="split",
+    arrow=(__doc__ or "").splitlines()[0],
+    settings=SplitSettings,
+    run=split,
+    scope="all",
+    reads=(FRAMES, DUPLICATES, LABELS),
+    project_keys=("classes", "seed"),
+    per_round=True,
+)

@@ -1,0 +1,197 @@
+"""truth  file + videos -> truth, truth_frames  1:N  hand-drawn boxes, tied to exact frames.
+
+The file is COCO whose images name a picture, or a ``video`` with a ``frame_index`` (position among
+the decoded frames), a ``pts`` or a ``pts_time`` in seconds. Only the workspace's own classes are
+taken; a frame that is annotated for some classes only counts for those alone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from reelabel.config import NoSettings, Project
+from reelabel.engine.stage import Output, Resource, Stage, Unit
+from reelabel.errors import FormatError, nearest
+from reelabel.formats.coco import read_coco
+from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.media.stream import scan
+from reelabel.tables import TRUTH, TRUTH_FRAMES, VIDEOS
+from reelabel.workspace import Workspace, fingerprint
+
+Row = Mapping[str, Any]
+
+
+def source(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
+    """Return the truth file, whose content decides whether it must be read again."""
+    del settings, number
+    if project.truth is None:
+        return Resource()
+    path = workspace.root / project.truth
+    if not path.is_file():
+        raise FormatError(f"{path}: expected a COCO file of hand-drawn boxes, but there is none")
+    return Resource(path, fingerprint(path.read_bytes().hex()))
+
+
+def truth(unit: Unit) -> Output:
+    """Return the annotated frames and boxes of every video that the file names."""
+    if unit.resource is None:
+        return Output({"truth_frames": {}, "truth": {}})
+    data = read_coco(unit.resource)
+    videos = [row for row in unit.workspace.videos() if row["state"] == "ok"]
+    by_video, unknown = _by_video(data, videos)
+    if not by_video:
+        raise FormatError(_nothing_known(unit.resource, unknown, videos))
+    boxes = data.boxes_by_image()
+    frames: dict[str, pa.Table] = {}
+    drawn: dict[str, pa.Table] = {}
+    for i, (video_id, images) in enumerate(sorted(by_video.items())):
+        row = next(v for v in videos if v["video_id"] == video_id)
+        unit.tick(i / len(by_video), row["name"])
+        found = _tied(unit, row, [data.images[image] for image in images])
+        rows = [
+            _frame_row(unit, video_id, f, data.images[image]) for image, f in _both(images, found)
+        ]
+        frames[video_id] = TRUTH_FRAMES.from_rows(rows)
+        drawn[video_id] = TRUTH.from_rows([
+            _box_row(unit, row, box, data.images[image]) | {"pts": pts}
+            for image, (pts, _) in _both(images, found)
+            for box in boxes[image]
+            if _own(unit, box.category) in unit.project.classes and box.state != "negative"
+        ])
+    notes = {"frames": sum(map(len, frames.values())), "boxes": sum(map(len, drawn.values()))}
+    return Output({"truth_frames": frames, "truth": drawn}, notes | {"unknown_videos": unknown})
+
+
+def _both(images: list[int], found: list[tuple[int, int]]) -> Any:
+    return zip(images, found, strict=True)
+
+
+def _by_video(
+    data: Dataset, videos: list[dict[str, Any]]
+) -> tuple[dict[str, list[int]], list[str]]:
+    """Return the positions of the images of each video, and the names that no video has."""
+    found: dict[str, list[int]] = defaultdict(list)
+    unknown: set[str] = set()
+    for i, image in enumerate(data.images):
+        name = image.video or image.file_name
+        row = _named(name, videos)
+        if row is None:
+            unknown.add(name)
+        else:
+            found[row["video_id"]].append(i)
+    return dict(found), sorted(unknown)
+
+
+def _named(name: str, videos: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the video whose path ends like `name` in the most parts, at least in the file name."""
+    wanted = PurePath(name).parts[::-1]
+    best, most = None, 0
+    for row in videos:
+        parts = PurePath(row["path"]).parts[::-1]
+        same = next(
+            (i for i, (a, b) in enumerate(zip(wanted, parts, strict=False)) if a != b), None
+        )
+        count = min(len(wanted), len(parts)) if same is None else same
+        if count > most:
+            best, most = row, count
+    return best
+
+
+def _nothing_known(path: Any, unknown: list[str], videos: list[dict[str, Any]]) -> str:
+    names = [row["name"] for row in videos]
+    first = PurePath(unknown[0]).name if unknown else ""
+    return (
+        f"{path}: none of the videos that it names is in this workspace: {', '.join(unknown[:5])}"
+        f"{' ...' if len(unknown) > 5 else ''}{nearest(first, names)}; "  # noqa: PLR2004 -- a few
+        "check the names, or add the videos to 'videos' in reelabel.yaml"
+    )
+
+
+def _tied(unit: Unit, row: Row, images: list[ImageEntry]) -> list[tuple[int, int]]:
+    """Return the time stamp and index of the frame that each image means.
+
+    Raises:
+        FormatError: if a frame is named that the video does not have.
+    """
+    timeline = np.asarray(scan(unit.workspace.video_path(dict(row))).pts, np.int64)
+    base = row["time_base_num"] / row["time_base_den"]
+    times_s = (timeline - timeline[0]) * base
+    return [_one_frame(image, row, timeline, times_s) for image in images]
+
+
+def _one_frame(
+    image: ImageEntry, row: Row, timeline: NDArray[np.int64], times_s: NDArray[np.float64]
+) -> tuple[int, int]:
+    if image.pts is not None:
+        index = int(np.searchsorted(timeline, image.pts))
+        known = index < len(timeline) and timeline[index] == image.pts
+    elif image.frame_index is not None:
+        index, known = image.frame_index, 0 <= image.frame_index < len(timeline)
+    elif image.pts_time is not None:
+        index = int(np.argmin(np.abs(times_s - image.pts_time)))
+        known = abs(times_s[index] - image.pts_time) <= _half_frame_s(times_s)
+    else:
+        # A picture file of its own has one frame.
+        index, known = 0, len(timeline) == 1
+    if not known:
+        raise FormatError(
+            f"truth names frame index {image.frame_index}, pts {image.pts}, time {image.pts_time} "
+            f"of {row['name']}, which has {len(timeline)} frames up to {times_s[-1]:.3f} s"
+        )
+    return int(timeline[index]), index
+
+
+def _half_frame_s(times_s: NDArray[np.float64]) -> float:
+    return float(np.max(np.diff(times_s))) / 2 + 1e-3 if len(times_s) > 1 else 1.0
+
+
+def _frame_row(
+    unit: Unit, video_id: str, found: tuple[int, int], image: ImageEntry
+) -> dict[str, object]:
+    complete = None
+    if image.complete is not None:
+        own = {_own(unit, name) for name in image.complete}
+        complete = [name for name in unit.project.classes if name in own]
+    pts, index = found
+    return {"video_id": video_id, "pts": pts, "frame_index": index, "complete": complete}
+
+
+def _box_row(unit: Unit, row: Row, box: BoxEntry, image: ImageEntry) -> dict[str, object]:
+    """Return a box in pixels of the upright video, whatever size it was drawn at."""
+    x_factor = row["width"] / image.width if image.width else 1.0
+    y_factor = row["height"] / image.height if image.height else 1.0
+    x, y, w, h = box.xywh
+    return {
+        "video_id": row["video_id"],
+        "category": _own(unit, box.category),
+        "x1": x * x_factor,
+        "y1": y * y_factor,
+        "x2": (x + w) * x_factor,
+        "y2": (y + h) * y_factor,
+        "crowd": box.state == "ignore",
+    }
+
+
+def _own(unit: Unit, category: str) -> str:
+    """Return the workspace's word for a category."""
+    return unit.project.class_map.get(category, category)
+
+
+STAGE = Stage(
+    name="truth",
+    arrow=(__doc__ or "").splitlines()[0],
+    settings=NoSettings,
+    run=truth,
+    scope="all",
+    reads=(VIDEOS,),
+    writes=(TRUTH_FRAMES, TRUTH),
+    project_keys=("classes", "class_map"),
+    resource=source,
+)

@@ -1,0 +1,214 @@
+"""Gaps: boxes that the detector missed inside a track, found again in the pictures.
+
+The last box before the gap is searched forward, the first one after it backward, both by
+normalised cross-correlation near the straight line between them. Where both lead to the same
+place and the pictures are alike, the object is there: a hard positive. Where it is hidden the
+pictures are not alike, and nothing is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reelabel.temporal.link import Tracks
+from reelabel.temporal.pictures import Grey, Hit, Patch, Window, box_window, find, sweep
+from reelabel.temporal.sequence import BoxSequence, Floats, Ints, centres, drift, paired_iou
+
+
+@dataclass(frozen=True)
+class GapSettings:
+    """When a gap is filled.
+
+    Attributes:
+        max_gap: longer gaps are left open.
+        min_length: tracks with fewer boxes are left alone.
+        beta: by how much the searched place is larger than the box, on each side, in box sides.
+        min_similarity: correlation that both searches must reach, -1..1.
+        agreement_iou: overlap of the two found boxes from which they agree.
+        taken_iou: no box is made where another detection overlaps by more than this.
+
+    Raises:
+        ValueError: if a count is below its least sensible value.
+    """
+
+    max_gap: int = 15
+    min_length: int = 3
+    beta: float = 0.4
+    min_similarity: float = 0.6
+    agreement_iou: float = 0.5
+    taken_iou: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.max_gap < 1 or self.min_length < 2:  # noqa: PLR2004 -- a gap has two ends
+            raise ValueError(
+                f"expected max_gap >= 1 and min_length >= 2, got {self.max_gap} "
+                f"and {self.min_length}"
+            )
+
+
+@dataclass(frozen=True)
+class GapBox:
+    """A box found inside a gap, and what it rests on.
+
+    Attributes:
+        track_id: the track that was interrupted.
+        frame: the frame without a detection.
+        xyxy: ``(4,)`` the found box in pixels.
+        score: the least of both correlations and of the scores of the boxes around the gap.
+        rows: the detections before and after the gap.
+        similarity: correlation of the forward and of the backward search.
+        agreement: overlap of what both found, 0..1.
+    """
+
+    track_id: int
+    frame: int
+    xyxy: Floats
+    score: float
+    rows: tuple[int, int]
+    similarity: tuple[float, float]
+    agreement: float
+
+
+@dataclass(frozen=True)
+class GapLook:
+    """One gap: its two ends, and where to look in each frame between them."""
+
+    track_id: int
+    rows: tuple[int, int]
+    frames: tuple[int, int]
+    ends: tuple[Floats, Floats]
+    score: float
+    lines: Mapping[int, Floats]
+    taken: Mapping[int, Floats]
+    windows: Mapping[int, Window]
+    settings: GapSettings
+
+    def judge(self, patches: Mapping[int, Patch]) -> list[GapBox]:
+        """Return the boxes on which both searches agree."""
+        if any(frame not in patches for frame in self.frames):
+            return []
+        templates = tuple(
+            patches[frame].part(box_window(box))
+            for frame, box in zip(self.frames, self.ends, strict=True)
+        )
+        found = (self._between(t, patches[t], templates) for t in self.lines if t in patches)
+        return [box for box in found if box is not None]
+
+    def _between(self, t: int, where: Patch, templates: tuple[Patch, ...]) -> GapBox | None:
+        forward, backward = (find(template, where) for template in templates)
+        if forward is None or backward is None:
+            return None
+        similarity = (forward.similarity, backward.similarity)
+        a, b = _placed(self.ends[0], forward), _placed(self.ends[1], backward)
+        agreement = float(paired_iou(a, b))
+        share = (t - self.frames[0]) / (self.frames[1] - self.frames[0])
+        xyxy = (1 - share) * a + share * b
+        crowded = paired_iou(xyxy, self.taken[t]).max(initial=0.0) > self.settings.taken_iou
+        alike = min(similarity) >= self.settings.min_similarity
+        if crowded or not alike or agreement <= self.settings.agreement_iou:
+            return None
+        score = min(*similarity, self.score)
+        return GapBox(self.track_id, t, xyxy, score, self.rows, similarity, agreement)
+
+
+def _placed(box: Floats, hit: Hit) -> Floats:
+    """Return the box moved to where its picture was found."""
+    corner = np.maximum(np.floor(box[:2]), 0)
+    result: Floats = box + np.tile(np.array([hit.left, hit.top]) - corner, 2)
+    return result
+
+
+def gap_boxes(
+    pictures: Iterable[Callable[[], Grey] | Grey], looks: Sequence[GapLook]
+) -> list[GapBox]:
+    """Look at the pictures of a video, in order from frame 0; return boxes by track and frame."""
+    found = [box for boxes in sweep(pictures, looks) for box in boxes]
+    return sorted(found, key=lambda box: (box.track_id, box.frame))
+
+
+def gap_looks(
+    boxes: BoxSequence,
+    tracks: Tracks,
+    shift_xy: Floats | None = None,
+    settings: GapSettings = GapSettings(),
+) -> list[GapLook]:
+    """Find the gaps of started tracks, and say where to look in each.
+
+    Args:
+        boxes: every detection, weak ones included.
+        tracks: their tracks.
+        shift_xy: ``(frames, 2)`` camera motion since the frame before, or None.
+        settings: thresholds.
+
+    Raises:
+        ValueError: if `tracks` or `shift_xy` do not fit the boxes.
+    """
+    if len(tracks.track_id) != len(boxes):
+        raise ValueError(f"expected tracks of {len(boxes)} boxes, got {len(tracks.track_id)}")
+    path = drift(shift_xy, int(boxes.frame.max(initial=-1)) + 1)
+    rows = np.lexsort((boxes.frame, tracks.track_id))
+    track, frame = tracks.track_id[rows], boxes.frame[rows]
+    step = frame[1:] - frame[:-1]
+    wanted = (track[1:] == track[:-1]) & (step > 1) & (step <= settings.max_gap + 1)
+    wanted &= (tracks.started & (tracks.lengths >= settings.min_length))[track[1:]]
+    by_frame = _ByFrame.of(boxes)
+    return [
+        _look(boxes, tracks, (int(rows[k]), int(rows[k + 1])), (path, by_frame, settings))
+        for k in np.flatnonzero(wanted)
+    ]
+
+
+@dataclass(frozen=True)
+class _ByFrame:
+    xyxy: Floats
+    frame: Ints
+
+    @classmethod
+    def of(cls, boxes: BoxSequence) -> _ByFrame:
+        order = np.argsort(boxes.frame, kind="stable")
+        return cls(boxes.xyxy[order], boxes.frame[order])
+
+    def at(self, frame: int) -> Floats:
+        low, high = np.searchsorted(self.frame, [frame, frame + 1])
+        return self.xyxy[low:high]
+
+
+def _look(
+    boxes: BoxSequence,
+    tracks: Tracks,
+    rows: tuple[int, int],
+    rest: tuple[Floats, _ByFrame, GapSettings],
+) -> GapLook:
+    path, by_frame, settings = rest
+    a, b = (int(boxes.frame[row]) for row in rows)
+    ends = (boxes.xyxy[rows[0]], boxes.xyxy[rows[1]])
+    still = [np.tile(path[t], 2) for t in (a, b)]
+    lines = {}
+    for t in range(a + 1, b):
+        share = (t - a) / (b - a)
+        lines[t] = (1 - share) * (ends[0] - still[0]) + share * (ends[1] - still[1])
+        lines[t] = lines[t] + np.tile(path[t], 2)
+    sides = np.maximum(*(end[2:] - end[:2] for end in ends))
+    windows = {t: _window(line, sides, settings.beta) for t, line in lines.items()}
+    windows |= {a: box_window(ends[0]), b: box_window(ends[1])}
+    return GapLook(
+        track_id=int(tracks.track_id[rows[0]]),
+        rows=rows,
+        frames=(a, b),
+        ends=ends,
+        score=float(boxes.score[list(rows)].min()),
+        lines=lines,
+        taken={t: by_frame.at(t) for t in lines},
+        windows=windows,
+        settings=settings,
+    )
+
+
+def _window(line: Floats, sides: Floats, beta: float) -> Window:
+    """Return a window around the line's middle that holds the larger end and its surroundings."""
+    middle = centres(line)
+    half = sides / 2 + beta * sides.max() + 1
+    return box_window(np.concatenate((middle - half, middle + half)))

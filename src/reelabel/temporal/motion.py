@@ -1,0 +1,128 @@
+"""Camera motion: by how much the whole picture moved between two frames.
+
+Phase correlation (Kuglin and Hines, 1975) of reduced grey pictures. A shift is believed only if its
+peak is distinct and the shifted picture really fits better: a passing object moves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reelabel.temporal.pictures import Grey
+from reelabel.temporal.sequence import Floats
+
+_MIN_SIDE_PX = 16
+
+
+@dataclass(frozen=True)
+class MotionSettings:
+    """When a shift is believed.
+
+    Attributes:
+        min_response: height of the correlation peak, 0..1.
+        min_shift_px: smaller shifts (in the reduced picture) count as none.
+        max_residual: how much of the difference may be left after the shift is undone, 0..1.
+    """
+
+    min_response: float = 0.05
+    min_shift_px: float = 0.15
+    max_residual: float = 0.85
+
+
+def global_shift(
+    earlier: Grey,
+    later: Grey,
+    settings: MotionSettings = MotionSettings(),
+) -> tuple[float, float]:
+    """Return by how many pixels (x, y) the content moved from one picture to the next.
+
+    Args:
+        earlier: uint8 ``(height, width)``; some 160 to 320 pixels wide is enough.
+        later: a picture of the same size.
+        settings: when to believe it.
+
+    Returns:
+        ``(0.0, 0.0)`` where there is no global motion, or none that can be told.
+
+    Raises:
+        ValueError: if the sizes differ.
+    """
+    if earlier.shape != later.shape:
+        raise ValueError(
+            f"expected pictures of one size, but got {earlier.shape} and {later.shape}"
+        )
+    if min(earlier.shape) < _MIN_SIDE_PX or earlier.std() < 1 or later.std() < 1:
+        return 0.0, 0.0
+    a, b = earlier.astype(np.float32), later.astype(np.float32)
+    height, width = (_even_side(side) for side in earlier.shape)
+    (x, y), response = cv2.phaseCorrelate(
+        a[:height, :width], b[:height, :width], _window((height, width))
+    )
+    small = max(abs(x), abs(y)) < settings.min_shift_px
+    if small or response < settings.min_response:
+        return 0.0, 0.0
+    believed = _residual(a, b, (x, y)) <= settings.max_residual
+    return (float(x), float(y)) if believed else (0.0, 0.0)
+
+
+def global_shifts(
+    pictures: Iterable[Grey],
+    factor_xy: tuple[float, float] = (1.0, 1.0),
+    settings: MotionSettings = MotionSettings(),
+) -> Floats:
+    """Return ``(frames, 2)``: the shift of each picture against the one before, the first 0.
+
+    Args:
+        pictures: reduced grey pictures in order; two are held at a time. Where the size changes
+            the shift is 0.
+        factor_xy: size of the full picture over that of the reduced one: shifts are given in
+            pixels of the full picture.
+        settings: when to believe a shift.
+    """
+    found: list[tuple[float, float]] = []
+    before: Grey | None = None
+    for picture in pictures:
+        comparable = before is not None and before.shape == picture.shape
+        # A picture against itself is no shift: the first one, and where the size changes.
+        earlier = before if before is not None and comparable else picture
+        found.append(global_shift(earlier, picture, settings))
+        before = picture
+    result: Floats = np.array(found, np.float64).reshape(-1, 2) * np.array(factor_xy)
+    return result
+
+
+@cache
+def _even_side(side: int) -> int:
+    """Return the largest even side up to `side` that is transformed without padding.
+
+    Padded to an odd length, OpenCV's peak lies half a pixel beside the true shift.
+    """
+    while side % 2 or cv2.getOptimalDFTSize(side) != side:
+        side -= 1
+    return side
+
+
+@cache
+def _window(shape: tuple[int, int]) -> NDArray[Any]:
+    return np.asarray(cv2.createHanningWindow((shape[1], shape[0]), cv2.CV_32F))
+
+
+def _residual(a: NDArray[np.float32], b: NDArray[np.float32], shift: tuple[float, float]) -> float:
+    """Return how much of the difference is left after `a` was shifted: 0 = none, 1 = all."""
+    height, width = a.shape
+    x, y = shift
+    moved = cv2.warpAffine(a, np.array([[1, 0, x], [0, 1, y]], np.float32), (width, height))
+    left, right = max(0, int(np.ceil(x))), width + min(0, int(np.floor(x)))
+    top, bottom = max(0, int(np.ceil(y))), height + min(0, int(np.floor(y)))
+    inside = np.s_[top:bottom, left:right]
+    if right - left < width // 3 or bottom - top < height // 3:
+        return 1.0  # hardly anything left to compare
+    apart = float(np.abs(a[inside] - b[inside]).mean())
+    return float(np.abs(moved[inside] - b[inside]).mean()) / max(apart, 1e-6)

@@ -1,0 +1,247 @@
+"""The published flicker miner's rule, reproduced exactly, in one pass over the video.
+
+Source: S. Jin et al., "Unsupervised Hard Example Mining from Videos for Improved Object
+Detection", ECCV 2018 (arXiv 1808.04285), in the form in which its miner was published: a confident
+box is a hard negative when, in none of the frames within `alpha`, a confident box lies where it
+is or where its picture is found again. The quirks are part of the rule and are kept: widths that
+count one pixel twice, a window that begins at ``alpha - 1``, frames without boxes that are never
+looked at, and a place that cannot be found again (occluded, cut) counts as support.
+`reelabel.temporal.flicker` is the rule that mends them.
+
+The original looks at pictures first and at boxes after. As a low similarity supports just as a
+box does, a neighbour whose boxes already lie on the candidate supports it whatever its picture
+shows; asking the boxes first gives the same output and spares nearly all template searches.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reelabel.errors import FormatError
+from reelabel.temporal.pictures import Grey, LazyGrey
+
+BORDER_PX = 50
+"""Boxes that reach this near to the picture's edge are kept untested."""
+SMALL_AREA_PX2 = 1600
+"""Boxes smaller than this are kept untested."""
+CERTAIN_SCORE = 0.98
+"""Boxes with at least this score are kept untested."""
+FRAME_LIMIT = 70_000
+"""The published miner reads no further than this."""
+
+_Floats = NDArray[np.float64]
+_Match = tuple[float, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class PublishedSettings:
+    """The published miner's parameters, with its defaults.
+
+    Attributes:
+        valid_score: floor for candidates and for the boxes that support them, 0..1.
+        alpha: how many frames before and after are looked at.
+        valid_sim_score: correlation under which a neighbour counts as not comparable, -1..1.
+        iou_thr: overlap above which a box supports, 0..1.
+        beta: by how many pixels the search window is larger than the box, on each side.
+        frame_limit: blocks after this many are left alone; None reads all.
+
+    Raises:
+        ValueError: if alpha or beta is negative.
+    """
+
+    valid_score: float = 0.8
+    alpha: int = 5
+    valid_sim_score: float = 0.5
+    iou_thr: float = 0.2
+    beta: float = 100
+    frame_limit: int | None = FRAME_LIMIT
+
+    def __post_init__(self) -> None:
+        if self.alpha < 0 or self.beta < 0:
+            raise ValueError(f"alpha and beta must be >= 0, but got {self.alpha} and {self.beta}")
+
+
+class MinedFrame(NamedTuple):
+    """One frame that holds a hard negative, as the published miner lists it.
+
+    Attributes:
+        number: the frame, counted from 1.
+        boxes: ``(left, top, width, height, flag)``; flag 1 = kept, 0 = hard negative.
+    """
+
+    number: int
+    boxes: list[tuple[float, float, float, float, int]]
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """One frame in the ring: its picture, not yet converted, and its confident boxes (ltrb, s)."""
+
+    picture: LazyGrey
+    ltrb: _Floats
+    score: _Floats
+
+
+def mine_published(
+    frames: Iterable[Callable[[], Grey] | Grey],
+    blocks: Iterable[NDArray[Any]],
+    settings: PublishedSettings = PublishedSettings(),
+) -> Iterator[MinedFrame]:
+    """Give every frame that holds a hard negative, in order, while the video is read once.
+
+    Args:
+        frames: the pictures in order, uint8 ``(height, width)`` made with OpenCV's BGR to grey, or
+            functions that make them when called (only the few that are needed are ever made).
+        blocks: for each frame an ``(n, 5)`` array: left, top, width, height in pixels and score.
+        settings: the rule's parameters.
+
+    No more than ``2 * alpha + 1`` frames are held at a time.
+
+    Raises:
+        FormatError: for a block that is no ``(n, 5)`` array, holds NaN, infinity or a negative
+            size, and when the video ends before the blocks do.
+    """
+    ring: deque[_Moment] = deque(maxlen=2 * settings.alpha + 1)
+    for newest, moment in enumerate(_moments(frames, blocks, settings)):
+        ring.append(moment)
+        at = newest - settings.alpha
+        # The window really begins at alpha - 1: the first frames have one predecessor less.
+        if at < settings.alpha - 1 or at < 0:
+            continue
+        here = len(ring) - 1 - settings.alpha
+        keep = _verdicts(ring, here, settings)
+        if not all(keep):
+            yield MinedFrame(at + 1, _listed(ring[here].ltrb, keep))
+
+
+def _listed(ltrb: _Floats, keep: Sequence[bool]) -> list[tuple[float, float, float, float, int]]:
+    boxes = ltrb.tolist()
+    return [
+        (left, top, right - left, bottom - top, int(kept))
+        for (left, top, right, bottom), kept in zip(boxes, keep, strict=True)
+    ]
+
+
+def _moments(
+    frames: Iterable[Callable[[], Grey] | Grey],
+    blocks: Iterable[NDArray[Any]],
+    settings: PublishedSettings,
+) -> Iterator[_Moment]:
+    pictures = chain(frames, [None])
+    for index, (picture, block) in enumerate(zip_longest(pictures, blocks)):
+        if block is None or index == settings.frame_limit:
+            return
+        if picture is None:
+            raise FormatError(
+                f"expected one block of detections per frame, but the video ends after {index} "
+                f"frames and block {index + 1} follows: are these the detections of this video?"
+            )
+        checked = _checked(block, index + 1)
+        sure = checked[checked[:, 4] >= settings.valid_score]
+        ltrb = np.column_stack((sure[:, :2], sure[:, :2] + sure[:, 2:4]))
+        yield _Moment(LazyGrey(picture), ltrb, sure[:, 4])
+
+
+def _checked(block: NDArray[Any], number: int) -> _Floats:
+    rows = np.asarray(block, np.float64)
+    rows = rows.reshape(0, 5) if rows.size == 0 else rows
+    if rows.ndim != 2 or rows.shape[1] != 5:  # noqa: PLR2004 -- left top width height score
+        raise FormatError(f"block {number}: expected (n, 5) numbers, but got shape {rows.shape}")
+    if not np.isfinite(rows).all():
+        raise FormatError(f"block {number}: expected finite numbers, but got NaN or infinity")
+    if (rows[:, 2:4] < 0).any():
+        raise FormatError(f"block {number}: expected sizes >= 0, but got {rows[:, 2:4].min():g}")
+    return rows
+
+
+def _verdicts(ring: Sequence[_Moment], here: int, settings: PublishedSettings) -> list[bool]:
+    """Return for each box of ``ring[here]`` whether it is kept."""
+    moment = ring[here]
+    if not len(moment.score):
+        return []
+    # Previous frames first, then the next; nearest first. It changes the time, never the answer.
+    order = [*range(here - 1, -1, -1), *range(here + 1, len(ring))]
+    neighbours = [ring[j] for j in order if len(ring[j].score)]
+    keep = list(_exempt_by_itself(moment))
+    for i in np.flatnonzero(~np.array(keep)):
+        keep[i] = _on_the_spot(moment.ltrb[i], neighbours, settings.iou_thr)
+    if all(keep):
+        return keep
+    height, width = moment.picture().shape
+    for i in np.flatnonzero(~np.array(keep)):
+        box = moment.ltrb[i].tolist()
+        outside = box[2] >= width - BORDER_PX or box[3] >= height - BORDER_PX
+        keep[i] = outside or _found_again(box, moment, neighbours, settings)
+    return keep
+
+
+def _exempt_by_itself(moment: _Moment) -> list[bool]:
+    left, top, right, bottom = moment.ltrb.T
+    small = (right - left + 1) * (bottom - top + 1) < SMALL_AREA_PX2
+    exempt = (moment.score >= CERTAIN_SCORE) | small | (left < BORDER_PX) | (top < BORDER_PX)
+    result: list[bool] = exempt.tolist()
+    return result
+
+
+def _on_the_spot(box: _Floats, neighbours: Sequence[_Moment], iou_thr: float) -> bool:
+    return any(_overlap(other.ltrb, box) > iou_thr for other in neighbours)
+
+
+def _found_again(
+    box: list[float], moment: _Moment, neighbours: Sequence[_Moment], settings: PublishedSettings
+) -> bool:
+    """Return whether some neighbour holds a box where the picture of `box` is found again."""
+    picture = moment.picture()
+    template = picture[int(box[1]) : int(box[3]), int(box[0]) : int(box[2])]
+    region = _region(box, picture.shape, settings.beta)
+    for other in neighbours:
+        similarity, (x, y) = _search(other.picture(), template, region)
+        if similarity < settings.valid_sim_score:
+            return True
+        left, top = region[0] + x, region[1] + y
+        tall, wide = template.shape
+        spot = np.array([left, top, left + wide, top + tall], np.float64)
+        if _overlap(other.ltrb, spot) > settings.iou_thr:
+            return True
+    return False
+
+
+def _region(box: list[float], shape: tuple[int, ...], beta: float) -> tuple[int, int, int, int]:
+    left, top, right, bottom = box
+    if beta == 0:
+        return int(left), int(top), int(right), int(bottom)
+    half_wide, half_tall = (right - left + 1) / 2 + beta, (bottom - top + 1) / 2 + beta
+    x, y = (left + right) / 2, (top + bottom) / 2
+    return (
+        int(max(0, x - half_wide)),
+        int(max(0, y - half_tall)),
+        int(min(shape[1] - 1, x + half_wide)),
+        int(min(shape[0] - 1, y + half_tall)),
+    )
+
+
+def _search(picture: Grey, template: Grey, region: tuple[int, int, int, int]) -> _Match:
+    left, top, right, bottom = region
+    window = picture[top : bottom + 1, left : right + 1]
+    response = cv2.matchTemplate(window, template, cv2.TM_CCOEFF_NORMED)
+    # Not cv2.minMaxLoc: of equal maxima the first one in row order is wanted.
+    place = int(np.argmax(response))
+    y, x = divmod(place, response.shape[1])
+    return float(response[y, x]), (x, y)
+
+
+def _overlap(boxes: _Floats, box: _Floats) -> float:
+    """Return the largest intersection over union of `boxes` with `box`, borders counted in."""
+    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
+    shared = np.where((sides < 0).any(axis=1), 0.0, (sides[:, 0] + 1) * (sides[:, 1] + 1))
+    areas = (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
+    union = areas + (box[2] - box[0] + 1) * (box[3] - box[1] + 1) - shared
+    return float(np.max(shared / np.where(union == 0, np.inf, union)))

@@ -1,0 +1,209 @@
+"""Static repeats: one weak, blinking box at one place over a picture that never changes.
+
+A box that always lies where it lies may be a parked car: repetition alone condemns nobody. What is
+asked is why the box comes and goes. At a real object it comes and goes with the object, and then
+the picture changes; or the object moves at some time, and then a track leaves the place. A place
+is called a static repeat only if all of these hold:
+
+1. the camera stands still, and boxes of one class repeat there in nearly the same position, in
+   many frames;
+2. they blink: fewer frames carry one than not, between the first and the last of them;
+3. they are unsure: their median score is low;
+4. no track of boxes that move ever passes the place;
+5. the picture of the place is equal in frames with the box, in frames without it, and at the far
+   ends of the shot.
+
+A real object that a weak model sees only now and then, and that never moves, meets all five. No
+rule on boxes and pictures can tell it from a stain; that is why the evidence says what it rests
+on, and why a person's verdict outranks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reelabel.temporal.link import Tracks
+from reelabel.temporal.pictures import Grey, Patch, Window, box_window, find, sweep
+from reelabel.temporal.sequence import (
+    Bools,
+    BoxSequence,
+    Floats,
+    Ints,
+    centres,
+    paired_iou,
+    shots,
+    sizes,
+)
+
+
+@dataclass(frozen=True)
+class StaticSettings:
+    """When repeats are condemned (the rule stands in the module's docstring).
+
+    Attributes:
+        same_iou: overlap with the place's median box from which a box belongs to it.
+        min_repeats: so many boxes at least.
+        max_fill: share of frames between the first and the last that carry a box, at most.
+        max_score: median score, at most.
+        moving: a track moves if its centre leaves its start by this many box sizes.
+        max_camera_px: no frame of the shot may be shifted by more than this.
+        min_similarity: correlation of the place with itself at other times, at least.
+        samples: in so many frames of each kind the place is looked at.
+    """
+
+    same_iou: float = 0.7
+    min_repeats: int = 6
+    max_fill: float = 0.5
+    max_score: float = 0.6
+    moving: float = 0.5
+    max_camera_px: float = 1.0
+    min_similarity: float = 0.9
+    samples: int = 4
+
+
+@dataclass(frozen=True)
+class StaticRepeat:
+    """A place where the same mistake is made again and again, and what that rests on.
+
+    Attributes:
+        rows: the detections.
+        xyxy: ``(4,)`` their median box in pixels.
+        fill: share of frames that carry one, 0..1.
+        score: their median score.
+        frames: where the place was looked at.
+        similarity: correlation with the first of them, for each.
+    """
+
+    rows: tuple[int, ...]
+    xyxy: Floats
+    fill: float
+    score: float
+    frames: tuple[int, ...]
+    similarity: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class StaticLook:
+    """A place to compare with itself over time."""
+
+    rows: tuple[int, ...]
+    xyxy: Floats
+    fill: float
+    score: float
+    windows: Mapping[int, Window]
+    min_similarity: float
+
+    def judge(self, patches: Mapping[int, Patch]) -> StaticRepeat | None:
+        """Return the evidence, or None if the picture changed or cannot be compared."""
+        frames = sorted(patches)
+        if len(frames) < len(self.windows):
+            return None
+        # The search region is the template's own size: the place is compared with itself.
+        hits = [find(patches[frames[0]], patches[frame]) for frame in frames]
+        similarity = tuple(hit.similarity if hit else float("nan") for hit in hits)
+        if not all(value >= self.min_similarity for value in similarity):
+            return None
+        return StaticRepeat(self.rows, self.xyxy, self.fill, self.score, tuple(frames), similarity)
+
+
+def static_repeats(
+    pictures: Iterable[Callable[[], Grey] | Grey], looks: Sequence[StaticLook]
+) -> list[StaticRepeat]:
+    """Look at the pictures of a video, in order from frame 0; return evidence by first row."""
+    return sorted((e for e in sweep(pictures, looks) if e is not None), key=lambda e: e.rows)
+
+
+def static_looks(
+    boxes: BoxSequence,
+    tracks: Tracks,
+    frames: int,
+    *,
+    shot_starts: Sequence[int] = (),
+    shift_xy: Floats | None = None,
+    settings: StaticSettings = StaticSettings(),
+) -> list[StaticLook]:
+    """Find places that meet points 1 to 4 of the rule, and say when to look at each.
+
+    Args:
+        boxes: every detection of a video.
+        tracks: their tracks.
+        frames: how many frames the video has.
+        shot_starts: first frames of new shots; each shot is judged by itself.
+        shift_xy: ``(frames, 2)`` camera motion since the frame before, or None.
+        settings: thresholds.
+
+    Raises:
+        ValueError: if `tracks` do not fit the boxes or a box lies behind the end.
+    """
+    if len(tracks.track_id) != len(boxes) or boxes.frame.max(initial=-1) >= frames:
+        raise ValueError(f"expected tracks of {len(boxes)} boxes within {frames} frames")
+    shot = shots(np.arange(frames), shot_starts)
+    moving = _moving(boxes, tracks, settings)
+    looks = []
+    for number in np.unique(shot[boxes.frame]):
+        span = np.flatnonzero(shot == number)
+        # The first frame's shift leads over the cut and says nothing about this shot.
+        if (
+            shift_xy is not None
+            and np.abs(shift_xy[span[1:]]).max(initial=0) > settings.max_camera_px
+        ):
+            continue
+        inside = shot[boxes.frame] == number
+        passing = boxes.xyxy[inside & moving]
+        for rows in _places(boxes, np.flatnonzero(inside & ~moving), settings):
+            look = _look(boxes, rows, passing, (*span[[0, -1]].tolist(), settings))
+            looks += [look] if look else []
+    return looks
+
+
+def _moving(boxes: BoxSequence, tracks: Tracks, settings: StaticSettings) -> Bools:
+    """Return which boxes belong to a track that leaves its place."""
+    rows = np.lexsort((boxes.frame, tracks.track_id))
+    first = np.zeros(len(tracks.started), np.int64)
+    first[tracks.track_id[rows][::-1]] = rows[::-1]
+    start = boxes.xyxy[first[tracks.track_id]]
+    way = np.hypot(*(centres(boxes.xyxy) - centres(start)).T) / np.maximum(sizes(start), 1)
+    farthest = np.zeros(len(tracks.started))
+    np.maximum.at(farthest, tracks.track_id, way)
+    result: Bools = (farthest > settings.moving)[tracks.track_id]
+    return result
+
+
+def _places(boxes: BoxSequence, rows: Ints, settings: StaticSettings) -> Iterator[Ints]:
+    """Yield groups of boxes of one class that lie on each other, the most certain box first."""
+    left = rows[np.lexsort((rows, -boxes.score[rows]))]
+    while len(left) >= settings.min_repeats:
+        alike = paired_iou(boxes.xyxy[left[0]], boxes.xyxy[left]) >= settings.same_iou
+        alike &= boxes.class_id[left] == boxes.class_id[left[0]]
+        alike[0] = True  # a box without area does not even overlap itself
+        yield np.sort(left[alike])
+        left = left[~alike]
+
+
+def _look(
+    boxes: BoxSequence, rows: Ints, passing: Floats, rest: tuple[int, int, StaticSettings]
+) -> StaticLook | None:
+    first, last, settings = rest
+    place = np.median(boxes.xyxy[rows], axis=0)
+    present = np.unique(boxes.frame[rows])
+    fill = len(present) / (present[-1] - present[0] + 1)
+    score = float(np.median(boxes.score[rows]))
+    spared = len(passing) and (paired_iou(place, passing) > 0).any()
+    sure = score > settings.max_score or fill > settings.max_fill
+    if len(present) < settings.min_repeats or sure or spared:
+        return None
+    absent = np.setdiff1d(np.arange(present[0], present[-1] + 1), present)
+    moments = {first, last, *_spread(present, settings.samples), *_spread(absent, settings.samples)}
+    windows = dict.fromkeys(sorted(moments), box_window(place))
+    found = tuple(rows.tolist())
+    return StaticLook(found, place, float(fill), score, windows, settings.min_similarity)
+
+
+def _spread(frames: Ints, samples: int) -> list[int]:
+    """Return up to `samples` frames, evenly spread over those given."""
+    at = np.unique(np.linspace(0, len(frames) - 1, min(samples, len(frames))).round().astype(int))
+    result: list[int] = frames[at].tolist()
+    return result

@@ -1,0 +1,79 @@
+"""demo: the whole loop on footage that it renders itself, against a truth that is known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reelabel.engine.local import Options
+from reelabel.errors import UsageError
+from reelabel.media.synthetic import render
+from reelabel.pipeline import Run, read_config, run
+from reelabel.verbs.init import init
+from reelabel.verbs.report import report
+from reelabel.verbs.show import Shown, show
+from reelabel.workspace import Workspace
+
+SETTINGS: dict[str, Any] = {
+    "detector_options": {"mode": "round"},
+    "sample": {"every": 2},
+    "clean": {"min_score": 0.5},
+    "train": {"student": "centre", "max_steps": 450, "image_size": 320},
+    "advance": {"keep_going": True},
+}
+"""What the demo does other than by default: two rounds whatever they bring, in minutes."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Where the demo left its things."""
+
+    workspace: Workspace
+    run: Run
+    report: Path
+    shown: list[Shown]
+
+
+def demo(
+    folder: Path | str = "demo", *, seed: int = 0, rounds: int = 2, quiet: bool = False
+) -> Demo:
+    """Render footage, label it without any weights, train on the labels, and go round again.
+
+    Args:
+        folder: a new folder for everything; one that holds an unfinished demo is gone on with.
+        seed: of the footage and of the training.
+        rounds: how many rounds.
+        quiet: show no progress.
+
+    Raises:
+        UsageError: if the folder holds something else.
+    """
+    home = Path(folder)
+    workspace = _begun(home, seed)
+    config = read_config(workspace)
+    options = Options(engine=config.engine, quiet=quiet)
+    done = run(workspace, config, options, rounds=rounds)
+    shown = show(workspace, pictures=4, quiet=quiet)
+    return Demo(workspace, done, report(workspace, config), shown)
+
+
+def _begun(home: Path, seed: int) -> Workspace:
+    """Return the demo's workspace, made if it is not there."""
+    root, footage = home / "workspace", home / "footage"
+    if (root / "reelabel.yaml").is_file():
+        return Workspace.open(root)
+    if home.exists() and any(p.name != "footage" for p in home.iterdir()):
+        raise UsageError(f"{home}: expected a new folder for the demo, but it holds something else")
+    truth = render(footage, seed=seed)
+    manifest = json.loads((footage / "manifest.json").read_text(encoding="utf-8"))
+    return init(
+        root,
+        classes=["ball"],
+        videos=[footage / name for name in manifest["footage"]],
+        test_videos=[footage / name for name in manifest["held_out"]],
+        detector="motion",
+        truth=truth,
+        settings=SETTINGS | {"seed": seed},
+    )

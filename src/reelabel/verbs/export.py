@@ -1,0 +1,104 @@
+"""export: write a round's labels in a format that other tools read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from reelabel.engine.rounds import dataset_dir
+from reelabel.errors import MissingInput, UsageError, nearest
+from reelabel.formats.coco import read_coco, safe_join, write_coco
+from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.formats.voc import write_voc
+from reelabel.formats.yolo import write_yolo
+from reelabel.workspace import Workspace, explained
+
+SPLITS = ("train", "val", "test")
+
+
+def export(
+    workspace: Workspace | Path | str,
+    out: Path | str,
+    *,
+    format: str = "coco",  # noqa: A002 -- the name of the flag
+    round_number: int | None = None,
+) -> Path:
+    """Write the data set of a round, pictures included, and return its folder.
+
+    Args:
+        workspace: a workspace or its folder.
+        out: a folder that does not exist yet or is empty.
+        format: coco, yolo or voc.
+        round_number: which round; None is the last one that has a data set.
+
+    Raises:
+        UsageError: for an unknown format, or a folder that holds something.
+        MissingInput: if no round has a data set yet.
+    """
+    ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
+    if format not in WRITERS:
+        known = ", ".join(WRITERS)
+        raise UsageError(f"no format '{format}'{nearest(format, WRITERS)}; formats: {known}")
+    target = Path(out)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target}: expected a folder that is new or empty; name another one")
+    number = _last_with_data(ws) if round_number is None else round_number
+    whole, pictures = _whole(dataset_dir(ws, number))
+    with explained(target):
+        target.mkdir(parents=True, exist_ok=True)
+        WRITERS[format](target, whole, lambda image: pictures[image.file_name])
+    return target
+
+
+def _last_with_data(workspace: Workspace) -> int:
+    for number in reversed(workspace.rounds()):
+        if (dataset_dir(workspace, number) / "split.json").is_file():
+            return number
+    raise MissingInput(f"{workspace.root} has no data set yet: run  reelabel run {workspace.root}")
+
+
+def _whole(folder: Path) -> tuple[Dataset, dict[str, Path]]:
+    """Return all splits as one data set, and where each picture lies."""
+    images: list[ImageEntry] = []
+    boxes: list[BoxEntry] = []
+    pictures: dict[str, Path] = {}
+    classes: tuple[str, ...] = ()
+    for split in SPLITS:
+        path = folder / f"{split}.json"
+        if not path.is_file():
+            raise MissingInput(f"{path} is not there: run the stage split again")
+        part = read_coco(path)
+        classes = part.classes
+        boxes += [replace(box, image=box.image + len(images)) for box in part.boxes]
+        for image in part.images:
+            # Pictures of several videos meet in one folder: their names say which is which.
+            name = f"{image.video}_{image.pts}.jpg"
+            pictures[name] = folder / image.file_name
+            images.append(replace(image, file_name=name, split=split))
+    return Dataset(classes, tuple(images), tuple(boxes)), pictures
+
+
+def _coco(folder: Path, whole: Dataset, picture: Callable[[ImageEntry], Path]) -> None:
+    """Write ``images/`` and ``annotations/<split>.json``."""
+    home = folder / "images"
+    home.mkdir()
+    for image in whole.images:
+        _link(picture(image), safe_join(home, image.file_name))
+    (folder / "annotations").mkdir()
+    for split in SPLITS:
+        at = [i for i, image in enumerate(whole.images) if image.split == split]
+        if at:
+            write_coco(folder / "annotations" / f"{split}.json", whole.subset(at))
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a picture a second name; copy it where the file system cannot."""
+    try:
+        os.link(source, target)
+    except OSError:
+        target.write_bytes(source.read_bytes())
+
+
+WRITERS = {"coco": _coco, "yolo": write_yolo, "voc": write_voc}

@@ -1,0 +1,84 @@
+"""init: make a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reelabel.config import dump, parse
+from reelabel.errors import UsageError
+from reelabel.pipeline import SECTIONS
+from reelabel.stages.register import listed
+from reelabel.workspace import CONFIG_NAME, Workspace, explained, write_atomic
+
+
+def init(
+    root: Path | str,
+    *,
+    classes: Sequence[str],
+    videos: Sequence[Path | str],
+    detector: str = "motion",
+    truth: Path | str | None = None,
+    test_videos: Sequence[Path | str] = (),
+    settings: Mapping[str, Any] | None = None,
+    task: str = "detect",
+) -> Workspace:
+    """Make a workspace and return it; nothing is decoded yet.
+
+    Args:
+        root: the folder to make.
+        classes: names of what to find.
+        videos: video files, picture files or folders of them.
+        detector: the first teacher, such as ``onnx:yolox_nano.onnx``.
+        truth: a COCO file of hand-drawn boxes to evaluate on.
+        test_videos: videos that are only evaluated on.
+        settings: further keys of `reelabel.yaml`, such as ``{"sample": {"every": 5}}``.
+        task: what is learnt.
+
+    Raises:
+        UsageError: if the folder is a workspace already, or a path leads nowhere.
+        ConfigError: if a setting is unknown or wrong.
+    """
+    workspace = Workspace(Path(root))
+    if workspace.config_path.exists():
+        raise UsageError(f"{root} is a workspace already: change its {CONFIG_NAME}, or remove it")
+    values: dict[str, Any] = {
+        "task": task,
+        "classes": list(classes),
+        "videos": [_absolute(video) for video in videos],
+        "detector": _absolute_spec(detector),
+    }
+    if truth is not None:
+        values["truth"] = _absolute(truth)
+    if test_videos:
+        values["test_videos"] = [_absolute(video) for video in test_videos]
+    values |= settings or {}
+    project = parse(values, SECTIONS, "reelabel init").project
+    footage = [path for path, role in listed(project, workspace.root) if role == "footage"]
+    if len(footage) == 1:
+        values["split"] = {"single_video": True} | dict(values.get("split") or {})
+    text = dump(values, SECTIONS)
+    with explained(workspace.root):
+        workspace.root.mkdir(parents=True, exist_ok=True)
+    write_atomic(workspace.config_path, lambda scratch: scratch.write_text(text, encoding="utf-8"))
+    return workspace
+
+
+def _absolute(path: Path | str) -> str:
+    """Return a path that means the same from everywhere.
+
+    Raises:
+        UsageError: if there is nothing.
+    """
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise UsageError(f"{path}: there is no such file or folder")
+    return str(found.resolve())
+
+
+def _absolute_spec(spec: str) -> str:
+    """Return a model's name with a path in it made absolute, if it is one."""
+    kind, colon, rest = spec.partition(":")
+    path = Path(rest).expanduser()
+    return f"{kind}:{path.resolve()}" if colon and rest and path.exists() else spec

@@ -1,0 +1,217 @@
+"""predict: let a model look at videos and pictures, and write what it sees."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from reelabel.engine.look import Looked, look
+from reelabel.engine.progress import Display
+from reelabel.engine.rounds import best_model
+from reelabel.errors import ModelError, UsageError
+from reelabel.media.draw import colour_of, draw_boxes
+from reelabel.media.encode import VideoWriter
+from reelabel.media.probe import VideoInfo, probe
+from reelabel.media.stream import scan
+from reelabel.media.video import decode, time_range
+from reelabel.models.base import Detector
+from reelabel.models.registry import load_detector
+from reelabel.pipeline import read_config
+from reelabel.workspace import CONFIG_NAME, Workspace, explained, write_json
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Span:
+    """The part of each video that is looked at, in seconds from its first frame."""
+
+    start_s: float | None = None
+    end_s: float | None = None
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model saw.
+
+    Attributes:
+        model: its name, and `fingerprint` what identifies it.
+        videos: ``{video, width, height, time_base, frames}`` per file.
+        boxes: ``{video, frame_index, pts, time, bbox: [x, y, w, h], score, category}`` per box.
+    """
+
+    model: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    videos: list[Row] = field(default_factory=list)
+    boxes: list[Row] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON."""
+        write_json(path, vars(self))
+
+
+def predict(
+    model: Path | str,
+    files: Sequence[Path | str],
+    *,
+    span: Span | None = None,
+    min_score: float = 0.3,
+    classes: Sequence[str] = (),
+    out: Path | None = None,
+    render: Path | None = None,
+    quiet: bool = True,
+) -> Prediction:
+    """Return what a model sees in videos and pictures.
+
+    Args:
+        model: a model's name such as ``onnx:FILE``, a model folder, or a workspace, which means the
+            best model that its rounds have found.
+        files: videos or pictures.
+        span: the part of each video to look at.
+        min_score: boxes below this are left out, 0..1.
+        classes: names to look for; empty takes all that the model knows.
+        out: where to write the boxes as JSON.
+        render: where to write the video (or picture) with the boxes drawn on it; with several
+            files a folder.
+        quiet: show no progress.
+
+    Raises:
+        UsageError: for a span that does not fit, or a file that does not exist.
+        ModelError: if there is no such model.
+        MediaError: if a file cannot be read.
+    """
+    detector = find_model(model, classes)
+    result = Prediction(detector.name, detector.fingerprint, detector.classes)
+    infos = {Path(file): probe(file) for file in files}
+    for path, info in infos.items():
+        seen = _look(path, info, detector, span or Span(), quiet=quiet)
+        result.videos.append(_video_row(path, info, len(seen)))
+        result.boxes.extend(_rows(path, seen, detector.classes, min_score))
+        if render is not None:
+            target = render if len(infos) == 1 else render / f"{path.stem}.mp4"
+            _render(path, info, target, seen, min_score=min_score, classes=detector.classes)
+    if out is not None:
+        result.save(out)
+    return result
+
+
+def find_model(model: Path | str, classes: Sequence[str] = ()) -> Detector:
+    """Return the detector that a name, a model folder or a workspace means.
+
+    Raises:
+        ModelError: if there is none.
+    """
+    folder = Path(model)
+    if (folder / CONFIG_NAME).is_file():
+        return _best_of(Workspace.open(folder), classes)
+    if (folder / "model.json").is_file():
+        return load_detector(f"student:{folder.resolve()}", wanted=classes)
+    if ":" not in str(model) and folder.suffix == ".onnx":
+        return load_detector(f"onnx:{folder}", wanted=classes)
+    if ":" not in str(model) and str(model) != "motion":
+        raise ModelError(
+            f"{model} is no model: expected a workspace, a folder with a model.json, "
+            "an .onnx file, or a name such as onnx:FILE, hf:ID, torchvision:NAME"
+        )
+    return load_detector(str(model), wanted=classes)
+
+
+def _best_of(workspace: Workspace, classes: Sequence[str]) -> Detector:
+    project = read_config(workspace).project
+    spec = best_model(workspace, project)
+    first = spec == project.detector
+    return load_detector(
+        spec,
+        home=workspace.root,
+        options=project.detector_options if first else {},
+        wanted=classes or project.classes,
+        mapping=project.class_map if first else None,
+    )
+
+
+def _look(
+    path: Path, info: VideoInfo, detector: Detector, span: Span, *, quiet: bool
+) -> list[Looked]:
+    start_s, end_s = time_range(info, span.start_s, span.end_s, span.duration_s)
+    wanted = _within(path, info, start_s, end_s)
+    seen: list[Looked] = []
+    with Display(path.name[:16], 1, quiet=quiet) as display:
+        sessions = os.cpu_count() or 1
+        for one in look(path, detector, wanted, size_wh=info.display_wh, sessions=sessions):
+            seen.append(one)
+            share = (one.time_s - start_s) / max(end_s - start_s, 1e-9)
+            display.tick(path.name, share, f"{len(seen)} frames")
+    return seen
+
+
+def _within(path: Path, info: VideoInfo, start_s: float, end_s: float) -> list[int] | None:
+    """Return the time stamps of a span, or None for the whole video."""
+    if start_s == 0 and end_s >= info.duration_s:
+        return None
+    times = [(pts, info.time_s(pts)) for pts in scan(path).pts.tolist()]
+    # Seconds are rounded where they are written down: a thousandth of slack on either side.
+    wanted = [pts for pts, at in times if start_s - 1e-3 <= at < end_s - 1e-3]
+    if not wanted:
+        raise UsageError(f"{path}: no frame lies between {start_s} s and {end_s} s")
+    return wanted
+
+
+def _video_row(path: Path, info: VideoInfo, frames: int) -> Row:
+    width, height = info.display_wh
+    base: Fraction = info.time_base
+    return {
+        "video": str(path),
+        "width": width,
+        "height": height,
+        "time_base": f"{base.numerator}/{base.denominator}",
+        "frames": frames,
+    }
+
+
+def _rows(path: Path, seen: list[Looked], classes: tuple[str, ...], min_score: float) -> list[Row]:
+    return [
+        {
+            "video": str(path),
+            "frame_index": one.index,
+            "pts": one.pts,
+            "time": round(one.time_s, 6),
+            "bbox": [round(float(v), 2) for v in (x1, y1, x2 - x1, y2 - y1)],
+            "score": round(float(score), 4),
+            "category": classes[class_id],
+        }
+        for one in seen
+        for (x1, y1, x2, y2), score, class_id in zip(
+            one.boxes.xyxy, one.boxes.score, one.boxes.class_id, strict=True
+        )
+        if score >= min_score
+    ]
+
+
+def _render(
+    path: Path,
+    info: VideoInfo,
+    target: Path,
+    seen: list[Looked],
+    *,
+    min_score: float,
+    classes: tuple[str, ...],
+) -> None:
+    """Write the video with its boxes, every frame at its own time."""
+    by_pts = {one.pts: one.boxes[one.boxes.score >= min_score] for one in seen}
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(target, time_base=info.time_base, rate=info.fps) as writer:
+        for frame in decode(path):
+            boxes = by_pts.get(frame.pts)
+            if boxes is None:
+                continue
+            names = [classes[i] for i in boxes.class_id]
+            texts = [f"{n} {s:.2f}" for n, s in zip(names, boxes.score, strict=True)]
+            colours = [colour_of(name) for name in names]
+            writer.write(draw_boxes(frame.rgb(), boxes.xyxy, texts, colours), frame.pts)

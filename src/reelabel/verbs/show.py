@@ -1,0 +1,143 @@
+"""show: draw a round's labels on frames and on video, at the true frame rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reelabel.engine.progress import Display
+from reelabel.errors import MissingInput, UsageError
+from reelabel.media.draw import colour_of, draw_boxes
+from reelabel.media.encode import VideoWriter
+from reelabel.media.pictures import write_jpeg
+from reelabel.media.video import decode
+from reelabel.models.base import Image
+from reelabel.tables import IGNORE, LABELS, NEGATIVE, POSITIVE, xyxy_of
+from reelabel.workspace import Workspace, explained
+
+STYLES = {POSITIVE: "solid", IGNORE: "dashed", NEGATIVE: "crossed"}
+"""How each state of a label is drawn."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What was written for one video."""
+
+    video: str
+    movie: Path
+    pictures: list[Path]
+
+
+def show(
+    workspace: Workspace,
+    *,
+    round_number: int | None = None,
+    out: Path | None = None,
+    pictures: int = 12,
+    quiet: bool = True,
+) -> list[Shown]:
+    """Draw a round's labels on each video and on some of its frames.
+
+    Args:
+        workspace: a workspace whose `merge` is done.
+        round_number: which round; None is the last one that has labels.
+        out: folder to write to; None is ``show/`` in the round's folder.
+        pictures: how many frames per video are written as JPEG, spread over its labelled frames.
+        quiet: show no progress.
+
+    Raises:
+        MissingInput: if there are no labels yet.
+    """
+    number = last_labelled(workspace) if round_number is None else round_number
+    folder = out or workspace.round_dir(number) / "show"
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    videos = {row["video_id"]: row for row in workspace.videos() if row["state"] == "ok"}
+    ids = [v for v in workspace.shards(LABELS, number) if v in videos]
+    if not ids:
+        raise MissingInput(f"round {number} has no labels: run  reelabel run {workspace.root}")
+    with Display("show", len(ids), quiet=quiet) as display:
+        one = partial(_show_one, workspace, number, folder=folder, wish=(pictures, display))
+        return [one(videos[v]) for v in ids]
+
+
+def last_labelled(workspace: Workspace) -> int:
+    """Return the last round that has labels.
+
+    Raises:
+        MissingInput: if none has.
+    """
+    for number in reversed(workspace.rounds()):
+        if workspace.shards(LABELS, number):
+            return number
+    raise MissingInput(f"{workspace.root} has no labels yet: run  reelabel run {workspace.root}")
+
+
+def _show_one(
+    workspace: Workspace,
+    number: int,
+    video: dict[str, Any],
+    *,
+    folder: Path,
+    wish: tuple[int, Display],
+) -> Shown:
+    pictures, display = wish
+    labels = workspace.read(LABELS, video["video_id"], number)
+    chosen = _spread(labels, pictures)
+    stem = f"{Path(video['name']).stem}-{video['video_id'][:6]}"
+    movie, written = folder / f"{stem}.mp4", list[Path]()
+    base = Fraction(video["time_base_num"], video["time_base_den"])
+    rate = Fraction(video["fps"]).limit_denominator(1001)
+    by_pts = _by_frame(labels)
+    with VideoWriter(movie, time_base=base, rate=rate) as writer:
+        for frame in decode(workspace.video_path(video)):
+            share = frame.time_s / max(video["duration_s"], 1e-9)
+            display.tick(video["name"], share, video["name"])
+            picture = _drawn(frame.rgb(), by_pts.get(frame.pts))
+            writer.write(picture, frame.pts)
+            if frame.pts in chosen:
+                written.append(folder / f"{stem}-{frame.pts}.jpg")
+                write_jpeg(written[-1], picture, quality=90)
+    return Shown(video["name"], movie, written)
+
+
+def _spread(labels: pa.Table, count: int) -> set[int]:
+    """Return up to `count` time stamps with positive labels, evenly spread."""
+    if count < 0:
+        raise UsageError(f"expected 0 pictures or more, got {count}")
+    positive = labels.filter(pc.equal(labels["state"], POSITIVE))
+    pts = np.unique(positive["pts"].to_numpy())
+    if not len(pts) or not count:
+        return set()
+    return set(pts[np.linspace(0, len(pts) - 1, min(count, len(pts))).astype(int)].tolist())
+
+
+def _by_frame(labels: pa.Table) -> dict[int, pa.Table]:
+    """Return the labels of each frame."""
+    pts = labels["pts"].to_numpy()
+    order = np.argsort(pts, kind="stable")
+    cuts = np.flatnonzero(np.diff(pts[order])) + 1
+    groups: Iterator[Any] = iter(np.split(order, cuts)) if len(order) else iter(())
+    return {int(pts[rows[0]]): labels.take(pa.array(rows)) for rows in groups}
+
+
+def _drawn(picture: Image, labels: pa.Table | None) -> Image:
+    if labels is None:
+        return picture
+    names, states = labels["category"].to_pylist(), labels["state"].to_pylist()
+    scores, origins = labels["score"].to_pylist(), labels["origin"].to_pylist()
+    texts = [
+        f"{name} {score:.2f} {origin}" if state == POSITIVE else f"{state} {score:.2f}"
+        for name, score, state, origin in zip(names, scores, states, origins, strict=True)
+    ]
+    styles = [STYLES[state] for state in states]
+    colours = [colour_of(name) for name in names]
+    return draw_boxes(picture, xyxy_of(labels), texts, colours, styles=styles)

@@ -1,0 +1,88 @@
+"""status: what is done, stale or failed, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from reelabel.config import Config
+from reelabel.engine.plan import bind, counts, plan
+from reelabel.engine.rounds import decision_of
+from reelabel.engine.stage import Stage
+from reelabel.errors import MissingInput, ReelabelError
+from reelabel.pipeline import EACH_ROUND, ONCE
+from reelabel.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """How far one stage is.
+
+    Attributes:
+        round_number: None for a stage that holds for all rounds.
+        units: number of units by state: done, stale, missing, failed.
+        failures: message by video.
+        partial: videos that were worked on as far as they could be read, with the reason.
+        waits: why it cannot be planned yet, empty if it can.
+    """
+
+    stage: str
+    round_number: int | None
+    units: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    partial: dict[str, str] = field(default_factory=dict)
+    waits: str = ""
+
+
+def status(workspace: Workspace, config: Config) -> list[StageStatus]:
+    """Return the status of every stage of every round that was begun."""
+    numbers = workspace.rounds() or [0]
+    stages = [(stage, 0) for stage in ONCE]
+    stages += [(stage, number) for number in numbers for stage in EACH_ROUND]
+    return [_status(workspace, config, stage, number) for stage, number in stages]
+
+
+def decisions(workspace: Workspace) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield what each round decided."""
+    for number in workspace.rounds():
+        decision = decision_of(workspace, number)
+        if decision:
+            yield number, decision
+
+
+def _status(workspace: Workspace, config: Config, stage: Stage, number: int) -> StageStatus:
+    shown = stage.number(number)
+    names = {row["video_id"]: row["name"] for row in workspace.videos()}
+    failures = {
+        names.get(video, video): str(failure["error"])
+        for video, failure in workspace.failures(stage.name, shown).items()
+    }
+    if stage.name == "register":
+        bad = [row for row in workspace.videos() if row["state"] != "ok"]
+        failures |= {row["name"]: row["error"] for row in bad}
+    try:
+        settings = config.stages.get(stage.name) or stage.settings()
+        bound = bind(stage, workspace, config.project, settings, round_number=number)
+        units = counts(plan(bound))
+    except (MissingInput, ReelabelError) as exc:
+        return StageStatus(stage.name, shown, failures=failures, waits=str(exc))
+    partial = _partial(workspace, stage, number, names)
+    return StageStatus(stage.name, shown, units, failures, partial)
+
+
+def _partial(
+    workspace: Workspace, stage: Stage, number: int, names: dict[str, str]
+) -> dict[str, str]:
+    """Return the videos of which only a part could be read."""
+    if stage.name != "sample":
+        return {}
+    receipts = {
+        names.get(video, video): workspace.receipt(stage.writes[-1], video, number)
+        for video in workspace.shards(stage.writes[-1], number)
+    }
+    return {
+        name: f"{receipt.notes['damaged_places']} damaged places, first: {receipt.notes['first']}"
+        for name, receipt in receipts.items()
+        if receipt is not None and receipt.notes.get("state") == "partial"
+    }

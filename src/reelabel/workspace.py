@@ -1,0 +1,312 @@
+"""The workspace: where things lie, and how they are written so that nothing is ever lost.
+
+A shard is one table's rows for one video, a Parquet file whose metadata carries the fingerprint of
+everything it was made from. It is written to a temporary name, synced and renamed, so a shard that
+exists is whole. Stages that see all videos at once leave a receipt, a small JSON with the same
+fingerprint. This module is the only state of the system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
+from reelabel.tables import VIDEOS, Table
+
+CONFIG_NAME = "reelabel.yaml"
+_META = b"reelabel"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What is known of finished work without reading it.
+
+    Attributes:
+        fingerprint: of the stage, its settings and its inputs; decides whether it is up to date.
+        digest: of the content; what later stages build their fingerprints from, so that work made
+            again with the same result makes nothing else stale.
+        notes: what the stage wants to tell: counts, errors that it survived.
+    """
+
+    fingerprint: str
+    digest: str
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def fingerprint(*parts: object) -> str:
+    """Return 16 hex digits that change when any part does; parts are JSON values.
+
+    >>> fingerprint("a", 1) == fingerprint("a", 1), fingerprint("a", 1) == fingerprint("a", 2)
+    (True, False)
+    """
+    text = json.dumps(parts, sort_keys=True, default=str, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def digest_of(table: pa.Table) -> str:
+    """Return 16 hex digits of a table's content, whatever its chunks and metadata."""
+    sink = hashlib.sha256()
+    plain = table.replace_schema_metadata(None).combine_chunks()
+    with pa.ipc.new_stream(pa.PythonFile(_Hasher(sink), mode="w"), plain.schema) as stream:
+        stream.write_table(plain)
+    return sink.hexdigest()[:16]
+
+
+class _Hasher:
+    """A file that only hashes."""
+
+    closed = False
+
+    def __init__(self, sink: Any) -> None:
+        self._sink = sink
+
+    def write(self, data: Any) -> int:
+        self._sink.update(data)
+        return len(memoryview(data))
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the file system says into an error that tells what to do.
+
+    Raises:
+        WorkspaceError: for a full disk, a read-only folder, a missing permission, a bad path.
+    """
+    try:
+        yield
+    except OSError as exc:
+        reasons = {
+            errno.ENOSPC: "the disk is full: free some space and run again",
+            errno.EDQUOT: "the disk quota is used up: free some space and run again",
+            errno.EROFS: "the folder is read-only: copy the workspace to a writable place",
+            errno.EACCES: "no permission to write: check the owner and the rights of the folder",
+        }
+        reason = reasons.get(exc.errno or 0, str(exc.strerror or exc))
+        raise WorkspaceError(f"{path}: {reason}; what was done so far is kept") from exc
+
+
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, sync it and give it its name.
+
+    Raises:
+        WorkspaceError: if it cannot be written; nothing is left behind.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(scratch)
+            with scratch.open("rb+") as file:
+                os.fsync(file.fileno())
+            scratch.replace(path)
+        finally:
+            scratch.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON atomically, indented, with sorted keys where they are a dict's."""
+    text = json.dumps(value, indent=2, sort_keys=True, default=str) + "\n"
+    write_atomic(path, lambda scratch: scratch.write_text(text, encoding="utf-8"))
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        ShardError: if it is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise ShardError(f"{path}: expected JSON, but {exc}; delete it and run again") from exc
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder of plain files; see the module and the documentation for what lies where."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path | str) -> Workspace:
+        """Return the workspace in that folder.
+
+        Raises:
+            WorkspaceError: if there is none.
+        """
+        folder = Path(root)
+        if not (folder / CONFIG_NAME).is_file():
+            raise WorkspaceError(
+                f"{folder} is no workspace: it holds no {CONFIG_NAME}; "
+                f"make one with  reelabel init {folder} --classes ... --videos ..."
+            )
+        return cls(folder)
+
+    # -- where things lie ---------------------------------------------------------------------
+
+    @property
+    def config_path(self) -> Path:
+        """Return where the settings lie."""
+        return self.root / CONFIG_NAME
+
+    def round_dir(self, number: int) -> Path:
+        """Return the folder of a round."""
+        return self.root / "rounds" / str(number)
+
+    def table_dir(self, table: Table, round_number: int = 0) -> Path:
+        """Return the folder of a table's shards."""
+        if table.where == "tables":
+            return self.root / "tables" / table.name
+        return self.round_dir(round_number) / table.name
+
+    def shard_path(self, table: Table, video_id: str, round_number: int = 0) -> Path:
+        """Return the file of one video's rows."""
+        return self.table_dir(table, round_number) / f"{video_id}.parquet"
+
+    def rounds(self) -> list[int]:
+        """Return the numbers of the rounds that were begun."""
+        folder = self.root / "rounds"
+        names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+        return sorted(int(name) for name in names if name.isdigit())
+
+    def video_path(self, row: dict[str, Any]) -> Path:
+        """Return where a video's file lies, from its row."""
+        return self.root / str(row["path"])
+
+    # -- shards -------------------------------------------------------------------------------
+
+    def write(
+        self,
+        table: Table,
+        video_id: str,
+        rows: pa.Table,
+        *,
+        fingerprint: str,
+        notes: dict[str, Any] | None = None,
+        round_number: int = 0,
+    ) -> Receipt:
+        """Write one shard, whole or not at all."""
+        receipt = Receipt(fingerprint, digest_of(table.check(rows)), notes or {})
+        rows = rows.replace_schema_metadata({_META: json.dumps(vars(receipt), sort_keys=True)})
+        path = self.shard_path(table, video_id, round_number)
+        write_atomic(path, lambda scratch: pq.write_table(rows, scratch, compression="zstd"))
+        return receipt
+
+    def read(self, table: Table, video_id: str, round_number: int = 0) -> pa.Table:
+        """Return one shard's rows.
+
+        Raises:
+            MissingInput: if it was not made yet.
+            ShardError: if it is damaged.
+        """
+        path = self.shard_path(table, video_id, round_number)
+        if not path.is_file():
+            raise MissingInput(f"{path} is not there yet: run the stages before this one")
+        with _readable(path):
+            rows = pq.ParquetFile(path, memory_map=False).read()
+            return table.check(rows.replace_schema_metadata(None))
+
+    def receipt(self, table: Table, video_id: str, round_number: int = 0) -> Receipt | None:
+        """Return what is known of one shard, or None if it is not there or damaged."""
+        path = self.shard_path(table, video_id, round_number)
+        with contextlib.suppress(OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+            metadata = pq.ParquetFile(path).schema_arrow.metadata
+            return Receipt(**json.loads(metadata[_META]))
+        return None
+
+    def shards(self, table: Table, round_number: int = 0) -> list[str]:
+        """Return the video ids of a table's shards, sorted."""
+        folder = self.table_dir(table, round_number)
+        return sorted(p.stem for p in folder.glob("*.parquet")) if folder.is_dir() else []
+
+    def remove(self, table: Table, video_id: str, round_number: int = 0) -> None:
+        """Remove one shard, if it is there."""
+        with explained(self.root):
+            self.shard_path(table, video_id, round_number).unlink(missing_ok=True)
+
+    def videos(self) -> list[dict[str, Any]]:
+        """Return the rows of all registered videos, also of the failed ones, sorted by id."""
+        return [row for v in self.shards(VIDEOS) for row in self.read(VIDEOS, v).to_pylist()]
+
+    # -- receipts and failures ----------------------------------------------------------------
+
+    def receipt_path(self, stage: str, round_number: int | None) -> Path:
+        """Return where a stage that sees all videos leaves its receipt."""
+        home = self.root / "tables" if round_number is None else self.round_dir(round_number)
+        return home / "receipts" / f"{stage}.json"
+
+    def write_receipt(self, stage: str, round_number: int | None, receipt: Receipt) -> None:
+        """Say that such a stage is finished; written last."""
+        write_json(self.receipt_path(stage, round_number), vars(receipt))
+
+    def read_receipt(self, stage: str, round_number: int | None) -> Receipt | None:
+        """Return that receipt, or None if the stage is not finished or it is damaged."""
+        path = self.receipt_path(stage, round_number)
+        with contextlib.suppress(ShardError, TypeError):
+            return Receipt(**read_json(path)) if path.is_file() else None
+        return None
+
+    def failure_path(self, stage: str, round_number: int | None, video_id: str) -> Path:
+        """Return where the failure of one video in one stage is written down."""
+        home = "all" if round_number is None else f"round-{round_number}"
+        return self.root / "failures" / home / stage / f"{video_id}.json"
+
+    def failures(self, stage: str, round_number: int | None) -> dict[str, dict[str, Any]]:
+        """Return the failures of a stage by video."""
+        folder = self.failure_path(stage, round_number, "x").parent
+        paths = sorted(folder.glob("*.json")) if folder.is_dir() else []
+        return {path.stem: read_json(path) for path in paths}
+
+    # -- one writer ---------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the workspace against a second writer.
+
+        Raises:
+            WorkspaceBusy: if another process holds it.
+            WorkspaceError: if the folder cannot be written.
+        """
+        with explained(self.root), (self.root / ".lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as exc:
+                raise WorkspaceBusy(
+                    f"{self.root}: another process works on this workspace; "
+                    "wait until it is finished, or stop it"
+                ) from exc
+            yield
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn a damaged Parquet file into an error that tells what to do."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as exc:
+        aside = path.with_name(path.name + ".damaged")
+        with contextlib.suppress(OSError):
+            path.replace(aside)
+        raise ShardError(
+            f"{path}: expected a whole Parquet file, but {exc}; it was set aside as {aside.name}: "
+            "run again, it will be made anew"
+        ) from exc

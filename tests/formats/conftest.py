@@ -1,0 +1,44 @@
+"""What the tests of the formats share: pictures on disk, and data sets in every state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
+
+
+@pytest.fixture(scope="session")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a picture file of 64 x 48 pixels."""
+    path = tmp_path_factory.mktemp("pictures") / "any.png"
+    cv2.imwrite(str(path), np.full((48, 64, 3), 90, np.uint8))
+    return path
+
+
+@pytest.fixture
+def always(picture: Path) -> Callable[[ImageEntry], Path]:
+    """Return a function that says that every image lies in the same file."""
+    return lambda _: picture
+
+
+@pytest.fixture
+def mixed() -> Dataset:
+    """Return two labelled pictures and a background one, with boxes of all states."""
+    images = (
+        ImageEntry("a/one.jpg", 64, 48, split="train"),
+        ImageEntry("b/two.jpg", 64, 48, split="val"),
+        ImageEntry("b/empty.jpg", 64, 48, split="train"),
+    )
+    boxes = (
+        BoxEntry(0, "dog", (1.25, 2.5, 30.0625, 20.125)),
+        BoxEntry(0, "ball", (10.0, 11.0, 5.0, 6.0)),
+        BoxEntry(0, "ball", (40.0, 1.0, 12.5, 9.0), 0.4, "ignore", "teacher"),
+        BoxEntry(1, "ball", (0.0, 0.0, 64.0, 48.0)),
+        BoxEntry(1, "dog", (3.0, 4.0, 5.0, 6.5), 0.9, "negative", "tracker"),
+    )
+    return Dataset(("dog", "ball"), images, boxes)

@@ -1,0 +1,378 @@
+"""COCO files: what comes in is checked, what goes out others read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pycocotools.coco import COCO
+
+from reelabel.errors import FormatError, WorkspaceError
+from reelabel.formats.coco import read_coco, to_coco, truth_pictures, write_coco
+from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
+
+CLASSES = ("dog", "sports ball", "sücht\n")
+NUMBER = st.floats(-1e4, 1e4)
+SIZE = st.floats(0, 1e4)
+SCORE = st.none() | st.floats(0, 1)
+EXTRA = st.dictionaries(
+    st.sampled_from(["weight", "note", "x"]), st.integers() | st.text() | st.booleans()
+)
+IMAGE = st.builds(
+    ImageEntry,
+    file_name=st.text(min_size=1),
+    width=st.integers(0, 9000),
+    height=st.integers(0, 9000),
+    video=st.text(),
+    frame_index=st.none() | st.integers(0, 2**70),
+    pts=st.none() | st.integers(-(2**63), 2**63),
+    pts_time=st.none() | NUMBER,
+    complete=st.none() | st.lists(st.sampled_from(CLASSES)).map(tuple),
+    split=st.sampled_from(["", "train", "val", "test"]),
+    extra=EXTRA,
+)
+
+
+def boxes_of(state: str, count: int) -> st.SearchStrategy[list[BoxEntry]]:
+    """Return boxes of one state in `count` images."""
+    box = st.builds(
+        BoxEntry,
+        image=st.integers(0, count - 1),
+        category=st.sampled_from(CLASSES),
+        xywh=st.tuples(NUMBER, NUMBER, SIZE, SIZE),
+        score=SCORE,
+        state=st.just(state),
+        origin=st.sampled_from(["", "person", "teacher"]),
+        extra=EXTRA,
+    )
+    return st.lists(box, max_size=4)
+
+
+@st.composite
+def datasets(draw: st.DrawFn) -> Dataset:
+    """Draw a data set whose negatives come last and in the order of their images."""
+    images = draw(st.lists(IMAGE, min_size=1, max_size=4))
+    shown = draw(boxes_of("positive", len(images))) + draw(boxes_of("ignore", len(images)))
+    negatives = sorted(draw(boxes_of("negative", len(images))), key=lambda box: box.image)
+    return Dataset(CLASSES, tuple(images), (*shown, *negatives))
+
+
+def written(path: Path, content: Any) -> Path:
+    """Write JSON, NaN and all."""
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def small(**changes: Any) -> dict[str, Any]:
+    """Return a COCO file with one image and one box, changed."""
+    image = {"id": 7, "file_name": "a.jpg", "width": 64, "height": 48}
+    box = {"id": 1, "image_id": 7, "category_id": 37, "bbox": [1, 2, 3, 4]}
+    return {
+        "images": [image | changes.pop("image", {})],
+        "annotations": [box | changes.pop("box", {})],
+        "categories": [{"id": 37, "name": "ball"}, {"id": 3, "name": "dog"}],
+    } | changes
+
+
+@given(dataset=datasets())
+def test_round_trip(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory):
+    """Whatever is written is read back the same, all states, time stamps and extras included."""
+    path = tmp_path_factory.mktemp("coco") / "deep" / "a.json"
+    write_coco(path, dataset)
+    assert read_coco(path, xyxy=False) == dataset
+
+
+def test_ids_are_contiguous_and_negatives_hidden(mixed: Dataset):
+    """Ids count from 1 in order, area is width x height, negatives are no annotations."""
+    coco = to_coco(mixed)
+    assert [row["id"] for row in coco["images"]] == [1, 2, 3]
+    assert [row["id"] for row in coco["annotations"]] == [1, 2, 3, 4]
+    assert coco["categories"] == [{"id": 1, "name": "dog"}, {"id": 2, "name": "ball"}]
+    assert [row["iscrowd"] for row in coco["annotations"]] == [0, 0, 1, 0]
+    assert coco["annotations"][2]["area"] == 12.5 * 9
+    assert coco["annotations"][2]["score"] == 0.4
+    assert coco["images"][1]["hard_negatives"] == [
+        {"bbox": [3, 4, 5, 6.5], "category": "dog", "score": 0.9, "origin": "tracker"}
+    ]
+
+
+def test_classes_come_in_the_order_of_ids(tmp_path: Path):
+    """Sparse ids are kept apart, and classes are ordered by them as other readers do."""
+    dataset = read_coco(written(tmp_path / "a.json", small()))
+    assert dataset.classes == ("dog", "ball")
+    assert dataset.boxes == (BoxEntry(0, "ball", (1, 2, 3, 4)),)
+
+
+def test_two_ids_of_one_name_are_one_class(tmp_path: Path):
+    """Exports that list a class twice are read as if they listed it once."""
+    categories = [{"id": 0, "name": "ball"}, {"id": 37, "name": "ball"}]
+    dataset = read_coco(written(tmp_path / "a.json", small(categories=categories)))
+    assert dataset.classes == ("ball",)
+
+
+@pytest.mark.parametrize("given", [[37, 3], ["ball", "dog"], ["ball", 3]])
+def test_complete_categories_are_ids_or_names(tmp_path: Path, given: list[object]):
+    """What an image is complete for may be said in ids, names or both."""
+    content = small(image={"complete_categories": given})
+    image = read_coco(written(tmp_path / "a.json", content)).images[0]
+    assert image.complete == ("ball", "dog")
+
+
+@pytest.mark.parametrize(
+    ("negative", "category"),
+    [
+        ({"bbox": [1, 2, 3, 4], "category": "dog", "score": 0.5}, "dog"),
+        ({"bbox": [1, 2, 3, 4], "category_id": 37}, "ball"),
+    ],
+)
+def test_hard_negatives_name_a_class_or_its_id(tmp_path: Path, negative: Any, category: str):
+    """Boxes known to be background are read as negatives of the class they were taken for."""
+    content = small(image={"hard_negatives": [negative]})
+    box = read_coco(written(tmp_path / "a.json", content)).boxes[-1]
+    assert (box.state, box.category, box.xywh) == ("negative", category, (1, 2, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (small(box={"bbox": [1, 2, float("nan"), 4]}), "annotations[0] (id 1): 'bbox'"),
+        (small(box={"bbox": [1, 2, -3, 4]}), "'bbox'"),
+        (small(box={"bbox": [1, 2, 3]}), "'bbox'"),
+        (small(box={"bbox": None}), "'bbox'"),
+        (small(box={"bbox": [1, 2, 3, "4"]}), "'bbox'"),
+        (small(box={"bbox": [1, 2, 3, 10**400]}), "'bbox'"),
+        (small(box={"bbox": [1, 2, 3, True]}), "'bbox'"),
+        (small(box={"image_id": 8}), "'image_id'"),
+        (small(box={"image_id": [7]}), "'image_id'"),
+        (small(box={"category_id": 1}), "'category_id'"),
+        (small(box={"category_id": None}), "'category_id'"),
+        (small(box={"score": 1.5}), "'score'"),
+        (small(box={"score": "high"}), "'score'"),
+        (small(box={"iscrowd": 2}), "'iscrowd'"),
+        (small(box={"iscrowd": {}}), "'iscrowd'"),
+        (small(box={"origin": 3}), "'origin'"),
+        (small(image={"file_name": 3}), "images[0] (id 7): 'file_name'"),
+        (small(image={"file_name": ""}), "a 'file_name' or a 'video'"),
+        (small(image={"width": -1}), "'width'"),
+        (small(image={"height": 4.5}), "'height'"),
+        (small(image={"frame_index": -1}), "'frame_index'"),
+        (small(image={"pts": "now"}), "'pts'"),
+        (small(image={"pts_time": []}), "'pts_time'"),
+        (small(image={"complete_categories": [1]}), "'complete_categories'"),
+        (small(image={"complete_categories": "ball"}), "'complete_categories'"),
+        (small(image={"complete_categories": [{}]}), "'complete_categories'"),
+        (small(image={"hard_negatives": 3}), "'hard_negatives'"),
+        (small(image={"hard_negatives": [3]}), "hard_negatives[0]"),
+        (small(image={"hard_negatives": [{"bbox": [1, 2, 3, 4]}]}), "hard_negatives[0]"),
+        (small(image={"hard_negatives": [{"category": "dog"}]}), "hard_negatives[0]: 'bbox'"),
+        (small(images=[{"id": 1, "file_name": "a"}] * 2), "images[1]"),
+        (small(images=["a.jpg"]), "images[0]"),
+        (small(annotations={}), "'annotations'"),
+        (small(categories=[{"id": 1}]), "categories[0] (id 1): 'name'"),
+        (small(categories=[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]), "categories[1]"),
+        (small(images=None), "'images'"),
+        ([{"image_id": 1, "bbox": [1, 2, 3, 4]}], "result file"),
+        ("text", "COCO"),
+    ],
+)
+def test_bad_entries_are_named(tmp_path: Path, content: Any, place: str):
+    """A wrong entry is refused with the file, the entry and what was expected."""
+    path = written(tmp_path / "a.json", content)
+    with pytest.raises(FormatError) as caught:
+        read_coco(path)
+    assert str(path) in str(caught.value)
+    assert place in str(caught.value)
+    assert "expected" in str(caught.value)
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"images": 1e999}'])
+def test_damaged_files_are_refused(tmp_path: Path, raw: bytes):
+    """A file that is no JSON, or does not exist, is a format error; it names no pictures."""
+    path = tmp_path / "a.json"
+    path.write_bytes(raw)
+    for each in (path, tmp_path / "none.json"):
+        with pytest.raises(FormatError, match="expected"):
+            read_coco(each)
+        assert truth_pictures(each) == []
+
+
+FIELDS = [("image", name) for name in (*small()["images"][0], "pts", "hard_negatives")] + [
+    ("box", name) for name in (*small()["annotations"][0], "iscrowd", "score", "origin")
+]
+
+
+@given(
+    field=st.sampled_from(FIELDS),
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists
+    ),
+)
+def test_any_value_anywhere_is_read_or_refused(
+    field: tuple[str, str], value: object, tmp_path_factory: pytest.TempPathFactory
+):
+    """No value in any field raises anything but a format error that names the file."""
+    entry, name = field
+    path = written(tmp_path_factory.getbasetemp() / "fuzz.json", small(**{entry: {name: value}}))
+    assert outcome(path) == "fine"
+
+
+def outcome(path: Path) -> str:
+    """Return ``fine`` if a file of one image is read, or refused by its name."""
+    try:
+        return "fine" if len(read_coco(path).images) == 1 else "lost"
+    except FormatError as exc:
+        return "fine" if str(path) in str(exc) else str(exc)
+
+
+def corners(**changes: Any) -> dict[str, Any]:
+    """Return an ancestor's file: corners, no ids of annotations."""
+    boxes = [[30, 20, 60, 44], [2, 3, 20, 10]]
+    rows = [{"image_id": 7, "category_id": 37, "bbox": box} | changes for box in boxes]
+    return small(annotations=rows)
+
+
+def test_corners_are_read_when_asked_for(tmp_path: Path):
+    """With xyxy=True boxes are left, top, right, bottom."""
+    dataset = read_coco(written(tmp_path / "a.json", corners()), xyxy=True)
+    assert [box.xywh for box in dataset.boxes] == [(30, 20, 30, 24), (2, 3, 18, 7)]
+
+
+def test_corners_are_recognised(tmp_path: Path):
+    """A file that can only hold corners is refused by naming the flag; xyxy=False reads it."""
+    path = written(tmp_path / "a.json", corners())
+    with pytest.raises(FormatError, match="xyxy=True"):
+        read_coco(path)
+    assert read_coco(path, xyxy=False).boxes[0].xywh == (30, 20, 60, 44)
+
+
+def test_a_box_beyond_the_edge_is_no_sign_of_corners(tmp_path: Path):
+    """Where annotations have ids as COCO's, one box that leaves its picture is taken as it is."""
+    path = written(tmp_path / "a.json", corners(id=1))
+    assert read_coco(path).boxes[0].xywh == (30, 20, 60, 44)
+
+
+def test_wrong_corners_are_refused(tmp_path: Path):
+    """A right edge left of the left one is a format error."""
+    with pytest.raises(FormatError, match="right"):
+        read_coco(written(tmp_path / "a.json", corners(bbox=[9, 9, 3, 12])), xyxy=True)
+
+
+def test_truth_pictures_stay_in_the_folder(tmp_path: Path):
+    """Only pictures that exist, lie in the file's folder and are no video frames are returned."""
+    folder = tmp_path / "truth"
+    (folder / "deep").mkdir(parents=True)
+    (tmp_path / "out.jpg").touch()
+    (folder / "link.jpg").symlink_to(tmp_path / "out.jpg")
+    for name in ("a.jpg", "deep/b.jpg", "frame.jpg"):
+        (folder / name).touch()
+    names = ["a.jpg", "deep/b.jpg", "a.jpg", "none.jpg", "../out.jpg", "deep/../../out.jpg"]
+    names += [str(tmp_path / "out.jpg"), "link.jpg", "", ".", "a\0.jpg", "x" * 5000, "\ud800", 3]
+    images = [{"file_name": name} for name in names] + [
+        {"file_name": "frame.jpg", "video": "v.mp4"}
+    ]
+    path = written(folder / "a.json", {"images": [*images, 3]})
+    assert truth_pictures(path) == [folder / "a.jpg", folder / "deep" / "b.jpg"]
+
+
+def test_values_json_cannot_hold_are_refused(tmp_path: Path):
+    """An extra that is no JSON value is a format error, and the old file stays."""
+    path = written(tmp_path / "a.json", small())
+    before = path.read_bytes()
+    for value in (float("nan"), object()):
+        images = (ImageEntry("a.jpg", extra={"x": value}),)
+        with pytest.raises(FormatError, match="JSON"):
+            write_coco(path, Dataset(("ball",), images))
+    assert path.read_bytes() == before
+
+
+def test_complete_for_an_unknown_class_is_refused():
+    """An image cannot be written as complete for a class that the data set has not."""
+    with pytest.raises(FormatError, match="cat"):
+        to_coco(Dataset(("ball",), (ImageEntry("a.jpg", complete=("cat",)),)))
+
+
+def test_a_place_that_cannot_be_written_is_explained(tmp_path: Path, mixed: Dataset):
+    """What the file system refuses is told with the place, and nothing is left behind."""
+    (tmp_path / "file").touch()
+    with pytest.raises(WorkspaceError, match="file"):
+        write_coco(tmp_path / "file" / "a.json", mixed)
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(WorkspaceError, match="taken"):
+        write_coco(tmp_path / "taken", mixed)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken"]
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_pycocotools_reads_the_same_boxes(
+    tmp_path: Path, mixed: Dataset, atomic: bool, capsys: pytest.CaptureFixture[str]
+):
+    """The reference reader finds every picture, background too, and the same boxes."""
+    path = tmp_path / "a.json"
+    write_coco(path, mixed, atomic=atomic)
+    coco = COCO(str(path))
+    capsys.readouterr()
+    assert coco.getImgIds() == [1, 2, 3]
+    assert coco.getAnnIds(imgIds=[3]) == []
+    shown = [box for box in mixed.boxes if box.state != "negative"]
+    found = coco.loadAnns(coco.getAnnIds())
+    assert [tuple(row["bbox"]) for row in found] == [box.xywh for box in shown]
+    names = {row["id"]: row["name"] for row in coco.loadCats(coco.getCatIds())}
+    assert [names[row["category_id"]] for row in found] == [box.category for box in shown]
+
+
+@pytest.mark.train
+def test_torchvision_reads_the_same_boxes(tmp_path: Path, mixed: Dataset, picture: Path):
+    """Torchvision's data set gives each picture its boxes, and background ones none."""
+    datasets = pytest.importorskip("torchvision.datasets")
+    for image in mixed.images:
+        target = tmp_path / image.file_name
+        target.parent.mkdir(exist_ok=True)
+        target.symlink_to(picture)
+    write_coco(tmp_path / "a.json", mixed)
+    found = [rows for _, rows in datasets.CocoDetection(str(tmp_path), str(tmp_path / "a.json"))]
+    wanted = [
+        [box.xywh for box in boxes if box.state != "negative"] for boxes in mixed.boxes_by_image()
+    ]
+    assert [[tuple(row["bbox"]) for row in rows] for rows in found] == wanted
+
+
+REAL = [
+    ("annotated/hand_boxes/instances.json", (151, 238, 0)),
+    ("annotated/volleyball_ball/instances.json", (426, 426, 0)),
+    ("annotated/coco_val/instances.json", (96, 843, 96)),
+    ("annotated/bmx_trees_mask/instances.json", (80, 80, 0)),
+    ("manifests/coco_eval/instances_val2014_100.json", (100, 839, 0)),
+]
+
+
+@pytest.mark.parametrize(("name", "counts"), REAL)
+def test_real_files_survive(
+    data_dir: Path, tmp_path: Path, name: str, counts: tuple[int, int, int]
+):
+    """Published files are read whole, boxes as they stand, and come back from a round trip."""
+    path = data_dir / name
+    dataset = read_coco(path)
+    assert (len(dataset.images), len(dataset.boxes), len(truth_pictures(path))) == counts
+    raw = json.loads(path.read_text(encoding="utf-8"))["annotations"]
+    assert [box.xywh for box in dataset.boxes] == [tuple(row["bbox"]) for row in raw]
+    assert [box.state == "ignore" for box in dataset.boxes] == [row["iscrowd"] == 1 for row in raw]
+    write_coco(tmp_path / "a.json", dataset)
+    assert read_coco(tmp_path / "a.json") == dataset
+
+
+def test_hand_boxes_name_frames_and_complete_classes(data_dir: Path):
+    """Frames of videos keep index, time and the classes that are fully annotated."""
+    image = read_coco(data_dir / "annotated/hand_boxes/instances.json").images[1]
+    assert image.video == "videos/sports/soccer_juggle.mp4"
+    assert (image.frame_index, image.pts_time, image.pts) == (20, 0.8333, None)
+    assert image.complete == ("person", "sports ball")
+
+
+def test_result_files_are_told_apart(data_dir: Path):
+    """A list of results is refused with the word for what it is."""
+    with pytest.raises(FormatError, match="result file"):
+        read_coco(data_dir / "manifests/coco_eval/instances_val2014_fakebbox100_results.json")

@@ -1,0 +1,180 @@
+"""The published detection text: byte for byte, and wrong lines named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelabel.errors import FormatError
+from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.formats.detections_txt import (
+    from_dataset,
+    read_detections,
+    to_dataset,
+    write_detections,
+)
+
+SETS = [
+    "cars_topdown_jitter",
+    "dogs_play",
+    "highway",
+    "soccer_juggle",
+    "street_cuts_jitter",
+    "train_rain_jitter",
+]
+# Six digits after the point, as the format holds.
+PIXEL = st.integers(-(10**9), 10**10).map(lambda n: n / 1e6)
+SIZE = st.integers(0, 10**10).map(lambda n: n / 1e6)
+SCORE = st.integers(0, 10**6).map(lambda n: n / 1e6)
+BLOCKS = st.lists(st.lists(st.tuples(PIXEL, PIXEL, SIZE, SIZE, SCORE), max_size=3), max_size=5).map(
+    lambda blocks: [np.array(rows, np.float64).reshape(-1, 5) for rows in blocks]
+)
+GOOD = "FRAME NUMBER: 1\n1\n1.0 2.0 3.0 4.0 0.5\nFRAME NUMBER: 2\n0\n"
+
+
+def same(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
+    """Return whether two videos hold the same blocks."""
+    return len(a) == len(b) and all(map(np.array_equal, a, b))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_published_files_come_back_byte_for_byte(data_dir: Path, tmp_path: Path, name: str):
+    """Reading and writing a golden file leaves it as it was, also by way of a data set."""
+    source = data_dir / "golden" / "flicker" / name / "detections.txt"
+    blocks = read_detections(source)
+    write_detections(tmp_path / "a.txt", blocks)
+    assert (tmp_path / "a.txt").read_bytes() == source.read_bytes()
+    dataset = to_dataset(blocks, video="v.mp4", category="ball")
+    assert same(from_dataset(dataset, frames=len(blocks)), blocks)
+
+
+@given(blocks=BLOCKS, bare_header=st.booleans())
+def test_round_trip(
+    blocks: list[np.ndarray], bare_header: bool, tmp_path_factory: pytest.TempPathFactory
+):
+    """What is written is read back the same, under either header."""
+    path = tmp_path_factory.mktemp("txt") / "a.txt"
+    write_detections(path, blocks, bare_header=bare_header)
+    assert same(read_detections(path, frames=len(blocks)), blocks)
+    assert same(read_detections(path, strict=False), blocks)
+
+
+def test_the_text_is_the_published_one(tmp_path: Path):
+    """Header, count and six digits stand as the published detector writes them."""
+    blocks = [np.array([[1, 2.5, 3, 4, 0.123456789]]), np.zeros((0, 5))]
+    write_detections(tmp_path / "a.txt", blocks)
+    text = "1.000000 2.500000 3.000000 4.000000 0.123457\n"
+    assert (tmp_path / "a.txt").read_text() == f"FRAME NUMBER: 1\n1\n{text}FRAME NUMBER: 2\n0\n"
+    write_detections(tmp_path / "a.txt", blocks, bare_header=True)
+    assert (tmp_path / "a.txt").read_text() == f"1\n1\n{text}2\n0\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (GOOD.replace("FRAME NUMBER: 1", "FRAME NUMBER: 2"), 1),
+        (GOOD.replace("FRAME NUMBER: 2", "FRAME NUMBER: 1"), 4),
+        (GOOD.replace("FRAME NUMBER: 2", "FRAME NUMBER: 3"), 4),
+        (GOOD.replace("FRAME NUMBER: 1", "FRAME: 1"), 1),
+        (GOOD.replace("\n1\n", "\n2\n"), 4),
+        (GOOD.replace("\n1\n", "\n0\n"), 3),
+        (GOOD.replace("\n1\n", "\n-1\n"), 2),
+        (GOOD.replace("\n1\n", "\n99999999\n"), 4),
+        (GOOD.replace("\n0\n", "\n1\n"), 6),
+        (GOOD.replace("\n0\n", "\n"), 5),
+        (GOOD.replace("3.0", "-3.0"), 3),
+        (GOOD.replace("3.0", "nan"), 3),
+        (GOOD.replace("3.0", "inf"), 3),
+        (GOOD.replace("3.0", "1_0"), 3),
+        (GOOD.replace("3.0 ", ""), 3),
+        (GOOD.replace("0.5", "1.5"), 3),
+        (GOOD.replace("0.5", "0.5 1"), 3),
+        (GOOD.replace("FRAME NUMBER: 2", "\nFRAME NUMBER: 2"), 4),
+    ],
+)
+def test_wrong_lines_are_named(tmp_path: Path, text: str, line: int):
+    """A file that is not what the format says is refused with the line's number."""
+    path = tmp_path / "a.txt"
+    path.write_text(text)
+    with pytest.raises(FormatError, match=f"line {line}: expected"):
+        read_detections(path)
+
+
+def test_lax_reading_does_not_look_at_headers(tmp_path: Path):
+    """With strict=False a block's position is its frame, whatever its header says."""
+    path = tmp_path / "a.txt"
+    path.write_text(GOOD.replace("FRAME NUMBER: 1", "hello").replace("NUMBER: 2", "NUMBER: 9"))
+    assert [len(block) for block in read_detections(path, strict=False)] == [1, 0]
+    path.write_text(GOOD.replace("3.0", "nan"))
+    with pytest.raises(FormatError, match="line 3"):
+        read_detections(path, strict=False)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("strict", [True, False])
+def test_as_many_blocks_as_frames(tmp_path: Path, frames: int, strict: bool):
+    """Where the video's length is known, more or fewer blocks are refused."""
+    path = tmp_path / "a.txt"
+    path.write_text(GOOD)
+    with pytest.raises(FormatError, match=f"expected {frames} blocks.* but got 2"):
+        read_detections(path, frames=frames, strict=strict)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        np.array([[1, 2, -3, 4, 0.5]]),
+        np.array([[1, 2, 3, np.nan, 0.5]]),
+        np.array([[1, 2, 3, 4, 1.5]]),
+        np.zeros((1, 4)),
+        np.zeros(5),
+    ],
+)
+def test_what_could_not_be_read_is_not_written(tmp_path: Path, block: np.ndarray):
+    """Boxes that a reader would refuse are refused when writing, with the frame's number."""
+    with pytest.raises(FormatError, match="frame 2"):
+        write_detections(tmp_path / "a.txt", [np.zeros((0, 5)), block])
+    assert not (tmp_path / "a.txt").exists()
+
+
+def test_a_data_set_holds_every_frame():
+    """Each block becomes an image of the video, background too, and boxes keep their numbers."""
+    dataset = to_dataset(
+        [np.array([[1, 2, 3, 4, 0.5]]), np.zeros((0, 5))],
+        video="v.mp4",
+        category="ball",
+        size_wh=(64, 48),
+    )
+    assert [(i.video, i.frame_index, i.width) for i in dataset.images] == [
+        ("v.mp4", 0, 64),
+        ("v.mp4", 1, 64),
+    ]
+    assert dataset.boxes == (BoxEntry(0, "ball", (1, 2, 3, 4), 0.5),)
+
+
+def test_frames_that_are_no_images_get_empty_blocks():
+    """Boxes stand in the block of their frame index; only positives are written; no score is 1."""
+    images = (ImageEntry("", video="v", frame_index=2), ImageEntry("", video="v", frame_index=0))
+    boxes = (
+        BoxEntry(0, "ball", (1, 2, 3, 4)),
+        BoxEntry(1, "ball", (5, 6, 7, 8), 0.5),
+        BoxEntry(1, "ball", (0, 0, 1, 1), state="ignore"),
+        BoxEntry(1, "ball", (0, 0, 1, 1), state="negative"),
+    )
+    blocks = from_dataset(Dataset(("ball",), images, boxes), frames=4)
+    assert [block.tolist() for block in blocks] == [[[5, 6, 7, 8, 0.5]], [], [[1, 2, 3, 4, 1]], []]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(("v", 0), ("w", 1)), (("v", 0), ("v", 0)), (("v", 0), ("v", None)), (("v", 0), ("v", 9))],
+)
+def test_other_than_one_video_is_refused(first: tuple[str, int], second: tuple[str, int | None]):
+    """Two videos, a frame twice, an image without frame or beyond the end are format errors."""
+    images = tuple(ImageEntry("", video=v, frame_index=at) for v, at in (first, second))
+    with pytest.raises(FormatError, match="expected"):
+        from_dataset(Dataset(("ball",), images), frames=3)

@@ -1,0 +1,152 @@
+"""Names from elsewhere never leave the folder, and names that go out are safe and unique."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelabel.errors import FormatError, UsageError
+from reelabel.formats.dataset import ImageEntry
+from reelabel.formats.files import (
+    LONGEST_NAME,
+    new_folder,
+    picture_size_wh,
+    picture_suffix,
+    place_picture,
+    read_text,
+    safe_join,
+    safe_stem,
+    unique_stems,
+)
+
+HOSTILE = [
+    "/etc/passwd",
+    "..",
+    "../x",
+    "a/../../x",
+    "a\\..\\..\\x",
+    "\\\\server\\x",
+    "C:\\x",
+    "c:x",
+    "",
+    ".",
+    "./",
+    "a\0b",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_that_leave_the_folder_are_refused(tmp_path: Path, name: str):
+    """Absolute names, names that climb, empty ones and those with NUL are format errors."""
+    with pytest.raises(FormatError, match="inside"):
+        safe_join(tmp_path, name)
+
+
+def test_links_that_leave_the_folder_are_refused(tmp_path: Path):
+    """A link is followed before a name is trusted."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "out").symlink_to(tmp_path)
+    (tmp_path / "in" / "loop").symlink_to(tmp_path / "in" / "loop")
+    with pytest.raises(FormatError, match="inside"):
+        safe_join(tmp_path / "in", "out/x")
+    assert safe_join(tmp_path / "in", "a/b.jpg") == tmp_path / "in" / "a" / "b.jpg"
+
+
+@given(name=st.text() | st.lists(st.sampled_from(["..", ".", "a", "", "/", "\\"])).map("/".join))
+def test_what_is_joined_lies_inside(name: str, tmp_path_factory: pytest.TempPathFactory):
+    """Any name is either refused or lies below the folder."""
+    folder = tmp_path_factory.getbasetemp()
+    try:
+        path = safe_join(folder, name)
+    except FormatError:
+        return
+    assert path.resolve().is_relative_to(folder.resolve())
+    assert path.resolve() != folder.resolve()
+
+
+IMAGES = st.builds(
+    ImageEntry,
+    file_name=st.text() | st.sampled_from(["a/x.jpg", "b/x.jpg", "X.png", "../x.jpg", "con.jpg"]),
+    video=st.text(),
+    frame_index=st.none() | st.integers(0, 9),
+)
+
+
+@given(images=st.lists(IMAGES))
+def test_stems_are_safe_and_unique(images: list[ImageEntry]):
+    """Whatever images are called, names differ even without case and hold no separator."""
+    stems = unique_stems(images)
+    assert len({stem.casefold() for stem in stems}) == len(images)
+    for stem in stems:
+        assert stem[0] not in ".-"
+        assert not set(stem) & set('/\\:*?"<>|\0\n ')
+        assert len(stem.encode()) < 250
+    assert unique_stems(images) == stems
+
+
+def test_stems_keep_what_they_can():
+    """A name alone of its kind is kept; others get their folder's name, then a number."""
+    names = ["a/one.jpg", "a/x.jpg", "b/x.jpg", "b/x.png"]
+    images = [ImageEntry(name) for name in names]
+    frames = [
+        ImageEntry("", video="v/clip.mp4", frame_index=7),
+        ImageEntry("", video="v/clip.mp4", pts=512),
+    ]
+    assert unique_stems(images + frames) == [
+        "one",
+        "a_x",
+        "b_x",
+        "b_x_2",
+        "clip_000007",
+        "clip_000512",
+    ]
+
+
+def test_long_names_keep_their_end():
+    """Of a long name the end is kept, where the frame's number stands."""
+    assert safe_stem("x" * 500 + "_000123").endswith("x_000123")
+    assert len(safe_stem("x" * 500)) == LONGEST_NAME
+
+
+def test_pictures_are_placed_and_measured(tmp_path: Path, picture: Path):
+    """A placed picture is the same file, and its size is found."""
+    place_picture(picture, tmp_path / "deep" / "a.png")
+    assert (tmp_path / "deep" / "a.png").read_bytes() == picture.read_bytes()
+    assert picture_size_wh(picture) == (64, 48)
+    assert picture_suffix(Path("A.JPG")) == ".jpg"
+
+
+def test_what_is_no_picture_is_refused(tmp_path: Path):
+    """Missing and damaged pictures, and kinds that readers do not find, are format errors."""
+    (tmp_path / "bad.jpg").write_bytes(b"nothing")
+    (tmp_path / "empty.jpg").touch()
+    for name in ("bad.jpg", "empty.jpg", "none.jpg"):
+        with pytest.raises(FormatError, match=name):
+            picture_size_wh(tmp_path / name)
+    with pytest.raises(FormatError, match="none"):
+        place_picture(tmp_path / "none.jpg", tmp_path / "b.jpg")
+    with pytest.raises(FormatError, match="gif"):
+        picture_suffix(Path("a.gif"))
+
+
+def test_exports_never_mix(tmp_path: Path):
+    """A folder that holds files is refused, an empty one taken."""
+    new_folder(tmp_path / "a" / "b")
+    new_folder(tmp_path / "a" / "b")
+    with pytest.raises(UsageError, match="empty"):
+        new_folder(tmp_path / "a")
+
+
+def test_large_and_foreign_text_is_refused(tmp_path: Path):
+    """A byte order mark is taken off; text above the limit or not in UTF-8 is refused."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xef\xbb\xbfabc")
+    assert read_text(path, 6) == "abc"
+    with pytest.raises(FormatError, match="at most 5"):
+        read_text(path, 5)
+    path.write_bytes(b"\xff")
+    with pytest.raises(FormatError, match="UTF-8"):
+        read_text(path)

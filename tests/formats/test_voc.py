@@ -1,0 +1,228 @@
+"""VOC folders: others read them, dangerous XML is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import supervision as sv
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelabel.errors import FormatError, UsageError
+from reelabel.formats import voc
+from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.formats.voc import read_voc, write_voc
+from reelabel.formats.yolo import read_yolo_labels
+
+Pictures = Callable[[ImageEntry], Path]
+XML = """<annotation><size><width>64</width><height>48</height></size><object><name>dog</name>
+<bndbox><xmin>2</xmin><ymin>3</ymin><xmax>4</xmax><ymax>6</ymax></bndbox></object></annotation>"""
+
+
+def test_layout(tmp_path: Path, mixed: Dataset, always: Pictures):
+    """Every picture has an annotation file, background too, and stands in its split's list."""
+    write_voc(tmp_path / "v", mixed, always)
+    files = sorted(p.relative_to(tmp_path / "v").as_posix() for p in (tmp_path / "v").rglob("*.*"))
+    assert files == [
+        "Annotations/empty.xml",
+        "Annotations/one.xml",
+        "Annotations/two.xml",
+        "ImageSets/Main/test.txt",
+        "ImageSets/Main/train.txt",
+        "ImageSets/Main/val.txt",
+        "JPEGImages/empty.png",
+        "JPEGImages/one.png",
+        "JPEGImages/two.png",
+        "ignore.json",
+    ]
+    assert (tmp_path / "v/ImageSets/Main/train.txt").read_text() == "one\nempty\n"
+    text = (tmp_path / "v/Annotations/one.xml").read_text()
+    assert "<difficult>1</difficult>" in text
+    corners = ("<xmin>11</xmin>", "<ymin>12</ymin>", "<xmax>15</xmax>", "<ymax>17</ymax>")
+    assert all(corner in text for corner in corners)
+
+
+def test_all_states_come_back(tmp_path: Path, mixed: Dataset, always: Pictures):
+    """Objects, difficult ones and, from the side file, negatives come back where they were."""
+    write_voc(tmp_path / "v", mixed, always)
+    back = read_voc(tmp_path / "v")
+    assert back.classes == mixed.classes
+    assert [(i.file_name, i.split, i.width, i.height) for i in back.images] == [
+        ("JPEGImages/empty.png", "train", 64, 48),
+        ("JPEGImages/one.png", "train", 64, 48),
+        ("JPEGImages/two.png", "val", 64, 48),
+    ]
+    assert [(b.image, b.category, b.state, b.xywh) for b in back.boxes] == [
+        (b.image + 1, b.category, b.state, b.xywh) for b in mixed.boxes
+    ]
+
+
+NUMBER = st.floats(-1e4, 1e4)
+SIDE = st.floats(0, 1e4)
+
+
+@given(
+    drawn=st.lists(
+        st.builds(
+            BoxEntry,
+            image=st.just(0),
+            category=st.sampled_from(["dog", "<&>\"'", "ä b"]),
+            xywh=st.tuples(NUMBER, NUMBER, SIDE, SIDE),
+            state=st.sampled_from(["positive", "ignore", "negative"]),
+        ),
+        max_size=5,
+    )
+)
+def test_round_trip(drawn: list[BoxEntry], picture: Path, tmp_path_factory: pytest.TempPathFactory):
+    """Any box comes back within a millionth of a pixel, thin ones and negatives exactly."""
+    folder = tmp_path_factory.mktemp("voc")
+    dataset = Dataset(("dog", "<&>\"'", "ä b"), (ImageEntry("a.jpg", 64, 48),), tuple(drawn))
+    write_voc(folder, dataset, lambda _: picture)
+    back = read_voc(folder)
+    aside = [b for b in drawn if b.state == "negative" or min(b.xywh[2:]) < 1]
+    wanted = [b for b in drawn if b not in aside] + aside
+    assert back.classes == dataset.classes
+    assert [(b.category, b.state) for b in back.boxes] == [(b.category, b.state) for b in wanted]
+    for a, b in zip(back.boxes, wanted, strict=True):
+        assert a.xywh == pytest.approx(b.xywh, abs=2e-6)
+
+
+def test_supervision_reads_the_same_boxes(tmp_path: Path, mixed: Dataset, always: Pictures):
+    """A foreign reader finds every picture, background too, and the same boxes."""
+    write_voc(tmp_path / "v", mixed, always)
+    found = sv.DetectionDataset.from_pascal_voc(
+        str(tmp_path / "v/JPEGImages"), str(tmp_path / "v/Annotations")
+    )
+    wanted = {
+        Path(image.file_name).stem: [box for box in boxes if box.state != "negative"]
+        for image, boxes in zip(mixed.images, mixed.boxes_by_image(), strict=True)
+    }
+    assert {Path(path).stem for path in found.image_paths} == set(wanted)
+    for path, _, seen in found:
+        boxes = wanted[Path(path).stem]
+        xywh = np.array([box.xywh for box in boxes]).reshape(-1, 4)
+        xyxy = np.concatenate((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), axis=1)
+        assert np.allclose(seen.xyxy, xyxy, atol=1e-5)
+        assert [found.classes[i] for i in seen.class_id] == [box.category for box in boxes]
+
+
+def one(folder: Path, text: str) -> Path:
+    """Write a folder with one annotation."""
+    (folder / "Annotations").mkdir(parents=True)
+    (folder / "Annotations" / "a.xml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_corners_count_from_one_and_are_inclusive(tmp_path: Path):
+    """From xmin 2 to xmax 4 are the three columns from 1 to 3, counted from 0."""
+    dataset = read_voc(one(tmp_path, XML))
+    assert dataset.boxes == (BoxEntry(0, "dog", (1, 2, 3, 4)),)
+    assert dataset.images == (ImageEntry("JPEGImages/a.jpg", 64, 48),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<!DOCTYPE a [<!ENTITY b "c">]>' + XML,
+        '<!doctype a SYSTEM "file:///etc/passwd">' + XML,
+        XML.replace("<xmax>4", "<xmax>nan"),
+        XML.replace("<xmax>4", "<xmax>inf"),
+        XML.replace("<xmax>4", "<xmax>0"),
+        XML.replace("<xmax>4</xmax>", ""),
+        XML.replace("<width>64", "<width>-64"),
+        XML.replace("<width>64", "<width>many"),
+        XML.replace("<name>dog</name>", ""),
+        XML.replace("bndbox", "box"),
+        XML.replace("annotation", "other"),
+        XML[:-5],
+        "",
+    ],
+)
+def test_bad_xml_is_refused(tmp_path: Path, text: str):
+    """Document types, entities and values that are no box are refused with the file's name."""
+    with pytest.raises(FormatError, match=r"a\.xml: expected"):
+        read_voc(one(tmp_path, text))
+
+
+def test_large_and_foreign_encodings_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """XML above the limit, or in another encoding that could hide entities, is not parsed."""
+    folder = one(tmp_path, XML)
+    (folder / "Annotations/a.xml").write_bytes(("<!DOCTYPE a>" + XML).encode("utf-16"))
+    with pytest.raises(FormatError, match="UTF-8"):
+        read_voc(folder)
+    (folder / "Annotations/a.xml").write_text(XML)
+    monkeypatch.setattr(voc, "XML_LIMIT", 50)
+    with pytest.raises(FormatError, match="at most 50"):
+        read_voc(folder)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("x.png", "JPEGImages/x.png"),
+        ("../../etc/x.png", "JPEGImages/x.png"),
+        ("C:\\data\\x.png", "JPEGImages/x.png"),
+        ("..", "JPEGImages/a.jpg"),
+    ],
+)
+def test_names_in_annotations_lose_their_folders(tmp_path: Path, given: str, name: str):
+    """A file name that an annotation gives never leads out of the pictures' folder."""
+    text = XML.replace("<size>", f"<filename>{given}</filename><size>")
+    assert read_voc(one(tmp_path, text)).images[0].file_name == name
+
+
+def test_splits_are_checked(tmp_path: Path):
+    """A list that names no annotation, or a picture in two lists, is refused."""
+    folder = one(tmp_path, XML)
+    lists = folder / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\n\n")
+    assert read_voc(folder).images[0].split == "train"
+    (lists / "test.txt").write_text("a\n")
+    with pytest.raises(FormatError, match="two"):
+        read_voc(folder)
+    (lists / "test.txt").write_text("b\n")
+    with pytest.raises(FormatError, match="'b'"):
+        read_voc(folder)
+
+
+def test_what_cannot_be_written_is_refused(tmp_path: Path, mixed: Dataset, always: Pictures):
+    """A full folder, an odd split and names that XML would change are errors."""
+    (tmp_path / "x").touch()
+    with pytest.raises(UsageError, match="empty"):
+        write_voc(tmp_path, mixed, always)
+    with pytest.raises(FormatError, match="splits"):
+        write_voc(tmp_path / "v", Dataset(("a",), (ImageEntry("a", split="odd"),)), always)
+    for name in ("a\0", "a\r\nb", "\ud800", " a", ""):
+        with pytest.raises(FormatError, match="class name"):
+            write_voc(tmp_path / "v", Dataset((name,), ()), always)
+    with pytest.raises(FormatError, match="none"):
+        read_voc(tmp_path)
+
+
+def test_hostile_names_stay_inside(tmp_path: Path, always: Pictures):
+    """Whatever pictures are called, an export writes into its own folder and loses none."""
+    names = ["../../out.jpg", "/etc/x.jpg", "a/b.jpg", "c/b.jpg", "..", "<&>.jpg", "a b.jpg"]
+    images = tuple(ImageEntry(name, 64, 48, split="train") for name in names)
+    write_voc(tmp_path / "v", Dataset(("a",), images), always)
+    assert [path.name for path in tmp_path.iterdir()] == ["v"]
+    assert [image.split for image in read_voc(tmp_path / "v").images] == ["train"] * len(names)
+
+
+def test_real_annotations_agree_with_yolo(data_dir: Path):
+    """VOC's own files are read whole, and agree with the YOLO labels beside them."""
+    folder = data_dir / "annotated/voc2012_subset"
+    dataset = read_voc(folder, annotations="voc_xml", pictures="images")
+    names = (folder / "yolo/obj.names").read_text().split()
+    assert len(dataset.images) == 40
+    assert all((folder / image.file_name).is_file() for image in dataset.images)
+    for image, boxes in zip(dataset.images, dataset.boxes_by_image(), strict=True):
+        path = folder / "yolo" / f"{Path(image.file_name).stem}.txt"
+        found = read_yolo_labels(path, names, (image.width, image.height))
+        assert sorted(b.category for b in found) == sorted(b.category for b in boxes)
+        pairs = zip(sorted(b.xywh for b in found), sorted(b.xywh for b in boxes), strict=True)
+        # The labels beside take VOC's corners for edges: up to a pixel off.
+        assert all(a == pytest.approx(b, abs=1.1) for a, b in pairs)

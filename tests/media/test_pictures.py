@@ -1,0 +1,157 @@
+"""Picture files in and out, and fitting to a size."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from reelabel.errors import DecodeError, UsageError
+from reelabel.media.pictures import encode_jpeg, fit, read_rgb, write_jpeg
+
+SIDE = st.integers(1, 300)
+
+
+def scene(width: int = 64, height: int = 48) -> np.ndarray:
+    """Return a smooth picture whose four corners differ."""
+    y, x = np.mgrid[:height, :width]
+    rgb = np.stack([x * 255 // width, y * 255 // height, (x + y) % 128], 2)
+    return rgb.astype(np.uint8)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
+    """However the camera was held, the picture comes upright."""
+    undo = {
+        1: lambda a: a,
+        2: np.fliplr,
+        3: lambda a: np.rot90(a, 2),
+        4: np.flipud,
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: np.rot90(a, 1),
+        7: lambda a: np.rot90(a.swapaxes(0, 1), 2),
+        8: lambda a: np.rot90(a, 3),
+    }
+    stored = Image.fromarray(np.ascontiguousarray(undo[orientation](scene())))
+    exif = stored.getexif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "x.jpg", exif=exif, quality=98)
+    found = read_rgb(tmp_path / "x.jpg")
+    assert found.shape == (48, 64, 3)
+    assert np.abs(found.astype(int) - scene()).mean() < 8
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("L", "PNG"), ("RGBA", "PNG"), ("CMYK", "JPEG"), ("P", "GIF"), ("1", "PNG")]
+)
+def test_every_colour_mode_becomes_rgb(tmp_path: Path, mode: str, kind: str) -> None:
+    """Grey, transparent, CMYK and palette pictures are read as the RGB that they show."""
+    image = Image.fromarray(scene()).convert(mode)
+    path = tmp_path / f"x.{kind.lower()}"
+    image.save(path, kind)
+    expected = np.asarray(image.convert("RGB")).astype(int)
+    assert np.abs(read_rgb(path) - expected).mean() < 4
+
+
+def test_damaged_pictures_are_errors(tmp_path: Path) -> None:
+    """A missing, empty, cut-off or non-picture file is said to be so, never half a picture."""
+    whole = encode_jpeg(scene(640, 480))
+    png = io.BytesIO()
+    Image.fromarray(scene()).save(png, "PNG")
+    path = tmp_path / "x.jpg"
+    for data in (b"", b"hello", whole[: len(whole) // 2], png.getvalue()[:-40]):
+        path.write_bytes(data)
+        with pytest.raises(DecodeError, match=r"x\.jpg"):
+            read_rgb(path)
+    for missing in (tmp_path / "none.jpg", tmp_path):
+        with pytest.raises(DecodeError, match="cannot be read"):
+            read_rgb(missing)
+
+
+def test_jpeg_round_trip_is_near_and_leaves_no_rest(tmp_path: Path) -> None:
+    """What is written is read again, and only the file itself remains."""
+    write_jpeg(tmp_path / "x.jpg", scene(), quality=95)
+    assert np.abs(read_rgb(tmp_path / "x.jpg").astype(int) - scene()).mean() < 8
+    assert [file.name for file in tmp_path.iterdir()] == ["x.jpg"]
+    assert len(encode_jpeg(scene(), 30)) < len(encode_jpeg(scene(), 95))
+
+
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the disk fails in the middle, the picture that was there is still whole."""
+    path = tmp_path / "x.jpg"
+    write_jpeg(path, scene())
+    before = path.read_bytes()
+
+    def full(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        write_jpeg(path, scene(20, 20))
+    assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: encode_jpeg(scene(), 0),
+        lambda: encode_jpeg(scene()[..., 0]),
+        lambda: encode_jpeg(scene().astype(float)),
+        lambda: encode_jpeg(np.zeros((2, 70_000, 3), np.uint8)),
+        lambda: fit(scene(), "stretch", 5),
+        lambda: fit(scene(), "exact", (0, 5)),
+    ],
+)
+def test_impossible_requests_are_usage_errors(call) -> None:
+    """What cannot be an answer is refused before anything is written."""
+    with pytest.raises(UsageError):
+        call()
+
+
+@given(w=SIDE, h=SIDE, to_w=SIDE, to_h=SIDE, how=st.sampled_from(["longest", "letterbox", "exact"]))
+def test_fit_says_where_everything_went(*, w: int, h: int, to_w: int, to_h: int, how: str) -> None:
+    """Corners of the old picture land on corners of the new one, by the scale and offset given."""
+    rgb = np.full((h, w, 3), 200, np.uint8)
+    out, (scale_x, scale_y), (left, top) = fit(rgb, how, (to_w, to_h))
+    right, bottom = w * scale_x + left, h * scale_y + top
+    if how != "longest":
+        assert out.shape == (to_h, to_w, 3)
+    if how != "letterbox":
+        assert (right, bottom) == pytest.approx(out.shape[1::-1])
+    if how != "exact":
+        box = (to_w, to_h) if how == "letterbox" else (max(to_w, to_h),) * 2
+        scale = min(box[0] / w, box[1] / h)
+        assert abs(w * scale_x - max(w * scale, 1)) <= 0.5 + 1e-9
+        assert abs(h * scale_y - max(h * scale, 1)) <= 0.5 + 1e-9
+    inside = out[int(top) : round(bottom), int(left) : round(right)]
+    assert (inside == 200).all()
+    assert (out == 200).all(axis=2).sum() == inside.shape[0] * inside.shape[1]
+    assert not np.shares_memory(out, rgb)
+
+
+def test_letterbox_is_centred_and_keeps_the_shape() -> None:
+    """A wide picture in a square has equal bars above and below."""
+    out, scale_xy, offset_xy = fit(np.zeros((100, 200, 3), np.uint8), "letterbox", 64)
+    assert (scale_xy, offset_xy) == ((0.32, 0.32), (0.0, 16.0))
+    assert (out[:16] == 114).all()
+    assert (out[16:48] == 0).all()
+    assert (out[48:] == 114).all()
+
+
+def test_fit_matches_the_picture_it_scales() -> None:
+    """A coloured square lies where scale and offset say."""
+    rgb = np.zeros((120, 90, 3), np.uint8)
+    cv2.rectangle(rgb, (30, 60), (59, 89), (255, 255, 255), cv2.FILLED)
+    out, (scale_x, scale_y), (left, top) = fit(rgb, "letterbox", (200, 100))
+    ys, xs = np.nonzero(out[..., 0] > 127 + 60)
+    assert xs.min() == pytest.approx(30 * scale_x + left, abs=1.5)
+    assert ys.max() + 1 == pytest.approx(90 * scale_y + top, abs=1.5)

@@ -1,0 +1,194 @@
+"""What a step sees: pictures, boxes that move with them, and the order."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+from reelabel.errors import DecodeError, FormatError, MissingInput, UsageError  # noqa: E402 -- torch
+from reelabel.models.trainers.album import read_album  # noqa: E402 -- torch
+from reelabel.models.trainers.augment import (  # noqa: E402 -- torch
+    Change,
+    change_boxes,
+    change_image,
+    cut,
+    draw,
+)
+from reelabel.models.trainers.data import (  # noqa: E402 -- torch
+    Batches,
+    Draw,
+    Plan,
+    StepSampler,
+    changed_target,
+    loader,
+    total_steps,
+)
+from reelabel.models.trainers.settings import TrainSettings  # noqa: E402 -- torch
+
+pytestmark = pytest.mark.train
+SIZE = 96
+
+
+def edited(folder, change):
+    """Change train.json by a function."""
+    path = folder / "train.json"
+    coco = json.loads(path.read_text())
+    change(coco)
+    path.write_text(json.dumps(coco))
+    return folder
+
+
+@given(seed=st.integers(0, 10_000))
+def test_boxes_move_with_the_picture(seed):
+    """A bright rectangle lies where its box goes, to a pixel, whatever the change."""
+    settings = TrainSettings(colour_gain=0, brightness=0, scale_min=0.7, scale_max=1.5)
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[20:44, 30:66] = 255
+    change = draw(np.random.default_rng(seed), settings, (96, 64))
+    moved = change_image(image, change, (96, 64))
+    box = change_boxes(np.array([[30, 20, 66, 44]], np.float32), change)
+    clipped, good, _ = cut(box, (96, 64))
+    seen = np.argwhere(moved[:, :, 0] > 180)
+    if good[0]:
+        found = [*seen.min(0)[::-1], *(seen.max(0)[::-1] + 1)]
+        assert np.abs(found - clipped[0]).max() <= 1.0
+
+
+def test_mirrored_twice_is_the_same():
+    """Mirroring a box about the middle twice gives it back."""
+    mirror = Change(scale_xy=(-1.0, 1.0), shift_xy=(96.0, 0.0))
+    box = np.array([[3, 4, 20, 30]], np.float32)
+    assert np.allclose(change_boxes(change_boxes(box, mirror), mirror), box)
+
+
+def test_box_that_is_mostly_gone_becomes_ignored(squares):
+    """A box of which less than 30 % stays in the picture is an ignore region, not a label."""
+    picture = read_album(squares(1, 0), "train", TrainSettings()).pictures[0]
+    left = float(picture.boxes[0, 0])
+    away = Change(shift_xy=(-left - 15.0, 0.0))  # 5 of its 20 columns stay
+    target = changed_target(picture, away, (96, 64), (96, 64))
+    assert target["labels"].tolist() == [1]
+    assert target["ignore"].tolist() == [[0.0, *picture.boxes[0, [1]], 5.0, picture.boxes[0, 3]]]
+
+
+def test_states_and_weights_are_read(squares):
+    """Crowds become ignore regions, negatives are kept, and doubtful scores weigh less."""
+
+    def change(coco):
+        coco["annotations"][1]["iscrowd"] = 1
+        coco["images"][0]["hard_negatives"] = [[1, 2, 3, 4, 0.9]]
+
+    folder = edited(squares(1, 0), change)
+    picture = read_album(folder, "train", TrainSettings(soft_lambda=0.5)).pictures[0]
+    assert picture.labels.tolist() == [0]
+    assert picture.weights.tolist() == pytest.approx([0.9])  # 1 - 0.5 * (1 - 0.8)
+    assert picture.negatives.tolist() == [[1, 2, 4, 6]]
+    assert len(picture.ignore) == 1
+    off = TrainSettings(use_ignore=False, use_negatives=False)
+    picture = read_album(folder, "train", off).pictures[0]
+    assert (len(picture.ignore), len(picture.negatives)) == (0, 0)
+
+
+def test_background_pictures_are_mixed_in_by_share(squares):
+    """One in four pictures is background at a share of a third; each label is seen as often."""
+    album = read_album(squares(6, 4), "train", TrainSettings())
+    plan = Plan(album, TrainSettings(background_share=1 / 3, batch_size=4, max_steps=20))
+    seen = Counter(each.picture for step in range(18) for each in plan.batch(step))
+    assert {seen[i] for i in album.labelled} == {9}
+    assert sum(seen[i] for i in album.background) == 18
+
+
+def test_background_is_never_seen_more_often_than_labels(squares):
+    """A single background picture is not repeated to fill its share."""
+    album = read_album(squares(6, 1), "train", TrainSettings())
+    plan = Plan(album, TrainSettings(background_share=2.0, batch_size=7, max_steps=20))
+    seen = Counter(each.picture for step in range(12) for each in plan.batch(step))
+    assert set(seen.values()) == {12}
+
+
+def test_order_depends_on_the_step_alone(squares):
+    """A sampler that starts later hands out exactly what the first would have from there on."""
+    settings = TrainSettings(max_steps=9, batch_size=3)
+    plan = Plan(read_album(squares(), "train", settings), settings)
+    whole = list(StepSampler(plan, 0))
+    assert list(StepSampler(plan, 4)) == whole[4:]
+    assert len(StepSampler(plan, 4)) == 9
+
+
+def test_processes_share_a_step(squares):
+    """Two devices together see what one would see."""
+    settings = TrainSettings(max_steps=3, batch_size=4)
+    plan = Plan(read_album(squares(), "train", settings), settings)
+    parts = [list(StepSampler(plan, 0, rank, 2)) for rank in (0, 1)]
+    both = [sorted(a + b, key=lambda each: each.slot) for a, b in zip(*parts, strict=True)]
+    assert both == list(StepSampler(plan, 0))
+
+
+def test_batches_are_the_same_whoever_loads_them(squares):
+    """A batch depends on its draws alone, also without room in memory."""
+    settings = TrainSettings(max_steps=3, batch_size=4, image_size=SIZE)
+    album = read_album(squares(), "train", settings)
+    draws = Plan(album, settings).batch(1)
+    small = settings.model_copy(update={"cache_mb": 0})
+    for images, targets in [Batches(album, settings, SIZE)[draws]]:
+        again, same = Batches(album, small, SIZE)[draws]
+        assert images.shape == (4, 3, 64, 96)
+        assert torch.equal(images, again)
+        assert all(torch.equal(a["boxes"], b["boxes"]) for a, b in zip(targets, same, strict=True))
+
+
+def test_another_step_is_another_change(squares):
+    """The same picture looks different at another step."""
+    settings = TrainSettings(image_size=SIZE)
+    batches = Batches(read_album(squares(), "train", settings), settings, SIZE)
+    first, second = (batches.example(Draw(0, step, 0))[0] for step in (0, 1))
+    assert not torch.equal(first, second)
+
+
+def test_loader_walks_through_the_steps(squares):
+    """The loader gives one batch for each step that is left."""
+    settings = TrainSettings(max_steps=5, batch_size=2, image_size=SIZE)
+    album = read_album(squares(), "train", settings)
+    walked = list(loader(Batches(album, settings, SIZE), StepSampler(Plan(album, settings), 2), 0))
+    assert [len(targets) for _, targets in walked] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("given", "steps"),
+    [
+        ({"max_steps": 7}, 7),
+        ({"epochs": 10, "min_steps": 1, "batch_size": 10}, 100),
+        ({"epochs": 10, "min_steps": 500, "batch_size": 10}, 500),
+    ],
+)
+def test_number_of_steps(given, steps):
+    """Steps follow from epochs, but are `min_steps` at least, and `max_steps` overrules both."""
+    assert total_steps(100, 0.0, TrainSettings(**given)) == steps
+
+
+def test_wrong_data_sets_are_named(squares, tmp_path):
+    """Missing, damaged and empty data sets and pictures end in our errors."""
+    settings = TrainSettings(image_size=SIZE)
+    with pytest.raises(MissingInput):
+        read_album(tmp_path / "nowhere", "train", settings)
+    with pytest.raises(UsageError, match="positive labels"):
+        Plan(read_album(squares(0, 2, name="empty"), "train", settings), settings)
+    folder = squares()
+    (folder / "frames" / "train0.png").write_bytes(b"no picture")
+    with pytest.raises(DecodeError):
+        Batches(read_album(folder, "train", settings), settings, SIZE).image(0)
+    (folder / "train.json").write_text("[]")
+    with pytest.raises(FormatError):
+        read_album(folder, "train", settings)
+
+
+def test_missing_val_is_an_empty_album(squares):
+    """A data set without a validation split is no error."""
+    folder = squares()
+    (folder / "val.json").unlink()
+    assert read_album(folder, "val", TrainSettings()).pictures == ()

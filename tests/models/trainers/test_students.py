@@ -1,0 +1,319 @@
+"""What each family of students must do with labels, ignore regions and hard negatives."""
+
+from itertools import pairwise
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from reelabel.errors import ModelError, UsageError  # noqa: E402 -- torch
+from reelabel.models.trainers.centre import CentreNet, heat_target  # noqa: E402 -- torch
+from reelabel.models.trainers.folder import ModelCard, load_student_detector  # noqa: E402 -- torch
+from reelabel.models.trainers.settings import TrainSettings  # noqa: E402 -- torch
+from reelabel.models.trainers.students import (  # noqa: E402 -- torch
+    Student,
+    Target,
+    build,
+    detect,
+    load_student,
+    save_student,
+)
+
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
+MOBILENET = "fasterrcnn_mobilenet_v3_large_320_fpn"
+FAMILIES = ("centre", "torchvision", "d_fine", "detr")
+
+
+def target(boxes=(), ignore=(), negatives=(), weight=1.0):
+    """Return a target of class 0."""
+    return Target(
+        boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        labels=torch.zeros(len(boxes), dtype=torch.int64),
+        weights=torch.full((len(boxes),), float(weight)),
+        ignore=torch.tensor(ignore, dtype=torch.float32).reshape(-1, 4),
+        negatives=torch.tensor(negatives, dtype=torch.float32).reshape(-1, 4),
+    )
+
+
+def example():
+    """Return two pictures with a bright square each, and their targets."""
+    images = torch.full((2, 3, 96, 96), 100.0)
+    images[0, :, 20:52, 16:48] = 250.0
+    images[1, :, 40:72, 50:82] = 250.0
+    return images, [target([[16, 20, 48, 52]]), target([[50, 40, 82, 72]])]
+
+
+def tiny(family):
+    """Return a small student of one class."""
+    torch.manual_seed(0)
+    if family == "centre":
+        return CentreNet(1)
+    if family == "torchvision":
+        from reelabel.models.trainers.torchvision_students import (  # noqa: PLC0415 -- slow
+            TorchvisionStudent,
+        )
+
+        student = TorchvisionStudent(1, name=MOBILENET, anchor_sizes=[32, 64, 128])
+        student.net.roi_heads.fg_bg_sampler.batch_size_per_image = 32  # or a step takes seconds
+        student.net.rpn._post_nms_top_n = {"training": 40, "testing": 40}
+        return student
+    from reelabel.models.trainers.transformers_students import (  # noqa: PLC0415 -- slow
+        from_config,
+    )
+
+    return from_config(tiny_config(family))
+
+
+def tiny_config(family):
+    """Return the configuration of a small network of the transformers library."""
+    import transformers as tf  # noqa: PLC0415 -- slow
+
+    names = {"id2label": {0: "ball"}, "label2id": {"ball": 0}}
+    if family == "detr":
+        backbone = tf.ResNetConfig(
+            embedding_size=16, hidden_sizes=[16, 16, 32, 32], depths=[1, 1, 1, 1],
+            layer_type="basic", out_features=["stage4"],
+        )  # fmt: skip
+        return tf.DetrConfig(
+            backbone_config=backbone, use_timm_backbone=False, backbone=None,
+            use_pretrained_backbone=False, d_model=32, encoder_layers=1, decoder_layers=1,
+            encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=32,
+            decoder_ffn_dim=32, num_queries=8, **names,
+        )  # fmt: skip
+    backbone = tf.HGNetV2Config(
+        stem_channels=[3, 8, 8], hidden_sizes=[16, 16, 32, 32], stage_in_channels=[8, 16, 16, 32], stage_mid_channels=[8] * 4,
+        stage_out_channels=[16, 16, 32, 32], stage_num_blocks=[1] * 4, stage_numb_of_layers=[1] * 4,
+        stage_downsample=[False, True, True, True], stage_light_block=[False] * 4,
+        stage_kernel_size=[3] * 4, out_features=["stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    return tf.DFineConfig(
+        backbone_config=backbone, encoder_in_channels=[16, 32, 32], encoder_hidden_dim=32,
+        d_model=32, decoder_in_channels=[32, 32, 32], num_queries=20, decoder_layers=2,
+        encoder_ffn_dim=32, decoder_ffn_dim=32, decoder_attention_heads=2,
+        encoder_attention_heads=2, feat_strides=[8, 16, 32], decoder_n_points=2, num_denoising=4,
+        **names,
+    )  # fmt: skip
+
+
+def losses(student, images, targets, seed=0):
+    """Return the summed loss; what the student draws by chance is the same each time."""
+    torch.manual_seed(seed)
+    return torch.stack(list(student.forward_train(images, targets).values())).sum()
+
+
+def gradient(student, images, targets):
+    """Return all gradients of the loss in one row."""
+    student.train().zero_grad()
+    losses(student, images, targets).backward()
+    return torch.cat([p.grad.flatten() for p in student.parameters() if p.grad is not None])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_loss_falls_on_a_tiny_set(family):
+    """A few steps on two pictures make the loss much smaller, in every family."""
+    student, (images, targets) = tiny(family), example()
+    student.train()
+    assert isinstance(student, Student)
+    steps = {"centre": 30, "torchvision": 8}.get(family, 40)
+    optimizer = torch.optim.AdamW(
+        student.parameters(), lr=5e-4 if family == "torchvision" else 4e-3
+    )
+    seen = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = losses(student, images, targets)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0 if family == "detr" else 10.0)
+        optimizer.step()
+        seen.append(loss.item())
+    assert min(seen[-3:]) < 0.7 * seen[0]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_background_pictures_reach_the_loss(family):
+    """A batch without any box has a finite loss with a gradient, and so has a mixed one."""
+    student, (images, targets) = tiny(family), example()
+    assert gradient(student, images, [target(), target()]).abs().sum() > 0
+    mixed = gradient(student, images, [targets[0], target()])
+    assert mixed.isfinite().all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_ignore_regions_change_the_gradient(family):
+    """A region that is ignored teaches something else than the same region as background."""
+    student, (images, targets) = tiny(family), example()
+    plain = gradient(student, images, [targets[0], target()])
+    ignoring = gradient(student, images, [targets[0], target(ignore=[[40, 30, 92, 82]])])
+    assert not torch.allclose(plain, ignoring)
+
+
+@pytest.mark.parametrize("family", ["centre", "torchvision"])
+def test_hard_negatives_change_the_gradient(family):
+    """A box that is surely background teaches more than background does."""
+    student, (images, targets) = tiny(family), example()
+    plain = gradient(student, images, [targets[0], target()])
+    harder = gradient(student, images, [targets[0], target(negatives=[[50, 40, 82, 72]])])
+    assert not torch.allclose(plain, harder)
+
+
+def test_nothing_is_taught_inside_an_ignore_region():
+    """With all of a background picture ignored the centre student learns nothing from it."""
+    student, (images, _) = tiny("centre"), example()
+    ignored = target(ignore=[[0, 0, 96, 96]])
+    assert student.forward_train(images[:1], [ignored])["heat"].item() == 0.0
+
+
+def test_heat_of_background_counts_more_in_negatives():
+    """Background cells in a hard-negative box count `negative_weight` times."""
+    student, (images, _) = CentreNet(1, negative_weight=5.0), example()
+    student.eval()
+    whole = target(negatives=[[0, 0, 96, 96]])
+    plain, harder = (student.forward_train(images[:1], [t])["heat"] for t in (target(), whole))
+    assert (harder / plain).item() == pytest.approx(5.0, rel=1e-5)
+
+
+def test_weight_zero_teaches_no_box():
+    """A box of weight 0 adds nothing to the box loss, one of weight 1 does."""
+    student, (images, targets) = tiny("centre"), example()
+    student.eval()
+    unweighted = target(targets[0]["boxes"].tolist(), weight=0.0)
+    assert student.forward_train(images[:1], [unweighted])["box"].item() == 0.0
+    assert student.forward_train(images[:1], targets[:1])["box"].item() > 0.0
+
+
+def test_heat_peaks_at_the_centre_of_the_right_class():
+    """The wanted heat is 1 at the centre cell of the box's class, and falls from there."""
+    wanted = target([[8, 16, 40, 32]])
+    wanted["labels"] = torch.tensor([1])
+    heat, cells = heat_target(wanted, 2, torch.Size([24, 24]))
+    assert cells.tolist() == [[6, 6]]
+    assert float(heat[1, 6, 6]) == 1.0
+    row = heat[1, 6, 6:].tolist()
+    assert all(a > b for a, b in pairwise(row[:4]))
+    assert float(heat[0].max()) == 0.0
+
+
+def test_centre_student_is_small():
+    """The student for one CPU core has 0.39 million weights."""
+    assert sum(p.numel() for p in CentreNet(1).parameters()) == pytest.approx(0.39e6, rel=0.02)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_folder_stands_alone(family, tmp_path):
+    """What is read back from a folder finds exactly what the trained student found."""
+    student, (images, _) = tiny(family).eval(), example()
+    card = ModelCard(kind=student.kind, classes=("ball",), image_size=96, score_floor=0.0)
+    card = card.model_copy(update={"arch": student.arch})
+    before = detect(student, images, card)
+    save_student(tmp_path, student, card)
+    after = detect(load_student(tmp_path, card), images, card)
+    for one, two in zip(before, after, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    detector = load_student_detector(tmp_path)
+    picture = images[0].permute(1, 2, 0).byte().numpy()
+    assert len(detector.open()([picture, picture[:40]])) == 2
+
+
+def test_damaged_weights_are_a_model_error(tmp_path):
+    """Weights that are cut off, or of another shape, end in our error."""
+    card = ModelCard(kind="centre", classes=("ball",), image_size=96)
+    save_student(tmp_path, CentreNet(1), card)
+    with pytest.raises(ModelError, match="fit"):
+        load_student(tmp_path, card.model_copy(update={"classes": ("ball", "dog")}))
+    (tmp_path / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_student(tmp_path, card)
+
+
+def test_fingerprint_follows_weights_and_use(tmp_path):
+    """Other weights, or other use of the same weights, are another model."""
+    card = ModelCard(kind="centre", classes=("ball",), image_size=96)
+    prints = set()
+    for seed, flip in ((0, False), (1, False), (1, True)):
+        torch.manual_seed(seed)
+        save_student(tmp_path, CentreNet(1), card.model_copy(update={"flip_test": flip}))
+        prints.add(load_student_detector(tmp_path).fingerprint)
+    assert len(prints) == 3
+
+
+def test_mirrored_picture_is_pooled():
+    """With `flip_test` a student finds in a mirrored picture the mirrored boxes."""
+    student, (images, _) = tiny("centre").eval(), example()
+    card = ModelCard(kind="centre", classes=("ball",), image_size=96, flip_test=True)
+    card = card.model_copy(update={"score_floor": 0.0, "nms_iou": 1.0})
+    straight, mirrored = (detect(student, x, card)[0] for x in (images[:1], images[:1].flip(-1)))
+    assert torch.allclose(straight[1].sort()[0], mirrored[1].sort()[0], atol=1e-5)
+    assert len(straight[0]) == 2 * 100
+
+
+@pytest.mark.parametrize(
+    ("sizes", "ratios", "per_place"),
+    [((16, 32), (1.0,), 2), ((16, 32, 64), (0.5, 1.0), 2), ((), (1.0,), 5)],
+)
+def test_anchors_act(sizes, ratios, per_place):
+    """Other anchors change their number, their sizes, and the head that scores them."""
+    from reelabel.models.trainers.torchvision_students import (  # noqa: PLC0415 -- slow
+        TorchvisionStudent,
+    )
+
+    net = TorchvisionStudent(1, name=MOBILENET, anchor_sizes=sizes, anchor_ratios=ratios).net
+    assert net.rpn.anchor_generator.num_anchors_per_location() == [per_place] * 3
+    assert net.rpn.head.cls_logits.out_channels == per_place
+    assert net.rpn.head.bbox_pred.out_channels == 4 * per_place
+    cell = net.rpn.anchor_generator.cell_anchors[0]
+    side = float((cell[0, 2:] - cell[0, :2]).prod() ** 0.5)
+    assert side == pytest.approx(sizes[0] if sizes else 32, abs=1.5)
+
+
+def test_published_weights_keep_their_constant_norms(tmp_path):
+    """A student from a file of weights has constant norms with the epsilon of that file."""
+    from torchvision.models import get_model  # noqa: PLC0415 -- slow
+    from torchvision.ops import FrozenBatchNorm2d  # noqa: PLC0415 -- slow
+
+    net = get_model(MOBILENET, weights=None, weights_backbone=None)
+    torch.save(net.state_dict(), tmp_path / "weights.pth")
+    settings = TrainSettings(
+        student=f"torchvision:{MOBILENET}", weights=tmp_path / "weights.pth", freeze_backbone=True
+    )
+    student = build(settings, ["ball"])
+    norms = [m for m in student.net.backbone.modules() if isinstance(m, FrozenBatchNorm2d)]
+    assert norms
+    assert student.arch["frozen_norms"]
+    assert torch.equal(
+        student.net.backbone.fpn.inner_blocks[0][0].weight,
+        net.backbone.fpn.inner_blocks[0][0].weight,
+    )
+    assert not any(p.requires_grad for p in student.net.backbone.body.parameters())
+    assert any(p.requires_grad for p in student.net.rpn.parameters())
+
+
+def test_local_transformers_folder_gets_our_classes(tmp_path):
+    """A pretrained folder with other classes becomes a student of ours, its body kept."""
+    tiny("d_fine").net.save_pretrained(tmp_path)
+    student = build(TrainSettings(student=f"hf:{tmp_path}", freeze_backbone=True), ["dog", "cat"])
+    assert student.net.config.id2label == {0: "dog", 1: "cat"}
+    images, _ = example()
+    assert student.eval().net(student._pixels(images)).logits.shape[-1] == 2
+    assert not any(p.requires_grad for p in student.net.model.backbone.parameters())
+
+
+def test_missing_weights_are_named(tmp_path):
+    """A student that cannot start ends in our errors, with what to do."""
+    with pytest.raises(ModelError, match="nothing-here"):
+        build(TrainSettings(student=f"hf:{tmp_path / 'nothing-here'}"), ["ball"])
+    with pytest.raises(ModelError, match="cannot be read"):
+        build(TrainSettings(weights=tmp_path / "none.pth"), ["ball"])
+    with pytest.raises(UsageError, match="ONNX"):
+        build(TrainSettings(student="yolox"), ["ball"])
+
+
+def test_yolox_starts_from_the_teacher_and_comes_back(data_dir, tmp_path):
+    """The student from an ONNX file knows its class already, and its folder stands alone."""
+    settings = TrainSettings(weights=data_dir / "weights" / "yolox_nano.onnx")
+    student, (images, targets) = build(settings, ["sports ball"]).eval(), example()
+    card = ModelCard(kind="yolox", classes=("sports ball",), image_size=96, score_floor=0.0)
+    card = card.model_copy(update={"arch": student.arch})
+    save_student(tmp_path, student, card)
+    before, after = (detect(s, images, card)[0] for s in (student, load_student(tmp_path, card)))
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert gradient(student, images, targets).abs().sum() > 0

@@ -1,0 +1,312 @@
+"""Evidence from pictures: flickers, gaps, static repeats and camera motion in small scenes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reelabel.errors import DecodeError
+from reelabel.temporal.flicker import (
+    FLICKER,
+    UNSUPPORTED,
+    FlickerSettings,
+    flicker_looks,
+    flickers,
+)
+from reelabel.temporal.gap import GapSettings, gap_boxes, gap_looks
+from reelabel.temporal.link import link
+from reelabel.temporal.motion import global_shift, global_shifts
+from reelabel.temporal.pictures import Patch, find, sweep
+from reelabel.temporal.sequence import BoxSequence, paired_iou
+from reelabel.temporal.static import static_looks, static_repeats
+
+FRAMES = 30
+
+
+def noise(shape, seed):
+    """Return structure that correlation can tell apart, coarse enough to be reduced."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(30, 220, (shape[0] // 4 + 1, shape[1] // 4 + 1))
+    return np.kron(coarse, np.ones((4, 4)))[: shape[0], : shape[1]].astype(np.uint8)
+
+
+def true_box(t):
+    return np.array([40.0 + 3 * t, 60, 64 + 3 * t, 84])
+
+
+def film(hidden=(), frames=FRAMES):
+    """Film an object that moves to the right; in `hidden` frames something covers it."""
+    ground, look = noise((160, 240), 0), noise((24, 24), 1)
+    pictures = [ground.copy() for _ in range(frames)]
+    for t, picture in enumerate(pictures):
+        x, y = true_box(t)[:2].astype(int)
+        picture[y : y + 24, x : x + 24] = look
+        if t in hidden:
+            picture[40:104, 20:220] = noise((64, 200), 100 + t)
+    return pictures
+
+
+def said(rows):
+    """Return a sequence of ``(frame, box, score)``."""
+    frame, xyxy, score = zip(*rows, strict=True)
+    return BoxSequence(np.array(frame), np.array(xyxy), np.array(score), np.zeros(len(rows)))
+
+
+def tracked(skip=(), score=0.9):
+    return [(t, true_box(t), score) for t in range(FRAMES) if t not in skip]
+
+
+LONE = np.array([150.0, 110, 180, 140])
+
+
+def flickers_of(boxes, pictures, **settings):
+    cuts = settings.pop("cuts", ())
+    looks = flicker_looks(
+        boxes, link(boxes, cuts), len(pictures), shot_starts=cuts,
+        settings=FlickerSettings(**settings),
+    )  # fmt: skip
+    return flickers(pictures, looks)
+
+
+def test_a_lone_box_over_an_unchanged_place_is_a_flicker_with_its_evidence():
+    """Nothing supports it, its place is found again: frames and similarities are kept."""
+    boxes = said([*tracked(), (15, LONE, 0.8)])
+    (found,) = flickers_of(boxes, film())
+    assert (found.row, found.kind, found.score) == (FRAMES, FLICKER, 0.8)
+    assert found.frames == (10, 11, 12, 13, 14, 16, 17, 18, 19, 20)
+    assert min(found.similarity) > 0.99
+    assert max(found.overlap) == 0
+
+
+def test_weak_boxes_support():
+    """Hysteresis: boxes under the candidate's threshold count, unless it is set as high."""
+    weak = [(t, LONE, 0.2) for t in (13, 14, 16, 17)]
+    boxes = said([*tracked(), (15, LONE, 0.8), *weak])
+    assert flickers_of(boxes, film()) == []
+    assert len(flickers_of(boxes, film(), support_score=0.5)) == 1
+
+
+def test_a_passing_object_does_not_support():
+    """A track that is somewhere else at that moment is another object."""
+    ahead = true_box(20)
+    boxes = said([*tracked(), (15, ahead, 0.8)])
+    assert paired_iou(ahead, true_box(18)) > 0.3
+    assert [e.row for e in flickers_of(boxes, film())] == [FRAMES]
+
+
+def test_a_fast_object_is_found_by_its_picture():
+    """Boxes that do not overlap support each other where the template is found."""
+    ground, look = noise((160, 400), 0), noise((24, 24), 1)
+    pictures, rows = [], []
+    for t in range(11):
+        picture, x = ground.copy(), 20 + 34 * t
+        picture[60:84, x : x + 24] = look
+        pictures.append(picture)
+        rows += [(t, np.array([x, 60.0, x + 24, 84]), 0.9)] if t in {4, 5, 6} else []
+    boxes = said(rows)
+    alone = link(boxes, list(range(11)))  # no help from tracks
+    looks = flicker_looks(boxes, alone, 11, settings=FlickerSettings(beta=2.0, min_support=1))
+    assert len(looks) == 3
+    assert flickers(pictures, looks) == []
+
+
+def test_a_place_that_changes_is_a_doubt_and_no_verdict():
+    """Where the place cannot be found again nothing is proved."""
+    pictures = film()
+    for t in range(FRAMES):
+        pictures[t][100:150, 130:200] = noise((50, 70), 500 + t)
+    (found,) = flickers_of(said([*tracked(), (15, LONE, 0.8)]), pictures)
+    assert found.kind == UNSUPPORTED
+
+
+def test_cuts_on_every_frame_and_one_frame_leave_doubts_only():
+    """Without neighbours nothing can be compared."""
+    boxes = said([*tracked(), (15, LONE, 0.8)])
+    found = flickers_of(boxes, film(), cuts=range(FRAMES))
+    assert {e.kind for e in found} == {UNSUPPORTED}
+    (single,) = flickers_of(said([(0, LONE, 0.8)]), film(frames=1))
+    assert (single.kind, single.frames) == (UNSUPPORTED, ())
+
+
+def test_a_flat_place_cannot_be_compared():
+    """A box over an even surface is found nowhere and everywhere."""
+    pictures = [np.full((160, 240), 90, np.uint8)] * FRAMES
+    (found,) = flickers_of(said([(15, LONE, 0.8)]), pictures)
+    assert found.kind == UNSUPPORTED
+    assert np.isnan(found.similarity).all()
+
+
+def test_no_boxes_give_no_evidence():
+    """Empty input is defined."""
+    empty = BoxSequence.of([])
+    assert flickers_of(empty, film()) == []
+    assert gap_looks(empty, link(empty)) == []
+    assert static_looks(empty, link(empty), FRAMES) == []
+
+
+def test_wrong_settings_are_refused():
+    """Support may not need more than candidates, and windows hold a frame."""
+    with pytest.raises(ValueError, match="support_score"):
+        FlickerSettings(score=0.5, support_score=0.6)
+    with pytest.raises(ValueError, match="alpha"):
+        FlickerSettings(alpha=0)
+    with pytest.raises(ValueError, match="max_gap"):
+        GapSettings(max_gap=0)
+
+
+def gaps_of(boxes, pictures, shift_xy=None):
+    return gap_boxes(pictures, gap_looks(boxes, link(boxes, shift_xy=shift_xy), shift_xy))
+
+
+def test_a_gap_is_filled_where_both_searches_agree():
+    """Each missing frame gets a box on the object, with the rows it rests on."""
+    boxes = said(tracked(skip=range(12, 17), score=0.8))
+    found = gaps_of(boxes, film())
+    assert [box.frame for box in found] == list(range(12, 17))
+    for box in found:
+        assert paired_iou(box.xyxy, true_box(box.frame)) > 0.85
+        assert boxes.frame[list(box.rows)].tolist() == [11, 17]
+        assert box.score == min(*box.similarity, 0.8)
+        assert box.agreement > 0.5
+
+
+def test_hidden_objects_are_not_claimed():
+    """Where something covers the object the pictures are not alike."""
+    boxes = said(tracked(skip=range(12, 17)))
+    assert [box.frame for box in gaps_of(boxes, film(hidden={13, 14}))] == [12, 15, 16]
+
+
+def test_a_place_that_another_box_holds_is_left():
+    """A box of another class at the place means that the object is labelled already."""
+    rows = tracked(skip=range(12, 17))
+    boxes = said([*rows, (14, true_box(14), 0.3)])
+    other = BoxSequence(
+        boxes.frame, boxes.xyxy, boxes.score, np.r_[np.zeros(len(rows)), 1].astype(int)
+    )
+    assert [box.frame for box in gaps_of(other, film())] == [12, 13, 15, 16]
+
+
+def test_gaps_mirror_in_time():
+    """A film played backwards gives the same boxes."""
+    rows = tracked(skip=range(12, 17))
+    there = gaps_of(said(rows), film())
+    mirrored = said([(FRAMES - 1 - t, box, score) for t, box, score in rows])
+    back = gaps_of(mirrored, film()[::-1])
+    assert [FRAMES - 1 - box.frame for box in back][::-1] == [box.frame for box in there]
+    for a, b in zip(there, back[::-1], strict=True):
+        np.testing.assert_allclose(a.xyxy, b.xyxy)
+
+
+def test_a_film_that_ends_early_leaves_gaps_open():
+    """Gaps whose end was never seen are not judged."""
+    boxes = said(tracked(skip=range(12, 17)))
+    assert gaps_of(boxes, film()[:15]) == []
+
+
+def blinking(score=0.4, step=3, box=LONE):
+    return [(t, box, score) for t in range(0, FRAMES, step)]
+
+
+def repeats_of(boxes, pictures, shift_xy=None):
+    looks = static_looks(boxes, link(boxes), len(pictures), shift_xy=shift_xy)
+    return static_repeats(pictures, looks)
+
+
+def test_a_blinking_weak_box_over_an_unchanged_place_is_a_static_repeat():
+    """Same place, low score, comes and goes while the picture does not."""
+    (found,) = repeats_of(said([*tracked(), *blinking()]), film())
+    assert found.rows == tuple(range(FRAMES, FRAMES + 10))
+    assert found.fill == pytest.approx(10 / 28)
+    assert min(found.similarity) > 0.9
+
+
+@pytest.mark.parametrize("real", [blinking(score=0.9), blinking(step=1), blinking(step=8)])
+def test_sure_steady_and_rare_boxes_are_spared(real):
+    """Repetition alone condemns nobody."""
+    assert repeats_of(said([*tracked(), *real]), film()) == []
+
+
+def test_a_place_whose_picture_changes_is_spared():
+    """An object that came or left explains why its box came and went."""
+    pictures = film()
+    for picture in pictures[16:]:
+        picture[105:145, 145:185] = noise((40, 40), 9)
+    assert repeats_of(said([*tracked(), *blinking()]), pictures) == []
+
+
+def test_a_place_that_a_track_passes_is_spared():
+    """A car that parks there left a track there."""
+    box = true_box(10)
+    assert repeats_of(said([*tracked(), *blinking(box=box)]), film()) == []
+
+
+def test_a_moving_camera_knows_no_static_places():
+    """Without a fixed camera nothing is the same place."""
+    shift = np.full((FRAMES, 2), 3.0)
+    assert repeats_of(said([*tracked(), *blinking()]), film(), shift) == []
+
+
+@pytest.mark.parametrize("way", [(0, 0), (3, 0), (-4, 2), (0, -5)])
+def test_a_panned_picture_tells_its_shift(way):
+    """The content's motion is found to a fraction of a pixel, in both directions."""
+    ground = noise((200, 300), 3)
+    x, y = way
+    before, after = ground[20:180, 20:260], ground[20 - y : 180 - y, 20 - x : 260 - x]
+    assert global_shift(before, after) == pytest.approx(way, abs=0.3)
+
+
+def test_a_passing_object_a_cut_and_an_even_picture_move_nothing():
+    """Only the camera counts, and only where it can be told."""
+    pictures = film()
+    assert global_shift(pictures[3], pictures[4]) == (0.0, 0.0)
+    assert global_shift(noise((160, 240), 1), noise((160, 240), 2)) == (0.0, 0.0)
+    even = np.full((160, 240), 90, np.uint8)
+    assert global_shift(even, even) == (0.0, 0.0)
+
+
+def test_shifts_of_a_video_are_scaled_and_start_with_zero():
+    """One shift per frame, in pixels of the full picture; a change of size is no motion."""
+    ground = noise((200, 300), 3)
+    pan = [ground[20:180, 20 + 3 * t : 240 + 3 * t] for t in range(4)]
+    shifts = global_shifts([*pan, ground], factor_xy=(2.0, 2.0))
+    np.testing.assert_allclose(shifts[:, 0], [0, -6, -6, -6, 0], atol=0.5)
+    assert global_shifts([]).shape == (0, 2)
+    with pytest.raises(ValueError, match="one size"):
+        global_shift(ground, pan[0])
+
+
+def test_a_template_is_found_where_it_was_cut():
+    """Also when it is so large that it is searched in reduced pictures."""
+    picture = Patch(noise((300, 400), 5), 0, 0)
+    for side in (20, 150):
+        hit = find(picture.part((100, 80, 100 + side, 80 + side)), picture)
+        assert hit.similarity > 0.99
+        assert (hit.left, hit.top) == (100, 80)
+
+
+def test_only_wanted_frames_are_made():
+    """A sweep converts no frame that nobody looks at, and stops after the last wanted one."""
+    made = []
+    pictures = film()
+
+    def source(t):
+        made.append(t)
+        return pictures[t]
+
+    class Look:
+        windows = {3: (0, 0, 5, 5), 7: (-5, -5, 5, 5)}  # noqa: RUF012 -- never changed
+
+        def judge(self, patches):
+            return {t: patch.pixels.shape for t, patch in patches.items()}
+
+    sources = (lambda t=t: source(t) for t in range(FRAMES))
+    assert list(sweep(sources, [Look()])) == [{3: (5, 5), 7: (5, 5)}]
+    assert made == [3, 7]
+
+
+def test_pictures_that_change_their_size_are_an_error():
+    """Places are only comparable in pictures of one size."""
+    pictures = film()
+    pictures[16] = pictures[16][:100]
+    with pytest.raises(DecodeError, match="frame 16"):
+        flickers_of(said([(15, LONE, 0.8)]), pictures)

@@ -1,0 +1,80 @@
+"""`reelabel.yaml` is read strictly, and what is wrong in it is said in the user's words."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+
+from reelabel.config import Settings, dump, load, parse
+from reelabel.errors import ConfigError
+
+
+class Probe(Settings):
+    """Settings of a stage, for these tests."""
+
+    every: int = Field(1, ge=1)
+    """Take every n-th."""
+
+
+SECTIONS = {"sample": Probe}
+
+
+def write(tmp_path, text):
+    """Write a reelabel.yaml and return it."""
+    path = tmp_path / "reelabel.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("clases: [ball]", "unknown key 'clases'; did you mean 'classes'?"),
+        ("classes: [ball]\nsampel: {every: 2}", "did you mean 'sample'?"),
+        ("classes: [ball]\nsample: {evry: 2}", "did you mean 'every'?"),
+        ("classes: [ball]\nsample: {every: 0}", "'every': input should be greater"),
+        ("classes: [ball]\nsample: 3", "expected keys and values"),
+        ("classes: []", "classes"),
+        ("videos: [a.mp4]", "'classes' is missing"),
+        ("- a\n- b", "expected keys"),
+        ("classes: [ball", "expected YAML"),
+        ("", "expected keys"),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_nearest_name(tmp_path, text, words):
+    """Every kind of mistake gives one message with the key, and the nearest name if there is one."""
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, text), SECTIONS)
+    assert words in str(caught.value)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    """A file that is not UTF-8 is named as damaged."""
+    path = tmp_path / "reelabel.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="expected YAML"):
+        load(path, SECTIONS)
+
+
+@given(
+    st.lists(
+        st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8),
+        min_size=1,
+        max_size=4,
+    ),
+    st.integers(1, 100),
+)
+def test_what_is_dumped_is_loaded_again(classes, every):
+    """A dumped file parses to the values it was made from."""
+    text = dump({"classes": classes, "sample": {"every": every}}, SECTIONS)
+    config = parse(yaml.safe_load(text), SECTIONS, "test")
+    assert list(config.project.classes) == classes
+    assert config.stages["sample"].every == every
+
+
+def test_defaults_stand_in_the_file_as_comments():
+    """A new file lists each setting with its default and meaning."""
+    assert "#   every: 1             # Take every n-th." in dump({"classes": ["a"]}, SECTIONS)

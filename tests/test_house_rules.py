@@ -1,0 +1,114 @@
+"""The rules of the house, held by the machine: which way imports point, and how large things are."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "reelabel"
+FILES = sorted(SOURCE.rglob("*.py"))
+
+# Each room may import rooms of a lower level, and its own.
+LEVEL = {
+    "_version": 0,
+    "errors": 0,
+    "tables": 1,
+    "media": 2,
+    "temporal": 2,
+    "labels": 2,
+    "formats": 2,
+    "workspace": 3,
+    "config": 3,
+    "models": 4,
+    "report": 4,
+    "review": 4,
+    "engine": 5,
+    "stages": 6,
+    "pipeline": 7,
+    "verbs": 8,
+    "cli": 9,
+    "__main__": 10,
+    "__init__": 10,
+}
+# `labels.boxes` is the array type that every room speaks.
+COMMON = {"reelabel.labels.boxes"}
+
+MAX_FILE_LINES = 400
+MAX_BODY_LINES = 40
+
+
+def room_of(path: Path) -> str:
+    """Return the room of a file: its folder, or its name at the top."""
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Yield the full names of our own modules that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.startswith("reelabel"))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("reelabel"):
+            if (
+                node.module == "reelabel"
+                or (SOURCE.parent / node.module.replace(".", "/")).is_dir()
+            ):
+                yield from (f"{node.module}.{a.name}" for a in node.names)
+            else:
+                yield str(node.module)
+
+
+def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return how many lines a function's body has without its docstring."""
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_point_one_way(path):
+    """A room imports only rooms below it, and a stage never imports a stage."""
+    room = room_of(path)
+    assert room in LEVEL, f"{room} is no room of the house: give it a level, or another home"
+    for name in imports_of(path):
+        if name in COMMON or name == "reelabel" or name.startswith(tuple(f"{c}." for c in COMMON)):
+            continue
+        other = name.split(".")[1]
+        assert other in LEVEL, f"{path.name} imports {name}, which is in no room"
+        below = LEVEL[other] < LEVEL[room] or other == room
+        assert below, f"{room} (level {LEVEL[room]}) imports {name} (level {LEVEL[other]})"
+        if room == "stages":
+            assert other != "stages", f"{path.name} imports the stage {name}: they meet in tables"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_sizes_stay_small(path):
+    """Files stay under 400 lines and function bodies under 40."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= MAX_FILE_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert body_lines(node) < MAX_BODY_LINES, f"{path.name}:{node.lineno} {node.name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_exceptions_to_lint_have_reasons(path):
+    """Every noqa and type: ignore names its rule and says why."""
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
+        if token.type != tokenize.COMMENT:
+            continue
+        if re.search(r"#\s*noqa", token.string):
+            assert re.search(r"noqa: [A-Z0-9, ]+ (--|#) \S+", token.string), token.string
+        if "type: ignore" in token.string:
+            assert re.search(r"type: ignore\[[\w-]+\]\s+# \S+", token.string), token.string
+
+
+def test_no_file_in_the_source_is_empty_of_meaning():
+    """Every module that holds code begins with a docstring."""
+    for path in FILES:
+        text = path.read_text(encoding="utf-8")
+        assert not text.strip() or ast.get_docstring(ast.parse(text)), path
