@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from temporal_world import LEVELS, Floats, Ints, World, make
 
 from reelabel.temporal.flicker import FLICKER, FlickerSettings, flicker_looks, flickers
 from reelabel.temporal.gap import gap_boxes, gap_looks
@@ -26,6 +25,7 @@ from reelabel.temporal.link import Tracks, link
 from reelabel.temporal.published import PublishedSettings, mine_published
 from reelabel.temporal.sequence import BoxSequence, paired_iou
 from reelabel.temporal.smooth import smooth
+from temporal_world import LEVELS, Floats, Ints, World, make
 
 CANDIDATE_SCORE = 0.8
 

@@ -7,6 +7,7 @@ it that misses boxes, shakes them, invents some, and is unsure of its scores.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -78,9 +79,7 @@ def make(level: Level, seed: int, frames: int = 240, objects: int = 6) -> World:
     """Make a world of one level."""
     rng = np.random.default_rng(seed)
     starts = np.linspace(0, frames, level.cuts + 2).astype(int)
-    parts = [
-        _shot(rng, level, int(b - a), objects) for a, b in zip(starts, starts[1:], strict=False)
-    ]
+    parts = [_shot(rng, level, int(b - a), objects) for a, b in pairwise(starts)]
     pictures = [picture for part in parts for picture in part[0]]
     truth = [_truth(part[1], part[2], int(at), k * objects) for k, (part, at) in enumerate(
         zip(parts, starts, strict=False)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+
+from reelabel.media.encode import VideoWriter
 
 ROOT = Path(__file__).parent.parent
 
@@ -17,3 +22,23 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}: set REELABEL_TEST_DATA to the folder that holds it")
     return folder
+
+
+def disc_clip(path: Path, seed: int = 0, frames: int = 20) -> Path:
+    """Write a clip of 160 x 96 pixels in which one bright disc moves over a dark ground."""
+    rng = np.random.default_rng(seed)
+    ground = cv2.resize(rng.integers(20, 110, (12, 20, 3), dtype=np.uint8), (160, 96))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(path, time_base=Fraction(1, 600), rate=25) as writer:
+        for i in range(frames):
+            centre = (20 + 6 * i, 30 + 12 * (seed % 4) + round(8 * np.sin(i / 3)))
+            picture = cv2.circle(ground.copy(), centre, 9, (250, 240, 230), -1, cv2.LINE_AA)
+            writer.write(picture, 24 * i)
+    return path
+
+
+@pytest.fixture(scope="session")
+def disc_clips(tmp_path_factory) -> list[Path]:
+    """Return four clips with one bright disc each; copy them before you change anything."""
+    folder = tmp_path_factory.mktemp("clips")
+    return [disc_clip(folder / f"clip{i}.mp4", i) for i in range(4)]

@@ -57,6 +57,8 @@ class Project(Settings):
     """Options of that teacher, such as {floor: 0.05}."""
     truth: str | None = None
     """COCO file of hand-drawn boxes to evaluate on; never trained on."""
+    labels: str | None = None
+    """COCO file of boxes to train on; they silence models in their frames and classes."""
     seed: int = 0
     """Of everything that is drawn by lot."""
 

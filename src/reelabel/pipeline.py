@@ -65,7 +65,8 @@ class Run:
     @property
     def exit_code(self) -> int:
         """Return 0, or 1 if some videos failed."""
-        return SOME_VIDEOS_FAILED if any(r.failed for r in self.results) else 0
+        bad = any(r.failed or r.notes.get("all", {}).get("failed") for r in self.results)
+        return SOME_VIDEOS_FAILED if bad else 0
 
 
 def run(
@@ -91,7 +92,7 @@ def run(
             if stage.name == until:
                 report.reason = f"stopped after {until}, as asked"
                 return report
-    decision = decision_of(workspace, workspace.rounds()[-1]) or {}
+    decision = decision_of(workspace, report.results[-1].round_number) or {}
     report.reason = str(decision.get("reason", ""))
     return report
 

@@ -376,3 +376,13 @@ def test_result_files_are_told_apart(data_dir: Path):
     """A list of results is refused with the word for what it is."""
     with pytest.raises(FormatError, match="result file"):
         read_coco(data_dir / "manifests/coco_eval/instances_val2014_fakebbox100_results.json")
+
+
+def test_a_bare_box_is_a_hard_negative_of_the_only_class(tmp_path: Path):
+    """Without a class, a hard negative is of the only one there is; of several it is refused."""
+    content = small(image={"hard_negatives": [[1, 2, 3, 4]]})
+    with pytest.raises(FormatError, match="'category'"):
+        read_coco(written(tmp_path / "a.json", content))
+    content["categories"] = [{"id": 37, "name": "ball"}]
+    box = read_coco(written(tmp_path / "a.json", content)).boxes[-1]
+    assert (box.state, box.category, box.xywh) == ("negative", "ball", (1, 2, 3, 4))

@@ -31,6 +31,7 @@ def noise(shape, seed):
 
 
 def true_box(t):
+    """Return where the object is."""
     return np.array([40.0 + 3 * t, 60, 64 + 3 * t, 84])
 
 
@@ -53,6 +54,7 @@ def said(rows):
 
 
 def tracked(skip=(), score=0.9):
+    """Return its detections."""
     return [(t, true_box(t), score) for t in range(FRAMES) if t not in skip]
 
 
@@ -60,6 +62,7 @@ LONE = np.array([150.0, 110, 180, 140])
 
 
 def flickers_of(boxes, pictures, **settings):
+    """Link, look and return flickers."""
     cuts = settings.pop("cuts", ())
     looks = flicker_looks(
         boxes, link(boxes, cuts), len(pictures), shot_starts=cuts,
@@ -155,6 +158,7 @@ def test_wrong_settings_are_refused():
 
 
 def gaps_of(boxes, pictures, shift_xy=None):
+    """Link, look and return gap boxes."""
     return gap_boxes(pictures, gap_looks(boxes, link(boxes, shift_xy=shift_xy), shift_xy))
 
 
@@ -204,10 +208,12 @@ def test_a_film_that_ends_early_leaves_gaps_open():
 
 
 def blinking(score=0.4, step=3, box=LONE):
+    """Return a box that comes and goes at one place."""
     return [(t, box, score) for t in range(0, FRAMES, step)]
 
 
 def repeats_of(boxes, pictures, shift_xy=None):
+    """Link, look and return static repeats."""
     looks = static_looks(boxes, link(boxes), len(pictures), shift_xy=shift_xy)
     return static_repeats(pictures, looks)
 

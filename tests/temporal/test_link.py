@@ -13,13 +13,13 @@ from reelabel.temporal.assign import assign
 from reelabel.temporal.link import LinkSettings, link
 from reelabel.temporal.sequence import BoxSequence, paired_iou
 
-
 # No time limits: the first call imports scipy.
 relaxed = settings(deadline=None, max_examples=60)
 
 
 @st.composite
 def sequences(draw):
+    """Draw boxes without any order in them."""
     n = draw(st.integers(0, 40))
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     corner = rng.uniform(0, 60, (n, 2))
@@ -32,6 +32,7 @@ def sequences(draw):
 
 
 def partition(track_id):
+    """Return which rows belong together, whatever the numbers."""
     return {frozenset(np.flatnonzero(track_id == k).tolist()) for k in np.unique(track_id)}
 
 

@@ -25,6 +25,7 @@ NAME = re.compile(r"mined_score(.*)_alpha(.*)_sim(.*)_iou(.*)_beta(.*)\.txt")
 
 
 def read_blocks(path):
+    """Read the published text format."""
     lines = path.read_text().splitlines()
     blocks, at = [], 0
     while at < len(lines):
@@ -36,6 +37,7 @@ def read_blocks(path):
 
 
 def greys(path):
+    """Yield functions that make the grey pictures as OpenCV does."""
     av = pytest.importorskip("av")
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -45,10 +47,12 @@ def greys(path):
 
 
 def text(mined):
-    return "".join(
-        f"frame{number}.jpg\n{len(boxes)}\n" + "".join("%f %f %f %f %d\n" % box for box in boxes)
-        for number, boxes in mined
-    )
+    """Write the published text format."""
+    lines = []
+    for number, boxes in mined:
+        lines += [f"frame{number}.jpg", str(len(boxes))]
+        lines += [" ".join(f"{x:f}" for x in box[:4]) + f" {box[4]}" for box in boxes]
+    return "".join(line + "\n" for line in lines)
 
 
 @pytest.mark.parametrize("name", sorted(VIDEOS))
@@ -69,6 +73,7 @@ def test_golden_sets_are_reproduced_byte_for_byte(data_dir, name):
 
 
 def scene(frames, size=200, seed=0):
+    """Return the same structured picture again and again."""
     picture = np.random.default_rng(seed).integers(0, 255, (size, size)).astype(np.uint8)
     return [picture] * frames
 

@@ -26,6 +26,7 @@ def wave(seed, frames=120, noise=2.0, drop=0.0):
 
 
 def one_track(boxes):
+    """Return one track for all boxes."""
     return np.zeros(len(boxes), np.int64)
 
 

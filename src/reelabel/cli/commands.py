@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from reelabel._version import __version__
 
@@ -159,6 +158,110 @@ def status(workspace: Path, *, as_json: bool) -> None:
     told_status(ws, call(ws, read_config(ws)), as_json=as_json)
 
 
+@cli.command()
+@workspace_argument
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--format", "kind", default="coco", show_default=True, help="coco, yolo or voc.")
+@click.option("--round", "number", type=int, help="Default: the last with a data set.")
+def export(workspace: Path, out: Path, kind: str, number: int | None) -> None:
+    """Write a round's data set, pictures included, for other tools."""
+    from reelabel.verbs.export import export as call
+
+    click.echo(f"written to {call(workspace, out, format=kind, round_number=number)}")
+
+
+@cli.command("import")
+@workspace_argument
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--format", "kind", default="coco", show_default=True, help="coco.")
+@click.option(
+    "--as",
+    "what",
+    type=click.Choice(["truth", "labels"]),
+    default="labels",
+    show_default=True,
+    help="To evaluate on, or to train on.",
+)
+@click.option("--xyxy", is_flag=True, help="Boxes are corners, not left, top, width, height.")
+def take_in(workspace: Path, file: Path, kind: str, what: Any, *, xyxy: bool) -> None:
+    """Bring in boxes that people drew, as truth or as labels."""
+    from reelabel.verbs.take_in import take_in as call
+
+    data = call(workspace, file, format=kind, what=what, xyxy=xyxy)
+    click.echo(f"{len(data.boxes)} boxes in {len(data.images)} pictures taken in as {what}; now:")
+    click.echo(f"  reelabel run {workspace}")
+
+
+@cli.command()
+@click.argument("model")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--start", "start_s", type=float, help="First second.")
+@click.option("--end", "end_s", type=float, help="Second at which to stop.")
+@click.option("--duration", "duration_s", type=float, help="Seconds from the start.")
+@click.option("--score", default=0.3, show_default=True, help="Leave out boxes below this.")
+@click.option("--classes", multiple=True, help="Look only for these; repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the boxes as JSON.")
+@click.option("--render", type=click.Path(path_type=Path), help="Write video with boxes drawn.")
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+def predict(model: str, files: tuple[Path, ...], *, score: float, quiet: bool, **rest: Any) -> None:
+    """Let a model, or the best one of a workspace, look at videos and pictures."""
+    from reelabel.verbs.predict import Span
+    from reelabel.verbs.predict import predict as call
+
+    span = Span(rest.pop("start_s"), rest.pop("end_s"), rest.pop("duration_s"))
+    found = call(model, files, span=span, min_score=score, quiet=quiet, **rest)
+    frames = sum(video["frames"] for video in found.videos)
+    click.echo(f"{len(found.boxes)} boxes in {frames} frames by {found.model}")
+    for path in (rest["out"], rest["render"]):
+        if path is not None:
+            click.echo(f"written to {path}")
+
+
+@cli.command()
+@workspace_argument
+@click.option("--round", "number", type=int, help="Default: the last with labels.")
+@click.option("--out", type=click.Path(path_type=Path), help="Default: show/ in the round.")
+@click.option("--pictures", default=12, show_default=True, help="JPEGs per video.")
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+def show(
+    workspace: Path, number: int | None, out: Path | None, pictures: int, *, quiet: bool
+) -> None:
+    """Draw a round's labels on frames and on video, at the true frame rate."""
+    from reelabel.verbs.show import show as call
+    from reelabel.workspace import Workspace
+
+    ws = Workspace.open(workspace)
+    for one in call(ws, round_number=number, out=out, pictures=pictures, quiet=quiet):
+        click.echo(f"{one.movie}  and {len(one.pictures)} pictures")
+
+
+@cli.command()
+@workspace_argument
+def report(workspace: Path) -> None:
+    """Write one self-contained HTML page on all rounds."""
+    from reelabel.pipeline import read_config
+    from reelabel.verbs.report import report as call
+    from reelabel.workspace import Workspace
+
+    ws = Workspace.open(workspace)
+    click.echo(f"{call(ws, read_config(ws))}")
+
+
+@cli.command()
+@click.argument("folder", default="demo", type=click.Path(path_type=Path))
+@click.option("--seed", default=0, show_default=True, help="Of footage and training.")
+@click.option("--rounds", default=2, show_default=True, type=click.IntRange(1), help="How many.")
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+def demo(folder: Path, seed: int, rounds: int, *, quiet: bool) -> int:
+    """Run the whole loop on footage that it renders itself; no download, no weights."""
+    from reelabel.cli.printing import told_demo
+    from reelabel.verbs.demo import demo as call
+
+    done = call(folder, seed=seed, rounds=rounds, quiet=quiet)
+    told_demo(done)
+    return done.run.exit_code
+
+
 def _stage_command(name: str) -> click.Command:
     """Return the command of one stage, with a flag for each of its settings."""
     from reelabel.cli.flags import settings_flags
@@ -209,6 +312,8 @@ def _options(config: Any, given: dict[str, Any]) -> Any:
 
 def _nested(pairs: tuple[str, ...]) -> dict[str, Any]:
     """Return ``a.b=c`` pairs as nested mappings."""
+    from reelabel.cli.flags import plain
+
     result: dict[str, Any] = {}
     for pair in pairs:
         names, found, text = pair.partition("=")
@@ -218,5 +323,9 @@ def _nested(pairs: tuple[str, ...]) -> dict[str, Any]:
         home = result
         for name in above:
             home = home.setdefault(name, {})
-        home[last] = yaml.safe_load(text)
+            if not isinstance(home, dict):
+                raise click.UsageError(
+                    f"--set {pair}: '{name}' was given a value of its own before"
+                )
+        home[last] = plain(text)
     return result

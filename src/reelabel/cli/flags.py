@@ -89,7 +89,7 @@ class KeyValue(click.ParamType[tuple[str, Any]]):
         key, found, text = str(value).partition("=")
         if not found:
             self.fail(f"expected key=value, got '{value}'", param, ctx)
-        return key, yaml.safe_load(text)
+        return key, plain(text)
 
 
 class Values(click.ParamType[list[Any]]):
@@ -100,7 +100,19 @@ class Values(click.ParamType[list[Any]]):
     def convert(self, value: Any, param: Any, ctx: Any) -> list[Any]:
         """Return the values, each read as YAML does."""
         del param, ctx
-        return [yaml.safe_load(part) for part in str(value).split(",")]
+        return [plain(part) for part in str(value).split(",")]
+
+
+def plain(text: str) -> Any:
+    """Return a value read as YAML does.
+
+    Raises:
+        UsageError: of click, if it is no YAML.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        raise click.UsageError(f"expected a value such as 5, true or [a, b], got '{text}'") from exc
 
 
 def _parsed(value: Any) -> Any:

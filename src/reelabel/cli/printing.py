@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from reelabel.pipeline import Run
+from reelabel.verbs.demo import Demo
+from reelabel.verbs.report import scores_of
 from reelabel.verbs.status import StageStatus, decisions
 from reelabel.workspace import Workspace, read_json
 
@@ -19,8 +22,9 @@ OUT = Console(highlight=False)
 
 def told_new(workspace: Workspace) -> None:
     """Say where a new workspace is and what comes next."""
-    OUT.print(f"[bold]{workspace.root}[/] is ready. Look into {workspace.config_path}, then:")
-    OUT.print(f"  reelabel run {workspace.root}")
+    root = escape(str(workspace.root))
+    OUT.print(f"[bold]{root}[/] is ready. Look into {root}/{workspace.config_path.name}, then:")
+    OUT.print(f"  reelabel run {root}")
     if "single_video: true" in workspace.config_path.read_text(encoding="utf-8"):
         OUT.print(
             "[yellow]Only one video:[/] no split without leaks exists, so validation will share "
@@ -33,15 +37,18 @@ def told_run(workspace: Workspace, run: Run, report: Path | None) -> None:
     names = {row["video_id"]: row["name"] for row in workspace.videos()}
     for result in run.results:
         for video, message in result.failed.items():
-            OUT.print(f"[red]{result.stage}[/] {names.get(video, video)}: {message}")
+            words = escape(f"{names.get(video, video)}: {message}")
+            OUT.print(f"[red]{result.stage}[/] {words}")
         for name in result.notes.get("all", {}).get("failed", []):
-            OUT.print(f"[red]{result.stage}[/] {name}: cannot be used, see  reelabel status")
+            OUT.print(
+                f"[red]{result.stage}[/] {escape(name)}: cannot be used, see  reelabel status"
+            )
     if report is None:
         return
     told_scores(workspace)
     if run.reason:
-        OUT.print(f"[bold]Decision:[/] {run.reason}")
-    OUT.print(f"[bold]Report:[/] {report}")
+        OUT.print(f"[bold]Decision:[/] {escape(run.reason)}")
+    OUT.print(f"[bold]Report:[/] {escape(str(report))}")
 
 
 def told_scores(workspace: Workspace) -> None:
@@ -101,12 +108,27 @@ def told_status(workspace: Workspace, found: list[StageStatus], *, as_json: bool
     for one in found:
         number = "" if one.round_number is None else str(one.round_number)
         cells = [str(one.units.get(k, "") or "") for k in ("done", "stale", "missing", "failed")]
-        table.add_row(one.stage, number, *cells, f"[dim]waits: {one.waits}[/]" if one.waits else "")
+        waits = f"[dim]waits: {escape(one.waits)}[/]" if one.waits else ""
+        table.add_row(one.stage, number, *cells, waits)
     OUT.print(table)
     for one in found:
         for name, message in one.failures.items():
-            OUT.print(f"[red]{one.stage}[/] {name}: {message}")
+            OUT.print(f"[red]{one.stage}[/] {escape(f'{name}: {message}')}")
         for name, message in one.partial.items():
-            OUT.print(f"[yellow]{one.stage}[/] {name}: read in part: {message}")
+            OUT.print(f"[yellow]{one.stage}[/] {escape(f'{name}: read in part: {message}')}")
     for round_number, decision in decisions(workspace):
-        OUT.print(f"[bold]round {round_number}:[/] {decision['reason']}")
+        OUT.print(f"[bold]round {round_number}:[/] {escape(decision['reason'])}")
+
+
+def told_demo(done: Demo) -> None:
+    """Print what the demo reached against its known truth, and where things lie."""
+    told_scores(done.workspace)
+    for number in done.workspace.rounds():
+        quality = scores_of(done.workspace, number).get("labels")
+        if quality:
+            p, r = quality["p"]["value"], quality["r"]["value"]
+            OUT.print(f"Labels of round {number} against the truth: precision {p:.2f}, recall {r:.2f}")
+    OUT.print(f"[bold]Decision:[/] {done.run.reason}")
+    for one in done.shown:
+        OUT.print(f"[bold]Video:[/]  {one.movie}")
+    OUT.print(f"[bold]Report:[/] {done.report}")

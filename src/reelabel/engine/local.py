@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import concurrent.futures
+import multiprocessing
 import os
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from reelabel.config import Engine
-from reelabel.engine.plan import Bound, Planned, plan
+from reelabel.engine.plan import Bound, Planned, digest_of_all, plan
 from reelabel.engine.progress import Display
 from reelabel.engine.stage import Cancelled, Job, Output, Resource, Stop, Unit, inputs_of
-from reelabel.errors import MissingInput, ReelabelError, ShardError, WorkspaceError
-from reelabel.workspace import Receipt, explained, fingerprint, write_json
+from reelabel.errors import (
+    MediaError,
+    MissingInput,
+    ReelabelError,
+    ShardError,
+    WorkspaceError,
+)
+from reelabel.workspace import Receipt, explained, write_json
+
+Future = concurrent.futures.Future[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -64,12 +76,19 @@ def run_stage(bound: Bound, options: Options) -> Result:
     if bound.stage.scope == "video":
         _forget_gone(bound)
     if not todo:
-        return result
+        return replace(result, notes=_notes(bound))
     with Display(title, len(todo), quiet=options.quiet) as display:
         outcomes = list(_work(bound, todo, options, display))
         result = _tally(result, outcomes, time.monotonic() - began)
         display.summary(_line(result))
     return result
+
+
+def _notes(bound: Bound) -> dict[str, dict[str, Any]]:
+    """Return what a stage that sees all videos noted when it was done."""
+    whole = bound.stage.scope == "all"
+    receipt = bound.workspace.read_receipt(bound.stage.name, bound.number) if whole else None
+    return {"all": receipt.notes} if receipt else {}
 
 
 def _line(result: Result) -> str:
@@ -94,11 +113,13 @@ def _tally(result: Result, outcomes: list[Outcome], seconds: float) -> Result:
 
 def _forget_gone(bound: Bound) -> None:
     """Remove the shards of videos that are no longer part of the workspace."""
-    known = {row["video_id"] for row in bound.workspace.videos()}
-    for table in bound.stage.writes:
-        for video_id in bound.workspace.shards(table, bound.round_number):
-            if video_id not in known:
-                bound.workspace.remove(table, video_id, bound.round_number)
+    ws, stage, number = bound.workspace, bound.stage, bound.round_number
+    known = {row["video_id"] for row in ws.videos() if stage.tests_too or row["role"] != "test"}
+    for table in stage.writes:
+        for video_id in set(ws.shards(table, number)) - known:
+            ws.remove(table, video_id, number)
+    for video_id in set(ws.failures(stage.name, bound.number)) - known:
+        ws.failure_path(stage.name, bound.number, video_id).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -132,9 +153,35 @@ def _work(
 
 
 def _pool(workers: int, *, processes: bool) -> concurrent.futures.Executor:
-    if processes:
-        return concurrent.futures.ProcessPoolExecutor(workers)
-    return concurrent.futures.ThreadPoolExecutor(workers)
+    if not processes:
+        return concurrent.futures.ThreadPoolExecutor(workers)
+    # A forked child would hold the workspace's lock and locks of threads that it does not have.
+    fresh = multiprocessing.get_context("spawn")
+    return concurrent.futures.ProcessPoolExecutor(workers, fresh, initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Let this worker process not outlive a parent that was killed."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _result(future: Future, job: Job, resource: Resource) -> dict[str, Any]:
+    """Return what a job gave; after a crash, which takes the whole pool down, try it alone."""
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        with _pool(1, processes=True) as alone:
+            try:
+                return alone.submit(do, job, resource).result()
+            except BrokenProcessPool as exc:
+                raise MediaError(f"{job.label}: the process that worked on it died") from exc
 
 
 def _collect(
@@ -146,14 +193,15 @@ def _collect(
     stop: Stop,
     display: Display,
 ) -> Iterator[Outcome]:
-    futures: dict[concurrent.futures.Future[dict[str, Any]], Job] = {}
+    futures: dict[Future, Job] = {}
     for job in jobs:
         if options.engine.processes:
             futures[pool.submit(do, job, bound.resource)] = job
         else:
             futures[pool.submit(_call(job, bound.resource, stop, display))] = job
     for future in concurrent.futures.as_completed(futures):
-        yield _settle(futures[future], future.result, options, display)
+        job = futures[future]
+        yield _settle(job, partial(_result, future, job, bound.resource), options, display)
 
 
 def _call(
@@ -196,7 +244,9 @@ def _remember_failure(job: Job, name: str, exc: Exception) -> str:
     return message
 
 
-def do(job: Job, resource: Resource, tick: Callable[[float, str], None] = lambda *_: None) -> Any:
+def do(
+    job: Job, resource: Resource, tick: Callable[[float, str], None] = lambda *_: None
+) -> dict[str, Any]:
     """Do one job from reading its inputs to writing its shards; return its notes."""
     unit = Unit(
         workspace=job.workspace,
@@ -208,6 +258,7 @@ def do(job: Job, resource: Resource, tick: Callable[[float, str], None] = lambda
         resource=resource.value,
         tick=tick,
     )
+    _begin(job)
     output = job.stage.run(unit)
     if job.stage.scope == "video":
         _write_video(job, output)
@@ -218,6 +269,16 @@ def do(job: Job, resource: Resource, tick: Callable[[float, str], None] = lambda
         path = job.workspace.failure_path(job.stage.name, job.stage.number(job.round_number), name)
         path.unlink(missing_ok=True)
     return output.notes
+
+
+def _begin(job: Job) -> None:
+    """Take back that the unit is finished, so that no half-made work can pass for the old one."""
+    ws, stage, number = job.workspace, job.stage, job.stage.number(job.round_number)
+    if stage.scope == "video":
+        for table in stage.writes[-1:]:
+            ws.remove(table, job.video["video_id"], job.round_number)
+    elif receipt := ws.read_receipt(stage.name, number):
+        ws.write_receipt(stage.name, number, replace(receipt, fingerprint="unfinished"))
 
 
 def _write_video(job: Job, output: Output) -> None:
@@ -233,17 +294,16 @@ def _write_video(job: Job, output: Output) -> None:
 
 
 def _write_all(job: Job, output: Output) -> None:
-    """Write only the shards whose content changed, then the receipt."""
+    """Write the shards of all videos, then the receipt."""
     ws, number = job.workspace, job.round_number
-    digests = [output.digest]
+    made: list[Receipt] = []
     for table in job.stage.writes:
         shards = output.tables[table.name]
         for video_id in set(ws.shards(table, number)) - set(shards):
             ws.remove(table, video_id, number)
         for video_id, rows in sorted(shards.items()):
-            receipt = ws.write(
-                table, video_id, rows, fingerprint=job.fingerprint, round_number=number
+            made.append(
+                ws.write(table, video_id, rows, fingerprint=job.fingerprint, round_number=number)
             )
-            digests.append(receipt.digest)
-    receipt = Receipt(job.fingerprint, fingerprint(digests), output.notes)
+    receipt = Receipt(job.fingerprint, digest_of_all(made, output.digest), output.notes)
     ws.write_receipt(job.stage.name, job.stage.number(number), receipt)

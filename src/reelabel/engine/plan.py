@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -51,7 +51,7 @@ def bind(
 def plan(bound: Bound) -> list[Planned]:
     """Return every unit of a stage with its state, in a fixed order."""
     if bound.stage.scope == "all":
-        return [_planned(bound, {}, bound.workspace.read_receipt(bound.stage.name, bound.number))]
+        return [_planned(bound, {}, _finished_all(bound))]
     return [_planned(bound, video, _finished(bound, video)) for video in _videos(bound)]
 
 
@@ -70,7 +70,23 @@ def _finished(bound: Bound, video: Mapping[str, Any]) -> Receipt | None:
     """Return the receipt of the table that is written last, if all the others are there too."""
     ws, number = bound.workspace, bound.round_number
     receipts = [ws.receipt(t, video["video_id"], number) for t in bound.stage.writes]
-    return receipts[-1] if all(receipts) else None
+    made_by = {receipt.fingerprint if receipt else None for receipt in receipts}
+    return receipts[-1] if len(made_by) == 1 else None
+
+
+def _finished_all(bound: Bound) -> Receipt | None:
+    """Return the receipt of a stage that sees all videos, if its shards are still those it made."""
+    ws, number = bound.workspace, bound.round_number
+    receipt = ws.read_receipt(bound.stage.name, bound.number)
+    if receipt is None or not bound.stage.writes:
+        return receipt
+    found = [ws.receipt(t, v, number) for t in bound.stage.writes for v in ws.shards(t, number)]
+    return receipt if receipt.digest == digest_of_all(found) else None
+
+
+def digest_of_all(receipts: Sequence[Receipt | None], artefact: str = "") -> str:
+    """Return the digest of what a stage made that sees all videos: its artefact, its shards."""
+    return fingerprint([artefact, *(receipt.digest if receipt else None for receipt in receipts)])
 
 
 def _planned(bound: Bound, video: Mapping[str, Any], receipt: Receipt | None) -> Planned:

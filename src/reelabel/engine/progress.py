@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -77,7 +78,8 @@ class Display:
         if failure:
             with self._lock:
                 self._failed += 1
-            self._console.print(f"[red]failed[/] {self._title}: {label}: {failure}", markup=True)
+            words = escape(f"{self._title}: {label}: {failure}")
+            self._console.print(f"[red]failed[/] {words}")
         self.tick(label, 1.0, "")
 
     def summary(self, line: str) -> None:

@@ -48,6 +48,16 @@ def dataset_dir(workspace: Workspace, round_number: int) -> Path:
 
 def best_model(workspace: Workspace, project: Project) -> str:
     """Return the best model that the rounds have found: the last decision's, else the teacher."""
-    decided = [decision_of(workspace, number) for number in workspace.rounds()]
-    best = [str(decision["best"]) for decision in decided if decision is not None]
-    return best[-1] if best else project.detector
+    last = last_decision(workspace)
+    return str(last["best"]) if last else project.detector
+
+
+def last_decision(workspace: Workspace) -> dict[str, Any] | None:
+    """Return the last decision; rounds behind one that said stop are leftovers and do not count."""
+    last = None
+    for number in workspace.rounds():
+        decision = decision_of(workspace, number)
+        last = decision or last
+        if (decision or {}).get("action") != "advance":
+            break
+    return last

@@ -1,0 +1,1 @@
+"""Pure functions on arrays: box rules, outliers, merging, duplicates, splits, scores."""

@@ -24,17 +24,7 @@ Path2d = NDArray[np.float32]
 Kind = Literal["soccer", "basket", "tennis", "beach", "stripe", "plain"]
 Shape = Literal["square", "bar", "ring"]
 
-_LIGHT = np.array((-0.45, -0.65, 0.62), np.float32)
-_PATCHES = np.array(
-    [
-        (a, b * 1.618, 0)[i:] + (a, b * 1.618, 0)[:i]
-        for i in range(3)
-        for a in (-1, 1)
-        for b in (-1, 1)
-    ],
-    np.float32,
-) / np.float32(1.902)
-"""Corners of an icosahedron: the dark patches of a soccer ball."""
+_LIGHT = (-0.45, -0.65, 0.62)
 
 
 @dataclass(frozen=True)
@@ -184,9 +174,8 @@ def _distance(thing: Thing, u: Plane, v: Plane) -> Plane:
     """Return the signed distance of each point to the edge, in pixels; negative is inside."""
     r = thing.radius
     if thing.shape == "ring":
-        return np.abs(np.hypot(u, v).astype(np.float32) - np.float32(0.78 * r)) - np.float32(
-            0.2 * r
-        )
+        ring: Plane = np.abs(np.hypot(u, v) - np.float32(0.78 * r)) - np.float32(0.2 * r)
+        return ring
     half = (0.86 * r, 0.86 * r) if thing.shape == "square" else (1.3 * r, 0.34 * r)
     box: Plane = np.maximum(np.abs(u) - half[0], np.abs(v) - half[1])
     return box
@@ -195,14 +184,14 @@ def _distance(thing: Thing, u: Plane, v: Plane) -> Plane:
 def _ball_colour(ball: Ball, nx: Plane, ny: Plane, turned: Plane) -> Plane:
     """Return the lit colour of a ball at the points (nx, ny) of the unit disc."""
     nz = np.sqrt(np.clip(1 - nx**2 - ny**2, 0, 1))
-    normals = np.stack([nx, ny, nz], -1)
     cos, sin = np.cos(turned)[:, None, None], np.sin(turned)[:, None, None]
     # Rolling in the plane of the picture about an axis that leans a little towards the viewer.
     x, y = cos * nx + sin * ny, cos * ny - sin * nx
     body = np.stack([0.8 * x + 0.6 * nz, y, 0.8 * nz - 0.6 * x], -1)
     main, second = (np.array(c, np.float32) for c in ball.colours)
     share = _pattern(ball.kind, body)[..., None]
-    diffuse = np.clip(normals @ _LIGHT, 0, 1)[..., None]
+    # Written out: a matrix product may round differently from call to call.
+    diffuse = np.clip(nx * _LIGHT[0] + ny * _LIGHT[1] + nz * _LIGHT[2], 0, 1)[..., None]
     colour = (main * (1 - share) + second * share) * (0.5 + 0.55 * diffuse)
     lit: Plane = np.clip(colour + 150 * np.clip(diffuse - 0.86, 0, 1) ** 1.5 * 10, 0, 255)
     return lit
@@ -212,7 +201,7 @@ def _pattern(kind: Kind, body: Plane) -> Plane:
     """Return how much of the second colour is at each point of the ball's surface, 0..1."""
     x, y, z = body[..., 0], body[..., 1], body[..., 2]
     if kind == "soccer":
-        share = np.clip(((body @ _PATCHES.T).max(-1) - 0.9) * 14, 0, 1)
+        share = np.clip((_nearness(x, y, z) - 0.9) * 14, 0, 1)
     elif kind == "basket":
         seams = np.minimum(np.minimum(np.abs(x), np.abs(y)), np.abs(z**2 - 0.5))
         share = np.clip(1.4 - seams * 12, 0, 1) * 0.8
@@ -226,6 +215,13 @@ def _pattern(kind: Kind, body: Plane) -> Plane:
         share = np.zeros_like(x)
     result: Plane = share
     return result
+
+
+def _nearness(x: Plane, y: Plane, z: Plane) -> Plane:
+    """Return the cosine of the angle to the nearest dark patch of a soccer ball."""
+    x, y, z = np.abs(x), np.abs(y), np.abs(z)  # the patches lie in mirror symmetry
+    long, short = np.float32(0.8507), np.float32(0.5257)  # golden ratio to 1, at length 1
+    return np.maximum(np.maximum(short * x + long * y, short * y + long * z), short * z + long * x)
 
 
 @dataclass(frozen=True)

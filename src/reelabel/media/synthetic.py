@@ -354,10 +354,11 @@ def _manifest(plans: list[_Video], frames: int, seed: int) -> dict[str, Any]:
         "seed": seed,
         "fps": FPS,
         "truth": TRUTH,
+        "footage": [video.name for video in plans if not video.held_out],
+        "held_out": [video.name for video in plans if video.held_out],
         "videos": [
             {
                 "file_name": video.name,
-                "split": "held_out" if video.held_out else "train",
                 "frames": frames,
                 "cuts": video.cuts,
                 "moving_camera": any(shot.pan_share for shot in video.shots),

@@ -6,6 +6,7 @@ picture. The embedding is made here because the pixels are here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -108,13 +109,11 @@ class Chooser:
 
     def thin(self) -> None:
         """Take half as many from now on."""
-        if self._step_s is None:
-            # The frames kept so far are the even ones: the next one taken must stay in step.
-            taken = -(-next(self._seen) // self._stride)
-            self._stride *= 2
-            self._seen = count(self._stride - 1 if taken % 2 else 0)
-        else:
+        # What was taken lies on multiples of the step; every second of them stays.
+        self._stride *= 2
+        if self._step_s is not None:
             self._step_s *= 2
+            self._next_s = math.ceil(self._next_s / self._step_s - 1e-6) * self._step_s
 
 
 def sample(unit: Unit) -> Output:
@@ -131,7 +130,7 @@ def sample(unit: Unit) -> Output:
             row |= _write(picture, folder / f"{looked.frame.pts}.jpg", unit)
             taken.vectors[looked.frame.pts] = _vector(looked.frame, embed, embedder)
         taken.rows.append(row)
-        if len(taken.rows) >= s.max_per_video:
+        if len(taken.rows) > s.max_per_video:
             looked.chooser.thin()
             taken.thin(lambda gone: _remove(unit.workspace, gone))
     return _output(unit, taken, problems)

@@ -1,6 +1,6 @@
-"""truth  file + videos -> truth, truth_frames  1:N  hand-drawn boxes, tied to exact frames.
+"""truth  files -> truth, truth_frames, imported  1:N  people's boxes, tied to exact frames.
 
-The file is COCO whose images name a picture, or a ``video`` with a ``frame_index`` (position among
+A truth file is only evaluated on, a labels file is trained on. Both are COCO whose images name a picture, or a ``video`` with a ``frame_index`` (position among
 the decoded frames), a ``pts`` or a ``pts_time`` in seconds. Only the workspace's own classes are
 taken; a frame that is annotated for some classes only counts for those alone.
 """
@@ -8,12 +8,12 @@ taken; a frame that is annotated for some classes only counts for those alone.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from pathlib import PurePath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from reelabel.config import NoSettings, Project
@@ -22,55 +22,93 @@ from reelabel.errors import FormatError, nearest
 from reelabel.formats.coco import read_coco
 from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.media.stream import scan
-from reelabel.tables import TRUTH, TRUTH_FRAMES, VIDEOS
+from reelabel.tables import IMPORTED, TRUTH, TRUTH_FRAMES, VIDEOS
 from reelabel.workspace import Workspace, fingerprint
 
 Row = Mapping[str, Any]
 
 
 def source(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
-    """Return the truth file, whose content decides whether it must be read again."""
+    """Return the two files, whose content decides whether they must be read again."""
     del settings, number
-    if project.truth is None:
-        return Resource()
-    path = workspace.root / project.truth
-    if not path.is_file():
-        raise FormatError(f"{path}: expected a COCO file of hand-drawn boxes, but there is none")
-    return Resource(path, fingerprint(path.read_bytes().hex()))
+    paths = [workspace.root / name if name else None for name in (project.truth, project.labels)]
+    for path in paths:
+        if path is not None and not path.is_file():
+            raise FormatError(f"{path}: expected a COCO file of drawn boxes, but there is none")
+    return Resource(paths, fingerprint([p.read_bytes().hex() if p else "" for p in paths]))
 
 
 def truth(unit: Unit) -> Output:
-    """Return the annotated frames and boxes of every video that the file names."""
-    if unit.resource is None:
-        return Output({"truth_frames": {}, "truth": {}})
-    data = read_coco(unit.resource)
+    """Return the annotated frames and boxes of every video that the files name."""
+    truth_path, labels_path = unit.resource
+    drawn = list(_drawn(unit, truth_path))
+    brought = list(_drawn(unit, labels_path))
+    tables = {
+        "truth_frames": {d.video_id: TRUTH_FRAMES.from_rows(d.frames) for d in drawn},
+        "truth": {
+            d.video_id: TRUTH.from_rows([_true(b) for b in d.boxes if b["state"] != "negative"])
+            for d in drawn
+        },
+        "imported": {d.video_id: IMPORTED.from_rows([_label(b) for b in d.boxes]) for d in brought},
+    }
+    notes = {
+        "frames": sum(len(d.frames) for d in drawn),
+        "boxes": sum(len(d.boxes) for d in drawn),
+        "imported_boxes": sum(len(d.boxes) for d in brought),
+    }
+    return Output(tables, notes)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What people drew in one video."""
+
+    video_id: str
+    frames: list[dict[str, Any]]
+    boxes: list[dict[str, Any]]
+
+
+def _true(box: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of truth."""
+    return {k: v for k, v in box.items() if k in TRUTH.schema.names} | {
+        "crowd": box["state"] == "ignore"
+    }
+
+
+def _label(box: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of imported labels."""
+    return box | {"origin": "person", "score": 1.0}
+
+
+def _drawn(unit: Unit, path: Path | None) -> Iterator[Drawn]:
+    """Yield what a file holds, video by video, in the order of the video ids.
+
+    Raises:
+        FormatError: if it is damaged, or names no video of this workspace.
+    """
+    if path is None:
+        return
+    data = read_coco(path)
     videos = [row for row in unit.workspace.videos() if row["state"] == "ok"]
     by_video, unknown = _by_video(data, videos)
     if not by_video:
-        raise FormatError(_nothing_known(unit.resource, unknown, videos))
+        raise FormatError(_nothing_known(path, unknown, videos))
     boxes = data.boxes_by_image()
-    frames: dict[str, pa.Table] = {}
-    drawn: dict[str, pa.Table] = {}
     for i, (video_id, images) in enumerate(sorted(by_video.items())):
         row = next(v for v in videos if v["video_id"] == video_id)
         unit.tick(i / len(by_video), row["name"])
         found = _tied(unit, row, [data.images[image] for image in images])
-        rows = [
-            _frame_row(unit, video_id, f, data.images[image]) for image, f in _both(images, found)
-        ]
-        frames[video_id] = TRUTH_FRAMES.from_rows(rows)
-        drawn[video_id] = TRUTH.from_rows([
-            _box_row(unit, row, box, data.images[image]) | {"pts": pts}
-            for image, (pts, _) in _both(images, found)
-            for box in boxes[image]
-            if _own(unit, box.category) in unit.project.classes and box.state != "negative"
-        ])
-    notes = {"frames": sum(map(len, frames.values())), "boxes": sum(map(len, drawn.values()))}
-    return Output({"truth_frames": frames, "truth": drawn}, notes | {"unknown_videos": unknown})
-
-
-def _both(images: list[int], found: list[tuple[int, int]]) -> Any:
-    return zip(images, found, strict=True)
+        pairs = list(zip(images, found, strict=True))
+        yield Drawn(
+            video_id,
+            [_frame_row(unit, video_id, at, data.images[image]) for image, at in pairs],
+            [
+                _box_row(unit, row, box, data.images[image]) | {"pts": pts, "frame_index": index}
+                for image, (pts, index) in pairs
+                for box in boxes[image]
+                if _own(unit, box.category) in unit.project.classes
+            ],
+        )
 
 
 def _by_video(
@@ -175,7 +213,7 @@ def _box_row(unit: Unit, row: Row, box: BoxEntry, image: ImageEntry) -> dict[str
         "y1": y * y_factor,
         "x2": (x + w) * x_factor,
         "y2": (y + h) * y_factor,
-        "crowd": box.state == "ignore",
+        "state": box.state,
     }
 
 
@@ -191,7 +229,7 @@ STAGE = Stage(
     run=truth,
     scope="all",
     reads=(VIDEOS,),
-    writes=(TRUTH_FRAMES, TRUTH),
+    writes=(TRUTH_FRAMES, TRUTH, IMPORTED),
     project_keys=("classes", "class_map"),
     resource=source,
 )

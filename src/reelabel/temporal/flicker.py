@@ -168,7 +168,7 @@ def flicker_looks(
     _check(boxes, tracks, frames)
     courses = Courses.of(boxes, tracks, drift(shift_xy, frames), settings.support_score)
     neighbours = _Neighbours(
-        boxes, tracks, courses, shots(np.arange(frames), shot_starts), settings
+        boxes, tracks, shots(np.arange(frames), shot_starts), (courses, settings)
     )
     looks = []
     for row in np.flatnonzero(boxes.score >= settings.score).tolist():
@@ -194,12 +194,12 @@ class _Neighbours:
         self,
         boxes: BoxSequence,
         tracks: Tracks,
-        courses: Courses,
         shot: Ints,
-        settings: FlickerSettings,
+        rest: tuple[Courses, FlickerSettings],
     ) -> None:
-        self.boxes, self.track_id, self.courses = boxes, tracks.track_id, courses
-        self.shot, self.settings = shot, settings
+        self.boxes, self.track_id, self.shot = boxes, tracks.track_id, shot
+        self.courses, settings = rest
+        self.settings = settings
         usable = np.flatnonzero(boxes.score >= settings.support_score)
         self.rows = usable[np.argsort(boxes.frame[usable], kind="stable")]
         self.bounds = np.searchsorted(boxes.frame[self.rows], np.arange(len(shot) + 1))

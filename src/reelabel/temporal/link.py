@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
-from reelabel.temporal.overlaps import consecutive_overlaps
+from reelabel.temporal.overlaps import Neighbours, consecutive_overlaps
 from reelabel.temporal.pieces import Pieces, broken_at_kinks, join_once
 from reelabel.temporal.sequence import Bools, BoxSequence, Floats, Ints, shots, steadied
 
-_GAPS = (1, 2, 4, 8, 16, 32, 64)
-"""Gaps are closed from the shortest to the longest, so that velocities are known when needed."""
+_GAPS = (5, 32)
+"""Gaps are closed from short to long, so that velocities are known when needed; but not one by
+one: an object that was missed for some frames must be able to claim its next box."""
 _TOLERANCES = (0.4, 1.0)
 """Good fits over any gap come before poor fits over short ones, which would steal their boxes."""
 _CLAIM_STEPS, _CLAIM_IOU = (2, 3), 0.3
@@ -125,11 +127,11 @@ def _pieces(
     clear &= ~_contested(boxes.frame, still, key, (left, right, iou, clear))
     pieces = Pieces.joined(boxes.frame, still, key, (left[clear], right[clear]))
     gaps = (*(g for g in _GAPS if g <= settings.max_gap), settings.max_gap + 1)
-    for cut in (broken_at_kinks, broken_at_kinks):
-        pieces = cut(pieces)
-        for tolerance in _TOLERANCES:
-            for gap in gaps:
-                pieces = join_once(pieces, gap, tolerance)
+    for tolerance, gap in product(_TOLERANCES, gaps):
+        pieces = join_once(pieces, gap, tolerance)
+    pieces = broken_at_kinks(pieces)
+    for tolerance, gap in product(_TOLERANCES, gaps):
+        pieces = join_once(pieces, gap, tolerance)
     return pieces
 
 
@@ -146,9 +148,12 @@ def _contested(
     ended[left[clear]], begun[right[clear]] = False, False
     into, out_of = np.zeros(len(frame)), np.zeros(len(frame))
     for step in _CLAIM_STEPS:
-        a, b, overlap = consecutive_overlaps(frame, xyxy, key, _CLAIM_IOU, step)
-        np.maximum.at(into, b[ended[a]], overlap[ended[a]])
-        np.maximum.at(out_of, a[begun[b]], overlap[begun[b]])
+        some = Neighbours(step, np.flatnonzero(ended), None)
+        _, b, overlap = consecutive_overlaps(frame, xyxy, key, _CLAIM_IOU, which=some)
+        np.maximum.at(into, b, overlap)
+        some = Neighbours(step, None, np.flatnonzero(begun))
+        a, _, overlap = consecutive_overlaps(frame, xyxy, key, _CLAIM_IOU, which=some)
+        np.maximum.at(out_of, a, overlap)
     contested: Bools = np.maximum(into[right], out_of[left]) > iou - _MARGIN
     return contested
 
@@ -157,14 +162,11 @@ def _unrivalled(left: Ints, right: Ints, iou: Floats) -> Bools:
     """Return which pairs overlap by far more than any other pair that shares a box with them."""
     clear = np.ones(len(iou), bool)
     for side in (left, right):
-        order = np.lexsort((-iou, side))
-        shared = np.flatnonzero(side[order][1:] == side[order][:-1])
-        # Each pair is compared with the best of its box; only the best itself may stay.
-        clear[order[shared + 1]] = False
-        close = iou[order[shared]] - iou[order[shared + 1]] < _MARGIN
-        best = np.flatnonzero(np.r_[True, side[order][1:] != side[order][:-1]])
-        second = shared[np.isin(shared, best)]
-        clear[order[second[close[np.isin(shared, best)]]]] = False
+        rivals = np.flatnonzero(np.bincount(side)[side] > 1) if len(side) else side
+        order = rivals[np.lexsort((-iou[rivals], side[rivals]))]
+        first = np.diff(side[order], prepend=-1) != 0
+        lead = iou[order] - np.append(iou[order][1:], 0)
+        clear[order] &= first & (lead >= _MARGIN)
     return clear
 
 
@@ -176,8 +178,8 @@ def _numbered(root: Ints, order: Ints, boxes: BoxSequence, settings: LinkSetting
     track_id[order] = rank[label]
     started = np.zeros(len(first), bool)
     started[track_id[boxes.score >= settings.strong_score]] = True
-    moments = np.unique(track_id * (int(boxes.frame.max(initial=0)) + 1) + boxes.frame)
+    moments = np.sort(track_id * (int(boxes.frame.max(initial=0)) + 1) + boxes.frame)
     # The promise of this module: every detection has one track, a track one box per frame.
     assert (root >= 0).all()  # noqa: S101 -- a broken promise is a defect, not an input error
-    assert len(moments) == len(boxes)  # noqa: S101 -- the same
+    assert (np.diff(moments) > 0).all()  # noqa: S101 -- the same
     return Tracks(track_id, started)

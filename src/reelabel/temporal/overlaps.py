@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,29 @@ _CELLS = 400_000
 """About so many pairs are compared at once: fits the processor's cache, bounds the memory."""
 
 
+class Neighbours(NamedTuple):
+    """Which boxes are compared.
+
+    Attributes:
+        step: how many frames the second box lies after the first.
+        earlier, later: ascending rows that may be the first and the second box; None = all.
+    """
+
+    step: int = 1
+    earlier: Ints | None = None
+    later: Ints | None = None
+
+
+_ALL_NEXT = Neighbours()
+
+
 def consecutive_overlaps(
-    frame: Ints, xyxy: Floats, key: Ints, min_iou: float, step: int = 1
+    frame: Ints,
+    xyxy: Floats,
+    key: Ints,
+    min_iou: float,
+    *,
+    which: Neighbours = _ALL_NEXT,
 ) -> tuple[Ints, Ints, Floats]:
     """Find pairs of boxes in frames ``t`` and ``t + step`` that overlap.
 
@@ -23,40 +45,56 @@ def consecutive_overlaps(
         xyxy: ``(n, 4)`` boxes in pixels.
         key: ``(n,)`` only boxes of equal keys are paired.
         min_iou: the smallest overlap that counts, > 0.
+        which: the step, and which boxes are compared.
 
     Returns:
         Rows of the earlier box, rows of the later box, their overlap: three ``(pairs,)`` arrays.
     """
     # Single precision halves the time; the empty box at the end is what -1 in the tables means.
     compact = np.concatenate((xyxy, np.zeros((1, 4)))).astype(np.float32)
-    parts = [_overlaps(compact, key, min_iou, rows) for rows in _chunks(frame, step)]
+    parts = [_overlaps(compact, key, min_iou, rows) for rows in _chunks(frame, which)]
     if not parts:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
     left, right, iou = (np.concatenate(part) for part in zip(*parts, strict=True))
     return left, right, iou
 
 
-def _chunks(frame: Ints, step: int) -> Iterator[tuple[Ints, Ints]]:
-    """Yield rows of earlier and later frames as two tables, ``(frames, widest)``, -1 = none."""
-    if not len(frame):
-        return
-    present, start, count = np.unique(frame, return_index=True, return_counts=True)
-    after = np.searchsorted(present, present + step)
-    follows = np.flatnonzero(np.append(present, -1)[after] == present + step)
-    after = after[follows]
+class _Frames(NamedTuple):
+    """Rows by frame: which frames hold any, where each begins in `rows`, and how many are held."""
+
+    rows: Ints
+    present: Ints
+    start: Ints
+    held: Ints
+
+    @classmethod
+    def of(cls, frame: Ints, rows: Ints | None) -> _Frames:
+        rows = np.arange(len(frame)) if rows is None else rows
+        begins = np.flatnonzero(np.diff(frame[rows], prepend=-1))
+        return cls(rows, frame[rows[begins]], begins, np.diff(begins, append=len(rows)))
+
+    def table(self, these: Ints) -> Ints:
+        """Return the rows of some frames, ``(frames, widest)``, filled up with -1."""
+        column = np.arange(int(self.held[these].max()))
+        there = column < self.held[these][:, None]
+        return np.where(
+            there, self.rows[np.where(there, self.start[these][:, None] + column, 0)], -1
+        )
+
+
+def _chunks(frame: Ints, which: Neighbours) -> Iterator[tuple[Ints, Ints]]:
+    """Yield tables of rows of earlier and of later frames, frame beside frame."""
+    first, second = _Frames.of(frame, which.earlier), _Frames.of(frame, which.later)
+    _, a, b = np.intersect1d(
+        first.present + which.step, second.present, assume_unique=True, return_indices=True
+    )
     at = 0
-    while at < len(follows):
+    while at < len(a):
         ahead = slice(at, at + 512)
-        widest = int(np.maximum(count[follows[ahead]], count[after[ahead]]).max())
-        these = slice(at, at + min(512, max(1, _CELLS // widest**2)))
-        yield _table(start, count, follows[these]), _table(start, count, after[these])
+        cells = int(first.held[a[ahead]].max() * second.held[b[ahead]].max())
+        these = slice(at, at + min(512, max(1, _CELLS // cells)))
+        yield first.table(a[these]), second.table(b[these])
         at = these.stop
-
-
-def _table(start: Ints, count: Ints, which: Ints) -> Ints:
-    column = np.arange(int(count[which].max()))
-    table = start[which][:, None] + column
-    return np.where(column < count[which][:, None], table, -1)
 
 
 def _overlaps(

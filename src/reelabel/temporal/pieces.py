@@ -12,14 +12,14 @@ from reelabel.temporal.sequence import Floats, Ints, centres
 
 _TAIL = 6
 """Velocity is measured over so many boxes at a piece's end: longer lags, shorter is noisy."""
-_BASE, _UNSURE, _TURN, _WIDEST = 0.35, 0.6, 0.04, 1.5
+_BASE, _UNSURE, _TURN, _WIDEST = 0.35, 0.6, 0.04, 1.0
 """Allowed miss, in box sizes: at all, per frame without known velocity, per frame, and at most."""
 _MIN_SIZE_PX = 8.0
-_SIDE_RATIO = 2.5
+_SIDE_RATIO = 2.0
 _KINK, _STEADY = 0.6, 5
 """A course is cut where that of so many boxes before parts from that after by so many sizes."""
-_TURN_COST = 0.5
-"""By how much a change of velocity lowers what joining is worth."""
+_TURN_COST, _GAP_COST = 0.5, 0.3
+"""How a change of velocity, and a missing frame, lower what joining is worth."""
 _GAP_PER_BOX = 3
 """So many missing frames may be closed per box of the shorter history: nobody knows where a
 single box goes."""
@@ -55,13 +55,25 @@ class Pieces:
 
 @dataclass(frozen=True)
 class _Ends:
-    """First and last row, length, and velocity (pixels per frame) at both ends of each piece."""
+    """Both ends of each piece.
+
+    Attributes:
+        first, last: rows of the first and the last box; `begins`, `over`: their frames.
+        weight: over how many steps the velocities are measured, 0 = none is known.
+        speed_first, speed_last: velocity at both ends, pixels per frame.
+        fastest: the larger absolute velocity of both ends, in x and in y.
+        largest: a size that no box exceeds, pixels.
+    """
 
     first: Ints
     last: Ints
-    length: Ints
+    begins: Ints
+    over: Ints
+    weight: Ints
     speed_first: Floats
     speed_last: Floats
+    fastest: Floats
+    largest: float
 
 
 def _roots(before: Ints) -> Ints:
@@ -95,8 +107,10 @@ def broken_at_kinks(pieces: Pieces) -> Pieces:
     Where two objects cross and one of them is missed, a piece may go on with the other. Cut there,
     both can be joined anew, now that their velocities are known.
     """
+    if len(pieces.frame) < 2 * _STEADY:
+        return pieces
     order = np.argsort(pieces.root, kind="stable")
-    begins = np.r_[True, np.diff(pieces.root[order]) != 0][: len(order)]
+    begins = np.r_[True, np.diff(pieces.root[order]) != 0]
     kink = _kinks(pieces, order, np.cumsum(begins))
     begins[1:] |= (kink > _KINK) & (kink >= _highest_near(kink, _TAIL // 2))
     root = np.empty_like(pieces.root)
@@ -127,12 +141,18 @@ def _ends(pieces: Pieces) -> _Ends:
     first, start, length = np.unique(pieces.root[order], return_index=True, return_counts=True)
     last = order[start + length - 1]
     reach = np.minimum(length, _TAIL) - 1
+    speed_first = _speed(pieces, first, order[start + reach])
+    speed_last = _speed(pieces, order[start + length - 1 - reach], last)
     return _Ends(
-        first,
-        last,
-        length,
-        _speed(pieces, first, order[start + reach]),
-        _speed(pieces, order[start + length - 1 - reach], last),
+        first=first,
+        last=last,
+        begins=pieces.frame[first],
+        over=pieces.frame[last],
+        weight=reach,
+        speed_first=speed_first,
+        speed_last=speed_last,
+        fastest=np.maximum(np.abs(speed_first), np.abs(speed_last)).T,
+        largest=max(float(np.exp(pieces.log_wh.sum(axis=1).max() / 2)), _MIN_SIZE_PX),
     )
 
 
@@ -144,10 +164,9 @@ def _speed(pieces: Pieces, a: Ints, b: Ints) -> Floats:
 
 def _near_in_time(pieces: Pieces, ends: _Ends, gap: int) -> Iterator[tuple[Ints, Ints]]:
     """Yield pairs (piece that ends, piece that starts soon after), in portions."""
-    begins = pieces.frame[ends.first]  # ascending, as pieces are named by their first row
-    over = pieces.frame[ends.last]
-    low = np.searchsorted(begins, over, side="right")
-    count = np.searchsorted(begins, over + gap, side="right") - low
+    # `begins` is ascending, as pieces are named by their first row.
+    low = np.searchsorted(ends.begins, ends.over, side="right")
+    count = np.searchsorted(ends.begins, ends.over + gap, side="right") - low
     portion = np.cumsum(count) // _PAIRS_AT_ONCE
     for number in range(int(portion[-1]) + 1):
         these = np.flatnonzero(portion == number)
@@ -168,26 +187,41 @@ def _fitting(
     The way over a gap is the mean of the velocities before and after times its length, each
     velocity weighted by the boxes that it rests on.
     """
-    left, right = pairs
+    # One test after the other, as most pairs fail the first ones.
+    left, right = _reachable(pieces, ends, pairs)
     a, b = ends.last[left], ends.first[right]
     gap = pieces.frame[b] - pieces.frame[a]
-    weight_a = np.minimum(ends.length, _TAIL)[left] - 1
-    weight_b = np.minimum(ends.length, _TAIL)[right] - 1
+    weight_a, weight_b = ends.weight[left], ends.weight[right]
     known = weight_a + weight_b
     allowed = np.minimum(_BASE + gap * (_UNSURE / (1 + known) + _TURN), _WIDEST) * tolerance
-    allowed *= _size(pieces, a, b)
     scale = gap / np.maximum(known, 1)
     way = (scale * weight_a)[:, None] * ends.speed_last[left]
     way += (scale * weight_b)[:, None] * ends.speed_first[right]
-    miss = np.hypot(*(pieces.centre[b] - pieces.centre[a] - way).T)
-    good = np.flatnonzero((miss < allowed) & (gap <= 1 + _GAP_PER_BOX * (known + 1)))
-    benefit = (1 - miss[good] / allowed[good]) * (1 - 0.01 * gap[good])
-    benefit *= _alike(pieces.log_wh[a[good]], pieces.log_wh[b[good]])
-    turn = np.hypot(*(ends.speed_first[right[good]] - ends.speed_last[left[good]]).T)
-    turn *= np.minimum(weight_a, weight_b)[good] / _size(pieces, a[good], b[good])
-    benefit /= 1 + _TURN_COST * turn
+    size = _size(pieces, a, b)
+    miss = np.hypot(*(pieces.centre[b] - pieces.centre[a] - way).T) / (allowed * size)
+    benefit = (1 - miss) / (1 + _GAP_COST * (gap - 1)) * _alike(pieces.log_wh[a], pieces.log_wh[b])
+    turn = np.hypot(*(ends.speed_first[right] - ends.speed_last[left]).T)
+    benefit /= 1 + _TURN_COST * turn * np.minimum(weight_a, weight_b) / size
     worth = benefit > 0
-    return left[good][worth], right[good][worth], benefit[worth]
+    return left[worth], right[worth], benefit[worth]
+
+
+def _reachable(pieces: Pieces, ends: _Ends, pairs: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
+    """Return the pairs whose gap is short enough for what is known, and that lie near in x and y.
+
+    The bound is loose: the mean velocity leads no farther than the faster one of both.
+    """
+    left, right = pairs
+    gap = ends.begins[right] - ends.over[left]
+    near = gap <= 1 + _GAP_PER_BOX * (ends.weight[left] + ends.weight[right] + 1)
+    left, right, gap = left[near], right[near], gap[near]
+    for axis in (0, 1):
+        place = pieces.centre[:, axis]
+        fastest = np.maximum(ends.fastest[axis][left], ends.fastest[axis][right])
+        apart = np.abs(place[ends.first][right] - place[ends.last][left])
+        near = apart <= gap * fastest + _WIDEST * ends.largest
+        left, right, gap = left[near], right[near], gap[near]
+    return left, right
 
 
 def _size(pieces: Pieces, a: Ints, b: Ints) -> Floats:

@@ -29,6 +29,7 @@ _FREE_STRETCH = 1.3
 _STRETCH_SIGMA = 0.5
 _AGREE_IOU = 0.4
 _CIRCLE_ALONE = 0.15
+_AROUND = 0.5
 
 
 class MotionOptions(Settings):
@@ -52,7 +53,9 @@ class MotionOptions(Settings):
     """Least share that a blob has of its convex hull."""
     circle_edge: float = Field(default=300.0, gt=0)
     """How sharp an edge must be to vote for a circle (OpenCV's upper Canny threshold)."""
-    circle_perfection: float = Field(default=0.8, gt=0, le=1)
+    blob_circle_edge: float = Field(default=100.0, gt=0)
+    """The same where something moves."""
+    circle_perfection: float = Field(default=0.7, gt=0, le=1)
     """How much of a circle must be there."""
     min_radius: float = Field(default=0.01, gt=0, le=0.5)
     """Smallest circle's radius, as a share of the longest side."""
@@ -103,7 +106,7 @@ def _find(picture: Image, background: Background, options: MotionOptions) -> Det
     distance = background.distance(small.astype(np.float32))
     found = _blobs(distance, options)
     if options.shape == "round":
-        found = _agreed(found, _circles(small, options))
+        found = _agreed(found, small, options)
     back = (w / small.shape[1], h / small.shape[0])
     return found[found.score >= options.floor].scaled(back).clipped((w, h))
 
@@ -163,16 +166,48 @@ def _roundness(outline: NDArray[np.int32]) -> float:
     return float(likeness * stretch)
 
 
-def _circles(small: Image, options: MotionOptions) -> NDArray[np.float32]:
-    """Return ``(n, 4)`` boxes around circles in a single picture."""
+def _agreed(found: Detections, small: Image, options: MotionOptions) -> Detections:
+    """Return blobs, those with a circle on them raised, and circles without a blob."""
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    longest = max(grey.shape)
+    circles = _circles(grey, options, options.circle_edge)
+    alone = circles[iou(circles, found.xyxy).max(axis=1, initial=0) == 0]
+    seconded = np.array([_has_circle(grey, box, options) for box in found.xyxy], bool)
+    return Detections(
+        np.concatenate([found.xyxy, alone]),
+        np.concatenate([found.score + 0.5 * seconded, np.full(len(alone), _CIRCLE_ALONE)]),
+        np.zeros(len(found) + len(alone), np.int64),
+    )
+
+
+def _has_circle(grey: NDArray[np.uint8], box: NDArray[np.float32], options: MotionOptions) -> bool:
+    """Say whether a circle lies where a blob is; fainter ones count there than elsewhere."""
+    margin = _AROUND * float((box[2:] - box[:2]).max())
+    left, top = np.maximum(box[:2] - margin, 0).astype(int)
+    right, bottom = (box[2:] + margin).astype(int)
+    part = np.ascontiguousarray(grey[top:bottom, left:right])
+    circles = _circles(part, options, options.blob_circle_edge, longest=max(grey.shape))
+    there = circles + np.array([left, top, left, top], np.float32)
+    return bool(iou(box[None], there).max(initial=0) >= _AGREE_IOU)
+
+
+def _circles(
+    grey: NDArray[np.uint8], options: MotionOptions, edge: float, *, longest: int | None = None
+) -> NDArray[np.float32]:
+    """Return ``(n, 4)`` boxes around circles in a single picture or a part of it.
+
+    Args:
+        grey: ``(h, w)``.
+        options: how large and how perfect circles are.
+        edge: how sharp an edge must be to vote.
+        longest: the longest side of the whole picture, which radii are a share of.
+    """
+    longest = longest or max(grey.shape)
     found = cv2.HoughCircles(
         grey,
         cv2.HOUGH_GRADIENT_ALT,
         dp=1.5,
         minDist=8,
-        param1=options.circle_edge,
+        param1=edge,
         param2=options.circle_perfection,
         minRadius=round(max(3, options.min_radius * longest)),
         maxRadius=round(max(4, options.max_radius * longest)),
@@ -181,19 +216,6 @@ def _circles(small: Image, options: MotionOptions) -> NDArray[np.float32]:
         return np.zeros((0, 4), np.float32)
     x, y, r = found.reshape(-1, found.shape[-1])[:, :3].T
     return np.stack([x - r, y - r, x + r, y + r], axis=1).astype(np.float32)
-
-
-def _agreed(found: Detections, circles: NDArray[np.float32]) -> Detections:
-    """Return blobs, those with a circle on them raised, and circles without a blob."""
-    overlap = iou(found.xyxy, circles)
-    seconded = overlap.max(axis=1, initial=0) >= _AGREE_IOU
-    alone = circles[overlap.max(axis=0, initial=0) == 0]
-    score = np.where(seconded, 0.5 + found.score, found.score)
-    return Detections(
-        np.concatenate([found.xyxy, alone]),
-        np.concatenate([score, np.full(len(alone), _CIRCLE_ALONE)]).astype(np.float32),
-        np.zeros(len(found) + len(alone), np.int64),
-    )
 
 
 def load(request: Request) -> MotionDetector:

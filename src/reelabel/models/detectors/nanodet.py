@@ -66,17 +66,20 @@ class NanoDet:
         into /= _STD_BGR
         return back
 
-    def decode(self, outputs: Sequence[NDArray[np.float32]], floor: float) -> Detections:
+    def decode(
+        self, outputs: Sequence[NDArray[np.float32]], floor: float, asked: NDArray[np.int64]
+    ) -> Detections:
         """Return the boxes of one picture in network pixels, before suppression.
 
-        Each cell speaks for its best class alone.
+        Each cell speaks for the best of the classes asked for.
 
         Args:
             outputs: three arrays ``(n, classes)``, then three ``(n, 32)``.
             floor: boxes with a lower score are dropped.
+            asked: ``(k,)`` the classes to choose among.
         """
         scores = np.concatenate(outputs[:3])
-        class_id = scores.argmax(axis=1)
+        class_id = asked[scores[:, asked].argmax(axis=1)]
         best = scores[np.arange(len(scores)), class_id]
         good = np.flatnonzero(best >= floor)
         xyxy = self._boxes(np.concatenate(outputs[3:])[good], good)

@@ -61,6 +61,7 @@ class OnnxDetector:
     path: Path
     family: Family
     options: OnnxOptions
+    asked: tuple[int, ...]
     batch_size: int = 1
     in_order: bool = False
 
@@ -93,7 +94,7 @@ class OnnxDetector:
     def _finish(
         self, outputs: list[NDArray[np.float32]], back: tuple[float, float], shape: Sequence[int]
     ) -> Detections:
-        found = self.family.decode(outputs, self.options.floor)
+        found = self.family.decode(outputs, self.options.floor, np.array(self.asked, np.int64))
         own = self.options.nms_iou
         found = suppressed(found, self.family.nms_iou if own is None else own)
         return found.scaled(back).clipped((shape[1], shape[0]))
@@ -110,13 +111,17 @@ def load(request: Request) -> OnnxDetector:
     weights = resolve(request.rest, home=request.home)
     session = open_session(weights.path, options.device)
     family = _family(session, weights.path, options)
+    classes = _class_names(session, family.n_classes, request, options)
+    # Among the wanted classes alone: a ball that is a little more like a frisbee is still found.
+    asked = tuple(i for i, name in enumerate(classes) if name in request.prompts)
     return OnnxDetector(
         name=request.spec,
-        classes=_class_names(session, family.n_classes, request, options),
-        fingerprint=fingerprint("onnx", weights.sha256, options),
+        classes=classes,
+        fingerprint=fingerprint("onnx", weights.sha256, options, asked),
         path=weights.path,
         family=family,
         options=options,
+        asked=asked or tuple(range(len(classes))),
         batch_size=_GPU_BATCH if on_gpu(session) and _batch_is_open(session) else 1,
     )
 

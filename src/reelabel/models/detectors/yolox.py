@@ -84,19 +84,22 @@ class Yolox:
         """Write a picture into the input ``(3, h, w)``; return factors back to its pixels."""
         return letterbox(picture, into)
 
-    def decode(self, outputs: Sequence[NDArray[np.float32]], floor: float) -> Detections:
+    def decode(
+        self, outputs: Sequence[NDArray[np.float32]], floor: float, asked: NDArray[np.int64]
+    ) -> Detections:
         """Return the boxes of one picture in network pixels, before suppression.
 
-        Each cell speaks for its best class alone, so that one object does not come back under
-        several names; the score is objectness times class score.
+        Each cell speaks for the best of the classes asked for, so that one object does not come
+        back under several names; the score is objectness times class score.
 
         Args:
             outputs: one array ``(n, 5 + classes)``.
             floor: boxes with a lower score are dropped.
+            asked: ``(k,)`` the classes to choose among.
         """
         cells = np.flatnonzero(outputs[0][:, 4] >= floor)  # a class score is at most 1
         rows = outputs[0][cells]
-        class_id = rows[:, 5:].argmax(axis=1)
+        class_id = asked[rows[:, 5 + asked].argmax(axis=1)]
         score = rows[:, 4] * rows[np.arange(len(rows)), 5 + class_id]
         good = score >= floor
         xyxy = self._boxes(rows[good, :4], self._grid[cells[good]])

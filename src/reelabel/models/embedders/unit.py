@@ -17,4 +17,5 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     length = np.sqrt((sound * sound).sum(axis=1))
     sound[length == 0, -1] = 1
     length[length == 0] = 1
-    return sound / length[:, None]
+    result: NDArray[np.float32] = sound / length[:, None]
+    return result

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -98,5 +99,7 @@ def _average_precision(truth: dict[str, Any], found: list[dict[str, Any]]) -> fl
     judged = COCOeval(labels, labels.load_res(found), "bbox")
     judged.evaluate()
     judged.accumulate()
-    judged.summarize()
-    return max(0.0, float(judged.stats[0]))
+    # By threshold, recall, class, area (0 = all), number of boxes (-1 = 100); -1 is "no labels".
+    # What `summarize` adds to this is that it prints.
+    precision = np.asarray((judged.eval or {})["precision"])[..., 0, -1]
+    return float(precision[precision > -1].mean())

@@ -105,7 +105,7 @@ def _picture(folder: Path, image: dict[str, Any], about: _Notes) -> Picture:
     notes = [each for each in about.notes if min(each["bbox"][2:4]) > 0]
     crowd = [each["bbox"] for each in notes if each.get("iscrowd", 0)]
     plain = [each for each in notes if not each.get("iscrowd", 0)]
-    negatives = [each[:4] for each in image.get("hard_negatives", ()) if min(each[2:4]) > 0]
+    negatives = [n["bbox"] for n in image.get("hard_negatives", ()) if min(n["bbox"][2:4]) > 0]
     return Picture(
         path=folder / str(image["file_name"]),
         size_wh=(int(image["width"]), int(image["height"])),

@@ -1,0 +1,92 @@
+"""The tutorial, run as it stands."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+END = "<!-- from here on nothing is run by the tests -->"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the language and the content of every fenced block that is to be run."""
+    runnable, found, _ = text.partition(END)
+    assert found, f"the tutorial no longer says '{END}'"
+    yield from ((m[1], m[2]) for m in BLOCK.finditer(runnable))
+
+
+def commands(block: str) -> Iterator[tuple[str, str]]:
+    """Yield each command of a console block with the output that is shown below it."""
+    for part in re.split(r"^\$ ", block.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
+        command, _, output = part.partition("\n")
+        yield command, output
+
+
+def plain(text: str) -> str:
+    """Return a text without what differs from machine to machine: spaces and figures."""
+    words = " ".join(text.split())
+    return re.sub(r"\d+(\.\d+)?", "0", words)
+
+
+def agrees(shown: str, came: str) -> bool:
+    """Tell whether an output is what the tutorial shows; ``...`` stands for anything."""
+    parts = [re.escape(plain(part)) for part in re.split(r"^\.\.\.$", shown, flags=re.MULTILINE)]
+    return re.fullmatch(r"\s*" + r".*".join(parts) + r"\s*", plain(came)) is not None
+
+
+def called(command: str) -> str:
+    """Run one command of ours and return what it says."""
+    here = Path(sys.executable).parent
+    env = os.environ | {"COLUMNS": "88", "PATH": f"{here}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        shlex.split(command), env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("shown", "came", "alike"),
+    [
+        ("AP 0.21\n", "AP  0.34", True),
+        ("AP 0.21\n", "AR 0.21", False),
+        ("...\nend 1\n", "much else\nend 2\n", True),
+        ("begin\n...\n", "another begin\n", False),
+    ],
+)
+def test_outputs_are_compared_without_their_figures(shown, came, alike):
+    """Figures and spaces may differ, words may not."""
+    assert agrees(shown, came) is alike
+
+
+def test_the_tutorial_does_what_it_says(tmp_path, monkeypatch):
+    """Every block of the tutorial runs, in order, and says what is printed below it."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    said = ""
+    seen = set()
+    for language, content in blocks((DOCS / "tutorial.md").read_text(encoding="utf-8")):
+        seen.add(language)
+        if language == "python":
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                exec(compile(content, "tutorial.md", "exec"), names)  # noqa: S102 -- our own page
+            said = out.getvalue()
+        elif language == "text":
+            assert agrees(content, said), f"expected:\n{content}\ncame:\n{said}"
+        elif language == "console":
+            for command, shown in commands(content):
+                came = called(command)
+                assert agrees(shown, came), f"{command}\nexpected:\n{shown}\ncame:\n{came}"
+    assert seen == {"python", "text", "console"}
