@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from reelabel.cli import main
 from reelabel.media.encode import VideoWriter
 
 ROOT = Path(__file__).parent.parent
@@ -42,3 +44,17 @@ def disc_clips(tmp_path_factory) -> list[Path]:
     """Return four clips with one bright disc each; copy them before you change anything."""
     folder = tmp_path_factory.mktemp("clips")
     return [disc_clip(folder / f"clip{i}.mp4", i) for i in range(4)]
+
+
+@pytest.fixture
+def reelabel(monkeypatch, capsys):
+    """Return a function that runs our command line here: arguments in, code, out and err out."""
+
+    def run(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["reelabel", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return run

@@ -1,4 +1,4 @@
-"""Every detector keeps the promises of `reelabel.models.base.Detector`, and the check is able to fail."""
+"""Every detector keeps the promises of its interface, and the check is able to fail."""
 
 from __future__ import annotations
 

@@ -10,8 +10,10 @@ import pytest
 
 from reelabel.errors import ModelError, UsageError
 from reelabel.models.contract import detector_faults, embedder_faults, sample_pictures
+from reelabel.models.detectors.zero_shot import _prompt_columns
 from reelabel.models.hub import fit_for
 from reelabel.models.registry import load_detector, load_embedder
+from reelabel.models.torch_tools import as_detections, in_batches
 from reelabel.models.weights import LOCK_NAME
 
 torch = pytest.importorskip("torch")
@@ -24,7 +26,7 @@ LABELS = {0: "ball", 1: "dog", 2: "train"}
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
     """Use one thread, no hub, and weights that do not depend on the order of tests."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     torch.manual_seed(0)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -47,7 +49,7 @@ def rt_detr(folder):
     )  # fmt: skip
     config = transformers.RTDetrV2Config(
         backbone_config=backbone, encoder_in_channels=[32, 64, 64], encoder_hidden_dim=32,
-        d_model=32, encoder_ffn_dim=32, decoder_ffn_dim=32, decoder_layers=1, num_queries=20,
+        d_model=32, encoder_ffn_dim=32, decoder_ffn_dim=32, decoder_layers=2, num_queries=20,
         decoder_in_channels=[32, 32, 32], encoder_attention_heads=4, decoder_attention_heads=4,
         id2label=LABELS, num_denoising=0,
     )  # fmt: skip
@@ -210,7 +212,7 @@ def grounding_dino(folder):
     )  # fmt: skip
     config = transformers.GroundingDinoConfig(
         backbone_config=backbone, text_config=text, num_queries=20, encoder_layers=1,
-        decoder_layers=1, d_model=32, encoder_attention_heads=2, decoder_attention_heads=2,
+        decoder_layers=2, d_model=32, encoder_attention_heads=2, decoder_attention_heads=2,
         encoder_ffn_dim=32, decoder_ffn_dim=32, max_text_len=64,
     )  # fmt: skip
     folder.mkdir(exist_ok=True)
@@ -264,7 +266,6 @@ def test_zero_shot_prompts_are_mapped(tmp_path):
 
 def test_words_of_a_prompt():
     """Each prompt owns the tokens between two full stops, without the special ones."""
-    from reelabel.models.detectors.zero_shot import _prompt_columns
 
     class Tokenizer:
         all_special_ids = (2, 3, 0, 1)
@@ -273,7 +274,8 @@ def test_words_of_a_prompt():
         def convert_tokens_to_ids(self, word):
             return WORDS.index(word)
 
-    ids = torch.tensor([WORDS.index(w) for w in "[CLS] red ball . dog . [SEP] [PAD]".split()])
+    text = ["[CLS]", "red", "ball", ".", "dog", ".", "[SEP]", "[PAD]"]
+    ids = torch.tensor([WORDS.index(word) for word in text])
     assert _prompt_columns(ids, Tokenizer()) == [[1, 2], [4]]
 
 
@@ -341,8 +343,6 @@ def test_timm_embedders(tmp_path):
 
 def test_numbers_that_overflow_say_nothing():
     """Boxes and scores that are no numbers are left out, and the rest stays inside."""
-    from reelabel.models.torch_tools import as_detections
-
     boxes = torch.tensor([[0, 0, 5, 5], [0, 0, float("nan"), 5], [-3, 2, 50, 4.0]])
     found = as_detections(
         boxes, torch.tensor([0.3, 0.9, 0.8]), torch.tensor([0, 1, 2]), size_wh=(10, 10), floor=0.1
@@ -357,8 +357,6 @@ def test_numbers_that_overflow_say_nothing():
 
 def test_batches_hold_one_size():
     """Pictures are given in batches of one size, none larger than asked for, in order."""
-    from reelabel.models.torch_tools import in_batches
-
     seen = []
 
     def some(pictures):

@@ -34,7 +34,7 @@ class Verbs(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all names, stages last."""
-        del ctx
+        del ctx  # click's signature
         return [*self.commands, *STAGES]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -45,6 +45,7 @@ class Verbs(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write two lists, without loading the stages."""
+        del ctx  # click's signature
         own = [(n, c.get_short_help_str(80)) for n, c in self.commands.items()]
         for title, rows in (("Commands", own), ("Stages, each alone", list(STAGES.items()))):
             with formatter.section(title):

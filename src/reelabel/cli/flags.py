@@ -33,7 +33,7 @@ def overridden(settings: Settings, given: dict[str, Any]) -> Settings:
     Raises:
         ConfigError: if the values do not fit together.
     """
-    values = settings.model_dump()
+    values = settings.model_dump(exclude_unset=True)
     for path, _ in _leaves(type(settings)):
         value = given.get("_".join(path))
         if value is not None and value != ():
@@ -123,7 +123,7 @@ def _parsed(value: Any) -> Any:
 
 def _put(values: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     for name in path[:-1]:
-        values = values[name]
+        values = values.setdefault(name, {})
     values[path[-1]] = value
 
 

@@ -127,7 +127,9 @@ def told_demo(done: Demo) -> None:
         quality = scores_of(done.workspace, number).get("labels")
         if quality:
             p, r = quality["p"]["value"], quality["r"]["value"]
-            OUT.print(f"Labels of round {number} against the truth: precision {p:.2f}, recall {r:.2f}")
+            OUT.print(
+                f"Labels of round {number} against the truth: precision {p:.2f}, recall {r:.2f}"
+            )
     OUT.print(f"[bold]Decision:[/] {done.run.reason}")
     for one in done.shown:
         OUT.print(f"[bold]Video:[/]  {one.movie}")

@@ -155,8 +155,9 @@ def _work(
 def _pool(workers: int, *, processes: bool) -> concurrent.futures.Executor:
     if not processes:
         return concurrent.futures.ThreadPoolExecutor(workers)
-    # A forked child would hold the workspace's lock and locks of threads that it does not have.
-    fresh = multiprocessing.get_context("spawn")
+    # A fork of this process would hold the workspace's lock, and locks of threads it does not have.
+    fresh = multiprocessing.get_context("forkserver")
+    fresh.set_forkserver_preload([__name__])
     return concurrent.futures.ProcessPoolExecutor(workers, fresh, initializer=_end_with_parent)
 
 

@@ -88,7 +88,7 @@ def precision_recall(curves: Mapping[str, tuple[Values, Values]], iou: float = 0
         curves: name, such as "student, ball" -> recall and precision, each 0..1 and equally long.
         iou: the overlap from which a box counts as found, for the caption of the axis.
     """
-    with _styled(4.6, 3.4) as (figure, axes):
+    with _styled(4.6, 3.0) as (figure, axes):
         for name, (recall, precision) in curves.items():
             axes.plot(recall, precision, label=_plain(name))
         axes.set(xlim=(0, 1.005), ylim=(0, 1.02), ylabel="precision")
@@ -109,7 +109,7 @@ def training_curve(
         losses: name of the term -> its values, as many as steps.
         agreement: steps and agreement with the held-out labels, 0..1.
     """
-    with _styled(5.6, 3.2) as (figure, axes):
+    with _styled(4.6, 3.0) as (figure, axes):
         for name, values in losses.items():
             axes.plot(steps, values, label=_plain(name), linewidth=1.3)
         axes.set(xlabel="step", ylabel="loss")
@@ -167,7 +167,7 @@ def label_counts(counts: Mapping[str, Mapping[str, int]]) -> str:
     bins = list(dict.fromkeys(size for sizes in counts.values() for size in sizes))
     rows = np.arange(len(counts))
     left = np.zeros(len(counts))
-    with _styled(4.6, 0.9 + 0.34 * max(1, len(counts))) as (figure, axes):
+    with _styled(4.6, 1.1 + 0.34 * max(1, len(counts))) as (figure, axes):
         for size in bins:
             width = np.array([sizes.get(size, 0) for sizes in counts.values()], np.float64)
             axes.barh(rows, width, left=left, height=0.62, label=_plain(size))
@@ -176,7 +176,8 @@ def label_counts(counts: Mapping[str, Mapping[str, int]]) -> str:
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("labels")
-        _legend(axes, "best")
+        if bins and counts:
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(bins))
         return _svg(figure)
 
 
@@ -255,7 +256,7 @@ def counts_per_round(
         rounds: their numbers.
         counts: state -> labels in each of these rounds.
     """
-    with _styled(4.6, 2.8) as (figure, axes):
+    with _styled(4.6, 3.0) as (figure, axes):
         at = np.arange(len(rounds))
         width = 0.8 / max(1, len(counts))
         for i, (state, values) in enumerate(counts.items()):

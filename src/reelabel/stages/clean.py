@@ -5,16 +5,25 @@ What is dropped says nothing (too weak, a worse copy of another box) and stays i
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import Field
 
-from reelabel.config import Settings
-from reelabel.engine.stage import Output, Stage, Unit
-from reelabel.labels.rules import FrameBoxes, RuleSettings, apply_rules
-from reelabel.tables import CANDIDATES, DETECTIONS, VIDEOS, xyxy_of
+from reelabel.config import Project, Settings
+from reelabel.engine.stage import Output, Resource, Stage, Unit
+from reelabel.labels.outliers import OutlierSettings, find_outliers
+from reelabel.labels.rules import FrameBoxes, RuleSettings, Verdicts, apply_rules
+from reelabel.media.pictures import read_rgb
+from reelabel.models.base import Image
+from reelabel.models.registry import load_embedder
+from reelabel.tables import CANDIDATES, DETECTIONS, FRAMES, IGNORE, POSITIVE, VIDEOS, xyxy_of
+from reelabel.workspace import Workspace
+
+OUTLIERS = {"outliers", "outlier_deviations"}
 
 
 class CleanSettings(Settings):
@@ -24,7 +33,7 @@ class CleanSettings(Settings):
     """Positive from this score on."""
     score_per_class: dict[str, float] = Field(default_factory=dict)
     """The same for single classes, such as ball=0.4."""
-    floor: float = Field(0.1, ge=0, le=1)
+    floor: float = Field(0.05, ge=0, le=1)
     """Between this and the threshold a box is ignored; below it is background."""
     min_area_px: float | None = Field(None, ge=0)
     """Smallest area in square pixels of the video; smaller ones are ignored."""
@@ -46,6 +55,11 @@ class CleanSettings(Settings):
     """Compare boxes of different classes too."""
     max_per_frame: int | None = Field(None, ge=1)
     """Boxes per frame and class, at most; the others are ignored."""
+    outliers: Literal["off", "isolation_forest", "nearest_neighbours"] = "off"
+    """Ignore boxes whose crop looks unlike all others of their class in the video: by isolation
+    forest, or by the distance to the nearest neighbours."""
+    outlier_deviations: float = Field(4.0, gt=0)
+    """How far from the usual, in robust standard deviations, makes an outlier."""
     states: dict[str, str] = Field(default_factory=dict)
     """What a rule leads to instead, such as border=dropped or area=negative."""
 
@@ -60,7 +74,9 @@ def clean(unit: Unit) -> Output:
         class_name=np.array(detections["category"].to_pylist(), dtype=str),
         size_wh=(int(unit.video["width"]), int(unit.video["height"])),
     )
-    verdicts = apply_rules(boxes, RuleSettings(**unit.settings.model_dump()))
+    verdicts = apply_rules(boxes, RuleSettings(**unit.settings.model_dump(exclude=OUTLIERS)))
+    if unit.settings.outliers != "off":
+        verdicts = _without_outliers(unit, boxes, verdicts)
     kept = np.flatnonzero(verdicts.state != "dropped")
     rows = detections.take(pa.array(kept))
     columns: dict[str, Any] = {name: rows[name] for name in DETECTIONS.schema.names}
@@ -75,12 +91,69 @@ def clean(unit: Unit) -> Output:
     return Output({"candidates": CANDIDATES.build(columns)}, notes)
 
 
+def _without_outliers(unit: Unit, boxes: FrameBoxes, verdicts: Verdicts) -> Verdicts:
+    """Ignore positive boxes whose crops are unlike the others of their class."""
+    s: CleanSettings = unit.settings
+    state, rule, reason = (a.astype(object) for a in astuple(verdicts))
+    at, vectors = _crops(unit, boxes, np.flatnonzero(verdicts.state == POSITIVE))
+    how = OutlierSettings(
+        method=s.outliers, deviations=s.outlier_deviations, seed=unit.project.seed
+    )
+    for name in np.unique(boxes.class_name[at]):
+        of_class = boxes.class_name[at] == name
+        found = find_outliers(vectors[of_class], how)
+        for i, score in zip(at[of_class][found.mask], found.score[found.mask], strict=True):
+            state[i], rule[i] = IGNORE, "outlier"
+            reason[i] = f"looks unlike other crops: {score:.3g} > {found.threshold:.3g}"
+    return Verdicts(state.astype(str), rule.astype(str), reason.astype(str))
+
+
+def _crops(
+    unit: Unit, boxes: FrameBoxes, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the rows whose frame has a picture, and the vectors of their crops."""
+    embed = unit.resource.open()
+    frames = {f["pts"]: f for f in unit.inputs["frames"].to_pylist() if f["kept"]}
+    at: list[int] = []
+    vectors: list[NDArray[np.float32]] = []
+    for pts in np.unique(boxes.pts[rows]):
+        frame = frames.get(int(pts))
+        if frame is None:
+            continue
+        picture = read_rgb(unit.workspace.root / frame["picture"])
+        inside = rows[boxes.pts[rows] == pts]
+        at += inside.tolist()
+        vectors += [embed([_crop(picture, frame, boxes.xyxy[i])])[0] for i in inside]
+    stacked = np.stack(vectors) if vectors else np.zeros((0, unit.resource.dimensions), "f4")
+    return np.array(at, np.int64), stacked.astype(np.float32)
+
+
+def _crop(picture: Image, frame: dict[str, Any], xyxy: NDArray[np.float32]) -> Image:
+    """Return the part of a written picture that a box in video pixels covers."""
+    scale = np.array([frame["scale_x"], frame["scale_y"]] * 2)
+    offset = np.array([frame["offset_x"], frame["offset_y"]] * 2)
+    height, width = picture.shape[:2]
+    x1, y1, x2, y2 = np.clip(xyxy * scale + offset, 0, [width, height] * 2).astype(int)
+    return picture[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
+
+
+def embedder(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
+    """Return the embedder that crops are compared with, if they are compared at all."""
+    del workspace, project, number
+    if settings.outliers == "off":
+        return Resource()
+    found = load_embedder("tiny")
+    return Resource(found, found.fingerprint)
+
+
 STAGE = Stage(
     name="clean",
     arrow=(__doc__ or "").splitlines()[0],
     settings=CleanSettings,
     run=clean,
-    reads=(VIDEOS, DETECTIONS),
+    reads=(VIDEOS, FRAMES, DETECTIONS),
     writes=(CANDIDATES,),
+    project_keys=("seed",),
     per_round=True,
+    resource=embedder,
 )

@@ -1,8 +1,9 @@
 """truth  files -> truth, truth_frames, imported  1:N  people's boxes, tied to exact frames.
 
-A truth file is only evaluated on, a labels file is trained on. Both are COCO whose images name a picture, or a ``video`` with a ``frame_index`` (position among
-the decoded frames), a ``pts`` or a ``pts_time`` in seconds. Only the workspace's own classes are
-taken; a frame that is annotated for some classes only counts for those alone.
+A truth file is only evaluated on, a labels file is trained on. Both are COCO whose images name a
+picture, or a ``video`` with a ``frame_index`` (position among the decoded frames), a ``pts`` or a
+``pts_time`` in seconds. Only the workspace's own classes are taken; a frame that is annotated for
+some classes only counts for those alone.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def _warnings(workspace: Workspace, rounds: list[int]) -> Iterator[str]:
         path = dataset_dir(workspace, number) / "split.json"
         split = read_json(path) if path.is_file() else {"leak_free": True}
         if not split["leak_free"]:
-            yield f"The split leaks: {split['reason']}. Agreement made from it flatters the student."
+            yield f"The split leaks: {split['reason']}. Agreement on it flatters the student."
     bad = [row["name"] for row in workspace.videos() if row["state"] != "ok"]
     if bad:
         yield f"{len(bad)} video(s) could not be used: {', '.join(bad[:8])}"
@@ -133,18 +133,23 @@ def scores_of(workspace: Workspace, number: int) -> Row:
 def _tables(workspace: Workspace, rounds: list[int]) -> Iterator[ScoreTable]:
     decision = decision_of(workspace, rounds[-1]) or {}
     for key, kind, about in KINDS:
-        rows: list[ScoreRow] = []
-        frames = 0
-        for number in rounds:
-            found = scores_of(workspace, number).get(key)
-            for who in ("teacher", "student") if number == rounds[0] else ("student",):
-                if found:
-                    frames = found["frames"]
-                    best = who == "student" and decision.get("best") == f"round:{number}"
-                    name = f"{who}, round {number}" if who == "student" else "teacher"
-                    rows.append(ScoreRow(name, _scores(found[who]["all"]), best=best))
+        found = {number: scores_of(workspace, number).get(key) for number in rounds}
+        scored = {number: one for number, one in found.items() if one}
+        rows = [
+            ScoreRow(name, _scores(scored[number][who]["all"]), best=decision.get("best") == spec)
+            for number, who, name, spec in _models_in(list(scored))
+        ]
         if rows:
+            frames = next(iter(scored.values()))["frames"]
             yield ScoreTable(kind, rows, f"{frames} {about}")
+
+
+def _models_in(rounds: list[int]) -> Iterator[tuple[int, str, str, str]]:
+    """Yield round, role, name and spec of the first teacher and of every student."""
+    if rounds:
+        yield rounds[0], "teacher", "teacher", ""
+    for number in rounds:
+        yield number, "student", f"student, round {number}", f"round:{number}"
 
 
 def _scores(figures: Row) -> dict[Any, Score]:
@@ -183,14 +188,12 @@ def _figures(workspace: Workspace, rounds: list[int]) -> Iterator[Shown]:
 
 
 def _comparison(workspace: Workspace, rounds: list[int]) -> list[tuple[str, float, Any, Any]]:
+    scored = [number for number in rounds if "truth" in scores_of(workspace, number)]
     rows = []
-    for number in rounds:
-        truth = scores_of(workspace, number).get("truth")
-        for who in ("teacher", "student") if number == rounds[0] else ("student",):
-            ap = truth[who]["all"]["ap"] if truth else {"value": None}
-            if ap["value"] is not None:
-                name = who if who == "teacher" else f"student {number}"
-                rows.append((name, ap["value"], ap["low"], ap["high"]))
+    for number, who, name, _ in _models_in(scored):
+        ap = scores_of(workspace, number)["truth"][who]["all"]["ap"]
+        if ap["value"] is not None:
+            rows.append((name, ap["value"], ap["low"], ap["high"]))
     return rows
 
 
@@ -234,7 +237,9 @@ def _galleries(workspace: Workspace, number: int) -> Iterator[Gallery]:
     labels = labels_of(workspace, number)
     shown = list(_labelled_pictures(workspace, labels))
     if shown:
-        yield Gallery("Labelled frames", shown, "solid: positive, dashed: ignored, filled: negative")
+        yield Gallery(
+            "Labelled frames", shown, "solid: positive, dashed: ignored, filled: negative"
+        )
 
 
 def _labelled_pictures(workspace: Workspace, labels: pa.Table) -> Iterator[Shown]:

@@ -60,10 +60,6 @@ def _load_folder(folder: Path, request: Request) -> Detector:
     request.settings(Settings)  # a student takes none: all it needs is in its folder
     if about["kind"] != "fake" and not (folder / _WEIGHTS).is_file():
         raise ModelError(f"{folder} holds no {_WEIGHTS}: the training did not finish; run it again")
-    from reelabel.models.trainers.folder import (  # noqa: PLC0415 -- only where it is needed
-        load_student_detector,
-    )
-
     try:
         detector: Detector = load_student_detector(folder)
     except (ReelabelError, ModuleNotFoundError):

@@ -112,7 +112,7 @@ def load(request: Request) -> TimmEmbedder:
     return TimmEmbedder(
         name=request.spec,
         fingerprint=fingerprint("timm", request.rest, identity, options),
-        dimensions=int(empty.num_features),
+        dimensions=int(getattr(empty, "head_hidden_size", None) or empty.num_features),
         architecture=request.rest,
         size_wh=(about["input_size"][2], about["input_size"][1]),
         mean=tuple(about["mean"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -47,6 +47,31 @@ def draw(rng: np.random.Generator, settings: TrainSettings, size_wh: tuple[int, 
         gain=(float(gain[0]), float(gain[1]), float(gain[2])),
         brightness=float(rng.uniform(-settings.brightness, settings.brightness)),
     )
+
+
+def aimed(
+    change: Change,
+    rng: np.random.Generator,
+    seen: tuple[Floats, tuple[int, int]],
+    canvas: tuple[int, int],
+) -> Change:
+    """Return the change moved so that an object, or else a random place, lies on the canvas.
+
+    Args:
+        change: with any shift.
+        rng: chooses the object and where it comes to lie.
+        seen: the boxes ``(n, 4)`` before the change, and the size of their picture.
+        canvas: width and height of what will be seen.
+    """
+    boxes, size_wh = seen
+    if len(boxes):
+        box = boxes[int(rng.integers(len(boxes)))]
+        target = (box[:2] + box[2:]) / 2
+    else:
+        target = rng.uniform(0, 1, 2) * size_wh
+    place = rng.uniform(0.2, 0.8, 2) * canvas
+    shift = place - target * np.array(change.scale_xy)
+    return replace(change, shift_xy=(float(shift[0]), float(shift[1])))
 
 
 def change_image(image: Image, change: Change, canvas_wh: tuple[int, int]) -> Image:

@@ -18,11 +18,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from reelabel.errors import UsageError
-from reelabel.labels.boxes import Floats
+from reelabel.labels.boxes import Floats, area
 from reelabel.models.base import Image
 from reelabel.models.trainers.album import Album, Picture, read_image
 from reelabel.models.trainers.augment import (
     Change,
+    aimed,
     canvas_wh,
     change_boxes,
     change_image,
@@ -33,6 +34,11 @@ from reelabel.models.trainers.augment import (
 )
 from reelabel.models.trainers.settings import STRIDE, TrainSettings
 from reelabel.models.trainers.students import Target
+
+OBJECT_PX = 128
+"""How large the median object shall be where the input's size is chosen by the labels."""
+AUTO_SIZES = (320, 640)
+"""Smallest and largest input that is chosen so."""
 
 Batch = tuple[Tensor, list[Target]]
 """``(b, 3, height, width)`` uint8 RGB and as many targets."""
@@ -124,6 +130,11 @@ class Batches(Dataset[Batch]):
     def __init__(self, album: Album, settings: TrainSettings, image_size: int) -> None:
         self._album, self._settings, self._image_size = album, settings, image_size
         self.canvas_wh = common_canvas(album, image_size)
+        if settings.crop:
+            self.canvas_wh = (
+                min(settings.crop, self.canvas_wh[0]),
+                min(settings.crop, self.canvas_wh[1]),
+            )
         self._kept: dict[int, Image] = {}
         self._room = settings.cache_mb * 2**20
 
@@ -135,9 +146,13 @@ class Batches(Dataset[Batch]):
         """Return one changed picture ``(3, h, w)`` uint8 and its target."""
         picture, image = self._album.pictures[what.picture], self.image(what.picture)
         rng = np.random.default_rng((self._settings.seed, 2, what.step, what.slot))
-        change = draw(rng, self._settings, (image.shape[1], image.shape[0]))
+        size_wh = (image.shape[1], image.shape[0])
+        change = draw(rng, self._settings, size_wh)
+        if self._settings.crop:
+            factor = np.tile(np.array(size_wh, np.float32) / picture.size_wh, 2)
+            change = aimed(change, rng, (picture.boxes * factor, size_wh), self.canvas_wh)
         moved = change_image(image, change, self.canvas_wh)
-        target = changed_target(picture, change, (image.shape[1], image.shape[0]), self.canvas_wh)
+        target = changed_target(picture, change, size_wh, self.canvas_wh)
         return torch.from_numpy(moved).permute(2, 0, 1).contiguous(), target
 
     def image(self, number: int) -> Image:
@@ -184,7 +199,17 @@ def common_canvas(album: Album, image_size: int) -> tuple[int, int]:
 def used_image_size(album: Album, settings: TrainSettings) -> int:
     """Return the input's longest side: as set, but not more than the footage has."""
     longest = max(max(each.size_wh) for each in album.pictures)
-    return min(settings.image_size, max(64, -(-longest // STRIDE) * STRIDE))
+    wanted = settings.image_size or _size_for_objects(album)
+    return min(wanted, max(64, -(-longest // STRIDE) * STRIDE))
+
+
+def _size_for_objects(album: Album) -> int:
+    """Return the longest side at which the median object measures `OBJECT_PX`."""
+    shares = [
+        np.sqrt(area(each.boxes)) / max(each.size_wh) for each in album.pictures if len(each.boxes)
+    ]
+    side = OBJECT_PX / max(float(np.median(np.concatenate(shares))), 1e-3)
+    return int(np.clip(round(side / STRIDE) * STRIDE, *AUTO_SIZES))
 
 
 def _as_is(batch: Any) -> Any:

@@ -30,10 +30,9 @@ from reelabel.models.trainers.callbacks import BEST, CHECKPOINTS, LAST, Averagin
 from reelabel.models.trainers.data import Batches, Plan, StepSampler, loader, used_image_size
 from reelabel.models.trainers.folder import ModelCard
 from reelabel.models.trainers.module import TrainingModule
-from reelabel.models.trainers.settings import STRIDE, TrainSettings
+from reelabel.models.trainers.settings import STRIDE, TrainSettings, family_of
 from reelabel.models.trainers.students import (
     build,
-    family_of,
     load_matching,
     read_weights,
     save_student,
@@ -146,6 +145,7 @@ class _Run:
             image_size=used_image_size(self._album, self._settings),
             pad_value=PAD,
             stride=STRIDE,
+            flip_test=self._settings.flip_test,
         )
 
     def _last_card(self, trainer: Trainer, clock: Clock, checks: Checks) -> ModelCard:

@@ -74,9 +74,21 @@ class TrainSettings(BaseModel):
     )
     image_size: int = Field(
         default=480,
-        ge=64,
+        ge=0,
         le=4096,
-        description="longest side of the input in pixels, a multiple of 32",
+        description="longest side of the input in pixels, a multiple of 32; 0: so that objects "
+        "are about 128 pixels large, within 320 to 640",
+    )
+    crop: int = Field(
+        default=0,
+        ge=0,
+        le=4096,
+        description="side of the square around an object that a step sees, a multiple of 32; "
+        "0: the whole picture",
+    )
+    flip_test: bool = Field(
+        default=False,
+        description="look at the mirrored picture too when labelling, and take the mean",
     )
     flip: float = Field(default=0.5, ge=0, le=1, description="share of pictures that are mirrored")
     scale_min: float = Field(default=0.7, gt=0, le=1, description="smallest random scale")
@@ -172,7 +184,7 @@ class TrainSettings(BaseModel):
             f"expected one of {', '.join(known)} or hf:ID, but got '{value}'{nearest(value, known)}"
         )
 
-    @field_validator("image_size")
+    @field_validator("image_size", "crop")
     @classmethod
     def _whole_cells(cls, value: int) -> int:
         if value % STRIDE:
@@ -185,3 +197,37 @@ class TrainSettings(BaseModel):
         if isinstance(value, int) and value < 1:
             raise ValueError(f"expected 1 or more devices, or auto, but got {value}")
         return value
+
+
+OWN: dict[str, dict[str, object]] = {
+    "yolox": {
+        "schedule": "cosine",
+        "freeze_backbone": True,
+        "image_size": 0,
+        "crop": 320,
+        "flip_test": True,
+        "ema": 0.98,
+        "epochs": 10,
+        "min_steps": 240,
+    },
+}
+"""What a family does where the user says nothing; see `docs/experiments.md` for the figures."""
+
+
+def family_of(settings: TrainSettings) -> str:
+    """Return centre, yolox, torchvision or transformers: what `auto` and prefixes stand for.
+
+    ``auto`` is yolox if it can start from an ONNX file, else centre, which needs no weights.
+    """
+    family = settings.student.partition(":")[0]
+    if family == "auto":
+        starts_from_onnx = settings.weights is not None and settings.weights.suffix == ".onnx"
+        return "yolox" if starts_from_onnx else "centre"
+    return {"hf": "transformers"}.get(family, family)
+
+
+def completed(settings: TrainSettings) -> TrainSettings:
+    """Return settings in which a family's own values stand wherever the user gave none."""
+    own = OWN.get(family_of(settings), {})
+    unsaid = {name: value for name, value in own.items() if name not in settings.model_fields_set}
+    return settings.model_copy(update=unsaid)

@@ -9,11 +9,11 @@ from typing import Any, Protocol, TypedDict, cast, runtime_checkable
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, box_iou
 
 from reelabel.errors import ModelError, UsageError
 from reelabel.models.trainers.folder import WEIGHTS, ModelCard, write_card
-from reelabel.models.trainers.settings import TrainSettings
+from reelabel.models.trainers.settings import TrainSettings, family_of
 
 Found = tuple[Tensor, Tensor, Tensor]
 """Boxes ``(n, 4)`` xyxy in input pixels, scores ``(n,)`` in 0..1, labels ``(n,)`` from 0."""
@@ -69,27 +69,28 @@ class Student(Protocol):
 def detect(student: Student, images: Tensor, card: ModelCard) -> list[Found]:
     """Return what a student in eval mode finds, after non-maximum suppression per class.
 
-    With ``card.flip_test`` the mirrored pictures are looked at too and the boxes are pooled.
+    With ``card.flip_test`` the mirrored pictures are looked at too; a box that both views have is
+    their mean, weighted by score, so that each view corrects the other's edges.
     """
     with torch.inference_mode():
-        found = student.forward_detect(images)
-        if card.flip_test:
-            mirrored = student.forward_detect(images.flip(-1))
-            found = [
-                _pooled(one, two, images.shape[-1])
-                for one, two in zip(found, mirrored, strict=True)
-            ]
-        return [_suppressed(each, card) for each in found]
+        found = [_suppressed(each, card) for each in student.forward_detect(images)]
+        if not card.flip_test:
+            return found
+        mirrored = [_suppressed(each, card) for each in student.forward_detect(images.flip(-1))]
+        width = images.shape[-1]
+        return [_joined(a, b, width, card) for a, b in zip(found, mirrored, strict=True)]
 
 
-def _pooled(seen: Found, mirrored: Found, width: int) -> Found:
+def _joined(seen: Found, mirrored: Found, width: int, card: ModelCard) -> Found:
     boxes, scores, labels = mirrored
     back = torch.stack((width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]), 1)
-    return (
-        torch.cat((seen[0], back)),
-        torch.cat((seen[1], scores)),
-        torch.cat((seen[2], labels)),
-    )
+    boxes = torch.cat((seen[0], back))
+    scores, labels = torch.cat((seen[1], scores)), torch.cat((seen[2], labels))
+    kept = batched_nms(boxes, scores, labels, card.nms_iou)
+    same = (box_iou(boxes[kept], boxes) >= card.nms_iou) & (labels[kept, None] == labels[None])
+    weight = same * scores
+    mean = (weight @ boxes) / weight.sum(1, keepdim=True)
+    return mean, scores[kept], labels[kept]
 
 
 def _suppressed(found: Found, card: ModelCard) -> Found:
@@ -98,18 +99,6 @@ def _suppressed(found: Found, card: ModelCard) -> Found:
     boxes, scores, labels = boxes[clear], scores[clear], labels[clear]
     kept = batched_nms(boxes, scores, labels, card.nms_iou)
     return boxes[kept], scores[kept], labels[kept]
-
-
-def family_of(settings: TrainSettings) -> str:
-    """Return centre, yolox, torchvision or transformers: what `auto` and prefixes stand for.
-
-    ``auto`` is yolox if it can start from an ONNX file, else centre, which needs no weights.
-    """
-    family = settings.student.partition(":")[0]
-    if family == "auto":
-        starts_from_onnx = settings.weights is not None and settings.weights.suffix == ".onnx"
-        return "yolox" if starts_from_onnx else "centre"
-    return {"hf": "transformers"}.get(family, family)
 
 
 def build(settings: TrainSettings, classes: Sequence[str]) -> nn.Module:

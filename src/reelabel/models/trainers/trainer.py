@@ -14,7 +14,7 @@ from pathlib import Path
 
 from reelabel.errors import ModelError
 from reelabel.models.trainers.folder import MODEL_JSON, is_finished, write_atomically
-from reelabel.models.trainers.settings import TrainSettings
+from reelabel.models.trainers.settings import TrainSettings, completed
 
 _WHERE_ONLY = {"accelerator", "devices", "num_workers", "cache_mb", "loggers", "threads"}
 """Settings that change how fast a student is trained, not which student."""
@@ -31,6 +31,7 @@ class StudentTrainer:
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
+        self.settings = completed(self.settings)
         self.name = self.settings.student
         what = self.settings.model_dump(mode="json", exclude=_WHERE_ONLY | {"weights"})
         digest = hashlib.sha256(f"student:1:{json.dumps(what, sort_keys=True)}".encode())

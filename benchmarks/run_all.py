@@ -1,0 +1,28 @@
+"""Run every benchmark, one after the other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ORDER = (
+    "startup.py",
+    "speed_sample.py",
+    "speed_detect.py",
+    "speed_dedup.py",
+    "temporal_simulator.py",
+    "memory.py",
+    "resume.py",
+)
+
+
+def main() -> None:
+    """Run them all and stop at the first that fails."""
+    for name in ORDER:
+        print(f"\n== {name}", flush=True)
+        subprocess.run([sys.executable, str(Path(__file__).with_name(name))], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""`detect` against the sum of bare decoding and bare network, and against a naive loop."""
+
+from __future__ import annotations
+
+import os
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+from common import DATA, interleaved, table
+
+from reelabel.engine.look import look
+from reelabel.media.probe import probe
+from reelabel.media.video import decode
+from reelabel.models.registry import load_detector
+
+VIDEO = DATA / "videos/traffic/cars_topdown.mp4"
+WEIGHTS = DATA / "weights/yolox_nano.onnx"
+CORES = os.cpu_count() or 1
+
+
+def ours() -> None:
+    """Look at every frame, as `detect` does."""
+    detector = load_detector(f"onnx:{WEIGHTS}")
+    for _ in look(VIDEO, detector, None, size_wh=probe(VIDEO).display_wh, sessions=CORES):
+        pass
+
+
+def bare_decode() -> None:
+    """Decode every frame into a picture of the network's size, in one thread."""
+    for frame in decode(VIDEO, threads=1):
+        frame.rgb((416, 416))
+
+
+def bare_network(frames: int) -> None:
+    """Run the network alone, in one thread, on a picture that is there already."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(WEIGHTS, options, providers=["CPUExecutionProvider"])
+    picture = np.zeros((1, 3, 416, 416), np.float32)
+    for _ in range(frames):
+        session.run(None, {"images": picture})
+
+
+def naive() -> None:
+    """Read, letterbox and infer one frame after the other with default settings."""
+    session = ort.InferenceSession(WEIGHTS, providers=["CPUExecutionProvider"])
+    capture = cv2.VideoCapture(str(VIDEO))
+    while (read := capture.read())[0]:
+        height, width = read[1].shape[:2]
+        scale = min(416 / width, 416 / height)
+        small = cv2.resize(read[1], (int(width * scale), int(height * scale)))
+        canvas = np.full((416, 416, 3), 114, np.uint8)
+        canvas[: small.shape[0], : small.shape[1]] = small
+        session.run(None, {"images": canvas.transpose(2, 0, 1)[None].astype(np.float32)})
+
+
+def main() -> None:
+    """Print the table."""
+    frames = sum(1 for _ in decode(VIDEO))
+    taken = interleaved(
+        {
+            "reelabel detect": ours,
+            "naive loop": naive,
+            "bare decode": bare_decode,
+            "bare network": lambda: bare_network(frames),
+        },
+        times=5,
+    )
+    table(f"detect, {frames} frames 768x432", taken, "naive loop")
+    floor = (taken["bare decode"] + taken["bare network"]) / CORES
+    print(
+        f"  floor on {CORES} cores {floor:.2f} s: detect reaches {floor / taken['reelabel detect']:.2f} of it"
+    )
+
+
+if __name__ == "__main__":
+    main()
