@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from common import interleaved, table
 
+from common import interleaved, table
 from reelabel.labels.dedup import find_duplicates
 
 THRESHOLD = 0.95

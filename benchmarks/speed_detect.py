@@ -7,8 +7,8 @@ import os
 import cv2
 import numpy as np
 import onnxruntime as ort
-from common import DATA, interleaved, table
 
+from common import DATA, interleaved, table
 from reelabel.engine.look import look
 from reelabel.media.probe import probe
 from reelabel.media.video import decode

@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 
 import cv2
-from common import DATA, interleaved, table
 
+from common import DATA, interleaved, table
 from reelabel.config import Engine
 from reelabel.engine.local import Options
 from reelabel.media.quality import CutDetector, measure

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reelabel.labels.boxes import Detections
     from reelabel.verbs.demo import demo
     from reelabel.verbs.export import export
+    from reelabel.verbs.flicker import flicker
     from reelabel.verbs.init import init
     from reelabel.verbs.predict import predict
     from reelabel.verbs.report import report
@@ -37,6 +38,7 @@ __all__ = [
     "__version__",
     "demo",
     "export",
+    "flicker",
     "init",
     "predict",
     "report",
@@ -51,6 +53,7 @@ _HOMES = {
     "Workspace": "reelabel.workspace",
     "demo": "reelabel.verbs.demo",
     "export": "reelabel.verbs.export",
+    "flicker": "reelabel.verbs.flicker",
     "init": "reelabel.verbs.init",
     "predict": "reelabel.verbs.predict",
     "report": "reelabel.verbs.report",

@@ -19,7 +19,7 @@ def ground(seed=0, size_wh=(440, 360)):
     rng = np.random.default_rng(seed)
     layers = [
         cv2.resize(
-            rng.uniform(0, 60, (360 // s, 440 // s, 3)), size_wh, interpolation=cv2.INTER_CUBIC
+            rng.uniform(0, 80, (360 // s, 440 // s, 3)), size_wh, interpolation=cv2.INTER_CUBIC
         )
         for s in (3, 10, 40)
     ]
@@ -46,11 +46,11 @@ def clip(n, *, moves=0.0, things=("ball",), seed=0):
         view = cv2.warpAffine(base, np.float32([[1, 0, -x], [0, 1, -y]]), SIZE_WH)
         if "bar" in things:
             left = 280 - 3 * t
-            cv2.rectangle(view, (left, 60), (left + 60, 75), (250, 120, 30), -1)
+            cv2.rectangle(view, (left, 60), (left + 60, 75), (255, 240, 120), -1)
         cx, cy, r = ball_at(t)
         if "ball" in things:
             centre = (round(cx * 16), round(cy * 16))
-            cv2.circle(view, centre, r * 16, (250, 120, 30), -1, cv2.LINE_AA, 4)
+            cv2.circle(view, centre, r * 16, (255, 240, 120), -1, cv2.LINE_AA, 4)
         noisy = view + rng.normal(0, 2, view.shape)
         pictures.append(np.clip(noisy, 0, 255).astype(np.uint8))
         boxes.append([cx - r, cy - r, cx + r, cy + r])

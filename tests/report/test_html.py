@@ -28,7 +28,6 @@ from reelabel.report.html import (
     render_report,
     write_report,
 )
-from reelabel.report.montage import montage
 from reelabel.report.plots import label_counts, rounds_comparison
 
 HOSTILE = "<script src=//evil>\"'&{{ 7*7 }}</script>\u202e\x00.mp4"
@@ -197,18 +196,6 @@ def test_jpeg_uris_hold_the_picture():
     assert head == "data:image/jpeg;base64"
     back = cv2.imdecode(np.frombuffer(base64.b64decode(content), np.uint8), cv2.IMREAD_COLOR_RGB)
     assert np.abs(back.astype(int) - rgb).max() < 6
-
-
-def test_montages_keep_every_picture():
-    """Each picture lies in its own cell, in order, with its shape kept."""
-    colours = [(250, 0, 0), (0, 250, 0), (0, 0, 250)]
-    pictures = [np.full((40, 80, 3), c, np.uint8) for c in colours]
-    sheet = montage(pictures, columns=2, cell_wh=(60, 60))
-    assert sheet.shape == (124, 124, 3)
-    centres = [sheet[30, 30], sheet[30, 94], sheet[94, 30]]
-    assert [tuple(int(v) for v in c) for c in centres] == colours
-    assert (sheet[94, 94] == sheet[2, 2]).all()
-    assert montage([], cell_wh=(60, 40)).shape == (40, 60, 3)
 
 
 def test_reports_are_the_same_every_time():

@@ -263,6 +263,32 @@ def demo(folder: Path, seed: int, rounds: int, *, quiet: bool) -> int:
     return done.run.exit_code
 
 
+@cli.command()
+@click.argument("video", type=click.Path(path_type=Path))
+@click.argument("detections", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The mined frames.")
+@click.option("--valid-score", type=float, default=0.8, show_default=True, help="Least score.")
+@click.option("--alpha", type=int, default=5, show_default=True, help="Frames before and after.")
+@click.option("--valid-sim-score", type=float, default=0.5, show_default=True, help="Correlation.")
+@click.option("--iou-thr", type=float, default=0.2, show_default=True, help="Overlap to support.")
+@click.option("--beta", type=float, default=100, show_default=True, help="Search margin in pixels.")
+@click.option("--frames", type=click.Path(path_type=Path), help="New folder for the raw frames.")
+@click.option("--image-prefix", default="", help="Folder before each picture's name in --out.")
+@click.option("--any-header", is_flag=True, help="Let a block's position alone say its frame.")
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+def flicker(video: Path, detections: Path, **how: Any) -> None:
+    """Mine hard negatives by the published rule, from and to its text formats."""
+    from reelabel.verbs.flicker import flicker as call
+
+    found = call(video, detections, **how)
+    click.echo(
+        f"{found.hard_negatives} hard negatives in {len(found.frames)} of {found.read} frames"
+    )
+    if found.longer:
+        click.echo(f"the video goes on behind frame {found.read}: not looked at", err=True)
+    click.echo(f"written to {how['out']}")
+
+
 def _stage_command(name: str) -> click.Command:
     """Return the command of one stage, with a flag for each of its settings."""
     from reelabel.cli.flags import settings_flags

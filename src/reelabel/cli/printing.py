@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from reelabel.verbs.report import scores_of
 from reelabel.verbs.status import StageStatus, decisions
 from reelabel.workspace import Workspace, read_json
 
-OUT = Console(highlight=False)
+OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def told_new(workspace: Workspace) -> None:

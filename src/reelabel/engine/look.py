@@ -48,7 +48,11 @@ def look(
     chosen = None if wanted is None else set(wanted)
     workers = 1 if detector.in_order else max(1, sessions)
     every = wanted is None or detector.in_order
-    source = decode(path, threads=1) if every else frames(path, wanted or [], threads=1, on_error=lambda _: None)
+    source = (
+        decode(path, threads=1)
+        if every
+        else frames(path, wanted or [], threads=1, on_error=lambda _: None)
+    )
     for frame, boxes, seen_wh in _seen(source, detector, workers):
         if chosen is None or frame.pts in chosen:
             factor_xy = (size_wh[0] / seen_wh[0], size_wh[1] / seen_wh[1])

@@ -146,6 +146,18 @@ def to_grey(frame: VideoFrame, sar: Fraction, fit_wh: Size | None) -> Picture:
     return upright.turn(luma)
 
 
+def to_bgr(frame: VideoFrame) -> Picture:
+    """Return ``(height, width, 3)`` uint8 BGR as OpenCV's reader does: upright, as coded else."""
+    bgr = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+    return upright_of(frame).turn(bgr)
+
+
+def bgr_to_grey(bgr: Picture) -> Picture:
+    """Return ``(height, width)`` uint8: OpenCV's weighing of blue, green and red."""
+    grey: Picture = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
+    return grey
+
+
 def _target(frame: VideoFrame, upright: Upright, sar: Fraction, fit_wh: Size | None) -> Size:
     """Return the size to scale to, before turning."""
     square = square_size((frame.width, frame.height), sar)

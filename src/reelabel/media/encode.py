@@ -118,7 +118,8 @@ class VideoWriter:
 
     def _add_stream(self) -> VideoStream:
         name = next(name for name in _ENCODERS if name in av.codecs_available)
-        options = {"crf": str(self._crf)} if name == "libx264" else {}
+        # Without macroblock trees the same pictures give the same bytes, whatever else runs.
+        options = {"crf": str(self._crf), "mbtree": "0"} if name == "libx264" else {}
         with _explained(self.path):
             stream = self._container.add_stream(name, rate=self._rate, options=options)
         if not isinstance(stream, VideoStream):

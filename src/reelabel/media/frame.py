@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from av.video.frame import PictureType, VideoFrame
 
-from reelabel.media.convert import Picture, Size, to_grey, to_rgb
+from reelabel.media.convert import Picture, Size, bgr_to_grey, to_bgr, to_grey, to_rgb
 
 
 class Frame:
@@ -50,6 +50,20 @@ class Frame:
     def grey(self, fit_wh: Size | None = None) -> Picture:
         """Return ``(height, width)`` uint8 luma in 0..255, otherwise as `rgb`."""
         return to_grey(self._picture, self._sar, fit_wh)
+
+    def bgr(self) -> Picture:
+        """Return ``(height, width, 3)`` uint8 BGR, the picture that OpenCV's reader gives.
+
+        Upright and at its coded size: pixels are not made square, fields not taken apart.
+        """
+        return to_bgr(self._picture)
+
+    def bgr_grey(self) -> Picture:
+        """Return ``(height, width)`` uint8, the grey of OpenCV's reader: `bgr`, weighed.
+
+        It differs from `grey`, which is the luma that the video holds, by rounding and clipping.
+        """
+        return bgr_to_grey(self.bgr())
 
 
 def stands_alone(picture: VideoFrame) -> bool:

@@ -17,6 +17,7 @@ from reelabel.models.base import Image, Predict
 from reelabel.models.spec import Settings
 
 GPU_BATCH = 16
+_LONGEST = 4
 
 
 class EmbedOptions(Settings):
@@ -68,6 +69,16 @@ def computing(device: str, precision: str) -> AbstractContextManager[Any]:
     if precision != "float32":
         stack.enter_context(torch.autocast(device, dtype=getattr(torch, precision)))
     return stack
+
+
+def not_too_long(picture: Image) -> Image:
+    """Return a picture no longer than 4:1, black added right or below.
+
+    Preprocessing that keeps the aspect would leave nothing of the short side.
+    """
+    h, w = picture.shape[:2]
+    more = (max(-(-w // _LONGEST) - h, 0), max(-(-h // _LONGEST) - w, 0))
+    return np.pad(picture, ((0, more[0]), (0, more[1]), (0, 0))) if any(more) else picture
 
 
 def in_batches(some: Callable[[Sequence[Image]], list[Detections]], batch_size: int) -> Predict:

@@ -55,7 +55,7 @@ class CleanSettings(Settings):
     """Compare boxes of different classes too."""
     max_per_frame: int | None = Field(None, ge=1)
     """Boxes per frame and class, at most; the others are ignored."""
-    outliers: Literal["off", "isolation_forest", "nearest_neighbours"] = "off"
+    outliers: Literal["off", "isolation_forest", "neighbours"] = "off"
     """Ignore boxes whose crop looks unlike all others of their class in the video: by isolation
     forest, or by the distance to the nearest neighbours."""
     outlier_deviations: float = Field(4.0, gt=0)

@@ -17,9 +17,9 @@ from reelabel.verbs.show import Shown, show
 from reelabel.workspace import Workspace
 
 SETTINGS: dict[str, Any] = {
-    "detector_options": {"mode": "round"},
+    "detector_options": {"shape": "round"},
     "sample": {"every": 2},
-    "clean": {"min_score": 0.5},
+    "clean": {"score": 0.3},
     "train": {"student": "centre", "max_steps": 450, "image_size": 320},
     "advance": {"keep_going": True},
 }

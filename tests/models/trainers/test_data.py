@@ -81,7 +81,8 @@ def test_states_and_weights_are_read(squares):
 
     def change(coco):
         coco["annotations"][1]["iscrowd"] = 1
-        coco["images"][0]["hard_negatives"] = [[1, 2, 3, 4, 0.9]]
+        negative = {"bbox": [1, 2, 3, 4], "category": "red", "score": 0.9}
+        coco["images"][0]["hard_negatives"] = [negative]
 
     folder = edited(squares(1, 0), change)
     picture = read_album(folder, "train", TrainSettings(soft_lambda=0.5)).pictures[0]

@@ -19,6 +19,7 @@ from reelabel.models.torch_tools import (
     batch_for,
     computing,
     in_batches,
+    not_too_long,
     pick_device,
 )
 
@@ -57,15 +58,19 @@ class TransformersDetector:
         prepare = processor(AutoImageProcessor, self.place)
 
         def some(pictures: Sequence[Image]) -> list[Detections]:
-            sizes_hw = [picture.shape[:2] for picture in pictures]
-            inputs = prepare(list(pictures), return_tensors="pt", input_data_format="channels_last")
+            given = [not_too_long(picture) for picture in pictures]
+            sizes_hw = [picture.shape[:2] for picture in given]
+            inputs = prepare(given, return_tensors="pt", input_data_format="channels_last")
             with computing(device, self.options.precision):
                 outputs = model(**inputs.to(device))
             # Its own default drops everything below 0.5: evidence that mining lives on.
             found = prepare.post_process_object_detection(
                 outputs, threshold=self.options.floor, target_sizes=sizes_hw
             )
-            return [self._finish(one, (w, h)) for one, (h, w) in zip(found, sizes_hw, strict=True)]
+            return [
+                self._finish(one, (p.shape[1], p.shape[0]))
+                for one, p in zip(found, pictures, strict=True)
+            ]
 
         return in_batches(some, self.batch_size)
 

@@ -24,6 +24,7 @@ from reelabel.models.torch_tools import (
     batch_for,
     computing,
     in_batches,
+    not_too_long,
     pick_device,
 )
 
@@ -66,9 +67,10 @@ class ZeroShotDetector:
         read = _read_grounded if self.place.config.model_type in _GROUNDED else _read_owl
 
         def some(pictures: Sequence[Image]) -> list[Detections]:
-            sizes_hw = [picture.shape[:2] for picture in pictures]
+            given = [not_too_long(picture) for picture in pictures]
+            sizes_hw = [picture.shape[:2] for picture in given]
             inputs = prepare(
-                images=list(pictures),
+                images=given,
                 text=[[prompt.lower() for prompt in self.classes]] * len(pictures),
                 return_tensors="pt",
                 input_data_format="channels_last",
@@ -76,7 +78,10 @@ class ZeroShotDetector:
             with computing(device, self.options.precision):
                 outputs = model(**inputs)
             found = read(prepare, inputs, outputs, sizes_hw)
-            return [self._finish(one, (w, h)) for one, (h, w) in zip(found, sizes_hw, strict=True)]
+            return [
+                self._finish(one, (p.shape[1], p.shape[0]))
+                for one, p in zip(found, pictures, strict=True)
+            ]
 
         return in_batches(some, self.batch_size)
 

@@ -32,7 +32,13 @@ class TrainingModule(LightningModule):
 
     def __init__(self, student: nn.Module, settings: TrainSettings, total: int) -> None:
         super().__init__()
-        self.student: Any = student
+        # Depthwise convolutions are half as fast again when channels lie side by side.
+        self._layout = (
+            torch.channels_last
+            if getattr(student, "kind", "") == "yolox"
+            else torch.contiguous_format
+        )
+        self.student: Any = student.to(memory_format=self._layout)
         self._settings, self._total = settings, total
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -48,7 +54,9 @@ class TrainingModule(LightningModule):
         """
         del batch_idx
         images, targets = batch
-        terms: dict[str, Tensor] = self.student.forward_train(images.float(), targets)
+        terms: dict[str, Tensor] = self.student.forward_train(
+            images.float().contiguous(memory_format=self._layout), targets
+        )
         loss = torch.stack([each.float() for each in terms.values()]).sum()
         if self.global_step % _FINITE_EVERY == 0 and not bool(loss.isfinite()):
             raise ModelError(

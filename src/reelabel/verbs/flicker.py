@@ -1,0 +1,167 @@
+"""flicker: the published hard-negative miner, exactly, in one pass over the video.
+
+It reads and writes the published text formats, so that whoever has detections of that miner's
+detector, or scripts behind its output, can go on with them. The rule that mends its flaws is part
+of the loop, in the stage `mine`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from reelabel.engine.progress import Display
+from reelabel.errors import UsageError
+from reelabel.formats.detections_txt import read_detections
+from reelabel.formats.files import new_folder
+from reelabel.formats.mined_txt import picture_name, write_mined
+from reelabel.media.convert import Picture
+from reelabel.media.pictures import write_jpeg
+from reelabel.media.video import Frame, decode
+from reelabel.temporal.pictures import Grey
+from reelabel.temporal.published import (
+    FRAME_LIMIT,
+    MinedFrame,
+    PublishedSettings,
+    mine_published,
+)
+from reelabel.workspace import explained
+
+
+@dataclass(frozen=True)
+class Mined:
+    """What was mined from one video.
+
+    Attributes:
+        frames: the frames that hold a hard negative, in order.
+        read: how many frames were read: those that the detections speak of, up to the limit.
+        longer: whether the video goes on behind them.
+        pictures: the files of the raw frames, if they were asked for.
+    """
+
+    frames: list[MinedFrame]
+    read: int
+    longer: bool
+    pictures: list[Path] = field(default_factory=list)
+
+    @property
+    def hard_negatives(self) -> int:
+        """Return how many boxes are hard negatives."""
+        return sum(box[4] == 0 for frame in self.frames for box in frame.boxes)
+
+
+def flicker(  # noqa: PLR0913 -- one argument for each of the published miner's
+    video: Path | str,
+    detections: Path | str,
+    *,
+    out: Path | str | None = None,
+    valid_score: float = PublishedSettings.valid_score,
+    alpha: int = PublishedSettings.alpha,
+    valid_sim_score: float = PublishedSettings.valid_sim_score,
+    iou_thr: float = PublishedSettings.iou_thr,
+    beta: float = PublishedSettings.beta,
+    frames: Path | str | None = None,
+    image_prefix: str = "",
+    any_header: bool = False,
+    quiet: bool = True,
+) -> Mined:
+    """Mine a video's hard negatives by the published rule (arXiv 1808.04285, its miner's form).
+
+    Args:
+        video: the video that the detections are of.
+        detections: one block for each frame, see `reelabel.formats.detections_txt`.
+        out: where to write the mined frames, see `reelabel.formats.mined_txt`.
+        valid_score: floor for candidates and for the boxes that support them, 0..1.
+        alpha: how many frames before and after are looked at.
+        valid_sim_score: correlation under which a neighbour counts as not comparable, -1..1.
+        iou_thr: overlap above which a box supports, 0..1.
+        beta: by how many pixels the search window is larger than the box, on each side.
+        frames: a new or empty folder for the raw frames, ``frame{number}.jpg``, counted from 1.
+        image_prefix: the folder that `out` names before each picture.
+        any_header: take a block's position alone for its frame, whatever its header says, as the
+            published miner does.
+        quiet: show no progress.
+
+    Fewer blocks than frames are mined as if the video ended there. As in the published miner, no
+    more than 70,000 frames are read.
+
+    Raises:
+        UsageError: for a parameter out of its range, or a folder that holds something.
+        FormatError: if the detections are damaged, or there are more blocks than frames.
+        MediaError: if the video cannot be read.
+    """
+    settings = _settings(valid_score, alpha, valid_sim_score, iou_thr=iou_thr, beta=beta)
+    blocks = read_detections(Path(detections), strict=not any_header)
+    folder = Path(frames) if frames is not None else None
+    if folder is not None:
+        new_folder(folder)
+    found, pictures = list[MinedFrame](), list[Path]()
+    with Display("flicker", 1, quiet=quiet) as display:
+        watched = _Watched(decode(video), alpha, _ticker(display, Path(video).name, len(blocks)))
+        for mined in mine_published(watched.greys(), blocks, settings):
+            found.append(mined)
+            if folder is not None:
+                pictures.append(_written(watched, mined.number, folder))
+    if out is not None:
+        write_mined(Path(out), found, prefix=image_prefix)
+    read = min(len(blocks), FRAME_LIMIT)
+    return Mined(found, read, watched.count > read, pictures)
+
+
+def _settings(
+    valid_score: float, alpha: int, valid_sim_score: float, *, iou_thr: float, beta: float
+) -> PublishedSettings:
+    numbers = {
+        "valid_score": valid_score,
+        "valid_sim_score": valid_sim_score,
+        "iou_thr": iou_thr,
+        "beta": beta,
+    }
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise UsageError(f"{name} must be a finite number, but is {value}")
+    try:
+        return PublishedSettings(valid_score, alpha, valid_sim_score, iou_thr, beta)
+    except ValueError as exc:
+        raise UsageError(str(exc)) from exc
+
+
+def _ticker(display: Display, name: str, blocks: int) -> Callable[[int], None]:
+    def tick(frame: int) -> None:
+        display.tick(name, frame / max(blocks, 1), f"{frame} frames")
+
+    return tick
+
+
+class _Watched:
+    """The frames of a video on their way to the miner; the last few can still be had."""
+
+    def __init__(self, source: Iterator[Frame], alpha: int, tick: Callable[[int], None]) -> None:
+        self._source, self._tick = source, tick
+        # The miner speaks of a frame when it has taken the alpha-th one behind it.
+        self._last: deque[Frame] = deque(maxlen=alpha + 1)
+        self.count = 0
+
+    def greys(self) -> Iterator[Callable[[], Grey]]:
+        """Yield what makes each frame's grey picture."""
+        for frame in self._source:
+            self._last.append(frame)
+            self.count += 1
+            self._tick(self.count)
+            yield frame.bgr_grey
+
+    def picture(self, number: int) -> Picture:
+        """Return a frame as ``(height, width, 3)`` uint8 RGB, by its number from 1."""
+        return np.ascontiguousarray(self._last[number - 1 - self.count].bgr()[..., ::-1])
+
+
+def _written(watched: _Watched, number: int, folder: Path) -> Path:
+    path = folder / picture_name(number)
+    with explained(path):
+        write_jpeg(path, watched.picture(number))
+    return path

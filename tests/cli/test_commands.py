@@ -1,0 +1,390 @@
+"""The command line: every command explains itself, and what is wrong is said in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import click
+import pytest
+import yaml
+
+from reelabel.cli.commands import STAGES, cli
+from reelabel.config import load
+from reelabel.pipeline import FLOW, SECTIONS
+from reelabel.tables import CANDIDATES, CLIPS, FRAMES
+from reelabel.workspace import Workspace
+
+COMMANDS = cli.list_commands(click.Context(cli))
+QUICK = (
+    "--set",
+    "train.student=fake",
+    "--set",
+    "evaluate.resamples=10",
+    "--set",
+    "engine.workers=1",
+)
+
+
+@pytest.fixture
+def footage(disc_clips, tmp_path):
+    """Return a folder with two clips that a test may change."""
+    folder = tmp_path / "footage"
+    folder.mkdir()
+    for clip in disc_clips[:2]:
+        shutil.copy(clip, folder)
+    return folder
+
+
+@pytest.fixture
+def begun(footage, tmp_path, reelabel):
+    """Return a new workspace on two clips, made by the command."""
+    root = tmp_path / "w"
+    flags = ("--classes", "disc", "--videos", footage, "--detector", "fake:", *QUICK)
+    code, out, err = reelabel("init", root, *flags)
+    assert (code, err) == (0, "")
+    assert "reelabel run" in out
+    return root
+
+
+def change(root, **values):
+    """Change keys of a reelabel.yaml."""
+    path = root / "reelabel.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | values))
+
+
+def refused(told, code, *words):
+    """Check that a command ended with this code, and said why without any trace."""
+    found, out, err = told
+    assert found == code, err
+    assert "Traceback" not in out + err
+    for word in words:
+        assert word in " ".join(err.split()), err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name, reelabel):
+    """Each command and stage has a help text, and every flag of it too."""
+    code, out, _ = reelabel(name, "--help")
+    assert code == 0
+    assert f"reelabel {name}" in out
+    command = cli.get_command(click.Context(cli), name)
+    assert command.help
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    assert [p.name for p in options if not p.help] == []
+
+
+def test_the_help_lists_every_command(reelabel):
+    """The first help shows all commands and all stages, each with a line."""
+    code, out, _ = reelabel("--help")
+    assert code == 0
+    assert [name for name in COMMANDS if f"\n  {name} " not in out] == []
+    assert reelabel()[1].startswith("Usage") or reelabel()[2].startswith("Usage")
+
+
+def test_the_stages_of_the_help_are_those_of_the_flow():
+    """Names and order agree with the pipeline."""
+    assert list(STAGES) == list(FLOW)
+
+
+@pytest.mark.parametrize("name", sorted(SECTIONS))
+def test_every_setting_of_a_stage_is_a_flag(name):
+    """Whatever stands in a section of reelabel.yaml can be given as a flag too."""
+    command = cli.get_command(click.Context(cli), name)
+    flags = {flag for p in command.params for flag in p.opts}
+    plain = [key for key in SECTIONS[name].model_fields if key != "quality"]
+    assert [key for key in plain if f"--{key.replace('_', '-')}" not in flags] == []
+
+
+def test_the_defaults_in_a_new_file_are_the_defaults(begun):
+    """Taking the # from every line of a new reelabel.yaml changes nothing."""
+    path = begun / "reelabel.yaml"
+    before = load(path, SECTIONS)
+    head, tail = path.read_text().split("# Everything below")
+    lines = [line.removeprefix("#").removeprefix(" ") for line in tail.split("\n")[1:]]
+    path.write_text(head + "\n".join(lines))
+    assert load(path, SECTIONS) == before
+
+
+def test_init_run_and_status(begun, reelabel):
+    """The three commands of a first day: exit code 0, a decision, a report, and all done."""
+    code, out, err = reelabel("run", begun, "--rounds", 1, "--quiet")
+    assert (code, err) == (0, "")
+    assert "Decision:" in out
+    assert "report.html" in out.replace("\n", "")
+    assert (begun / "rounds/0/report.html").is_file()
+    code, out, _ = reelabel("status", begun, "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert [one["stage"] for one in told] == list(FLOW)
+    assert {state for one in told for state in one["units"]} == {"done"}
+    assert reelabel("status", begun)[0] == 0
+    code, out, _ = reelabel("show", begun, "--pictures", 1, "--quiet")
+    assert code == 0
+    assert out.count(".mp4") == 2
+    for kind in ("coco", "yolo", "voc"):
+        out_dir = begun.parent / kind
+        assert reelabel("export", begun, out_dir, "--format", kind)[0] == 0
+        assert list(out_dir.rglob("*.jpg"))
+    refused(reelabel("export", begun, out_dir), 2, "new or empty")
+    refused(reelabel("export", begun, begun / "x", "--format", "yoloo"), 2, "did you mean 'yolo'")
+
+
+def test_predict_takes_a_workspace(begun, footage, reelabel, tmp_path):
+    """The best model of a workspace looks at a video, and the boxes are written as JSON."""
+    reelabel("run", begun, "--rounds", 1, "--quiet")
+    out = tmp_path / "boxes.json"
+    code, said, err = reelabel("predict", begun, footage / "clip0.mp4", "--out", out, "--quiet")
+    assert (code, err) == (0, "")
+    assert "20 frames" in said
+    boxes = json.loads(out.read_text())["boxes"]
+    assert {box["category"] for box in boxes} == {"disc"}
+
+
+def test_flags_of_a_stage_win_over_the_file(begun, reelabel):
+    """A stage alone takes its settings as flags; what is not given stands as in the file."""
+    assert reelabel("run", begun, "--until", "cut", "--quiet")[0] == 0
+    assert reelabel("sample", begun, "--every", 5, "--quality-min-sharpness", 0, "--quiet")[0] == 0
+    workspace = Workspace.open(begun)
+    counts = [len(workspace.read(FRAMES, v)) for v in workspace.shards(FRAMES)]
+    assert counts == [4, 4]
+    flags = ("--score-per-class", "disc=0.99", "--states", "border=dropped", "--quiet")
+    for stage, given in (("dedup", ()), ("detect", ()), ("clean", flags)):
+        assert reelabel(stage, begun, *given)[0] == 0
+    states = {
+        s for v in workspace.shards(CANDIDATES) for s in workspace.read(CANDIDATES, v)["state"]
+    }
+    assert "positive" not in {str(state) for state in states}
+
+
+def test_set_reaches_any_setting(footage, tmp_path, reelabel):
+    """`--set` puts values of any kind into the new file."""
+    pairs = (
+        "--set",
+        "sample.every=5",
+        "--set",
+        "sample.quality.min_entropy_bits=0.5",
+        "--set",
+        "seed=3",
+    )
+    code, _, err = reelabel("init", tmp_path / "w", "--classes", "a,b", *pairs, "--", footage)
+    assert (code, err) == (0, "")
+    config = load(tmp_path / "w/reelabel.yaml", SECTIONS)
+    assert config.project.classes == ("a", "b")
+    assert config.project.seed == 3
+    assert config.stages["sample"].every == 5
+    assert config.stages["sample"].quality.min_entropy_bits == 0.5
+
+
+def test_one_video_is_split_in_blocks_and_said_so(disc_clips, tmp_path, reelabel):
+    """A workspace with one video warns that its scores will flatter, and runs."""
+    root = tmp_path / "w"
+    flags = ("--classes", "disc", "--videos", disc_clips[0], "--detector", "fake:", *QUICK)
+    code, out, _ = reelabel("init", root, *flags)
+    assert code == 0
+    assert "Only one video" in out
+    assert reelabel("run", root, "--rounds", 1, "--quiet")[0] == 0
+    report = json.loads((root / "rounds/0/dataset/split.json").read_text())
+    assert not report["leak_free"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("runn",), "runn"),
+        (("run", "W", "--untill", "cut"), "--until"),
+        (("run", "W", "--until", "sampel"), "did you mean 'sample'"),
+        (("run", "W", "--rounds", "0"), "0"),
+        (("run",), "WORKSPACE"),
+        (("sample", "W", "--evry", "2"), "--every"),
+        (("sample", "W", "--every", "0"), "greater than or equal to 1"),
+        (("sample", "W", "--every", "two"), "two"),
+        (("sample", "W", "--every", "2", "--every-s", "1"), "only one of"),
+        (("sample", "W", "--size", "[1"), "value"),
+        (("clean", "W", "--states", "border"), "key=value"),
+        (("clean", "W", "--states", "border=[1"), "value"),
+        (("merge", "W", "--policy", "newest"), "new"),
+        (("init", "N", "--classes", "a", "--set", "sampel.every=2", "F"), "did you mean 'sample'"),
+        (("init", "N", "--classes", "a", "--set", "sample.evry=2", "F"), "did you mean 'every'"),
+        (("init", "N", "--classes", "a", "--set", "sample.every", "F"), "key=value"),
+        (("init", "N", "--classes", "a", "--set", "seed=[1", "F"), "value"),
+        (("init", "N", "--classes", "a", "--set", "seed=1", "--set", "seed.x=1", "F"), "seed"),
+        (("init", "N", "F"), "--classes"),
+        (("init", "W", "--classes", "a", "F"), "is a workspace already"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_wrong_usage_ends_with_2(begun, reelabel, arguments, words):
+    """An unknown flag, key, stage or value gives exit code 2 and names what was meant."""
+    places = {"W": begun, "N": begun.parent / "new", "F": begun.parent / "footage"}
+    refused(reelabel(*(places.get(one, one) for one in arguments)), 2, words)
+
+
+def test_a_missing_file_is_named(tmp_path, reelabel):
+    """A path that leads nowhere is refused before anything is made."""
+    told = reelabel("init", tmp_path / "w", "--classes", "a", "--videos", tmp_path / "no.mp4")
+    refused(told, 2, "no.mp4", "no such file")
+    assert not (tmp_path / "w").exists()
+    refused(reelabel("predict", "motion", tmp_path / "no.mp4", "--quiet"), 3, "no.mp4")
+
+
+def test_a_folder_without_videos_is_named(tmp_path, reelabel):
+    """A folder in which nothing can be watched is refused."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/notes.txt").write_text("hello")
+    told = reelabel("init", tmp_path / "w", "--classes", "a", "--videos", tmp_path / "empty")
+    refused(told, 2, "empty", "holds none")
+
+
+def test_text_named_mp4_fails_alone(begun, footage, reelabel):
+    """The text is named as failed, the videos beside it are finished, the exit code is 1."""
+    (footage / "text [b].mp4").write_text("this is no video")
+    code, out, _ = reelabel("run", begun, "--rounds", 1, "--quiet")
+    assert code == 1
+    assert "text [b].mp4" in out
+    assert (begun / "rounds/0/report.html").is_file()
+    code, out, _ = reelabel("status", begun)
+    assert code == 0
+    assert "text [b].mp4" in out
+
+
+def test_a_failing_stage_ends_with_1(begun, footage, reelabel):
+    """A video that breaks between two stages is named, and the others go on."""
+    reelabel("run", begun, "--until", "cut", "--quiet")
+    (footage / "clip0.mp4").write_bytes((footage / "clip0.mp4").read_bytes()[:200])
+    code, out, _ = reelabel("sample", begun, "--quiet")
+    assert code == 1
+    assert "clip0.mp4" in out
+    assert len(Workspace.open(begun).shards(FRAMES)) == 1
+    refused(reelabel("sample", begun, "--quiet", "--fail-fast"), 3)
+
+
+def test_paths_that_look_like_markup_do_not_break_the_output(disc_clips, tmp_path, reelabel):
+    """Brackets in names are printed as they are."""
+    folder = tmp_path / "[bold" / "x]" / "[" / "red]"
+    folder.mkdir(parents=True)
+    shutil.copy(disc_clips[0], folder)
+    (folder / "bad.mp4").write_text("no video")
+    root = tmp_path / "[" / "w]"
+    flags = ("--classes", "disc", "--videos", folder, "--detector", "fake:")
+    code, out, err = reelabel("init", root, *flags)
+    assert (code, err) == (0, "")
+    assert "/[/w]" in out.replace("\n", "")
+    assert reelabel("run", root, "--until", "cut", "--quiet")[0] == 1
+    code, out, _ = reelabel("status", root)
+    assert code == 0
+    assert "/[/red]" in out.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("classes: [disc", "expected YAML"),
+        ("clases: [disc]", "did you mean 'classes'"),
+        ("classes: [disc]\nsample: {evry: 1}", "did you mean 'every'"),
+        ("\0", "expected YAML"),
+        ("[]", "expected keys"),
+    ],
+)
+def test_a_damaged_settings_file_ends_with_2(begun, reelabel, text, words):
+    """Every command that reads reelabel.yaml says what is wrong in it."""
+    (begun / "reelabel.yaml").write_text(text)
+    for command in ("run", "status", "sample", "report"):
+        refused(reelabel(command, begun), 2, "reelabel.yaml", words)
+
+
+def test_a_folder_that_is_no_workspace_ends_with_6(tmp_path, reelabel):
+    """Each command on a workspace says how one is made."""
+    for command in ("run", "status", "show", "report", "clean"):
+        refused(reelabel(command, tmp_path), 6, "reelabel init")
+    refused(reelabel("export", tmp_path, tmp_path / "x"), 6, "reelabel init")
+
+
+def test_what_is_not_made_yet_ends_with_6(begun, reelabel):
+    """Showing or exporting labels before there are any names the command that makes them."""
+    for command in (("show", begun), ("report", begun), ("export", begun, begun / "x")):
+        refused(reelabel(*command), 6, "reelabel run")
+
+
+@pytest.mark.parametrize(
+    ("detector", "words"),
+    [
+        ("onnx:WEIGHTS", "weights.onnx"),
+        ("onnx:nowhere.onnx", "nowhere.onnx"),
+        ("onxx:a.onnx", "did you mean 'onnx'"),
+        ("round:7", "7"),
+    ],
+)
+def test_a_wrong_model_is_named(begun, reelabel, detector, words):
+    """Weights that are none, missing or of an unknown kind stop the run with their name."""
+    weights = begun / "weights.onnx"
+    weights.write_text("these are no weights")
+    change(begun, detector=detector.replace("WEIGHTS", str(weights)))
+    refused(reelabel("run", begun, "--quiet"), 4, words)
+    assert len(Workspace.open(begun).shards(CLIPS)) == 2, "what was done before stays"
+
+
+def test_an_unknown_option_of_a_model_is_named(begun, reelabel):
+    """The options of a model are checked like all settings."""
+    change(begun, detector_options={"thresold": 3})
+    refused(reelabel("run", begun, "--quiet"), 2, "thresold", "did you mean 'threshold'")
+
+
+def test_a_class_that_the_model_does_not_know_is_refused(begun, data_dir, reelabel):
+    """The nearest name that the model knows is suggested."""
+    weights = data_dir / "weights/yolox_nano.onnx"
+    change(begun, detector=f"onnx:{weights}", classes=["ball"])
+    refused(reelabel("run", begun, "--quiet"), 4, "did you mean 'sports ball'")
+
+
+def truth_file(path, video, **image):
+    """Write a COCO file with one box on one frame."""
+    value = {
+        "images": [{"id": 1, "file_name": "x.jpg", "video": video, "frame_index": 0} | image],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 9, 9], "iscrowd": 0}
+        ],
+        "categories": [{"id": 1, "name": "disc"}],
+    }
+    path.write_text(json.dumps(value))
+    return path
+
+
+def test_truth_of_unknown_videos_is_refused(begun, tmp_path, reelabel):
+    """Truth that names none of the videos gives exit code 5 and the nearest name."""
+    change(begun, truth=str(truth_file(tmp_path / "truth.json", "clp0.mp4")))
+    refused(reelabel("run", begun, "--quiet"), 5, "clp0.mp4", "did you mean 'clip0.mp4'")
+    change(begun, truth=str(truth_file(tmp_path / "truth.json", "clip0.mp4", frame_index=99)))
+    refused(reelabel("run", begun, "--quiet"), 5, "99", "20 frames")
+    (tmp_path / "truth.json").write_text("{")
+    refused(reelabel("run", begun, "--quiet"), 5, "truth.json")
+    change(begun, truth=str(tmp_path / "gone.json"))
+    refused(reelabel("run", begun, "--quiet"), 5, "gone.json")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_workspace_ends_with_6(begun, reelabel):
+    """A workspace that cannot be written is named, with what to do."""
+    begun.chmod(0o555)
+    try:
+        refused(reelabel("run", begun, "--quiet"), 6, "permission")
+    finally:
+        begun.chmod(0o755)
+
+
+def test_a_damaged_video_row_mends_itself(begun, reelabel):
+    """A shard that was cut short is named once with exit code 6; the next run makes it anew."""
+    reelabel("run", begun, "--until", "cut", "--quiet")
+    shard = next((begun / "tables/videos").glob("*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:50])
+    refused(reelabel("run", begun, "--until", "cut", "--quiet"), 6, "run again")
+    assert reelabel("run", begun, "--until", "cut", "--quiet")[0] == 0
+
+
+def test_no_labels_at_all_ends_with_what_to_do(begun, reelabel):
+    """When the teacher finds nothing the run says which settings to look at."""
+    change(begun, clean={"score": 1.0, "floor": 1.0})
+    code, _, err = reelabel("run", begun, "--quiet")
+    assert code == 7
+    assert "no label to train on" in err

@@ -1,0 +1,92 @@
+"""The hand-written pages: what they name exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import tomllib
+import types
+from pathlib import Path
+
+import click
+import pytest
+from pydantic import BaseModel
+
+from reelabel.cli.commands import cli
+from reelabel.pipeline import SECTIONS
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("how-to/*.md"), *DOCS.glob("decisions/*.md")])
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SETTING = re.compile(rf"\b({'|'.join(SECTIONS)})\.([a-z0-9_.]*[a-z0-9_])")
+FILES = {"json", "yaml", "parquet", "md", "py", "jpg"}
+
+
+def ids(path: Path) -> str:
+    """Return a page's name below the documentation."""
+    return str(path.relative_to(DOCS))
+
+
+def named(kind: type[BaseModel], above: str = "") -> set[str]:
+    """Return the names of all settings of a type, those inside settings with a dot."""
+    found = set()
+    for name, info in kind.model_fields.items():
+        found.add(above + name)
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            found |= named(info.annotation, f"{above}{name}.")
+    return found
+
+
+def our_commands(text: str) -> list[list[str]]:
+    """Return the words of every call of ours in the console blocks of a page."""
+    found = []
+    for language, content in BLOCK.findall(text):
+        if language == "console":
+            lines = content.replace("\\\n", " ").splitlines()
+            found += [
+                shlex.split(x[2:], comments=True) for x in lines if x.startswith("$ reelabel")
+            ]
+    return found
+
+
+@pytest.mark.parametrize("path", PAGES, ids=ids)
+def test_commands_and_flags_exist(path):
+    """Every command in a console block is one of ours, with flags that it has."""
+    above = click.Context(cli)
+    for words in our_commands(path.read_text(encoding="utf-8")):
+        command = cli.get_command(above, words[1])
+        assert command is not None, " ".join(words)
+        known = {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
+        given = {word.partition("=")[0] for word in words[2:] if word.startswith("--")}
+        assert given <= known, " ".join(words)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=ids)
+def test_settings_exist(path):
+    """Every setting that a page names as stage.key is a setting of that stage."""
+    for stage, key in SETTING.findall(path.read_text(encoding="utf-8")):
+        if key not in FILES:
+            assert key in named(SECTIONS[stage]) | {"quality."}, f"{stage}.{key}"
+
+
+def test_the_plug_in_example_keeps_its_promises(monkeypatch):
+    """The detector of the how-to runs as it is printed and passes the contract."""
+    page = (DOCS / "how-to" / "use-another-detector.md").read_text(encoding="utf-8")
+    blocks = [content for language, content in BLOCK.findall(page) if language == "python"]
+    module = types.ModuleType("my_package.red")  # pickling looks classes up in their module
+    monkeypatch.setitem(sys.modules, "my_package.red", module)
+    assert len(blocks) == 2
+    for content in blocks:
+        exec(compile(content, "how-to", "exec"), vars(module))  # noqa: S102 -- our own page
+
+
+def test_every_dependency_has_a_row():
+    """The page on dependencies has a row for each that the package asks for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["train"]]
+    page = (DOCS / "decisions" / "0003-dependencies.md").read_text(encoding="utf-8")
+    for requirement in asked:
+        name = re.split(r"[<>=!\[ ]", requirement)[0]
+        assert re.search(rf"^\| {re.escape(name)}\b", page, re.MULTILINE), name

@@ -1,0 +1,68 @@
+"""What `import reelabel` promises: its names, and that it costs nothing."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import reelabel
+
+HEAVY = ("torch", "cv2", "pyarrow", "numpy", "onnxruntime", "matplotlib", "sklearn")
+
+
+def test_public_names_are_sorted_and_real():
+    """Each name of `__all__` can be imported, and `dir` shows these and no other."""
+    assert reelabel.__all__ == sorted(reelabel.__all__)
+    assert dir(reelabel) == sorted(reelabel.__all__)
+    for name in reelabel.__all__:
+        assert getattr(reelabel, name) is not None
+    assert set(reelabel._HOMES) <= set(reelabel.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(reelabel._HOMES))
+def test_a_public_name_means_the_same_whatever_was_imported_before(name):
+    """A name is the function or class of its home, also when folders of like names are loaded."""
+    home = importlib.import_module(reelabel._HOMES[name])
+    assert callable(getattr(reelabel, name))
+    assert getattr(reelabel, name) is getattr(home, name)
+
+
+def test_unknown_names_are_refused_as_usual():
+    """A name that is not there gives the error that Python programs expect."""
+    with pytest.raises(AttributeError, match="nothing_of_ours"):
+        _ = reelabel.nothing_of_ours
+
+
+def loaded(code):
+    """Return which heavy packages a fresh Python has loaded after this code."""
+    code += f"\nimport sys; print(*[name for name in {HEAVY} if name in sys.modules])"
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
+
+
+def test_importing_reelabel_loads_nothing_heavy():
+    """The package and its error types come without any large library."""
+    assert loaded("import reelabel, reelabel.errors")[-2].split() == []
+
+
+def test_help_loads_nothing_heavy():
+    """`reelabel --help` answers without loading what the work needs."""
+    code = (
+        "import sys\nfrom reelabel.cli import main\nsys.argv = ['reelabel', '--help']\n"
+        "try: main()\nexcept SystemExit as ended: assert not ended.code"
+    )
+    said = loaded(code)
+    assert said[-2].split() == []
+    assert any("Usage" in line for line in said)
+
+
+def test_the_work_itself_loads_no_torch():
+    """Everything but training runs in the core, which does not need torch."""
+    code = (
+        "import reelabel.pipeline, reelabel.verbs.predict, reelabel.verbs.report\n"
+        "import reelabel.verbs.export, reelabel.verbs.show, reelabel.verbs.take_in"
+    )
+    assert "torch" not in loaded(code)[-2].split()
