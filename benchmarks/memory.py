@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from common import DATA
+from reelabel.media.encode import VideoWriter
 
 WORK = """
 import resource, sys
@@ -27,8 +28,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 def render(path: Path, minutes: int) -> None:
     """Write a moving pattern, 640x360 at 25 frames/s."""
-    from reelabel.media.encode import VideoWriter
-
     ramp = np.add.outer(np.arange(360), np.arange(640)).astype(np.uint8)
     with VideoWriter(path, time_base=Fraction(1, 25), rate=25, crf=35) as writer:
         for i in range(minutes * 60 * 25):

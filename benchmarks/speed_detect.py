@@ -69,9 +69,8 @@ def main() -> None:
     )
     table(f"detect, {frames} frames 768x432", taken, "naive loop")
     floor = (taken["bare decode"] + taken["bare network"]) / CORES
-    print(
-        f"  floor on {CORES} cores {floor:.2f} s: detect reaches {floor / taken['reelabel detect']:.2f} of it"
-    )
+    share = floor / taken["reelabel detect"]
+    print(f"  floor on {CORES} cores {floor:.2f} s: detect reaches {share:.2f} of it")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def write(tmp_path, text):
     ],
 )
 def test_what_is_wrong_is_named_with_the_nearest_name(tmp_path, text, words):
-    """Every kind of mistake gives one message with the key, and the nearest name if there is one."""
+    """Every mistake gives one message with the key, and the nearest name if there is one."""
     with pytest.raises(ConfigError) as caught:
         load(write(tmp_path, text), SECTIONS)
     assert words in str(caught.value)

@@ -1,4 +1,4 @@
-"""The rules of the house, held by the machine: which way imports point, and how large things are."""
+"""The rules of the house, held by the machine: where imports point, how large things are."""
 
 from __future__ import annotations
 

@@ -6,7 +6,9 @@ truth      file       -> truth, truth_frames
 sample     clips      -> frames, embeddings
 dedup      frames     -> duplicates
 detect     videos     -> detections     the teacher of the round looks
-clean      detections -> candidates     rules decide: positive, ignore, negative
+track      detections -> tracks         which of them are one object
+mine       tracks     -> evidence       what time says: flicker, gaps, static repeats
+clean      evidence   -> candidates     rules decide: positive, ignore, negative
 merge      candidates -> labels         with the labels of the round before
 split      labels     -> dataset        by video and duplicate cluster
 train      dataset    -> model          the student
@@ -33,9 +35,11 @@ from reelabel.stages import (
     detect,
     evaluate,
     merge,
+    mine,
     register,
     sample,
     split,
+    track,
     train,
     truth,
 )
@@ -44,6 +48,8 @@ from reelabel.workspace import Workspace
 ONCE = (register.STAGE, cut.STAGE, truth.STAGE, sample.STAGE, dedup.STAGE)
 EACH_ROUND = (
     detect.STAGE,
+    track.STAGE,
+    mine.STAGE,
     clean.STAGE,
     merge.STAGE,
     split.STAGE,

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from reelabel.errors import ShardError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a declaration below changes; part of every shard's fingerprint."""
 
 POSITIVE, IGNORE, NEGATIVE = "positive", "ignore", "negative"
 """The three states of a label."""
 
-TEACHER, PREVIOUS = "teacher", "previous"
-"""Where a label's box came from; others are tracker, truth and person."""
+TEACHER, TRACKER, PREVIOUS = "teacher", "tracker", "previous"
+"""Where a label's box came from; others are truth and person."""
 
 
 @dataclass(frozen=True)
@@ -263,10 +263,70 @@ IMPORTED = Table(
     "tables",
 )
 
+SEEN = Table(
+    "seen",
+    "the frames that the teacher looked at, with boxes and without",
+    (_VIDEO, _PTS, _INDEX, Column("time_s", _F64, "from the first frame, for display", "s")),
+    "rounds",
+)
+
 DETECTIONS = Table(
     "detections",
     "everything that the teacher said, from a low floor up",
     (_VIDEO, _PTS, _INDEX, _CLASS, _SCORE, *_BOX),
+    "rounds",
+)
+
+_TRACK = Column("track_id", _I64, "its track, numbered by first appearance in the video")
+_SHOT = Column("shot", _I32, "span without a cut or a hole, numbered from 0; no track crosses one")
+
+CAMERA = Table(
+    "camera",
+    "the frames that the teacher looked at: where they belong together, how the camera moved",
+    (
+        _VIDEO,
+        _PTS,
+        _INDEX,
+        _SHOT,
+        Column("shift_x", _F64, "motion of the whole picture since the row before", "px"),
+        Column("shift_y", _F64, "motion of the whole picture since the row before", "px"),
+    ),
+    "rounds",
+)
+
+TRACKS = Table(
+    "tracks",
+    "which detections are one object; one row for each detection, in the same order",
+    (
+        _VIDEO,
+        _PTS,
+        _INDEX,
+        Column("detection", _I32, "row of the detection"),
+        _TRACK,
+        Column("started", _YES, "whether a box of the track is strong; else it is a weak hint"),
+        _SHOT,
+    ),
+    "rounds",
+)
+
+EVIDENCE = Table(
+    "evidence",
+    "what time says about boxes",
+    (
+        _VIDEO,
+        _PTS,
+        _INDEX,
+        _CLASS,
+        _SCORE,
+        *_BOX,
+        Column("kind", _TEXT, "flicker, unsupported, gap, static or smooth"),
+        Column("detection", _I32, "row of the detection it is about, -1 for a box that was added"),
+        _TRACK,
+        Column("similarity", _F32, "correlation that it rests on, null if none was taken", "-1..1"),
+        Column("sigma", _F32, "of a smoothed box's centre, standard deviation, else null", "px"),
+        Column("frames", pa.list_(_I64), "time stamps of the frames it rests on", "time base"),
+        Column("reason", _TEXT, "the same in words, with values"),
+    ),
     "rounds",
 )
 
@@ -284,8 +344,9 @@ CANDIDATES = Table(
         _CLASS,
         _SCORE,
         *_BOX,
-        Column("detection", _I32, "row of the detection it rests on"),
+        Column("detection", _I32, "row of the detection it rests on, -1 for an added box"),
         _STATE,
+        Column("origin", _TEXT, "teacher, or tracker for a box found in a gap"),
         _RULE,
         _REASON,
     ),
@@ -320,7 +381,11 @@ ALL = (
     TRUTH_FRAMES,
     TRUTH,
     IMPORTED,
+    SEEN,
     DETECTIONS,
+    CAMERA,
+    TRACKS,
+    EVIDENCE,
     CANDIDATES,
     LABELS,
 )

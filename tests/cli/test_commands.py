@@ -181,6 +181,7 @@ def test_one_video_is_split_in_blocks_and_said_so(disc_clips, tmp_path, reelabel
     """A workspace with one video warns that its scores will flatter, and runs."""
     root = tmp_path / "w"
     flags = ("--classes", "disc", "--videos", disc_clips[0], "--detector", "fake:", *QUICK)
+    flags += ("--set", "split.guard_s=0.05")
     code, out, _ = reelabel("init", root, *flags)
     assert code == 0
     assert "Only one video" in out

@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 from reelabel.cli.commands import cli
-from reelabel.pipeline import SECTIONS
+from reelabel.pipeline import FLOW, SECTIONS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -75,8 +75,8 @@ def test_the_plug_in_example_keeps_its_promises(monkeypatch):
     """The detector of the how-to runs as it is printed and passes the contract."""
     page = (DOCS / "how-to" / "use-another-detector.md").read_text(encoding="utf-8")
     blocks = [content for language, content in BLOCK.findall(page) if language == "python"]
-    module = types.ModuleType("my_package.red")  # pickling looks classes up in their module
-    monkeypatch.setitem(sys.modules, "my_package.red", module)
+    module = types.ModuleType("red_plug_in")  # pickling looks classes up in their module
+    monkeypatch.setitem(sys.modules, "red_plug_in", module)
     assert len(blocks) == 2
     for content in blocks:
         exec(compile(content, "how-to", "exec"), vars(module))  # noqa: S102 -- our own page
@@ -90,3 +90,10 @@ def test_every_dependency_has_a_row():
     for requirement in asked:
         name = re.split(r"[<>=!\[ ]", requirement)[0]
         assert re.search(rf"^\| {re.escape(name)}\b", page, re.MULTILINE), name
+
+
+def test_concepts_name_every_stage():
+    """The table of stages has a row for each stage of the flow, in its order."""
+    page = (DOCS / "concepts.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert [name for name in rows if name in FLOW] == list(FLOW)

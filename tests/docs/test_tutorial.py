@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
+
+from reelabel.cli import main
 
 DOCS = Path(__file__).parents[2] / "docs"
 END = "<!-- from here on nothing is run by the tests -->"
@@ -46,14 +47,18 @@ def agrees(shown: str, came: str) -> bool:
 
 
 def called(command: str) -> str:
-    """Run one command of ours and return what it says."""
-    here = Path(sys.executable).parent
-    env = os.environ | {"COLUMNS": "88", "PATH": f"{here}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        shlex.split(command), env=env, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    return done.stdout
+    """Run one command of ours, in this process, and return what it says."""
+    words = shlex.split(command)
+    assert words[0] == "reelabel", command
+    out = io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", words),
+        contextlib.redirect_stdout(out),
+        pytest.raises(SystemExit) as end,
+    ):
+        main()
+    assert end.value.code == 0, f"{command}\n{out.getvalue()}"
+    return out.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ STAGES = {
     "sample": "Take frames: quality checks, hash, embedding and JPEG in one decode.",
     "dedup": "Find near-duplicate frames and the frame that stands for each.",
     "detect": "Let the round's teacher look; every box is kept with its score.",
+    "track": "Link detections that are one object, inside each shot.",
+    "mine": "Ask time: flicker, gaps in tracks, static repeats, smoothed boxes.",
     "clean": "Decide for each box: positive, ignore or negative, with a reason.",
     "merge": "Bring labels together with those of the round before.",
     "split": "Divide by video and duplicate cluster; write the COCO data set.",

@@ -11,12 +11,12 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from reelabel.config import Settings, checked
+from reelabel.config import checked
 
 Command = Callable[..., Any]
 
 
-def settings_flags(kind: type[Settings]) -> Callable[[Command], Command]:
+def settings_flags(kind: type[BaseModel]) -> Callable[[Command], Command]:
     """Return a decorator that adds a flag for every field of a settings type."""
 
     def decorate(command: Command) -> Command:
@@ -27,7 +27,7 @@ def settings_flags(kind: type[Settings]) -> Callable[[Command], Command]:
     return decorate
 
 
-def overridden(settings: Settings, given: dict[str, Any]) -> Settings:
+def overridden(settings: BaseModel, given: dict[str, Any]) -> BaseModel:
     """Return settings with the flags that were given in place of what they held.
 
     Raises:

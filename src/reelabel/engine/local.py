@@ -54,7 +54,7 @@ class Result:
 class Options:
     """How a run behaves: how work is spread, what a failure does, what is shown."""
 
-    engine: Engine = field(default_factory=lambda: Engine())
+    engine: Engine = field(default_factory=Engine)
     fail_fast: bool = False
     force: bool = False
     quiet: bool = False

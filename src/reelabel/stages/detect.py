@@ -21,7 +21,7 @@ from reelabel.errors import MissingInput
 from reelabel.media.stream import scan
 from reelabel.models.base import Detector
 from reelabel.models.registry import load_detector
-from reelabel.tables import DETECTIONS, FRAMES, TRUTH_FRAMES, VIDEOS, xyxy_columns
+from reelabel.tables import DETECTIONS, FRAMES, SEEN, TRUTH_FRAMES, VIDEOS, xyxy_columns
 from reelabel.workspace import Workspace
 
 
@@ -50,7 +50,18 @@ def detect(unit: Unit) -> Output:
         unit.tick(seen.time_s / expected, f"{len(found)} frames")
         found.append(seen)
     notes = {"frames": len(found), "boxes": sum(len(f.boxes) for f in found)}
-    return Output({"detections": _rows(unit.video["video_id"], found, detector.classes)}, notes)
+    video_id = unit.video["video_id"]
+    rows = _rows(video_id, found, detector.classes)
+    return Output({"seen": _seen(video_id, found), "detections": rows}, notes)
+
+
+def _seen(video_id: str, found: list[Looked]) -> pa.Table:
+    return SEEN.build({
+        "video_id": [video_id] * len(found),
+        "pts": [f.pts for f in found],
+        "frame_index": [f.index for f in found],
+        "time_s": [f.time_s for f in found],
+    })
 
 
 def _wanted(unit: Unit) -> list[int] | None:
@@ -112,7 +123,7 @@ STAGE = Stage(
     run=detect,
     reads=(VIDEOS,),
     optional=(FRAMES, TRUTH_FRAMES),
-    writes=(DETECTIONS,),
+    writes=(SEEN, DETECTIONS),
     project_keys=("classes", "class_map"),
     per_round=True,
     in_turn=True,

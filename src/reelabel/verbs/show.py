@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +23,11 @@ from reelabel.models.base import Image
 from reelabel.tables import IGNORE, LABELS, NEGATIVE, POSITIVE, xyxy_of
 from reelabel.workspace import Workspace, explained
 
-STYLES = {POSITIVE: "solid", IGNORE: "dashed", NEGATIVE: "crossed"}
+STYLES: dict[str, Literal["solid", "dashed", "filled"]] = {
+    POSITIVE: "solid",
+    IGNORE: "dashed",
+    NEGATIVE: "filled",
+}
 """How each state of a label is drawn."""
 
 

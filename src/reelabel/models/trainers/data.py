@@ -150,7 +150,9 @@ class Batches(Dataset[Batch]):
         change = draw(rng, self._settings, size_wh)
         if self._settings.crop:
             factor = np.tile(np.array(size_wh, np.float32) / picture.size_wh, 2)
-            change = aimed(change, rng, (picture.boxes * factor, size_wh), self.canvas_wh)
+            change = aimed(
+                change, rng, ((picture.boxes * factor).astype(np.float32), size_wh), self.canvas_wh
+            )
         moved = change_image(image, change, self.canvas_wh)
         target = changed_target(picture, change, size_wh, self.canvas_wh)
         return torch.from_numpy(moved).permute(2, 0, 1).contiguous(), target
