@@ -26,7 +26,7 @@ def cleaned(call):
 
 def test_the_score_sorts_boxes_into_three(cleaned):
     """Sure boxes are positive, doubtful ones ignored, weak ones left out; each names its row."""
-    rows, notes = cleaned((0, 0, 9, 9, 0.05), (20, 20, 29, 29, 0.3), (50, 50, 59, 59, 0.9))
+    rows, notes = cleaned((0, 0, 9, 9, 0.02), (20, 20, 29, 29, 0.3), (50, 50, 59, 59, 0.9))
     assert [(r["detection"], r["state"]) for r in rows] == [(1, "ignore"), (2, "positive")]
     assert notes == {"dropped": 1, "ignore": 1, "positive": 1}
     assert all(r["rule"] and r["reason"] for r in rows)

@@ -8,7 +8,6 @@ import pytest
 
 import reelabel.stages.register as home
 from reelabel.errors import UsageError
-from reelabel.stages.cut import STAGE as CUT
 from reelabel.tables import CLIPS, VIDEOS
 
 
@@ -174,7 +173,8 @@ def test_a_file_inside_the_workspace_has_a_relative_path(bench, disc_clips):
         ({"end_s": 0.5}, (0, 0.5), "user"),
     ],
 )
-def test_the_span_is_what_was_asked_for(bench, footage, settings, span, origin):
+@pytest.mark.usefixtures("footage")
+def test_the_span_is_what_was_asked_for(bench, settings, span, origin):
     """Start, end and duration cut one clip per video."""
     bench.run("register", "cut", **(settings or {"start_s": None}))
     for row in bench.rows(CLIPS):
@@ -187,6 +187,5 @@ def test_a_span_beyond_one_video_fails_that_video_alone(bench, footage, data_dir
     shutil.copy(data_dir / "videos/awkward/hevc_128.mp4", footage)
     bench.run("register")
     result = bench.run("cut", start_s=0.9)
-    assert sorted(result.failed.values())[0].startswith("start 0.9 s is beyond")
+    assert min(result.failed.values()).startswith("start 0.9 s is beyond")
     assert (len(result.failed), len(bench.rows(CLIPS))) == (2, 1)
-    assert CUT.writes == (CLIPS,)

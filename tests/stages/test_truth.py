@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reelabel.errors import FormatError
-from reelabel.tables import TRUTH, TRUTH_FRAMES
+from reelabel.tables import IMPORTED, TRUTH, TRUTH_FRAMES
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_frame_may_be_named_in_three_ways(tied, place):
     assert [(f["pts"], f["frame_index"]) for f in frames] == [(168, 7)]
     assert frames[0]["complete"] is None
     assert [boxes[0][k] for k in ("pts", "x1", "y1", "x2", "y2")] == [168, 10, 20, 40, 30]
-    assert notes == {"frames": 1, "boxes": 1, "unknown_videos": []}
+    assert (notes["frames"], notes["boxes"], notes["unknown_videos"]) == (1, 1, [])
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_pictures_of_their_own_are_test_pictures(tied, bench):
 def test_unknown_videos_are_noted_beside_known_ones(tied):
     """A file that names some videos which are not here is used for the others."""
     _, _, notes = tied({"video": "clip0.mp4", "frame_index": 0}, {"video": "x.mp4", "pts": 0})
-    assert notes == {"frames": 1, "boxes": 1, "unknown_videos": ["x.mp4"]}
+    assert (notes["frames"], notes["boxes"], notes["unknown_videos"]) == (1, 1, ["x.mp4"])
 
 
 def test_truth_without_any_known_video_is_refused(tied):
@@ -135,3 +135,14 @@ def test_a_changed_file_is_read_again(tied, bench):
     bench.configure(truth=None)
     bench.run("register", "truth")
     assert bench.rows(TRUTH_FRAMES) == bench.rows(TRUTH) == []
+
+
+def test_labels_of_people_are_brought_in(tied, bench):
+    """A labels file goes its own way: trained on, never evaluated on."""
+    tied({"video": "clip0.mp4", "frame_index": 2})
+    bench.configure(truth=None, labels="truth.json")
+    bench.run("register", "truth")
+    assert bench.rows(TRUTH) == []
+    (row,) = bench.rows(IMPORTED)
+    assert (row["pts"], row["frame_index"], row["state"]) == (48, 2, "positive")
+    assert (row["origin"], row["score"]) == ("person", 1.0)

@@ -57,7 +57,7 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="reelabel")
 def cli() -> None:
-    r"""Turn footage into a trained model without hand labelling.
+    """Turn footage into a trained model without hand labelling.
 
     \b
     reelabel init balls --classes "sports ball" --videos FOLDER --detector onnx:yolox_nano.onnx
@@ -66,7 +66,7 @@ def cli() -> None:
 
     Exit codes: 0 all well, 1 some videos failed, 2 usage or settings, 3 media, 4 model,
     5 label file, 6 workspace, 7 no split without leaks, 8 a missing extra, 130 stopped.
-    """
+    """  # noqa: D301 -- the backspace is click's mark for lines kept apart
 
 
 def workspace_argument(command: Function) -> Function:
@@ -143,7 +143,7 @@ def run(workspace: Path, rounds: int, until: str | None, **how: Any) -> int:
     ws = Workspace.open(workspace)
     config = read_config(ws)
     done = call(ws, config, _options(config, how), rounds=rounds, until=until)
-    told_run(ws, done, None if until else report(ws, config))
+    told_run(ws, done, None if until else report(ws))
     return done.exit_code
 
 
@@ -164,7 +164,9 @@ def status(workspace: Path, *, as_json: bool) -> None:
 @cli.command()
 @workspace_argument
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--format", "kind", default="coco", show_default=True, help="coco, yolo or voc.")
+@click.option(
+    "--format", "kind", default="coco", show_default=True, help="coco, yolo, voc, detections-txt."
+)
 @click.option("--round", "number", type=int, help="Default: the last with a data set.")
 def export(workspace: Path, out: Path, kind: str, number: int | None) -> None:
     """Write a round's data set, pictures included, for other tools."""
@@ -242,12 +244,9 @@ def show(
 @workspace_argument
 def report(workspace: Path) -> None:
     """Write one self-contained HTML page on all rounds."""
-    from reelabel.pipeline import read_config
     from reelabel.verbs.report import report as call
-    from reelabel.workspace import Workspace
 
-    ws = Workspace.open(workspace)
-    click.echo(f"{call(ws, read_config(ws))}")
+    click.echo(f"{call(workspace)}")
 
 
 @cli.command()

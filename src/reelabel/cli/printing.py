@@ -6,17 +6,19 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from reelabel.engine.rounds import scores_of
 from reelabel.pipeline import Run
-from reelabel.verbs.demo import Demo
-from reelabel.verbs.report import scores_of
 from reelabel.verbs.status import StageStatus, decisions
-from reelabel.workspace import Workspace, read_json
+from reelabel.workspace import Workspace
+
+if TYPE_CHECKING:
+    from reelabel.verbs.demo import Demo
 
 OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
@@ -73,8 +75,7 @@ def score_rows(workspace: Workspace, kind: str) -> list[list[str]]:
     """Return one row per model that was scored, each figure with its interval."""
     rows: list[list[str]] = []
     for number in workspace.rounds():
-        path = workspace.round_dir(number) / "scores.json"
-        scores = read_json(path).get(kind) if path.is_file() else None
+        scores = scores_of(workspace, number).get(kind)
         for who in ("teacher", "student"):
             # From round 1 on the teacher is a student that stands in the table already.
             if scores and who in scores and (who == "student" or number == 0):

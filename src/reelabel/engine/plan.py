@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from reelabel.config import Project
 from reelabel.engine.stage import Job, Resource, Stage
-from reelabel.tables import SCHEMA_VERSION, Table
+from reelabel.tables import SCHEMA_VERSION, VIDEOS, Table
 from reelabel.workspace import Receipt, Workspace, fingerprint
 
 State = Literal["done", "stale", "missing", "failed"]
@@ -129,9 +129,12 @@ def _inputs(bound: Bound, video: Mapping[str, Any]) -> list[Any]:
     digests: list[Any] = [
         [t.name, n, v, receipt.digest]
         for t, n in tables
+        if not (video and t is VIDEOS)
         for v in (ids if ids is not None else ws.shards(t, n))
         if (receipt := ws.receipt(t, v, n)) is not None
     ]
+    # Footage that was moved or renamed is the same footage.
+    digests.append({k: v for k, v in video.items() if k not in ("path", "name")})
     for name in stage.after:
         receipts = [ws.read_receipt(name, n) for n in (number, None)]
         digests.append([name, next((r.digest for r in receipts if r), None)])

@@ -9,6 +9,8 @@ from reelabel.config import Project
 from reelabel.errors import MissingInput
 from reelabel.workspace import Workspace, read_json
 
+SCORES = "scores.json"
+"""File in a round's folder that holds its scores."""
 DECISION = "decision.json"
 """File in a round's folder that says who teaches next, and why."""
 
@@ -34,6 +36,12 @@ def teacher_spec(workspace: Workspace, project: Project, round_number: int) -> s
             f"run  reelabel run {workspace.root}"
         )
     return str(before["next_teacher"])
+
+
+def scores_of(workspace: Workspace, round_number: int) -> dict[str, Any]:
+    """Return the scores of a round, empty if it has none yet."""
+    path = workspace.round_dir(round_number) / SCORES
+    return dict(read_json(path)) if path.is_file() else {}
 
 
 def model_dir(workspace: Workspace, round_number: int) -> Path:

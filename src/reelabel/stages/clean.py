@@ -1,6 +1,8 @@
-"""clean  detections -> candidates  N:n  per box: positive, ignore or dropped, with the reason.
+"""clean  evidence -> candidates  N:n  per box: positive, ignore, negative or dropped, and why.
 
 What is dropped says nothing (too weak, a worse copy of another box) and stays in `detections`.
+Where time has spoken, it is heard after the rules: a flicker or a static repeat is a hard negative,
+a confident box that nothing supports is ignored, a box found in a gap of a track is added.
 """
 
 from __future__ import annotations
@@ -10,20 +12,36 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field
 
 from reelabel.config import Project, Settings
 from reelabel.engine.stage import Output, Resource, Stage, Unit
+from reelabel.errors import MissingInput, UsageError, nearest
 from reelabel.labels.outliers import OutlierSettings, find_outliers
-from reelabel.labels.rules import FrameBoxes, RuleSettings, Verdicts, apply_rules
+from reelabel.labels.rules import RULES, STATES, FrameBoxes, RuleSettings, Verdicts, apply_rules
 from reelabel.media.pictures import read_rgb
 from reelabel.models.base import Image
 from reelabel.models.registry import load_embedder
-from reelabel.tables import CANDIDATES, DETECTIONS, FRAMES, IGNORE, POSITIVE, VIDEOS, xyxy_of
+from reelabel.tables import (
+    CANDIDATES,
+    DETECTIONS,
+    EVIDENCE,
+    FRAMES,
+    IGNORE,
+    NEGATIVE,
+    POSITIVE,
+    TEACHER,
+    TRACKER,
+    VIDEOS,
+    xyxy_of,
+)
 from reelabel.workspace import Workspace
 
 OUTLIERS = {"outliers", "outlier_deviations"}
+HEARD = {"unsupported": IGNORE, "flicker": NEGATIVE, "static": NEGATIVE}
+"""What evidence on a detection leads to; where there are several kinds, the last one counts."""
 
 
 class CleanSettings(Settings):
@@ -61,7 +79,8 @@ class CleanSettings(Settings):
     outlier_deviations: float = Field(4.0, gt=0)
     """How far from the usual, in robust standard deviations, makes an outlier."""
     states: dict[str, str] = Field(default_factory=dict)
-    """What a rule leads to instead, such as border=dropped or area=negative."""
+    """What a rule leads to instead, such as border=dropped or area=negative; also for what time
+    says: unsupported, flicker, static and gap."""
 
 
 def clean(unit: Unit) -> Output:
@@ -74,21 +93,84 @@ def clean(unit: Unit) -> Output:
         class_name=np.array(detections["category"].to_pylist(), dtype=str),
         size_wh=(int(unit.video["width"]), int(unit.video["height"])),
     )
-    verdicts = apply_rules(boxes, RuleSettings(**unit.settings.model_dump(exclude=OUTLIERS)))
+    states = unit.settings.states
+    plain = unit.settings.model_dump(exclude=OUTLIERS) | {"states": _known(states)}
+    verdicts = apply_rules(boxes, RuleSettings(**plain))
     if unit.settings.outliers != "off":
         verdicts = _without_outliers(unit, boxes, verdicts)
+    evidence = _of_these(unit.inputs["evidence"], detections)
+    verdicts = _heard(evidence, verdicts, states)
     kept = np.flatnonzero(verdicts.state != "dropped")
     rows = detections.take(pa.array(kept))
     columns: dict[str, Any] = {name: rows[name] for name in DETECTIONS.schema.names}
     columns |= {
         "detection": kept,
         "state": verdicts.state[kept].tolist(),
+        "origin": [TEACHER] * len(kept),
         "rule": verdicts.rule[kept].tolist(),
         "reason": verdicts.reason[kept].tolist(),
     }
+    added = _from_gaps(evidence, states)
     names, counts = np.unique(verdicts.state, return_counts=True)
     notes = dict(zip(names.tolist(), counts.tolist(), strict=True))
-    return Output({"candidates": CANDIDATES.build(columns)}, notes)
+    notes |= {"from_gaps": len(added)} if len(added) else {}
+    candidates = pa.concat_tables([CANDIDATES.build(columns), added]).combine_chunks()
+    return Output({"candidates": candidates}, notes)
+
+
+def _known(states: dict[str, str]) -> dict[str, str]:
+    """Return what concerns the box rules; evidence has names of its own.
+
+    Raises:
+        UsageError: for a name or a state that is neither's.
+    """
+    for rule, state in states.items():
+        for word, known in ((rule, (*RULES, *HEARD, "gap")), (state, STATES)):
+            if word not in known:
+                known_words = ", ".join(known)
+                raise UsageError(
+                    f"clean.states knows {known_words}, but got '{word}'{nearest(word, known)}"
+                )
+    return {rule: state for rule, state in states.items() if rule in RULES}
+
+
+def _of_these(evidence: pa.Table, detections: pa.Table) -> pa.Table:
+    """Return the evidence.
+
+    Raises:
+        MissingInput: if it is about other detections, because mining them failed.
+    """
+    row, pts = evidence["detection"].to_numpy(), evidence["pts"].to_numpy()
+    about = row >= 0
+    fits = row.max(initial=-1) < len(detections)
+    if not fits or (detections["pts"].to_numpy()[row[about]] != pts[about]).any():
+        raise MissingInput("the evidence is about other detections: run  reelabel mine  again")
+    return evidence
+
+
+def _heard(evidence: pa.Table, verdicts: Verdicts, states: dict[str, str]) -> Verdicts:
+    """Let evidence decide about boxes that the rules have left; doubt concerns positives alone."""
+    state, rule, reason = (a.astype(object) for a in astuple(verdicts))
+    for kind, usual in HEARD.items():
+        said = evidence.filter(pc.field("kind") == kind)
+        for row, why in zip(said["detection"].to_pylist(), said["reason"].to_pylist(), strict=True):
+            if state[row] == "dropped" or (usual == IGNORE and state[row] != POSITIVE):
+                continue
+            state[row], rule[row], reason[row] = states.get(kind, usual), kind, why
+    return Verdicts(state.astype(str), rule.astype(str), reason.astype(str))
+
+
+def _from_gaps(evidence: pa.Table, states: dict[str, str]) -> pa.Table:
+    """Return the boxes that were found in gaps of tracks, as candidates."""
+    state = states.get("gap", POSITIVE)
+    said = evidence.filter(pc.field("kind") == "gap")
+    said = said.slice(0, 0 if state == "dropped" else len(said))
+    shared = [name for name in CANDIDATES.schema.names if name in said.column_names]
+    words = {"state": state, "origin": TRACKER, "rule": "gap"}
+    return CANDIDATES.build({
+        **{name: said[name] for name in shared},
+        **{name: [word] * len(said) for name, word in words.items()},
+    })
 
 
 def _without_outliers(unit: Unit, boxes: FrameBoxes, verdicts: Verdicts) -> Verdicts:
@@ -152,6 +234,7 @@ STAGE = Stage(
     settings=CleanSettings,
     run=clean,
     reads=(VIDEOS, FRAMES, DETECTIONS),
+    optional=(EVIDENCE,),
     writes=(CANDIDATES,),
     project_keys=("seed",),
     per_round=True,

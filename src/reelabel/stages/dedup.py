@@ -32,7 +32,7 @@ class DedupSettings(Settings):
     max_hash_distance: int = Field(0, ge=0, le=HASH_BITS)
     """Inside a shot: differing bits of the 64-bit perceptual hash, at most."""
     similarity: float = Field(0.9995, gt=0, le=1)
-    """Across all frames: cosine of the embeddings, at least."""
+    """Between shots and between videos: cosine of the embeddings, at least."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,14 @@ def _pool(unit: Unit) -> Pool | None:
 def _duplicates(pool: Pool, s: DedupSettings) -> Iterator[dict[str, Any]]:
     """Yield a row for every frame that goes."""
     itself = np.arange(len(pool.pts))
-    by_hash = _inside_shots(pool, s.max_hash_distance)
+    shots = _shots(pool)
+    by_hash = _inside_shots(pool, shots, s.max_hash_distance)
     left = np.flatnonzero(by_hash == itself)
     found = find_duplicates(pool.vector[left], s.similarity, priority=pool.sharpness[left])
     leader = by_hash.copy()
-    leader[left] = left[found.leader]
+    # Inside a shot the hash has spoken: embeddings overlook a small thing that moves.
+    elsewhere = shots[left] != shots[left][found.leader]
+    leader[left] = np.where(elsewhere, left[found.leader], left)
     leader = _unchained(leader, pool.vector, s.similarity)
     for i in np.flatnonzero(leader != itself):
         hashed = leader[i] == by_hash[i]
@@ -113,11 +116,15 @@ def _unchained(
     return result
 
 
-def _inside_shots(pool: Pool, max_distance: int) -> NDArray[np.int64]:
+def _shots(pool: Pool) -> NDArray[np.int64]:
+    """Return a number for the shot of each frame, across all videos."""
+    keys = [f"{v}/{s}" for v, s in zip(pool.video, pool.shot, strict=True)]
+    return np.unique(keys, return_inverse=True)[1].astype(np.int64)
+
+
+def _inside_shots(pool: Pool, groups: NDArray[np.int64], max_distance: int) -> NDArray[np.int64]:
     """Return for each frame the one of its own shot that stands for it by hash."""
     leader = np.arange(len(pool.pts))
-    keys = [f"{v}/{s}" for v, s in zip(pool.video, pool.shot, strict=True)]
-    _, groups = np.unique(keys, return_inverse=True)
     order = np.argsort(groups, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
         found = hash_duplicates(pool.hash[rows], max_distance, priority=pool.sharpness[rows])

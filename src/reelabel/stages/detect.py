@@ -105,13 +105,13 @@ def teacher(workspace: Workspace, project: Project, settings: Any, number: int) 
     """Return the description of this round's teacher, speaking the workspace's class names."""
     del settings
     spec = teacher_spec(workspace, project, number)
-    options = project.detector_options if number == 0 else {}
+    first = spec == project.detector
     detector = load_detector(
         spec,
         home=workspace.root,
-        options=options,
+        options=project.detector_options if first else {},
         wanted=project.classes,
-        mapping=project.class_map if number == 0 else None,
+        mapping=project.class_map if first else None,
     )
     return Resource(detector, detector.fingerprint)
 

@@ -104,7 +104,7 @@ class Chooser:
         # Half a millisecond of slack: times are rounded in the container.
         if since_s + 5e-4 < self._next_s:
             return False
-        self._next_s = (since_s // self._step_s + 1) * self._step_s
+        self._next_s = ((since_s + 5e-4) // self._step_s + 1) * self._step_s
         return True
 
     def thin(self) -> None:

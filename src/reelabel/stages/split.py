@@ -1,13 +1,14 @@
 """split  labels -> dataset  N:1  by video, source and duplicate cluster; a COCO data set.
 
-Frames that `sample` rejected or `dedup` dropped stay out. Frames without labels are background.
+Frames that `sample` rejected stay out. So do those that `dedup` dropped, unless time found hard
+examples in them. Frames without labels are background.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,16 @@ from reelabel.errors import SplitError
 from reelabel.formats.coco import to_coco
 from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.labels.splits import Item, find_groups, find_leaks, split_items, time_blocks
-from reelabel.tables import DUPLICATES, FRAMES, LABELS, POSITIVE
+from reelabel.tables import (
+    DUPLICATES,
+    FRAMES,
+    LABELS,
+    NEGATIVE,
+    POSITIVE,
+    PREVIOUS,
+    TEACHER,
+    TRACKER,
+)
 from reelabel.workspace import explained, fingerprint, write_json
 
 Row = dict[str, Any]
@@ -43,6 +53,8 @@ class SplitSettings(Settings):
     """Seconds left out between the blocks of a single video."""
     same_source: bool = True
     """Keep videos of the same source address together."""
+    hard_frames: bool = True
+    """Take frames with hard examples even where a near-duplicate stands for them."""
 
 
 def split(unit: Unit) -> Output:
@@ -88,8 +100,16 @@ def _images(unit: Unit, video_id: str, labels: pa.Table) -> Iterator[tuple[Row, 
     for label in labels.to_pylist():
         by_pts.setdefault(label["pts"], []).append(label)
     for frame in frames.filter(pc.field("kept")).to_pylist():
-        if frame["pts"] not in gone:
-            yield frame, by_pts.get(frame["pts"], [])
+        rows = by_pts.get(frame["pts"], [])
+        hard = unit.settings.hard_frames and any(map(_is_hard, rows))
+        if hard or frame["pts"] not in gone:
+            yield frame, rows
+
+
+def _is_hard(label: Row) -> bool:
+    """Tell whether time, not a model or a person, made this label."""
+    by_time = label["state"] == NEGATIVE and label["origin"] in (TEACHER, PREVIOUS)
+    return by_time or label["origin"] == TRACKER
 
 
 def _near(unit: Unit) -> list[tuple[str, str]]:
@@ -116,12 +136,25 @@ def _divided(
         return sides, _report(unit, sides, group, reason, leaks=[reason])
     # Videos without labels are background: they follow their group, or go to training.
     dealt = [item for item in items if group[item.name] in labelled]
-    part = split_items(dealt, near, shares=shares, seed=unit.project.seed).part if dealt else {}
+    part = _dealt(unit, dealt, near, shares) if dealt else {}
     sides = {v: [part.get(v, TRAIN)] * len(frames) for v, frames in rows.items()}
     found = find_leaks({v: part.get(v, TRAIN) for v in rows}, group, near)
     leaks = [f"{leak.first} and {leak.second}: {leak.why}" for leak in found]
     reason = f"by groups of videos, {len(labelled)} with labels"
     return sides, _report(unit, sides, group, reason, leaks=leaks)
+
+
+def _dealt(
+    unit: Unit, items: list[Item], near: list[tuple[str, str]], shares: dict[str, float]
+) -> Mapping[str, str]:
+    """Return the side of every video."""
+    try:
+        return split_items(items, near, shares=shares, seed=unit.project.seed).part
+    except SplitError as exc:
+        ways = (
+            "split.single_video: true for one video in blocks of time, split.held_out: 0 for none"
+        )
+        raise SplitError(f"{exc}; in reelabel.yaml: {ways}") from exc
 
 
 def _item(unit: Unit, video_id: str, frames: list[tuple[Row, list[Row]]]) -> Item:

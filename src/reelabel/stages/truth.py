@@ -42,8 +42,9 @@ def source(workspace: Workspace, project: Project, settings: Any, number: int) -
 def truth(unit: Unit) -> Output:
     """Return the annotated frames and boxes of every video that the files name."""
     truth_path, labels_path = unit.resource
-    drawn = list(_drawn(unit, truth_path))
-    brought = list(_drawn(unit, labels_path))
+    unknown: set[str] = set()
+    drawn = list(_drawn(unit, truth_path, unknown))
+    brought = list(_drawn(unit, labels_path, unknown))
     tables = {
         "truth_frames": {d.video_id: TRUTH_FRAMES.from_rows(d.frames) for d in drawn},
         "truth": {
@@ -56,6 +57,7 @@ def truth(unit: Unit) -> Output:
         "frames": sum(len(d.frames) for d in drawn),
         "boxes": sum(len(d.boxes) for d in drawn),
         "imported_boxes": sum(len(d.boxes) for d in brought),
+        "unknown_videos": sorted(unknown),
     }
     return Output(tables, notes)
 
@@ -81,8 +83,10 @@ def _label(box: dict[str, Any]) -> dict[str, Any]:
     return box | {"origin": "person", "score": 1.0}
 
 
-def _drawn(unit: Unit, path: Path | None) -> Iterator[Drawn]:
+def _drawn(unit: Unit, path: Path | None, strange: set[str]) -> Iterator[Drawn]:
     """Yield what a file holds, video by video, in the order of the video ids.
+
+    Names of videos that are not in the workspace are added to `strange`.
 
     Raises:
         FormatError: if it is damaged, or names no video of this workspace.
@@ -92,6 +96,7 @@ def _drawn(unit: Unit, path: Path | None) -> Iterator[Drawn]:
     data = read_coco(path)
     videos = [row for row in unit.workspace.videos() if row["state"] == "ok"]
     by_video, unknown = _by_video(data, videos)
+    strange.update(unknown)
     if not by_video:
         raise FormatError(_nothing_known(path, unknown, videos))
     boxes = data.boxes_by_image()

@@ -32,7 +32,8 @@ def sequence_of(detections: pa.Table, seen_pts: Ints) -> BoxSequence:
     names = np.array(detections["category"].to_pylist(), dtype=str)
     kind = np.unique(names, return_inverse=True)[1]
     try:
-        return BoxSequence(frame, xyxy_of(detections), detections["score"].to_numpy(), kind)
+        xyxy = xyxy_of(detections).astype(np.float64)
+        return BoxSequence(frame, xyxy, detections["score"].to_numpy(), kind)
     except ValueError as exc:
         raise ModelError(f"the teacher said boxes that are none: {exc}") from exc
 

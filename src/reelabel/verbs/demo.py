@@ -56,7 +56,7 @@ def demo(
     options = Options(engine=config.engine, quiet=quiet)
     done = run(workspace, config, options, rounds=rounds)
     shown = show(workspace, pictures=4, quiet=quiet)
-    return Demo(workspace, done, report(workspace, config), shown)
+    return Demo(workspace, done, report(workspace), shown)
 
 
 def _begun(home: Path, seed: int) -> Workspace:

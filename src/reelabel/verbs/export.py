@@ -13,9 +13,11 @@ from reelabel.formats.coco import read_coco, safe_join, write_coco
 from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.formats.voc import write_voc
 from reelabel.formats.yolo import write_yolo
+from reelabel.verbs.detections import export_detections
 from reelabel.workspace import Workspace, explained
 
 SPLITS = ("train", "val", "test")
+DETECTIONS_TXT = "detections-txt"
 
 
 def export(
@@ -30,20 +32,25 @@ def export(
     Args:
         workspace: a workspace or its folder.
         out: a folder that does not exist yet or is empty.
-        format: coco, yolo or voc.
-        round_number: which round; None is the last one that has a data set.
+        format: coco, yolo or voc for the data set; detections-txt for everything that the round's
+            teacher said, a text file for each video and class, see `reelabel.formats.detections_txt`.
+        round_number: which round; None is the last one that has a data set, or detections.
 
     Raises:
         UsageError: for an unknown format, or a folder that holds something.
         MissingInput: if no round has a data set yet.
     """
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
-    if format not in WRITERS:
-        known = ", ".join(WRITERS)
-        raise UsageError(f"no format '{format}'{nearest(format, WRITERS)}; formats: {known}")
+    formats = (*WRITERS, DETECTIONS_TXT)
+    if format not in formats:
+        known = ", ".join(formats)
+        raise UsageError(f"no format '{format}'{nearest(format, formats)}; formats: {known}")
     target = Path(out)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target}: expected a folder that is new or empty; name another one")
+    if format == DETECTIONS_TXT:
+        export_detections(ws, target, round_number)
+        return target
     number = _last_with_data(ws) if round_number is None else round_number
     whole, pictures = _whole(dataset_dir(ws, number))
     with explained(target):

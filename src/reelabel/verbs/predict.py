@@ -57,14 +57,14 @@ class Prediction:
 
 
 def predict(
-    model: Path | str,
+    model: Workspace | Path | str,
     files: Sequence[Path | str],
     *,
     span: Span | None = None,
     min_score: float = 0.3,
     classes: Sequence[str] = (),
-    out: Path | None = None,
-    render: Path | None = None,
+    out: Path | str | None = None,
+    render: Path | str | None = None,
     quiet: bool = True,
 ) -> Prediction:
     """Return what a model sees in videos and pictures.
@@ -89,24 +89,27 @@ def predict(
     detector = find_model(model, classes)
     result = Prediction(detector.name, detector.fingerprint, detector.classes)
     infos = {Path(file): probe(file) for file in files}
+    target_dir = None if render is None else Path(render)
     for path, info in infos.items():
         seen = _look(path, info, detector, span or Span(), quiet=quiet)
         result.videos.append(_video_row(path, info, len(seen)))
         result.boxes.extend(_rows(path, seen, detector.classes, min_score))
-        if render is not None:
-            target = render if len(infos) == 1 else render / f"{path.stem}.mp4"
+        if target_dir is not None:
+            target = target_dir if len(infos) == 1 else target_dir / f"{path.stem}.mp4"
             _render(path, info, target, seen, min_score=min_score, classes=detector.classes)
     if out is not None:
-        result.save(out)
+        result.save(Path(out))
     return result
 
 
-def find_model(model: Path | str, classes: Sequence[str] = ()) -> Detector:
+def find_model(model: Workspace | Path | str, classes: Sequence[str] = ()) -> Detector:
     """Return the detector that a name, a model folder or a workspace means.
 
     Raises:
         ModelError: if there is none.
     """
+    if isinstance(model, Workspace):
+        return _best_of(model, classes)
     folder = Path(model)
     if (folder / CONFIG_NAME).is_file():
         return _best_of(Workspace.open(folder), classes)

@@ -15,11 +15,18 @@ import pyarrow.compute as pc
 
 from reelabel._version import __version__
 from reelabel.config import Config
-from reelabel.engine.rounds import dataset_dir, decision_of, model_dir, teacher_spec
+from reelabel.engine.rounds import (
+    dataset_dir,
+    decision_of,
+    model_dir,
+    scores_of,
+    teacher_spec,
+)
 from reelabel.errors import MissingInput
 from reelabel.labels.stats import size_bins
 from reelabel.media.draw import colour_of, draw_boxes
 from reelabel.media.pictures import fit, read_rgb
+from reelabel.pipeline import read_config
 from reelabel.report import plots
 from reelabel.report.html import (
     CountRow,
@@ -37,6 +44,7 @@ from reelabel.report.html import (
     write_report,
 )
 from reelabel.tables import DUPLICATES, FRAMES, LABELS, POSITIVE, xyxy_of
+from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace, read_json
 
 Row = dict[str, Any]
@@ -56,12 +64,14 @@ KINDS: tuple[tuple[str, Literal["truth", "agreement"], str], ...] = (
 )
 
 
-def report(workspace: Workspace, config: Config) -> Path:
+def report(workspace: Workspace | Path | str) -> Path:
     """Write the report into the folder of the last round that has labels; return its path.
 
     Raises:
         MissingInput: if no round has labels yet.
     """
+    workspace = opened(workspace)
+    config = read_config(workspace)
     rounds = [n for n in workspace.rounds() if workspace.shards(LABELS, n)]
     if not rounds:
         raise MissingInput(f"{workspace.root} has no labels yet: run  reelabel run")
@@ -122,12 +132,6 @@ def _warnings(workspace: Workspace, rounds: list[int]) -> Iterator[str]:
     bad = [row["name"] for row in workspace.videos() if row["state"] != "ok"]
     if bad:
         yield f"{len(bad)} video(s) could not be used: {', '.join(bad[:8])}"
-
-
-def scores_of(workspace: Workspace, number: int) -> Row:
-    """Return the scores of a round, empty if it has none."""
-    path = workspace.round_dir(number) / "scores.json"
-    return dict(read_json(path)) if path.is_file() else {}
 
 
 def _tables(workspace: Workspace, rounds: list[int]) -> Iterator[ScoreTable]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from reelabel.labels.boxes import Detections
 from reelabel.models.base import Image, Predict
 from reelabel.models.trainers.augment import canvas_wh, fitted_wh, padded, reduce
+from reelabel.models.trainers.fast import NETWORK, FastYolox
 from reelabel.models.trainers.folder import ModelCard, fingerprint
 from reelabel.models.trainers.students import Found, Student, detect, load_student
 
@@ -51,6 +52,9 @@ class StudentDetector:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         if device.type == "cpu":
             torch.set_num_threads(1)
+        network = self.model_dir / NETWORK
+        if device.type == "cpu" and network.is_file():
+            return _Finder(FastYolox(network).eval(), self.card, device)
         return _Finder(load_student(self.model_dir, self.card).to(device), self.card, device)
 
 

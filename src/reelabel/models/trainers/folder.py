@@ -3,6 +3,7 @@
     model/
     ├── model.json            written last: a folder that has it is finished
     ├── model.safetensors     the weights (none for the fake student)
+    ├── model.onnx            the same network for ONNX Runtime, for yolox students alone
     ├── config.json           the architecture, for transformers students alone
     ├── curve.csv             step, loss terms, learning rate, val agreement
     └── checkpoints/          what a killed run goes on from

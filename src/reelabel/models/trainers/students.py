@@ -157,6 +157,10 @@ def save_student(model_dir: Path, student: nn.Module, card: ModelCard) -> None:
         cast("Any", student).net.save_pretrained(model_dir)
     else:
         save_weights(model_dir / WEIGHTS, student.state_dict())
+    if card.kind == "yolox":
+        from reelabel.models.trainers import fast  # noqa: PLC0415 -- it imports us
+
+        fast.write_network(model_dir / fast.NETWORK, cast("Any", student))
     write_card(model_dir, card)
 
 

@@ -1,0 +1,48 @@
+"""A YOLOX student in ONNX Runtime: the same boxes as in torch, several times faster on a CPU."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from reelabel.models.onnx_session import open_session
+from reelabel.models.trainers.start import YoloxStudent
+from reelabel.models.trainers.yolox import YoloxNano
+
+NETWORK = "model.onnx"
+"""File in a model folder; it may be missing, the weights are what counts."""
+_PROBE_WH = (64, 96)
+
+
+def write_network(path: Path, student: YoloxStudent) -> None:
+    """Write a student's network for ONNX Runtime; batch and picture size stay open."""
+    open_sides = {"images": {0: "batch", 2: "height", 3: "width"}, "raw": {0: "batch", 1: "cells"}}
+    net = student.net.cpu().eval().to(memory_format=torch.contiguous_format)
+    with warnings.catch_warnings():
+        # The exporter that is to come needs one more package and writes the same network.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            net,
+            (torch.zeros(1, 3, *_PROBE_WH),),
+            str(path),
+            dynamo=False,
+            input_names=["images"],
+            output_names=["raw"],
+            dynamic_axes=open_sides,
+        )
+
+
+class FastYolox(YoloxNano):
+    """The network behind a session; boxes are made of its output as ever."""
+
+    def __init__(self, path: Path) -> None:
+        nn.Module.__init__(self)
+        self._session = open_session(path, "cpu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the raw outputs ``(b, cells, 5 + classes)``."""
+        raw = self._session.run(None, {"images": images.numpy()})[0]
+        return torch.from_numpy(raw)

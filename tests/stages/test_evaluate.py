@@ -1,0 +1,168 @@
+"""The numbers of a round are those of the field's own code, on the frames that they speak of."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import math
+
+import pytest
+
+from reelabel.models.trainers.fake import FakeDetector
+from reelabel.models.trainers.folder import load_student_detector
+from reelabel.tables import DETECTIONS, LABELS, TRUTH, TRUTH_FRAMES
+
+ROUND = ("detect", "track", "mine", "clean", "merge", "split", "train", "evaluate")
+
+
+def drawn(video, frames, shift=0.0):
+    """Return COCO images and boxes around the disc of the n-th clip, off by `shift` pixels."""
+    number = int(video[4])
+    images, notes = [], []
+    for i in frames:
+        y = 30 + 12 * number + round(8 * math.sin(i / 3))
+        images.append({"file_name": f"{i}", "video": video, "frame_index": i})
+        notes.append([20 + 6 * i - 9.5 + shift, y - 9.5, 20, 20])
+    return images, notes
+
+
+@pytest.fixture
+def scored(bench, disc_clips):
+    """Return a function that runs a round with truth on some frames, and returns its scores."""
+    bench.configure(
+        videos=[str(clip) for clip in disc_clips[:3]],
+        test_videos=[str(disc_clips[3])],
+        detector="fake:",
+        train={"student": "fake"},
+        truth="truth.json",
+    )
+
+    def run(*parts, complete=None, **settings):
+        images = [image for part in parts for image in part[0]]
+        boxes = [box for part in parts for box in part[1]]
+        if complete is not None:
+            images = [image | {"complete_categories": complete} for image in images]
+        value = {
+            "images": [{"id": i} | image for i, image in enumerate(images, 1)],
+            "annotations": [
+                {"id": i, "image_id": i, "category_id": 1, "bbox": box, "iscrowd": 0}
+                for i, box in enumerate(boxes, 1)
+            ],
+            "categories": [{"id": 1, "name": "ball"}],
+        }
+        (bench.root / "truth.json").write_text(json.dumps(value))
+        once = ("register", "cut", "truth", "sample", "dedup")
+        bench.run(*once, *ROUND, **settings or {"resamples": 0})
+        return json.loads((bench.workspace.round_dir(0) / "scores.json").read_text())
+
+    return run
+
+
+def published(truth_rows, said_rows):
+    """Return AP, AP50, AP75 and AR100 as the published code computes them."""
+    from pycocotools.coco import COCO  # noqa: PLC0415 -- only here, and it prints
+    from pycocotools.cocoeval import COCOeval  # noqa: PLC0415 -- the same
+
+    keys = sorted({(row["video_id"], row["pts"]) for row in truth_rows})
+    number = {key: i for i, key in enumerate(keys, 1)}
+
+    def as_coco(rows):
+        for i, row in enumerate(rows, 1):
+            if (row["video_id"], row["pts"]) in number:
+                w, h = row["x2"] - row["x1"], row["y2"] - row["y1"]
+                yield {
+                    "id": i,
+                    "image_id": number[row["video_id"], row["pts"]],
+                    "category_id": 1,
+                    "bbox": [row["x1"], row["y1"], w, h],
+                    "area": w * h,
+                    "iscrowd": 0,
+                    "score": row.get("score", 1.0),
+                }
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO()
+        truth.dataset = {
+            "images": [{"id": i} for i in number.values()],
+            "annotations": list(as_coco(truth_rows)),
+            "categories": [{"id": 1, "name": "ball"}],
+        }
+        truth.createIndex()
+        judge = COCOeval(truth, truth.loadRes(list(as_coco(said_rows))), "bbox")
+        judge.evaluate()
+        judge.accumulate()
+        judge.summarize()
+    return [judge.stats[i] for i in (0, 1, 2, 8)]
+
+
+def test_the_numbers_are_those_of_the_published_code(scored, bench):
+    """AP, AP50, AP75 and AR of the teacher equal pycocotools' on the same rows."""
+    scores = scored(drawn("clip0.mp4", range(2, 14), 3.0), drawn("clip1.mp4", range(0, 12, 3)))
+    teacher = scores["truth"]["teacher"]["all"]
+    mine = [teacher[k]["value"] for k in ("ap", "ap50", "ap75", "ar")]
+    theirs = published(bench.rows(TRUTH), bench.rows(DETECTIONS))
+    assert mine == pytest.approx(theirs, abs=1e-5)
+    assert 0 < mine[0] < 1
+    assert scores["truth"]["frames"] == scores["truth"]["boxes"] == 16
+
+
+def test_the_student_is_scored_on_the_same_frames(scored, bench):
+    """The student looks at the annotated frames and is judged as its teacher was."""
+    scores = scored(drawn("clip0.mp4", range(2, 14)))
+    student = load_student_detector(bench.workspace.round_dir(0) / "model")
+    assert isinstance(student, FakeDetector)
+    assert scores["truth"]["student"]["all"]["ap50"]["value"] > 0.5
+    assert scores["truth"].keys() == {"frames", "boxes", "teacher", "student"}
+
+
+def test_intervals_stand_beside_the_numbers(scored):
+    """With resamples each figure has its interval, and the difference of both models one too."""
+    truth = [drawn(f"clip{i}.mp4", range(2, 14), 1.5 * i) for i in range(3)]
+    scores = scored(*truth, resamples=50)["truth"]
+    for who in ("teacher", "student"):
+        figure = scores[who]["all"]["ap"]
+        assert figure["low"] <= figure["value"] <= figure["high"]
+    assert scores["gain_ap"]["low"] <= scores["gain_ap"]["high"]
+    assert scores["intervals"]["units"] >= 1
+
+
+def test_unseen_truth_stands_apart(scored, bench):
+    """Scores on videos of which nothing was trained on are given beside those on all."""
+    scores = scored(drawn("clip3.mp4", range(2, 8)), drawn("clip0.mp4", range(2, 14)))
+    trained = json.loads((bench.workspace.round_dir(0) / "dataset/train.json").read_text())
+    trained = {image["video"] for image in trained["images"]}
+    frames = [row for row in bench.rows(TRUTH_FRAMES) if row["video_id"] not in trained]
+    assert scores["truth"]["frames"] == 18
+    assert scores["truth_unseen"]["frames"] == len(frames) in {6, 18}
+    assert {row["video_id"] for row in bench.rows(LABELS)}.isdisjoint(
+        row["video_id"] for row in bench.workspace.videos() if row["role"] == "test"
+    )
+
+
+def test_frames_that_say_nothing_of_a_class_do_not_count_for_it(scored):
+    """A frame that is complete for no class judges nobody."""
+    scores = scored(drawn("clip0.mp4", range(2, 6)), complete=[])
+    assert scores["truth"]["teacher"]["all"]["ap"]["value"] is None
+
+
+def test_the_labels_themselves_are_judged(scored):
+    """Precision and recall of the labels on the annotated frames of the footage are given."""
+    labels = scored(drawn("clip0.mp4", range(2, 14)))["labels"]
+    assert labels["p"]["value"] > 0.8
+    assert labels["r"]["value"] > 0.8
+    assert scored(drawn("clip3.mp4", range(2, 8)))["labels"] == {}
+
+
+def test_agreement_is_never_called_truth(scored, bench):
+    """Without truth the labels of held-out frames are what is agreed with."""
+    bench.configure(truth=None)
+    (bench.root / "reelabel.yaml").write_text(
+        (bench.root / "reelabel.yaml").read_text().replace("truth: truth.json\n", "")
+    )
+    scores = scored(drawn("clip0.mp4", [2]))
+    assert set(scores) == {"round", "threshold", "split", "agreement"}
+    assert 0 <= scores["agreement"]["kept75"] <= 1
+    assert scores["split"]["leak_free"]
+    val = json.loads((bench.workspace.round_dir(0) / "dataset/val.json").read_text())
+    assert scores["agreement"]["frames"] == len(val["images"])

@@ -1,0 +1,206 @@
+"""Whole videos go to one side, copies stay together, and what leaks is said."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reelabel.errors import SplitError
+from reelabel.tables import DUPLICATES, FRAMES, LABELS, VIDEOS
+
+
+def put(bench, video_id, *, labelled=(0, 1, 2), origin="", copies_of=None, role="footage"):
+    """Write a video of six frames, some of them labelled, or copies of another video's."""
+    ws = bench.workspace
+    row = {c.name: "" if str(c.type) == "string" else 0 for c in VIDEOS.columns}
+    row |= {"video_id": video_id, "name": f"{video_id}.mp4", "state": "ok", "role": role}
+    ws.write(VIDEOS, video_id, VIDEOS.from_rows([row | {"origin": origin}]), fingerprint="t")
+    frames = [
+        {"video_id": video_id, "pts": i, "frame_index": i, "time_s": float(i), "kept": i != 5}
+        | {"picture": f"frames/{video_id}/{i}.jpg", "width": 80, "height": 60, "reason": ""}
+        | {"scale_x": 0.5, "scale_y": 0.25, "offset_x": 3.0, "offset_y": 7.0}
+        for i in range(6)
+    ]
+    ws.write(FRAMES, video_id, FRAMES.from_rows(frames), fingerprint="t")
+    gone = [
+        {"video_id": video_id, "pts": 4, "kept_video_id": copies_of or video_id, "kept_pts": 3}
+        | {"similarity": 1.0, "rule": "embedding"}
+    ]
+    ws.write(DUPLICATES, video_id, DUPLICATES.from_rows(gone), fingerprint="t")
+    labels = [label(video_id, pts) for pts in labelled]
+    ws.write(LABELS, video_id, LABELS.from_rows(labels), fingerprint="t")
+
+
+def label(video_id, pts, state="positive"):
+    """Return one label."""
+    return {
+        "video_id": video_id,
+        "pts": pts,
+        "frame_index": pts,
+        "category": "ball",
+        "score": 0.9,
+        "x1": 10.0,
+        "y1": 20.0,
+        "x2": 30.0,
+        "y2": 60.0,
+        "state": state,
+        "origin": "teacher",
+        "round": 0,
+        "rule": "score",
+        "reason": "",
+    }
+
+
+def done(bench, **settings):
+    """Run the stage and return its report and the three COCO files."""
+    report = bench.run("split", **settings or {"held_out": 0.2}).notes["all"]
+    folder = bench.workspace.round_dir(0) / "dataset"
+    assert json.loads((folder / "split.json").read_text()) == report
+    parts = {n: json.loads((folder / f"{n}.json").read_text()) for n in ("train", "val", "test")}
+    return report, parts
+
+
+def videos_of(part):
+    """Return the videos of one side."""
+    return {image["video"] for image in part["images"]}
+
+
+def test_no_video_stands_on_two_sides(bench):
+    """Videos are dealt whole; rejected and dropped frames stay out; the rest is background."""
+    for i in range(5):
+        put(bench, f"v{i}")
+    report, parts = done(bench, test_share=0.2)
+    sides = [videos_of(part) for part in parts.values()]
+    assert sum(map(len, sides)) == len(set.union(*sides)) == 5
+    assert all(sides)
+    assert report["leak_free"]
+    assert report["leaks"] == []
+    for part in parts.values():
+        frames = [image["frame_index"] for image in part["images"]]
+        assert set(frames) == {0, 1, 2, 3}, "4 is a duplicate, 5 was rejected"
+    counts = report["sides"]["train"]
+    assert counts["images"] == 4 * len(sides[0])
+    assert counts["labelled_images"] == counts["boxes"] == 3 * len(sides[0])
+
+
+def test_the_seed_decides_and_nothing_else(bench):
+    """The same seed gives the same sides, whatever the order of the files."""
+    for i in range(6):
+        put(bench, f"v{i}")
+    first = done(bench)[0]["videos"]
+    assert done(bench, held_out=0.2, guard_s=0.7)[0]["videos"] == first
+    found = set()
+    for seed in range(8):
+        bench.configure(seed=seed)
+        found.add(json.dumps(done(bench)[0]["videos"], sort_keys=True))
+    assert len(found) > 1
+
+
+def test_copies_stay_together(bench):
+    """Videos that share near-duplicates are one group and go to one side."""
+    put(bench, "a")
+    put(bench, "b", copies_of="a")
+    put(bench, "c", copies_of="b")
+    put(bench, "d")
+    report, parts = done(bench)
+    assert len({report["groups"][v] for v in "abc"}) == 1
+    sides = [videos_of(part) for part in (parts["train"], parts["val"])]
+    assert {"a", "b", "c"} in sides
+    assert {"d"} in sides
+    assert report["leak_free"]
+
+
+def test_videos_of_one_source_stay_together(bench):
+    """The same address means the same footage, unless that is switched off."""
+    for name in ("a", "b", "c"):
+        put(bench, name, origin="https://example.org/x")
+    put(bench, "d")
+    report, _ = done(bench)
+    assert len({report["groups"][v] for v in "abc"}) == 1
+    report, _ = done(bench, same_source=False)
+    assert len(set(report["groups"].values())) == 4
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_no_split_without_leaks_is_refused(bench, count):
+    """One group cannot be divided, and the error says what to do."""
+    for i in range(count):
+        put(bench, f"v{i}", copies_of="v0")
+    with pytest.raises(SplitError, match=r"split\.single_video"):
+        done(bench)
+
+
+def test_one_video_may_be_split_in_time(bench):
+    """With `single_video` both sides come from one video, apart in time; it is called a leak."""
+    put(bench, "v")
+    report, parts = done(bench, single_video=True, held_out=0.5)
+    assert not report["leak_free"]
+    assert report["leaks"]
+    train, val = ([i["frame_index"] for i in parts[n]["images"]] for n in ("train", "val"))
+    assert max(train) < min(val) or max(val) < min(train)
+
+
+def test_nothing_may_be_held_out(bench):
+    """With a share of 0 everything is trained on, also from one video."""
+    put(bench, "v")
+    report, parts = done(bench, held_out=0)
+    assert videos_of(parts["val"]) == set()
+    assert report["sides"]["train"]["images"] == 4
+
+
+def test_videos_without_labels_are_background(bench):
+    """Footage in which nothing was found goes to training and unbalances nothing."""
+    put(bench, "a")
+    put(bench, "b")
+    put(bench, "empty", labelled=())
+    _, parts = done(bench)
+    assert "empty" in videos_of(parts["train"])
+    assert len(videos_of(parts["val"])) == 1
+
+
+def test_test_videos_are_never_trained_on(bench):
+    """A video with the role test is on no side, whatever labels lie there."""
+    for name in ("a", "b"):
+        put(bench, name)
+    put(bench, "t", role="test")
+    _, parts = done(bench)
+    assert "t" not in set.union(*(videos_of(part) for part in parts.values()))
+
+
+def test_boxes_are_in_pixels_of_the_written_picture(bench):
+    """Scale and offset of the picture are applied, and file names lead to it."""
+    put(bench, "v")
+    _, parts = done(bench, held_out=0)
+    note = parts["train"]["annotations"][0]
+    assert note["bbox"] == [10 * 0.5 + 3, 20 * 0.25 + 7, 10.0, 10.0]
+    image = parts["train"]["images"][0]
+    assert (image["width"], image["height"]) == (80, 60)
+    home = bench.workspace.round_dir(0) / "dataset"
+    picture = (home / image["file_name"]).resolve()
+    assert picture == (bench.root / "frames/v/0.jpg").resolve()
+
+
+def test_the_three_states_reach_the_data_set(bench):
+    """Ignore regions are crowds, hard negatives stand with their picture, and both are counted."""
+    put(bench, "v")
+    rows = [label("v", 0), label("v", 0, "ignore"), label("v", 1, "negative")]
+    bench.workspace.write(LABELS, "v", LABELS.from_rows(rows), fingerprint="t")
+    report, parts = done(bench, held_out=0)
+    counts = report["sides"]["train"]
+    assert (counts["boxes"], counts["ignored"], counts["negatives"]) == (1, 1, 1)
+    assert sorted(note["iscrowd"] for note in parts["train"]["annotations"]) == [0, 1]
+    assert [len(image.get("hard_negatives", ())) for image in parts["train"]["images"]] == [
+        0,
+        1,
+        0,
+        0,
+    ]
+
+
+def test_no_labels_at_all_are_refused(bench):
+    """A student cannot learn from nothing; the error names the settings to look at."""
+    put(bench, "a", labelled=())
+    put(bench, "b", labelled=())
+    with pytest.raises(SplitError, match=r"clean\.score"):
+        done(bench)
