@@ -37,14 +37,16 @@ from reelabel.tables import (
 from reelabel.workspace import explained, fingerprint, write_json
 
 Row = dict[str, Any]
-TRAIN, VAL, TEST, DROPPED = "train", "val", "test", "dropped"
+TRAIN, VAL, TEST = "train", "val", "test"
+HELD_OUT = 0.2
 
 
 class SplitSettings(Settings):
     """How footage is divided between training and validation."""
 
-    held_out: float = Field(0.2, ge=0, lt=1)
-    """Share of the labels kept out of training for validation, by whole videos; 0 for none."""
+    held_out: float | None = Field(None, ge=0, lt=1)
+    """Share of the labels kept out of training for validation, by whole videos; 0 for none. None:
+    a fifth without truth, nothing with truth, which says more than held-out pseudo-labels."""
     test_share: float = Field(0.0, ge=0, lt=1)
     """Share of the labels kept out of everything for a last test, by whole videos."""
     single_video: bool = False
@@ -128,7 +130,10 @@ def _divided(
     items = [_item(unit, video_id, frames) for video_id, frames in rows.items()]
     group = find_groups(items, near)
     labelled = {group[item.name] for item in items if item.labels}
-    shares = {TRAIN: 1 - s.held_out - s.test_share, VAL: s.held_out, TEST: s.test_share}
+    held_out = s.held_out
+    if held_out is None:
+        held_out = 0.0 if unit.project.truth else HELD_OUT
+    shares = {TRAIN: 1 - held_out - s.test_share, VAL: held_out, TEST: s.test_share}
     shares = {name: share for name, share in shares.items() if share > 0}
     if len(shares) > 1 and s.single_video and len(labelled) == 1:
         sides = {v: _blocks(frames, shares, s) for v, frames in rows.items()}
@@ -141,6 +146,8 @@ def _divided(
     found = find_leaks({v: part.get(v, TRAIN) for v in rows}, group, near)
     leaks = [f"{leak.first} and {leak.second}: {leak.why}" for leak in found]
     reason = f"by groups of videos, {len(labelled)} with labels"
+    if len(shares) == 1:
+        reason = "nothing is held out"
     return sides, _report(unit, sides, group, reason, leaks=leaks)
 
 
@@ -247,6 +254,6 @@ STAGE = Stage(
     run=split,
     scope="all",
     reads=(FRAMES, DUPLICATES, LABELS),
-    project_keys=("classes", "seed"),
+    project_keys=("classes", "seed", "truth"),
     per_round=True,
 )

@@ -32,8 +32,8 @@ def export(
     Args:
         workspace: a workspace or its folder.
         out: a folder that does not exist yet or is empty.
-        format: coco, yolo or voc for the data set; detections-txt for everything that the round's
-            teacher said, a text file for each video and class, see `reelabel.formats.detections_txt`.
+        format: coco, yolo or voc for the data set; detections-txt for all that the round's
+            teacher said, a file for each video and class (`reelabel.formats.detections_txt`).
         round_number: which round; None is the last one that has a data set, or detections.
 
     Raises:

@@ -56,7 +56,7 @@ def init(
     values |= settings or {}
     project = parse(values, SECTIONS, "reelabel init").project
     footage = [path for path, role in listed(project, workspace.root) if role == "footage"]
-    if len(footage) == 1:
+    if len(footage) == 1 and truth is None:
         values["split"] = {"single_video": True} | dict(values.get("split") or {})
     text = dump(values, SECTIONS)
     with explained(workspace.root):

@@ -1,0 +1,64 @@
+"""Frames in which time found hard examples are trained on, also where a near-duplicate stands."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reelabel.tables import DUPLICATES, FRAMES, LABELS, VIDEOS
+
+BOX = {"x1": 1.0, "y1": 1.0, "x2": 9.0, "y2": 9.0, "score": 0.9, "category": "ball"}
+PLAIN, GAP, FLICKER, DRAWN, REJECTED = range(5)
+
+
+def label(pts, state, origin, rule):
+    """Return one label."""
+    words = {"state": state, "origin": origin, "rule": rule, "reason": "", "round": 0}
+    return {"video_id": "v", "pts": pts, "frame_index": pts} | BOX | words
+
+
+@pytest.fixture
+def split(bench):
+    """Return a function from settings to the frames of a data set in which every frame is hard."""
+    columns = {c.name: "" if str(c.type) == "string" else 0 for c in VIDEOS.columns}
+    video = columns | {"video_id": "v", "name": "v.mp4", "state": "ok", "role": "footage"}
+    frame = {"video_id": "v", "time_s": 0.0, "picture": "x.jpg", "width": 20, "height": 20}
+    frame |= {"scale_x": 1.0, "scale_y": 1.0, "offset_x": 0.0, "offset_y": 0.0}
+    rows = {
+        VIDEOS: [video],
+        FRAMES: [
+            frame | {"pts": i, "frame_index": i, "kept": i != REJECTED} for i in range(REJECTED + 2)
+        ],
+        DUPLICATES: [
+            {"video_id": "v", "pts": i, "kept_video_id": "v", "kept_pts": REJECTED + 1}
+            for i in range(REJECTED)
+        ],
+        LABELS: [
+            label(PLAIN, "positive", "teacher", "score"),
+            label(GAP, "positive", "tracker", "gap"),
+            label(FLICKER, "negative", "teacher", "flicker"),
+            label(DRAWN, "negative", "person", "imported"),
+            label(REJECTED, "negative", "teacher", "flicker"),
+            label(REJECTED + 1, "positive", "teacher", "score"),
+        ],
+    }
+    for table, listed in rows.items():
+        bench.workspace.write(table, "v", table.from_rows(listed), fingerprint="test")
+
+    def run(**settings):
+        assert not bench.run("split", held_out=0.0, **settings).failed
+        path = bench.workspace.round_dir(0) / "dataset" / "train.json"
+        return sorted(image["pts"] for image in json.loads(path.read_text())["images"])
+
+    return run
+
+
+def test_dropped_frames_with_hard_examples_come_back(split):
+    """A gap's box and a flicker bring their frame in; other labels do not, nor a bad picture."""
+    assert split() == [GAP, FLICKER, REJECTED + 1]
+
+
+def test_they_can_be_left_out(split):
+    """With hard_frames off the duplicates decide alone."""
+    assert split(hard_frames=False) == [REJECTED + 1]
