@@ -139,7 +139,7 @@ def _work(
     workers = min(options.engine.workers or os.cpu_count() or 1, len(jobs))
     stop = Stop()
     calls: Iterator[tuple[Job, Callable[[], dict[str, Any]]]]
-    if bound.stage.in_turn or bound.stage.scope == "all" or workers == 1:
+    if bound.resource.in_turn or bound.stage.scope == "all" or workers == 1:
         calls = ((job, _call(job, bound.resource, stop, display)) for job in jobs)
         yield from (_settle(job, call, options, display) for job, call in calls)
         return

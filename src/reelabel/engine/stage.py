@@ -72,10 +72,12 @@ class Resource:
     Attributes:
         value: what the stage function receives.
         fingerprint: part of what decides whether finished work is up to date.
+        in_turn: True if one unit with it already uses the whole machine.
     """
 
     value: Any = None
     fingerprint: str = ""
+    in_turn: bool = False
 
 
 def no_resource(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
@@ -100,7 +102,6 @@ class Stage:
         project_keys: the parts of the project's settings that change its result.
         per_round: whether every round does it again.
         version: raised when the function changes its results.
-        in_turn: True if one unit already uses the whole machine.
         tests_too: True if videos with the role ``test`` pass through it.
     """
 
@@ -117,7 +118,6 @@ class Stage:
     project_keys: tuple[str, ...] = ()
     per_round: bool = False
     version: int = 1
-    in_turn: bool = False
     tests_too: bool = False
     resource: Callable[[Workspace, Project, Any, int], Resource] = no_resource
 

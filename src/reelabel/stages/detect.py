@@ -113,7 +113,8 @@ def teacher(workspace: Workspace, project: Project, settings: Any, number: int) 
         wanted=project.classes,
         mapping=project.class_map if first else None,
     )
-    return Resource(detector, detector.fingerprint)
+    # A model looks with one session per core; one that sees frames in turn has only one.
+    return Resource(detector, detector.fingerprint, in_turn=not detector.in_order)
 
 
 STAGE = Stage(
@@ -126,7 +127,6 @@ STAGE = Stage(
     writes=(SEEN, DETECTIONS),
     project_keys=("classes", "class_map"),
     per_round=True,
-    in_turn=True,
     tests_too=True,
     resource=teacher,
 )

@@ -20,7 +20,7 @@ SETTINGS: dict[str, Any] = {
     "detector_options": {"shape": "round"},
     "sample": {"every": 2},
     "clean": {"score": 0.3},
-    "train": {"student": "centre", "max_steps": 450, "image_size": 320},
+    "train": {"student": "centre", "max_steps": 300, "image_size": 320, "crop": 192},
     "advance": {"keep_going": True},
 }
 """What the demo does other than by default: two rounds whatever they bring, in minutes."""

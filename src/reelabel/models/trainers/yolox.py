@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import onnx
 import torch
@@ -212,7 +212,7 @@ class YoloxNano(nn.Module):
         network = _built_for(weights, len(source_classes), str(path))
         known = {name: row for row, name in enumerate(source_classes)}
         for head in network.heads:
-            head.keep_classes([known.get(name) for name in classes])  # type: ignore[operator]
+            cast("Any", head).keep_classes([known.get(name) for name in classes])
         return network
 
     def freeze_backbone(self) -> None:
