@@ -26,7 +26,7 @@ LEVEL = {
     "workspace": 3,
     "config": 3,
     "models": 4,
-    "report": 4,
+    "pages": 4,
     "review": 4,
     "engine": 5,
     "stages": 6,

@@ -31,6 +31,9 @@ class DedupSettings(Settings):
     """Whether near-duplicates are looked for at all."""
     max_hash_distance: int = Field(0, ge=0, le=HASH_BITS)
     """Inside a shot: differing bits of the 64-bit perceptual hash, at most."""
+    max_part: float = Field(0.006, gt=0)
+    """Inside a shot also: largest difference in any one number of the embedding. The hash does not
+    see a small thing that moves; it changes few of these numbers, but those much."""
     similarity: float = Field(0.9995, gt=0, le=1)
     """Between shots and between videos: cosine of the embeddings, at least."""
 
@@ -83,7 +86,7 @@ def _duplicates(pool: Pool, s: DedupSettings) -> Iterator[dict[str, Any]]:
     """Yield a row for every frame that goes."""
     itself = np.arange(len(pool.pts))
     shots = _shots(pool)
-    by_hash = _inside_shots(pool, shots, s.max_hash_distance)
+    by_hash = _inside_shots(pool, shots, s)
     left = np.flatnonzero(by_hash == itself)
     found = find_duplicates(pool.vector[left], s.similarity, priority=pool.sharpness[left])
     leader = by_hash.copy()
@@ -122,13 +125,21 @@ def _shots(pool: Pool) -> NDArray[np.int64]:
     return np.unique(keys, return_inverse=True)[1].astype(np.int64)
 
 
-def _inside_shots(pool: Pool, groups: NDArray[np.int64], max_distance: int) -> NDArray[np.int64]:
+def _inside_shots(pool: Pool, groups: NDArray[np.int64], s: DedupSettings) -> NDArray[np.int64]:
     """Return for each frame the one of its own shot that stands for it by hash."""
     leader = np.arange(len(pool.pts))
     order = np.argsort(groups, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
-        found = hash_duplicates(pool.hash[rows], max_distance, priority=pool.sharpness[rows])
-        leader[rows] = rows[found.leader]
+    for shot in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        rows = shot
+        while len(rows):
+            found = hash_duplicates(
+                pool.hash[rows], s.max_hash_distance, priority=pool.sharpness[rows]
+            )
+            above = rows[found.leader]
+            near = np.abs(pool.vector[rows] - pool.vector[above]).max(axis=1) <= s.max_part
+            leader[rows[near]] = above[near]
+            # What differs in its parts finds a leader among its like.
+            rows = rows[~near]
     return leader
 
 

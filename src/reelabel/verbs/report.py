@@ -26,9 +26,8 @@ from reelabel.errors import MissingInput
 from reelabel.labels.stats import size_bins
 from reelabel.media.draw import colour_of, draw_boxes
 from reelabel.media.pictures import fit, read_rgb
-from reelabel.pipeline import read_config
-from reelabel.report import plots
-from reelabel.report.html import (
+from reelabel.pages import plots
+from reelabel.pages.html import (
     CountRow,
     Decision,
     DuplicateGroup,
@@ -43,6 +42,7 @@ from reelabel.report.html import (
     jpeg_uri,
     write_report,
 )
+from reelabel.pipeline import read_config
 from reelabel.tables import DUPLICATES, FRAMES, LABELS, POSITIVE, xyxy_of
 from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace, read_json

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelabel.report import plots
+from reelabel.pages import plots
 
 
 def texts(uri: str) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from reelabel.errors import UsageError, WorkspaceError
-from reelabel.report.html import (
+from reelabel.pages.html import (
     CountRow,
     Decision,
     DuplicateGroup,
@@ -28,7 +28,7 @@ from reelabel.report.html import (
     render_report,
     write_report,
 )
-from reelabel.report.plots import label_counts, rounds_comparison
+from reelabel.pages.plots import label_counts, rounds_comparison
 
 HOSTILE = "<script src=//evil>\"'&{{ 7*7 }}</script>\u202e\x00.mp4"
 VOID = {"meta", "img", "br", "link", "input", "hr"}

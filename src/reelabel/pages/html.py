@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from reelabel.errors import UsageError, WorkspaceError
 from reelabel.media.pictures import encode_jpeg
-from reelabel.report.plots import data_uri
+from reelabel.pages.plots import data_uri
 
 Image = NDArray[np.uint8]
 """``(height, width, 3)`` uint8 RGB."""
@@ -210,7 +210,7 @@ class ReportData:
 def render_report(data: ReportData) -> str:
     """Return the report as HTML text."""
     environment = Environment(
-        loader=PackageLoader("reelabel.report"),
+        loader=PackageLoader("reelabel.pages"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
