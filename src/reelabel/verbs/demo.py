@@ -19,7 +19,7 @@ from reelabel.workspace import Workspace
 SETTINGS: dict[str, Any] = {
     "detector_options": {"shape": "round"},
     "sample": {"every": 2},
-    "clean": {"score": 0.3},
+    "clean": {"score": 0.45},
     "train": {"student": "centre", "max_steps": 300, "image_size": 320, "crop": 192},
     "advance": {"keep_going": True},
 }

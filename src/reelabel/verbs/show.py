@@ -20,7 +20,7 @@ from reelabel.media.encode import VideoWriter
 from reelabel.media.pictures import write_jpeg
 from reelabel.media.video import decode
 from reelabel.models.base import Image
-from reelabel.tables import IGNORE, LABELS, NEGATIVE, POSITIVE, xyxy_of
+from reelabel.tables import IGNORE, LABELS, NEGATIVE, POSITIVE, TEACHER, xyxy_of
 from reelabel.workspace import Workspace, explained
 
 STYLES: dict[str, Literal["solid", "dashed", "filled"]] = {
@@ -138,8 +138,11 @@ def _drawn(picture: Image, labels: pa.Table | None) -> Image:
         return picture
     names, states = labels["category"].to_pylist(), labels["state"].to_pylist()
     scores, origins = labels["score"].to_pylist(), labels["origin"].to_pylist()
+    # Doubtful boxes are many: their dashes say enough.
     texts = [
-        f"{name} {score:.2f} {origin}" if state == POSITIVE else f"{state} {score:.2f}"
+        f"{name} {score:.2f}{'' if origin == TEACHER else ' ' + origin}"
+        if state == POSITIVE
+        else ""
         for name, score, state, origin in zip(names, scores, states, origins, strict=True)
     ]
     styles = [STYLES[state] for state in states]
