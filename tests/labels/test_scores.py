@@ -14,7 +14,6 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from reelabel.errors import UsageError
-from reelabel.labels.agreement import agreement
 from reelabel.labels.intervals import find_units, measures, paired_difference
 from reelabel.labels.matching import Boxes, match
 from reelabel.labels.scores import coco_scores
@@ -281,16 +280,3 @@ def test_difference_needs_the_same_draw():
     a, b = (coco_scores(truth, said, n_resamples=10, seed=s).resamples for s in (0, 1))
     with pytest.raises(UsageError, match="seed"):
         paired_difference(a, b)
-
-
-def test_agreement_is_the_same_number_by_another_name():
-    """Agreement has the figures of the scores, its own names, and no AP."""
-    truth, said = world(5, 30)
-    scores = coco_scores(truth, said, n_resamples=20)
-    found = agreement(truth, said, n_resamples=20)
-    assert found.overall.agreement == scores.overall.ap
-    assert found.overall.only_labels == 1 - scores.overall.recall
-    assert found.per_class["dog"].agreement50 == scores.per_class["dog"].ap50
-    assert found.intervals["agreement50"] == scores.intervals()["ap50"]
-    assert set(found.intervals) == {"agreement", "agreement50", "agreement75", "f1"}
-    assert found.unit == "picture"

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from reelabel.config import Settings
 from reelabel.errors import MissingExtra, ModelError, UsageError
 from reelabel.labels.boxes import Detections
 from reelabel.models import registry
@@ -19,7 +20,7 @@ from reelabel.models.detectors.fake import FakeDetector
 from reelabel.models.detectors.mapped import wanted_only
 from reelabel.models.detectors.student import load_student
 from reelabel.models.registry import load_detector, load_embedder
-from reelabel.models.spec import Request, Settings, fingerprint
+from reelabel.models.spec import Request, fingerprint
 
 
 def test_coco_classes(data_dir):

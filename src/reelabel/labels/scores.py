@@ -2,7 +2,7 @@
 
 `coco_scores` computes the point values with hotcoco, whose results equal those of the published
 evaluation code, and the intervals with our own matches (`matching`), whose values equal hotcoco's.
-Only truth and labels that a person checked deserve these names; see `agreement` for the rest.
+Only truth and labels that a person checked deserve these names.
 """
 
 from __future__ import annotations

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from reelabel import workspace
+from reelabel.config import Settings
 from reelabel.errors import ModelError, UsageError, nearest
-
-
-class Settings(BaseModel):
-    """The base of every model's options: read-only, and an unknown name is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
 
 S = TypeVar("S", bound=Settings)
 
@@ -93,5 +86,4 @@ def fingerprint(*parts: Any) -> str:
     True
     """
     plain = [p.model_dump(mode="json") if isinstance(p, BaseModel) else p for p in parts]
-    text = json.dumps(plain, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return workspace.fingerprint(*plain)

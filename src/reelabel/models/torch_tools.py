@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from reelabel.config import Settings
 from reelabel.errors import ModelError
 from reelabel.labels.boxes import Detections
 from reelabel.models.base import Image, Predict
-from reelabel.models.spec import Settings
 
 GPU_BATCH = 16
 _LONGEST = 4

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from reelabel.config import Settings
 from reelabel.labels.boxes import Detections
 from reelabel.models.base import Image, Predict
-from reelabel.models.spec import Request, Settings, fingerprint
+from reelabel.models.spec import Request, fingerprint
 
 
 class FakeOptions(Settings):

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from reelabel.config import Settings
 from reelabel.errors import ModelError
 from reelabel.labels.boxes import Detections, iou
 from reelabel.models.base import Image, Predict
 from reelabel.models.detectors.background import Background
-from reelabel.models.spec import Request, Settings, fingerprint
+from reelabel.models.spec import Request, fingerprint
 
 _VERSION = 1
 _FILL_SIGMA = 0.12

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from reelabel.config import Settings
 from reelabel.errors import ModelError
 from reelabel.labels.boxes import Detections
 from reelabel.models.base import Image, Predict
@@ -23,7 +24,7 @@ from reelabel.models.detectors.nanodet import NanoDet
 from reelabel.models.detectors.suppress import suppressed
 from reelabel.models.detectors.yolox import Yolox
 from reelabel.models.onnx_session import describe, on_gpu, open_session, run
-from reelabel.models.spec import Request, Settings, fingerprint
+from reelabel.models.spec import Request, fingerprint
 from reelabel.models.weights import resolve
 
 _GPU_BATCH = 16

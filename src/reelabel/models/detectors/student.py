@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from reelabel.config import Settings
 from reelabel.errors import ModelError, ReelabelError
 from reelabel.models.base import Detector
-from reelabel.models.spec import Request, Settings
+from reelabel.models.spec import Request
 from reelabel.models.trainers.folder import load_student_detector
 
 MODEL_JSON = "model.json"

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelabel.config import Settings
 from reelabel.models.base import Embed, Image
 from reelabel.models.embedders.unit import unit_rows
-from reelabel.models.spec import Request, Settings, fingerprint
+from reelabel.models.spec import Request, fingerprint
 
 
 @dataclass(frozen=True)

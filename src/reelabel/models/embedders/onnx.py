@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from reelabel.config import Settings
 from reelabel.errors import ModelError
 from reelabel.models.base import Embed, Image
 from reelabel.models.embedders.unit import unit_rows
 from reelabel.models.onnx_session import describe, open_session, run
-from reelabel.models.spec import Request, Settings, fingerprint
+from reelabel.models.spec import Request, fingerprint
 from reelabel.models.weights import resolve
 
 _CHANNELS = 3

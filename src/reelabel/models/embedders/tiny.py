@@ -20,8 +20,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelabel.config import Settings
 from reelabel.models.base import Embed, Image
-from reelabel.models.spec import Request, Settings, fingerprint
+from reelabel.models.spec import Request, fingerprint
 
 _VERSION = 1
 _SIDE = 96
