@@ -168,8 +168,8 @@ def _item(unit: Unit, video_id: str, frames: list[tuple[Row, list[Row]]]) -> Ite
     counts = Counter(
         label["category"] for _, labels in frames for label in labels if label["state"] == POSITIVE
     )
-    row = next(row for row in unit.workspace.videos() if row["video_id"] == video_id)
-    source = row["origin"] if unit.settings.same_source else None
+    origin = unit.workspace.read(VIDEOS, video_id)["origin"][0].as_py()
+    source = origin if unit.settings.same_source else None
     return Item(video_id, pictures=len(frames), labels=counts, source=source or None)
 
 
