@@ -33,6 +33,7 @@ from reelabel.tables import (
     PREVIOUS,
     TEACHER,
     TRACKER,
+    VIDEOS,
 )
 from reelabel.workspace import explained, fingerprint, write_json
 
