@@ -143,7 +143,7 @@ def run(workspace: Path, rounds: int, until: str | None, **how: Any) -> int:
     ws = Workspace.open(workspace)
     config = read_config(ws)
     done = call(ws, config, _options(config, how), rounds=rounds, until=until)
-    told_run(ws, done, None if until else report(ws))
+    told_run(ws, done, None if until else report(ws, again=any(r.done for r in done.results)))
     return done.exit_code
 
 

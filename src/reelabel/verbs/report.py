@@ -64,8 +64,12 @@ KINDS: tuple[tuple[str, Literal["truth", "agreement"], str], ...] = (
 )
 
 
-def report(workspace: Workspace | Path | str) -> Path:
+def report(workspace: Workspace | Path | str, *, again: bool = True) -> Path:
     """Write the report into the folder of the last round that has labels; return its path.
+
+    Args:
+        workspace: a workspace or its folder.
+        again: False leaves a report that is there already as it is.
 
     Raises:
         MissingInput: if no round has labels yet.
@@ -76,6 +80,9 @@ def report(workspace: Workspace | Path | str) -> Path:
     if not rounds:
         raise MissingInput(f"{workspace.root} has no labels yet: run  reelabel run")
     last = rounds[-1]
+    target = workspace.round_dir(last) / "report.html"
+    if target.is_file() and not again:
+        return target
     decision = decision_of(workspace, last)
     data = ReportData(
         title=f"{', '.join(config.project.classes)}: {len(rounds)} round(s)",
@@ -95,7 +102,7 @@ def report(workspace: Workspace | Path | str) -> Path:
         settings=dict(_settings(config)),
         versions={name: version(name) for name in ("av", "numpy", "onnxruntime", "pyarrow")},
     )
-    return write_report(workspace.round_dir(last) / "report.html", data)
+    return write_report(target, data)
 
 
 def labels_of(workspace: Workspace, number: int) -> pa.Table:

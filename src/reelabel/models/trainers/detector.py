@@ -1,10 +1,9 @@
-"""A finished student as a `Detector`."""
+"""What a finished student does when it is opened as a detector."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,50 +15,30 @@ from reelabel.labels.boxes import Detections
 from reelabel.models.base import Image, Predict
 from reelabel.models.trainers.augment import canvas_wh, fitted_wh, padded, reduce
 from reelabel.models.trainers.fast import NETWORK, FastYolox
-from reelabel.models.trainers.folder import ModelCard, fingerprint
+from reelabel.models.trainers.folder import ModelCard
 from reelabel.models.trainers.students import Found, Student, detect, load_student
 
 
-@dataclass
-class StudentDetector:
-    """Finds what a student was trained for; see `base.Detector` for the attributes."""
+def open_student(model_dir: Path, card: ModelCard) -> Predict:
+    """Load the weights, on the GPU if there is one, and return the function that finds.
 
-    model_dir: Path
-    card: ModelCard
-    name: str = field(init=False)
-    classes: tuple[str, ...] = field(init=False)
-    fingerprint: str = field(init=False)
-    fit_wh: tuple[int, int] | None = field(init=False)
-    in_order: bool = field(init=False, default=False)
-    batch_size: int = field(init=False)
+    Each call loads its own copy. On the CPU torch is set to one thread: more of them wait for each
+    other as soon as anything else runs.
 
-    def __post_init__(self) -> None:
-        self.name = f"student:{self.model_dir}"
-        self.classes = self.card.classes
-        self.fingerprint = fingerprint(self.model_dir)
-        self.fit_wh = (self.card.image_size, self.card.image_size)
-        self.batch_size = self.card.batch_size
-
-    def open(self) -> Predict:
-        """Load the weights, on the GPU if there is one, and return the function that finds.
-
-        Each call loads its own copy. On the CPU torch is set to one thread: more of them wait
-        for each other as soon as anything else runs.
-
-        Raises:
-            ModelError: if the weights are missing or do not fit.
-        """
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        if device.type == "cpu":
-            torch.set_num_threads(1)
-        network = self.model_dir / NETWORK
-        if device.type == "cpu" and network.is_file():
-            return _Finder(FastYolox(network).eval(), self.card, device)
-        return _Finder(load_student(self.model_dir, self.card).to(device), self.card, device)
+    Raises:
+        ModelError: if the weights are missing or do not fit.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    network = model_dir / NETWORK
+    if device.type == "cpu" and network.is_file():
+        return _Finder(FastYolox(network).eval(), card, device)
+    return _Finder(load_student(model_dir, card).to(device), card, device)
 
 
 class _Finder:
-    """The function that `StudentDetector.open` returns."""
+    """The function that `open_student` returns."""
 
     def __init__(self, student: nn.Module, card: ModelCard, device: torch.device) -> None:
         self._student = cast("Student", student)

@@ -16,13 +16,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reelabel.errors import MissingExtra, ModelError
-from reelabel.models.base import Detector
+from reelabel.models.base import Detector, Predict
 
 MODEL_JSON = "model.json"
 WEIGHTS = "model.safetensors"
@@ -116,8 +118,36 @@ def load_student_detector(model_dir: Path) -> Detector:
         from reelabel.models.trainers.fake import FakeDetector  # noqa: PLC0415 -- a circle
 
         return FakeDetector(model_dir, card)
-    try:
-        from reelabel.models.trainers.detector import StudentDetector  # noqa: PLC0415 -- torch
-    except ImportError as exc:
-        raise MissingExtra(f"the {card.kind} student in {model_dir}", "train") from exc
+    if find_spec("torch") is None:
+        raise MissingExtra(f"the {card.kind} student in {model_dir}", "train")
     return StudentDetector(model_dir, card)
+
+
+@dataclass
+class StudentDetector:
+    """Finds what a student was trained for; see `base.Detector` for the attributes.
+
+    It describes the student without torch: a run with nothing to do need not load it.
+    """
+
+    model_dir: Path
+    card: ModelCard
+    name: str = field(init=False)
+    classes: tuple[str, ...] = field(init=False)
+    fingerprint: str = field(init=False)
+    fit_wh: tuple[int, int] | None = field(init=False)
+    in_order: bool = field(init=False, default=False)
+    batch_size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.name = f"student:{self.model_dir}"
+        self.classes = self.card.classes
+        self.fingerprint = fingerprint(self.model_dir)
+        self.fit_wh = (self.card.image_size, self.card.image_size)
+        self.batch_size = self.card.batch_size
+
+    def open(self) -> Predict:
+        """Load the weights and return the function that finds; see `detector.open_student`."""
+        from reelabel.models.trainers.detector import open_student  # noqa: PLC0415 -- loads torch
+
+        return open_student(self.model_dir, self.card)
