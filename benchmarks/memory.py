@@ -1,4 +1,7 @@
-"""Peak memory of `sample` and `detect` on a 10-minute and a 60-minute video."""
+"""Peak memory of `sample` and `detect` on a short and a long video.
+
+`python benchmarks/memory.py 2 10` takes 2 and 10 minutes of footage; without numbers 10 and 60.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ def render(path: Path, minutes: int) -> None:
 def main() -> None:
     """Print the peaks."""
     with tempfile.TemporaryDirectory() as folder:
-        for minutes in (10, 60):
+        for minutes in [int(a) for a in sys.argv[1:]] or (10, 60):
             video = Path(folder) / f"{minutes}.mp4"
             render(video, minutes)
             home = Path(folder) / str(minutes)
