@@ -13,9 +13,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from reelabel.config import Settings
-from reelabel.engine.rounds import DECISION, decision_of
+from reelabel.engine.rounds import DECISION, decision_of, scores_of
 from reelabel.engine.stage import Output, Stage, Unit
-from reelabel.workspace import fingerprint, read_json, write_json
+from reelabel.workspace import fingerprint, write_json
 
 Row = dict[str, Any]
 
@@ -39,7 +39,7 @@ class AdvanceSettings(Settings):
 
 def advance(unit: Unit) -> Output:
     """Write this round's decision."""
-    scores = read_json(unit.workspace.round_dir(unit.round_number) / "scores.json")
+    scores = scores_of(unit.workspace, unit.round_number)
     before = _before(unit)
     judged = _by_truth(unit, scores, before) if _truth_decides(unit, scores) else None
     decision = judged or _by_labels(unit, scores, before)

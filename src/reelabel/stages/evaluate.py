@@ -17,7 +17,7 @@ from pydantic import Field
 
 from reelabel.config import Project, Settings
 from reelabel.engine.look import look
-from reelabel.engine.rounds import dataset_dir, model_dir
+from reelabel.engine.rounds import SCORES, dataset_dir, model_dir
 from reelabel.engine.stage import Output, Resource, Stage, Unit
 from reelabel.labels.boxes import iou
 from reelabel.labels.intervals import paired_difference
@@ -27,7 +27,6 @@ from reelabel.tables import DETECTIONS, LABELS, POSITIVE, TRUTH, TRUTH_FRAMES, x
 from reelabel.workspace import Workspace, fingerprint, read_json, write_json
 
 Row = dict[str, Any]
-SCORES = "scores.json"
 TIGHT_IOU = 0.75
 
 
