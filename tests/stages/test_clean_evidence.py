@@ -71,9 +71,39 @@ def test_a_box_from_a_gap_is_added_as_the_trackers(cleaned):
     assert added["score"] == pytest.approx(0.3)
 
 
-def test_smoothed_boxes_change_nothing(cleaned):
-    """They are rows for those who ask; no candidate comes of them."""
-    assert cleaned([0.9], said("smooth", 0)) == cleaned([0.9])
+def test_a_weak_box_that_its_track_holds_becomes_positive(cleaned):
+    """Only its score was against it; the tracker speaks for it, the detection stays its own."""
+    (held,) = cleaned([0.2], said("gap", 0, score=0.2))
+    assert (held["state"], held["origin"], held["rule"]) == ("positive", "tracker", "gap")
+    assert (held["detection"], held["score"]) == (0, pytest.approx(0.2))
+
+
+def test_a_track_does_not_lift_what_another_rule_ignores(cleaned):
+    """A box too near the picture's edge stays ignored, however sure its neighbours are."""
+    (held,) = cleaned([0.2], said("gap", 0), border_px=15)
+    assert (held["state"], held["rule"]) == ("ignore", "border")
+
+
+def test_a_smoothed_place_counts_where_it_is_near(cleaned):
+    """Near the detection it takes its place and says so; far from it the detection stays."""
+    near, far = (said("smooth", i) | {"x2": x2} for i, x2 in enumerate((31.0, 60.0)))
+    first, second = cleaned([0.9, 0.9], near, far)
+    assert (first["x2"], first["reason"][-8:]) == (31.0, "smoothed")
+    assert second == cleaned([0.9, 0.9])[1]
+
+
+def test_smoothing_moves_no_doubtful_box(cleaned):
+    """What is ignored is ignored where the teacher saw it."""
+    assert cleaned([0.3], said("smooth", 0) | {"x2": 31.0}) == cleaned([0.3])
+
+
+@pytest.mark.parametrize("kind", ["flicker", "gap", "static", "smooth"])
+def test_evidence_that_is_not_heard_changes_nothing(cleaned, kind):
+    """Each kind can be left out alone; the others still count."""
+    others = {"flicker", "gap", "static", "smooth"} - {kind}
+    about = said(kind, -1 if kind == "gap" else 0, pts=0) | {"x2": 31.0}
+    assert cleaned([0.9], about, hear=tuple(others)) == cleaned([0.9])
+    assert cleaned([0.9], about, hear=(kind,)) != cleaned([0.9])
 
 
 def test_states_name_evidence_too(cleaned):

@@ -160,3 +160,12 @@ def test_the_order_of_the_rows_depends_on_the_rows_alone(merged):
 def test_nothing_at_all_is_an_empty_table(merged):
     """A video in which nobody ever found anything has labels without rows."""
     assert merged() == []
+
+
+def test_an_old_box_that_time_has_unmasked_does_not_come_back(merged):
+    """A new hard negative silences the old positive under it, not the one beside it."""
+    rows = merged([new(10, NEAR, state="negative")], [old(10, BOX), old(10, FAR)])
+    assert {(b, r["state"]) for b, r in zip(boxes(rows), rows, strict=True)} == {
+        (NEAR, "negative"),
+        (FAR, "positive"),
+    }

@@ -145,13 +145,20 @@ class Verdicts:
     reason: Strings
 
 
-def apply_rules(boxes: FrameBoxes, settings: RuleSettings) -> Verdicts:
+def apply_rules(
+    boxes: FrameBoxes, settings: RuleSettings, trusted: Bools | None = None
+) -> Verdicts:
     """Return a state, a rule and a reason for each box.
+
+    Args:
+        boxes: the boxes of one video.
+        settings: the thresholds.
+        trusted: ``(n,)`` boxes that need no score, because something else speaks for them.
 
     The result of a box does not depend on the order in which the boxes are given. Thresholds are
     compared in float32, as scores are stored: a stored 0.7 reaches a threshold of 0.7.
     """
-    asked = _Hearing(boxes, settings)
+    asked = _Hearing(boxes, settings, np.zeros(len(boxes), bool) if trusted is None else trusted)
     asked.by_class()
     asked.by_score()
     asked.by_area()
@@ -165,11 +172,11 @@ def apply_rules(boxes: FrameBoxes, settings: RuleSettings) -> Verdicts:
 class _Hearing:
     """The state of each box while rule after rule is asked."""
 
-    def __init__(self, boxes: FrameBoxes, settings: RuleSettings) -> None:
+    def __init__(self, boxes: FrameBoxes, settings: RuleSettings, trusted: Bools) -> None:
         self.boxes = boxes
         self.settings = settings
         self.area = area(boxes.xyxy)
-        self.threshold = _thresholds(boxes.class_name, settings)
+        self.threshold = np.where(trusted, 0, _thresholds(boxes.class_name, settings))
         self.state = np.full(len(boxes), "positive", "U8")
         self.rule = np.full(len(boxes), "score", "U16")
         self.reason = np.array(

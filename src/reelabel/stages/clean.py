@@ -2,7 +2,8 @@
 
 What is dropped says nothing (too weak, a worse copy of another box) and stays in `detections`.
 Where time has spoken, it is heard after the rules: a flicker or a static repeat is a hard negative,
-a confident box that nothing supports is ignored, a box found in a gap of a track is added.
+a confident box that nothing supports is ignored, a box found in a gap of a track is added, a weak
+one that its track holds is believed, and a smoothed place counts where it is near the detection's.
 """
 
 from __future__ import annotations
@@ -35,12 +36,15 @@ from reelabel.tables import (
     TEACHER,
     TRACKER,
     VIDEOS,
+    xyxy_columns,
     xyxy_of,
 )
+from reelabel.temporal.sequence import paired_iou
 from reelabel.workspace import Workspace
 
-OUTLIERS = {"outliers", "outlier_deviations"}
-HEARD = {"unsupported": IGNORE, "flicker": NEGATIVE, "static": NEGATIVE}
+OWN = {"outliers", "outlier_deviations", "hear", "smooth_iou"}
+"""Settings that are not those of the box rules."""
+HEARD = {"gap": POSITIVE, "unsupported": IGNORE, "flicker": NEGATIVE, "static": NEGATIVE}
 """What evidence on a detection leads to; where there are several kinds, the last one counts."""
 
 
@@ -78,6 +82,16 @@ class CleanSettings(Settings):
     forest, or by the distance to the nearest neighbours."""
     outlier_deviations: float = Field(4.0, gt=0)
     """How far from the usual, in robust standard deviations, makes an outlier."""
+    hear: tuple[Literal["flicker", "gap", "static", "smooth"], ...] = (
+        "flicker",
+        "gap",
+        "static",
+        "smooth",
+    )
+    """Which of the evidence that `mine` gathered counts."""
+    smooth_iou: float = Field(0.85, ge=0, le=1)
+    """A smoothed box takes the detection's place if they overlap by this; where they are further
+    apart the object did what no smoother foresees."""
     states: dict[str, str] = Field(default_factory=dict)
     """What a rule leads to instead, such as border=dropped or area=negative; also for what time
     says: unsupported, flicker, static and gap."""
@@ -94,28 +108,39 @@ def clean(unit: Unit) -> Output:
         size_wh=(int(unit.video["width"]), int(unit.video["height"])),
     )
     states = unit.settings.states
-    plain = unit.settings.model_dump(exclude=OUTLIERS) | {"states": _known(states)}
-    verdicts = apply_rules(boxes, RuleSettings(**plain))
+    plain = unit.settings.model_dump(exclude=OWN) | {"states": _known(states)}
+    evidence = _heard_kinds(_of_these(unit.inputs["evidence"], detections), unit.settings.hear)
+    verdicts = apply_rules(boxes, RuleSettings(**plain), _held(evidence, len(boxes)))
     if unit.settings.outliers != "off":
         verdicts = _without_outliers(unit, boxes, verdicts)
-    evidence = _of_these(unit.inputs["evidence"], detections)
     verdicts = _heard(evidence, verdicts, states)
-    kept = np.flatnonzero(verdicts.state != "dropped")
-    rows = detections.take(pa.array(kept))
-    columns: dict[str, Any] = {name: rows[name] for name in DETECTIONS.schema.names}
-    columns |= {
-        "detection": kept,
-        "state": verdicts.state[kept].tolist(),
-        "origin": [TEACHER] * len(kept),
-        "rule": verdicts.rule[kept].tolist(),
-        "reason": verdicts.reason[kept].tolist(),
-    }
+    smoothed = _smoothed(evidence, boxes.xyxy, unit.settings.smooth_iou)
     added = _from_gaps(evidence, states)
     names, counts = np.unique(verdicts.state, return_counts=True)
     notes = dict(zip(names.tolist(), counts.tolist(), strict=True))
     notes |= {"from_gaps": len(added)} if len(added) else {}
-    candidates = pa.concat_tables([CANDIDATES.build(columns), added]).combine_chunks()
-    return Output({"candidates": candidates}, notes)
+    rows = _rows(detections, verdicts, smoothed)
+    return Output({"candidates": pa.concat_tables([rows, added]).combine_chunks()}, notes)
+
+
+def _rows(detections: pa.Table, verdicts: Verdicts, xyxy: NDArray[np.float32]) -> pa.Table:
+    """Return what stays of the detections, as candidates."""
+    kept = np.flatnonzero(verdicts.state != "dropped")
+    rows = detections.take(pa.array(kept))
+    state, rule, reason = (column[kept] for column in astuple(verdicts))
+    moved = (xyxy != xyxy_of(detections)).any(axis=1)[kept] & (state == POSITIVE)
+    place = np.where(moved[:, None], xyxy[kept], xyxy_of(rows))
+    why = [f"{text}; smoothed" if so else text for text, so in zip(reason, moved, strict=True)]
+    columns: dict[str, Any] = {name: rows[name] for name in DETECTIONS.schema.names}
+    columns |= xyxy_columns(place)
+    columns |= {
+        "detection": kept,
+        "state": state.tolist(),
+        "origin": np.where(rule == "gap", TRACKER, TEACHER).tolist(),
+        "rule": rule.tolist(),
+        "reason": why,
+    }
+    return CANDIDATES.build(columns)
 
 
 def _known(states: dict[str, str]) -> dict[str, str]:
@@ -125,7 +150,7 @@ def _known(states: dict[str, str]) -> dict[str, str]:
         UsageError: for a name or a state that is neither's.
     """
     for rule, state in states.items():
-        for word, known in ((rule, (*RULES, *HEARD, "gap")), (state, STATES)):
+        for word, known in ((rule, (*RULES, *HEARD)), (state, STATES)):
             if word not in known:
                 known_words = ", ".join(known)
                 raise UsageError(
@@ -148,22 +173,48 @@ def _of_these(evidence: pa.Table, detections: pa.Table) -> pa.Table:
     return evidence
 
 
+def _heard_kinds(evidence: pa.Table, hear: tuple[str, ...]) -> pa.Table:
+    """Return the evidence that counts; a doubt comes with looking for flickers."""
+    kinds = [*hear, *(["unsupported"] if "flicker" in hear else [])]
+    return evidence.filter(pc.is_in(evidence["kind"], pa.array(kinds, pa.string())))
+
+
+def _held(evidence: pa.Table, count: int) -> NDArray[np.bool_]:
+    """Return which detections ``(count,)`` are held by sure ones of their track."""
+    held = np.zeros(count, bool)
+    row = evidence.filter(pc.field("kind") == "gap")["detection"].to_numpy()
+    held[row[row >= 0]] = True
+    return held
+
+
+def _smoothed(
+    evidence: pa.Table, xyxy: NDArray[np.float32], least_iou: float
+) -> NDArray[np.float32]:
+    """Return the boxes ``(n, 4)``, at their smoothed places where those are near."""
+    said = evidence.filter((pc.field("kind") == "smooth") & (pc.field("detection") >= 0))
+    row, place = said["detection"].to_numpy(), xyxy_of(said)
+    near = paired_iou(xyxy[row], place) >= least_iou
+    result = xyxy.copy()
+    result[row[near]] = place[near]
+    return result
+
+
 def _heard(evidence: pa.Table, verdicts: Verdicts, states: dict[str, str]) -> Verdicts:
-    """Let evidence decide about boxes that the rules have left; doubt concerns positives alone."""
+    """Let evidence decide about boxes that the rules have left."""
     state, rule, reason = (a.astype(object) for a in astuple(verdicts))
     for kind, usual in HEARD.items():
-        said = evidence.filter(pc.field("kind") == kind)
+        said = evidence.filter((pc.field("kind") == kind) & (pc.field("detection") >= 0))
         for row, why in zip(said["detection"].to_pylist(), said["reason"].to_pylist(), strict=True):
-            if state[row] == "dropped" or (usual == IGNORE and state[row] != POSITIVE):
-                continue
-            state[row], rule[row], reason[row] = states.get(kind, usual), kind, why
+            # A hard negative is surer than what ignores a box; the others speak of positive ones.
+            if state[row] == POSITIVE or (usual == NEGATIVE and state[row] != "dropped"):
+                state[row], rule[row], reason[row] = states.get(kind, usual), kind, why
     return Verdicts(state.astype(str), rule.astype(str), reason.astype(str))
 
 
 def _from_gaps(evidence: pa.Table, states: dict[str, str]) -> pa.Table:
     """Return the boxes that were found in gaps of tracks, as candidates."""
     state = states.get("gap", POSITIVE)
-    said = evidence.filter(pc.field("kind") == "gap")
+    said = evidence.filter((pc.field("kind") == "gap") & (pc.field("detection") < 0))
     said = said.slice(0, 0 if state == "dropped" else len(said))
     shared = [name for name in CANDIDATES.schema.names if name in said.column_names]
     words = {"state": state, "origin": TRACKER, "rule": "gap"}

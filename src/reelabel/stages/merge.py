@@ -23,6 +23,7 @@ from reelabel.tables import (
     IGNORE,
     IMPORTED,
     LABELS,
+    NEGATIVE,
     POSITIVE,
     PREVIOUS,
     TEACHER,
@@ -70,6 +71,8 @@ def _one_class(
     new = new[~np.isin(new.pts, fixed.pts)]
     found = np.unique(new.pts[new.state == POSITIVE])
     filled = np.isin(old.pts, found, invert=True) & (old.state == POSITIVE)
+    # What time has unmasked since does not come back.
+    filled &= ~_lies_under(old, new[new.state == NEGATIVE], s.match_iou)
     # A doubtful new box must not silence an old one, nor lie under the old one that fills in.
     doubtful = new[np.isin(new.pts, found, invert=True)]
     kept = doubtful[~_lies_under(doubtful, old[filled], s.match_iou)]
@@ -168,4 +171,5 @@ STAGE = Stage(
     optional=(IMPORTED,),
     writes=(LABELS,),
     per_round=True,
+    version=2,
 )

@@ -22,7 +22,7 @@ from reelabel.errors import DecodeError
 from reelabel.media.video import Frame, frames
 from reelabel.tables import CAMERA, DETECTIONS, EVIDENCE, TRACKS, VIDEOS, xyxy_columns
 from reelabel.temporal.flicker import UNSUPPORTED, Flicker, FlickerSettings, flicker_looks
-from reelabel.temporal.gap import GapBox, GapSettings, gap_looks
+from reelabel.temporal.gap import GapBox, GapSettings, HeldBox, gap_looks, held_boxes
 from reelabel.temporal.link import Tracks
 from reelabel.temporal.pictures import Grey, Look, sweep
 from reelabel.temporal.rows import sequence_of, shift_or_none, shot_starts
@@ -40,7 +40,7 @@ class MineSettings(Settings):
     flicker: bool = False
     """Find confident boxes that nothing supports before or after: hard negatives."""
     gap: bool = False
-    """Find the boxes that the teacher missed inside a track: hard positives."""
+    """Find the boxes that the teacher missed or was unsure of inside a track: hard positives."""
     static: bool = False
     """Find the same unsure, blinking box at the same unchanging place: hard negatives."""
     smooth: bool = False
@@ -63,6 +63,8 @@ class MineSettings(Settings):
     """Longer gaps are left open, in looked-at frames."""
     gap_length: int = Field(3, ge=2)
     """Tracks with fewer boxes are left alone."""
+    gap_score: float = Field(0.5, ge=0, le=1)
+    """Boxes from this score on are sure; weaker ones between them are held by them."""
     gap_beta: float = Field(0.4, ge=0)
     """By how many box sides the searched place is larger than the box, on each side."""
     gap_similarity: float = Field(0.6, ge=-1, le=1)
@@ -103,6 +105,7 @@ class MineSettings(Settings):
         return GapSettings(
             max_gap=self.gap_max,
             min_length=self.gap_length,
+            sure_score=self.gap_score,
             beta=self.gap_beta,
             min_similarity=self.gap_similarity,
             agreement_iou=self.gap_iou,
@@ -162,6 +165,8 @@ def mine(unit: Unit) -> Output:
     if s.flicker or s.gap or s.static or s.smooth:
         scene = Scene.of(unit.inputs)
         rows = [row for found in _seen(unit, scene) for row in _rows(scene, found, s)]
+        held = held_boxes(scene.boxes, scene.tracks, s.gaps()) if s.gap else []
+        rows += [_held(scene, box) for box in held]
         rows.sort(key=lambda r: (r["pts"], r["kind"], r["detection"], r["track_id"]))
         tables = [EVIDENCE.from_rows([{"video_id": unit.video["video_id"], **r} for r in rows])]
         tables += [_smoothed(unit, scene)] if s.smooth else []
@@ -283,6 +288,18 @@ def _gap(scene: Scene, box: GapBox) -> Row:
         "similarity": min(a, b),
         "frames": scene.pts[ends].tolist(),
         "reason": f"found from before ({a:.2f}) and behind ({b:.2f}), IoU {box.agreement:.2f}",
+    }
+
+
+def _held(scene: Scene, box: HeldBox) -> Row:
+    ends = list(box.rows)
+    a, b = scene.boxes.score[ends]
+    return {
+        **_of(scene, box.row),
+        "kind": "gap",
+        "similarity": None,
+        "frames": scene.pts[scene.boxes.frame[ends]].tolist(),
+        "reason": f"weak, but sure before ({a:.2f}) and behind ({b:.2f}) on the same track",
     }
 
 

@@ -1,8 +1,9 @@
-"""Gaps: boxes that the detector missed inside a track, found again in the pictures.
+"""Gaps: boxes that the detector missed, or was unsure of, inside a track: hard positives.
 
-The last box before the gap is searched forward, the first one after it backward, both by
-normalised cross-correlation near the straight line between them. Where both lead to the same
-place and the pictures are alike, the object is there: a hard positive. Where it is hidden the
+Where a track goes on with boxes that are weak, sure boxes before and after hold them: no picture
+is needed. Where it has none, the last box before the gap is searched forward, the first one after
+it backward, both by normalised cross-correlation near the straight line between them. Where both
+lead to the same place and the pictures are alike, the object is there. Where it is hidden the
 pictures are not alike, and nothing is claimed.
 """
 
@@ -23,8 +24,10 @@ class GapSettings:
     """When a gap is filled.
 
     Attributes:
-        max_gap: longer gaps are left open.
-        min_length: tracks with fewer boxes are left alone.
+        max_gap: longer gaps are left open; a weak box is held by sure ones at most so far away.
+        min_length: tracks with fewer boxes (to hold weak ones: with fewer sure boxes) are left
+            alone.
+        sure_score: boxes from this score on are sure.
         beta: by how much the searched place is larger than the box, on each side, in box sides.
         min_similarity: correlation that both searches must reach, -1..1.
         agreement_iou: overlap of the two found boxes from which they agree.
@@ -36,6 +39,7 @@ class GapSettings:
 
     max_gap: int = 15
     min_length: int = 3
+    sure_score: float = 0.5
     beta: float = 0.4
     min_similarity: float = 0.6
     agreement_iou: float = 0.5
@@ -70,6 +74,49 @@ class GapBox:
     rows: tuple[int, int]
     similarity: tuple[float, float]
     agreement: float
+
+
+@dataclass(frozen=True)
+class HeldBox:
+    """A weak detection between sure ones of its track.
+
+    Attributes:
+        row: the detection.
+        rows: the sure detections before and after it.
+    """
+
+    row: int
+    rows: tuple[int, int]
+
+
+def held_boxes(
+    boxes: BoxSequence, tracks: Tracks, settings: GapSettings = GapSettings()
+) -> list[HeldBox]:
+    """Return the weak boxes that sure ones of their track hold from both sides, in row order.
+
+    Raises:
+        ValueError: if `tracks` do not fit the boxes.
+    """
+    if len(tracks.track_id) != len(boxes):
+        raise ValueError(f"expected tracks of {len(boxes)} boxes, got {len(tracks.track_id)}")
+    order = np.lexsort((boxes.frame, tracks.track_id))
+    frame, track = boxes.frame[order], tracks.track_id[order]
+    sure = boxes.score[order] >= settings.sure_score
+    many = np.bincount(track[sure], minlength=len(tracks.started)) >= settings.min_length
+    at = np.arange(len(order))
+    before = np.maximum.accumulate(np.where(sure, at, -1))
+    after = np.minimum.accumulate(np.where(sure, at, len(order))[::-1])[::-1]
+    weak = np.flatnonzero(~sure & many[track] & (before >= 0) & (after < len(order)))
+    a, b = before[weak], after[weak]
+    near = (frame[weak] - frame[a] <= settings.max_gap) & (
+        frame[b] - frame[weak] <= settings.max_gap
+    )
+    near &= (track[a] == track[weak]) & (track[b] == track[weak])
+    found = zip(order[weak[near]], order[a[near]], order[b[near]], strict=True)
+    sure_boxes = _ByFrame.of(boxes[np.flatnonzero(boxes.score >= settings.sure_score)])
+    held = [HeldBox(int(i), (int(j), int(k))) for i, j, k in found]
+    free = [h for h in held if not sure_boxes.crowds(boxes, h.row, settings.taken_iou)]
+    return sorted(free, key=lambda h: h.row)
 
 
 @dataclass(frozen=True)
@@ -174,6 +221,11 @@ class _ByFrame:
     def at(self, frame: int) -> Floats:
         low, high = np.searchsorted(self.frame, [frame, frame + 1])
         return self.xyxy[low:high]
+
+    def crowds(self, boxes: BoxSequence, row: int, least_iou: float) -> bool:
+        """Tell whether one of these overlaps a box of the same frame by more than that."""
+        overlap = paired_iou(boxes.xyxy[row], self.at(int(boxes.frame[row])))
+        return bool(overlap.max(initial=0.0) > least_iou)
 
 
 def _look(
