@@ -112,6 +112,33 @@ def test_background_is_never_seen_more_often_than_labels(squares):
     assert set(seen.values()) == {12}
 
 
+def test_pictures_with_hard_negatives_come_more_often(squares):
+    """One of three labelled pictures holds a hard negative and comes thrice as often."""
+
+    def change(coco):
+        coco["images"][0]["hard_negatives"] = [{"bbox": [1, 2, 30, 40], "category": "red"}]
+
+    settings = TrainSettings(negative_repeat=3, batch_size=5, max_steps=20)
+    album = read_album(edited(squares(3, 0), change), "train", settings)
+    plan = Plan(album, settings)
+    seen = Counter(each.picture for step in range(10) for each in plan.batch(step))
+    assert sorted(seen.values()) == [10, 10, 30]
+
+
+def test_a_crop_is_aimed_at_hard_negatives_too(squares):
+    """Where a crop shows a part of the picture, a hard negative far from any object is seen."""
+
+    def change(coco):
+        for image in coco["images"]:
+            image["hard_negatives"] = [{"bbox": [0, 0, 6, 6], "category": "red"}]
+
+    settings = TrainSettings(crop=32, image_size=96, max_steps=20)
+    album = read_album(edited(squares(2, 0), change), "train", settings)
+    batches = Batches(album, settings, SIZE)
+    targets = [batches.example(Draw(0, step, 0))[1] for step in range(40)]
+    assert sum(len(target["negatives"]) > 0 for target in targets) >= 10
+
+
 def test_order_depends_on_the_step_alone(squares):
     """A sampler that starts later hands out exactly what the first would have from there on."""
     settings = TrainSettings(max_steps=9, batch_size=3)

@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from reelabel.errors import ModelError, UsageError  # noqa: E402 -- torch
+from reelabel.models.trainers import yolox_loss  # noqa: E402 -- torch
 from reelabel.models.trainers.centre import CentreNet, heat_target  # noqa: E402 -- torch
 from reelabel.models.trainers.folder import ModelCard, load_student_detector  # noqa: E402 -- torch
 from reelabel.models.trainers.settings import TrainSettings  # noqa: E402 -- torch
@@ -171,6 +172,16 @@ def test_heat_of_background_counts_more_in_negatives():
     whole = target(negatives=[[0, 0, 96, 96]])
     plain, harder = (student.forward_train(images[:1], [t])["heat"] for t in (target(), whole))
     assert (harder / plain).item() == pytest.approx(5.0, rel=1e-5)
+
+
+def test_cells_in_hard_negatives_count_more_for_yolox():
+    """Every cell of an empty picture lies in the negative: its loss is so many times as large."""
+    cells = yolox_loss.grid(torch.zeros(1, 3, 64, 64))
+    raw = torch.zeros(1, len(cells), 6)
+    whole = [target(negatives=[[0, 0, 64, 64]])]
+    plain, harder = (yolox_loss.losses(raw, cells, whole, w)["object"].item() for w in (1.0, 4.0))
+    assert harder == pytest.approx(4 * plain)
+    assert plain > 0
 
 
 def test_weight_zero_teaches_no_box():

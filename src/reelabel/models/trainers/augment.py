@@ -60,7 +60,7 @@ def aimed(
     Args:
         change: with any shift.
         rng: chooses the object and where it comes to lie.
-        seen: the boxes ``(n, 4)`` before the change, and the size of their picture.
+        seen: what may be aimed at, boxes ``(n, 4)`` before the change, and their picture's size.
         canvas: width and height of what will be seen.
     """
     boxes, size_wh = seen

@@ -57,7 +57,8 @@ class Plan:
     """Which picture stands where, for every step there could be.
 
     Labelled and background pictures are two endless rows of shuffled passes; the share decides
-    which row is next. No background picture is seen more often than a labelled one.
+    which row is next. No background picture is seen more often than a labelled one, but those with
+    hard negatives, which stand in their row several times.
     """
 
     def __init__(self, album: Album, settings: TrainSettings) -> None:
@@ -67,7 +68,10 @@ class Plan:
                 f"{len(album.pictures)} in train.json none has any: lower the thresholds of "
                 "`clean`, or add footage"
             )
-        self._rows = (album.labelled, album.background)
+        self._rows = tuple(
+            _repeated(album, row, settings.negative_repeat)
+            for row in (album.labelled, album.background)
+        )
         self._seed, self._batch = settings.seed, settings.batch_size
         share = min(settings.background_share, len(album.background) / len(album.labelled))
         self._background = share / (1 + share)
@@ -92,6 +96,11 @@ class Plan:
 
     def _shuffled(self, row: int, turn: int) -> NDArray[np.int64]:
         return np.random.default_rng((self._seed, row, turn)).permutation(len(self._rows[row]))
+
+
+def _repeated(album: Album, row: Sequence[int], times: int) -> tuple[int, ...]:
+    """Return the pictures of a row, those with hard negatives so many times."""
+    return tuple(i for i in row for _ in range(times if len(album.pictures[i].negatives) else 1))
 
 
 def total_steps(labelled: int, background: float, settings: TrainSettings) -> int:
@@ -150,9 +159,9 @@ class Batches(Dataset[Batch]):
         change = draw(rng, self._settings, size_wh)
         if self._settings.crop:
             factor = np.tile(np.array(size_wh, np.float32) / picture.size_wh, 2)
-            change = aimed(
-                change, rng, ((picture.boxes * factor).astype(np.float32), size_wh), self.canvas_wh
-            )
+            objects = np.concatenate((picture.boxes, picture.negatives)) * factor
+            seen = (objects.astype(np.float32), size_wh)
+            change = aimed(change, rng, seen, self.canvas_wh)
         moved = change_image(image, change, self.canvas_wh)
         target = changed_target(picture, change, size_wh, self.canvas_wh)
         return torch.from_numpy(moved).permute(2, 0, 1).contiguous(), target

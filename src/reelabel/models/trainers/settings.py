@@ -130,6 +130,12 @@ class TrainSettings(BaseModel):
         le=100,
         description="weight of hard-negative boxes against plain background",
     )
+    negative_repeat: int = Field(
+        default=2,
+        ge=1,
+        le=100,
+        description="how often a picture with hard negatives comes for each time another one does",
+    )
     use_negatives: bool = Field(default=True, description="let hard-negative boxes reach the loss")
     use_ignore: bool = Field(
         default=True, description="keep ignore regions out of the loss; off: they are background"

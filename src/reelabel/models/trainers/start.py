@@ -19,13 +19,17 @@ class YoloxStudent(nn.Module):
     Args:
         net: the network.
         frozen: leave the backbone as it is.
+        negative_weight: what a cell in a hard negative counts, against 1 of other background.
     """
 
     kind: ClassVar[str] = "yolox"
     default_lr: ClassVar[float] = 2e-4  # it knows most already; more makes it forget
 
-    def __init__(self, net: YoloxNano, *, frozen: bool = False) -> None:
+    def __init__(
+        self, net: YoloxNano, *, frozen: bool = False, negative_weight: float = 1.0
+    ) -> None:
         super().__init__()
+        self.negative_weight = negative_weight
         self.net: Any = net
         stages: Any = self.net.backbone
         self.arch: dict[str, Any] = {
@@ -38,7 +42,7 @@ class YoloxStudent(nn.Module):
 
     def forward_train(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """Return the terms ``box``, ``object`` and ``class``."""
-        terms: dict[str, Tensor] = self.net.forward_train(images, targets)
+        terms: dict[str, Tensor] = self.net.forward_train(images, targets, self.negative_weight)
         return terms
 
     def forward_detect(self, images: Tensor) -> list[Found]:
@@ -61,7 +65,9 @@ def yolox(settings: TrainSettings, classes: tuple[str, ...]) -> YoloxStudent:
         )
     names = settings.source_classes or COCO_80
     net = YoloxNano.from_onnx(settings.weights, classes, names)
-    return YoloxStudent(net, frozen=settings.freeze_backbone)
+    return YoloxStudent(
+        net, frozen=settings.freeze_backbone, negative_weight=settings.negative_weight
+    )
 
 
 def empty_yolox(n_classes: int, arch: dict[str, Any]) -> YoloxStudent:

@@ -13,29 +13,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import onnx
 import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.ops import batched_nms, box_iou
+from torchvision.ops import batched_nms
 
 from reelabel.errors import ModelError
+from reelabel.models.trainers.yolox_loss import decode, grid, losses
 
-STRIDES = (8, 16, 32)
 DEPTHS = (1, 2, 3, 4)
 UNKNOWN_CLASS_BIAS = -4.6
 """Class logit of a class that the source does not know: about one in a hundred."""
-CENTRE_RADIUS = 1.5
-"""A cell may stand for a box if its centre is within so many strides of the box's."""
-MOST_CELLS = 10
-"""How many cells at most stand for one box."""
-IOU_COST, OUTSIDE_COST, BOX_WEIGHT = 3.0, 1e5, 5.0
-IGNORE_MARGIN = 8.0
-"""Pixels around an ignore box in which nothing is taught either."""
-LARGEST_LOG_SIZE = 8.0
 
 
 class Convolution(nn.Module):
@@ -225,25 +217,10 @@ class YoloxNano(nn.Module):
         return torch.cat([head(level) for head, level in levels], 1).float()
 
     def forward_train(
-        self, images: Tensor, targets: Sequence[dict[str, Tensor]]
+        self, images: Tensor, targets: Sequence[dict[str, Tensor]], negative_weight: float = 1.0
     ) -> dict[str, Tensor]:
-        """Return the losses ``box``, ``object`` and ``class``, to be summed.
-
-        Args:
-            images: RGB, 0 to 255, (B, 3, H, W).
-            targets: per picture ``boxes`` (n, 4) and ``labels`` (n,); if there are any also
-                ``ignore`` (m, 4), where it is not taught that nothing is there, ``negatives``
-                (k, 4), where it is taught even inside those, and ``weights`` (n,) of the boxes.
-        """
-        raw = self(images)
-        cells = grid(images)
-        parts = [_one_loss(r, cells, t) for r, t in zip(raw, targets, strict=True)]
-        total = torch.stack([p.cells for p in parts]).sum().clamp(min=1.0)
-        return {
-            "box": BOX_WEIGHT * torch.stack([p.box for p in parts]).sum() / total,
-            "object": torch.stack([p.object for p in parts]).sum() / total,
-            "class": torch.stack([p.classes for p in parts]).sum() / total,
-        }
+        """Return the losses that `yolox_loss.losses` describes, for RGB 0 to 255 (B, 3, H, W)."""
+        return losses(self(images), grid(images), targets, negative_weight)
 
     def forward_detect(
         self, images: Tensor, floor: float = 0.01, overlap: float = 0.65
@@ -262,112 +239,6 @@ class YoloxNano(nn.Module):
             i = batched_nms(inside, score, label, overlap)
             found.append((inside[i], score[i], label[i]))
         return found
-
-
-def grid(images: Tensor) -> Tensor:
-    """Return x, y (of the top left corner) and stride of every cell, in pixels (cells, 3)."""
-    height, width = images.shape[-2:]
-    levels = []
-    for stride in STRIDES:
-        ys, xs = (torch.arange(0, n, stride, device=images.device) for n in (height, width))
-        y, x = torch.meshgrid(ys, xs, indexing="ij")
-        levels.append(torch.stack([x, y, torch.full_like(x, stride)], -1).reshape(-1, 3))
-    return torch.cat(levels).float()
-
-
-def decode(raw: Tensor, cells: Tensor) -> Tensor:
-    """Return boxes (..., cells, 4) in pixels for raw outputs (..., cells, 5 + classes)."""
-    strides = cells[:, 2:]
-    centre = raw[..., :2] * strides + cells[:, :2]
-    half = raw[..., 2:4].clamp(max=LARGEST_LOG_SIZE).exp() * strides / 2
-    return torch.cat([centre - half, centre + half], -1)
-
-
-class _Losses(NamedTuple):
-    """Sums over the cells of one picture, and the number of cells that stand for a box."""
-
-    box: Tensor
-    object: Tensor
-    classes: Tensor
-    cells: Tensor
-
-
-def _one_loss(raw: Tensor, cells: Tensor, target: dict[str, Tensor]) -> _Losses:
-    """Return the loss sums of one picture's raw outputs (cells, 5 + classes)."""
-    boxes = decode(raw, cells)
-    cell, which = _assign(raw, boxes.detach(), cells, target)
-    taught, truth = _taught(cells, target), torch.zeros_like(raw[:, 4])
-    truth[cell] = 1.0
-    objectness = functional.binary_cross_entropy_with_logits(raw[:, 4], truth, reduction="none")
-    weight = target["weights"][which] if "weights" in target else torch.ones_like(raw[cell, 4])
-    taught[cell] = weight.to(taught)
-    iou = _paired_iou(boxes[cell], target["boxes"][which])
-    wanted = torch.zeros_like(raw[cell, 5:])
-    wanted[torch.arange(len(cell)), target["labels"][which]] = iou.detach()
-    classes = functional.binary_cross_entropy_with_logits(raw[cell, 5:], wanted, reduction="none")
-    return _Losses(
-        box=((1 - iou**2) * weight).sum(),
-        object=(objectness * taught).sum(),
-        classes=(classes.sum(1) * weight).sum(),
-        cells=weight.sum(),
-    )
-
-
-def _taught(cells: Tensor, target: dict[str, Tensor]) -> Tensor:
-    """Return 1 where a cell without a box is taught to be empty, else 0; (cells,)."""
-    centres = cells[:, :2] + cells[:, 2:] / 2
-    taught = torch.ones(len(cells), device=cells.device)
-    if "ignore" in target:
-        taught[_inside(centres, target["ignore"], IGNORE_MARGIN).any(1)] = 0.0
-    if "negatives" in target:
-        taught[_inside(centres, target["negatives"]).any(1)] = 1.0
-    return taught
-
-
-def _inside(points: Tensor, boxes: Tensor, margin: float = 0.0) -> Tensor:
-    """Return which points (n, 2) are in which boxes (m, 4), grown by a margin; (n, m)."""
-    after = points[:, None] > boxes[None, :, :2] - margin
-    before = points[:, None] < boxes[None, :, 2:] + margin
-    return (after & before).all(-1)
-
-
-@torch.no_grad()
-def _assign(
-    raw: Tensor, boxes: Tensor, cells: Tensor, target: dict[str, Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Return the cells that stand for a box, and the index of that box; both (p,).
-
-    A box takes the cells that find it best already, as many as their overlaps add up to.
-    """
-    truth, labels = target["boxes"], target["labels"]
-    near, within = _candidates(cells, truth)
-    some = (near | within).any(1).nonzero()[:, 0] if len(truth) else cells.new_zeros(0).long()
-    if not len(some):
-        return some, some
-    iou = box_iou(boxes[some], truth)
-    score = (raw[some, 4:5].sigmoid() * raw[some, 5:].sigmoid()[:, labels]).sqrt().clamp(1e-6, 1)
-    cost = -score.log() - IOU_COST * (iou + 1e-8).log() + OUTSIDE_COST * ~(near & within)[some]
-    counts = iou.topk(min(MOST_CELLS, len(some)), 0)[0].sum(0).int().clamp(min=1)
-    taken = torch.zeros_like(iou, dtype=torch.bool)
-    for box, count in enumerate(counts.tolist()):
-        taken[cost[:, box].topk(count, largest=False)[1], box] = True
-    best = torch.where(taken, cost, torch.inf).argmin(1)
-    used = taken.any(1)
-    return some[used], best[used]
-
-
-def _candidates(cells: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """Return which cells (cells, n) have their centre near a box's centre, and within the box."""
-    centres, middle = cells[:, :2] + cells[:, 2:] / 2, (truth[:, :2] + truth[:, 2:]) / 2
-    near = ((centres[:, None] - middle).abs() < CENTRE_RADIUS * cells[:, None, 2:]).all(-1)
-    return near, _inside(centres, truth)
-
-
-def _paired_iou(a: Tensor, b: Tensor) -> Tensor:
-    """Return the IoU of each box of `a` (n, 4) with the same one of `b`; (n,)."""
-    shared = (a[:, 2:].minimum(b[:, 2:]) - a[:, :2].maximum(b[:, :2])).clamp(min=0).prod(1)
-    areas = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1)
-    return shared / (areas - shared + 1e-6)
 
 
 def _onnx_convolutions(path: Path | str) -> list[tuple[Tensor, Tensor]]:
