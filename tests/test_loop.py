@@ -106,6 +106,22 @@ def test_a_second_run_does_nothing(finished):
     assert all(set(one.units) == {"done"} for one in status(workspace, read_config(workspace)))
 
 
+def test_a_run_without_work_draws_nothing(copied):
+    """Where all is up to date the command keeps the report and does not load what draws one."""
+    workspace, page = copied, api.report(copied)
+    before = page.stat().st_mtime_ns
+    code = (
+        "import sys\nfrom reelabel.cli import main\ntry: main()\n"
+        "except SystemExit as ended: assert not ended.code\n"
+        "print({'matplotlib', 'jinja2', 'torch'} & sys.modules.keys())"
+    )
+    command = [sys.executable, "-c", code, "run", str(workspace.root), "--quiet"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.split("\n")[-2] == "set()"
+    assert "report.html" in said.replace("\n", "")
+    assert page.stat().st_mtime_ns == before
+
+
 def test_two_workspaces_on_the_same_footage_are_the_same(finished, footage, tmp_path):
     """Nothing in the result depends on when or where it was made, or on how many workers."""
     workspace, _ = finished

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
-from reelabel.tables import ALL, CLIPS, named, xyxy_columns, xyxy_of
+from reelabel.tables import ALL, CLIPS, VIDEOS, named, xyxy_columns, xyxy_of
 from reelabel.workspace import (
     Receipt,
     Workspace,
@@ -161,6 +161,37 @@ def test_a_second_writer_is_turned_away(workspace):
         other.communicate(b"")
     with workspace.locked():
         pass
+
+
+def test_only_taking_the_lock_is_explained(workspace, tmp_path):
+    """What goes wrong while the workspace is held comes out as it is."""
+    with pytest.raises(FileNotFoundError, match="footage"), workspace.locked():
+        (tmp_path / "footage").stat()
+    with workspace.locked():
+        pass
+    with pytest.raises(WorkspaceError), Workspace(tmp_path / "nowhere").locked():
+        pass
+
+
+def test_what_is_known_of_a_shard_is_that_of_the_file_as_it_is(workspace):
+    """Rows and receipts are read again as soon as a shard was written, changed or removed."""
+    for video_id in ("v1", "v2"):
+        row = {c.name: "" if str(c.type) == "string" else 0 for c in VIDEOS.columns}
+        rows = VIDEOS.from_rows([row | {"video_id": video_id}])
+        workspace.write(VIDEOS, video_id, rows, fingerprint="f1")
+    workspace.videos()[0]["name"] = "changed by a reader"
+    assert [row["name"] for row in workspace.videos()] == ["", ""]
+    for number in range(2, 20):
+        workspace.write(VIDEOS, "v1", rows, fingerprint=f"f{number}")
+        assert workspace.receipt(VIDEOS, "v1").fingerprint == f"f{number}"
+    assert [row["video_id"] for row in workspace.videos()] == ["v2", "v2"]
+    workspace.remove(VIDEOS, "v1")
+    assert workspace.receipt(VIDEOS, "v1") is None
+    assert [row["video_id"] for row in workspace.videos()] == ["v2"]
+    workspace.shard_path(VIDEOS, "v2").write_bytes(b"rot")
+    assert workspace.receipt(VIDEOS, "v2") is None
+    with pytest.raises(ShardError, match="run again"):
+        workspace.videos()
 
 
 @given(st.lists(st.tuples(*[st.floats(-1e6, 1e6, width=32)] * 4), max_size=5))

@@ -20,6 +20,7 @@ from reelabel.errors import ReelabelError
 
 if TYPE_CHECKING:
     from reelabel.labels.boxes import Detections
+    from reelabel.verbs.ablate import ablate
     from reelabel.verbs.demo import demo
     from reelabel.verbs.export import export
     from reelabel.verbs.flicker import flicker
@@ -36,6 +37,7 @@ __all__ = [
     "ReelabelError",
     "Workspace",
     "__version__",
+    "ablate",
     "demo",
     "export",
     "flicker",
@@ -51,6 +53,7 @@ __all__ = [
 _HOMES = {
     "Detections": "reelabel.labels.boxes",
     "Workspace": "reelabel.workspace",
+    "ablate": "reelabel.verbs.ablate",
     "demo": "reelabel.verbs.demo",
     "export": "reelabel.verbs.export",
     "flicker": "reelabel.verbs.flicker",

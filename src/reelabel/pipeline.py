@@ -71,7 +71,9 @@ class Run:
     @property
     def exit_code(self) -> int:
         """Return 0, or 1 if some videos failed."""
-        bad = any(r.failed or r.notes.get("all", {}).get("failed") for r in self.results)
+        bad = any(
+            r.failed or r.waiting or r.notes.get("all", {}).get("failed") for r in self.results
+        )
         return SOME_VIDEOS_FAILED if bad else 0
 
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import hashlib
 import json
 import os
+import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
-from reelabel.tables import VIDEOS, Table
+from reelabel.tables import FRAMES, VIDEOS, Table
 
 CONFIG_NAME = "reelabel.yaml"
 _META = b"reelabel"
+_VIDEO_ID = re.compile(r"[0-9a-f]{16}")
+_PICTURE = re.compile(r"-?\d+\.jpg|\.-?\d+\.jpg\.\d+\.tmp")  # the latter: left by a kill
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,27 @@ def read_json(path: Path) -> Any:
         raise ShardError(f"{path}: expected JSON, but {exc}; delete it and run again") from exc
 
 
+@functools.lru_cache(maxsize=20_000)
+def _same(read: Callable[[Path], Any], path: Path, _stamp: tuple[int, int, int]) -> Any:
+    return read(path)
+
+
+def _held(read: Callable[[Path], Any], path: Path) -> Any:
+    """Return what is in a file, read once as long as it is the same: all stages ask for it."""
+    stat = path.stat()
+    return _same(read, path, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
+
+
+def _receipt(path: Path) -> Receipt:
+    return Receipt(**json.loads(pq.ParquetFile(path).schema_arrow.metadata[_META]))
+
+
+def _video(path: Path) -> list[dict[str, Any]]:
+    rows = pq.ParquetFile(path, memory_map=False).read()
+    found: list[dict[str, Any]] = VIDEOS.check(rows.replace_schema_metadata(None)).to_pylist()
+    return found
+
+
 @dataclass(frozen=True)
 class Workspace:
     """A folder of plain files; see the module and the documentation for what lies where."""
@@ -188,6 +213,10 @@ class Workspace:
         names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
         return sorted(int(name) for name in names if name.isdigit())
 
+    def pictures_dir(self, video_id: str) -> Path:
+        """Return the folder of the pictures of one video's sampled frames, ``<pts>.jpg``."""
+        return self.root / "frames" / video_id
+
     def video_path(self, row: dict[str, Any]) -> Path:
         """Return where a video's file lies, from its row."""
         return self.root / str(row["path"])
@@ -209,6 +238,7 @@ class Workspace:
         rows = rows.replace_schema_metadata({_META: json.dumps(vars(receipt), sort_keys=True)})
         path = self.shard_path(table, video_id, round_number)
         write_atomic(path, lambda scratch: pq.write_table(rows, scratch, compression="zstd"))
+        _same.cache_clear()  # a file written within one step of the clock may look the same
         return receipt
 
     def read(self, table: Table, video_id: str, round_number: int = 0) -> pa.Table:
@@ -229,8 +259,8 @@ class Workspace:
         """Return what is known of one shard, or None if it is not there or damaged."""
         path = self.shard_path(table, video_id, round_number)
         with contextlib.suppress(OSError, pa.ArrowException, KeyError, TypeError, ValueError):
-            metadata = pq.ParquetFile(path).schema_arrow.metadata
-            return Receipt(**json.loads(metadata[_META]))
+            found: Receipt = _held(_receipt, path)
+            return found
         return None
 
     def shards(self, table: Table, round_number: int = 0) -> list[str]:
@@ -242,10 +272,43 @@ class Workspace:
         """Remove one shard, if it is there."""
         with explained(self.root):
             self.shard_path(table, video_id, round_number).unlink(missing_ok=True)
+            _same.cache_clear()
+
+    def keep_only(self, table: Table, video_ids: Collection[str], round_number: int = 0) -> None:
+        """Remove the shards of all other videos; with their frames go the pictures of these.
+
+        Also of videos whose shard is gone already, as after a kill between the two.
+        """
+        for video_id in set(self.shards(table, round_number)) - set(video_ids):
+            self.remove(table, video_id, round_number)
+        home = self.root / "frames"
+        if table is FRAMES and home.is_dir():
+            names = {path.name for path in home.iterdir()} - set(video_ids)
+            for name in filter(_VIDEO_ID.fullmatch, names):
+                self.keep_pictures(name, ())
+
+    def keep_pictures(self, video_id: str, names: Collection[str]) -> None:
+        """Remove all but these pictures of a video; a folder with other files stays as it is."""
+        folder = self.pictures_dir(video_id)
+        if not folder.is_dir() or folder.is_symlink():
+            return
+        with explained(folder):
+            paths = list(folder.iterdir())
+            if not all(_PICTURE.fullmatch(path.name) and path.is_file() for path in paths):
+                return
+            for path in paths:
+                if path.name not in names:
+                    path.unlink()
+            if not names:
+                folder.rmdir()
 
     def videos(self) -> list[dict[str, Any]]:
         """Return the rows of all registered videos, also of the failed ones, sorted by id."""
-        return [row for v in self.shards(VIDEOS) for row in self.read(VIDEOS, v).to_pylist()]
+        found: list[dict[str, Any]] = []
+        for path in (self.shard_path(VIDEOS, v) for v in self.shards(VIDEOS)):
+            with _readable(path):
+                found += map(dict, _held(_video, path))
+        return found
 
     # -- receipts and failures ----------------------------------------------------------------
 
@@ -276,6 +339,14 @@ class Workspace:
         paths = sorted(folder.glob("*.json")) if folder.is_dir() else []
         return {path.stem: read_json(path) for path in paths}
 
+    def failure_of(self, video_id: str, round_number: int) -> tuple[str, str] | None:
+        """Return stage and message of what failed on a video, before the rounds or in this one."""
+        for home in ("all", f"round-{round_number}"):
+            for path in sorted((self.root / "failures" / home).glob(f"*/{video_id}.json")):
+                with contextlib.suppress(ShardError, KeyError, TypeError):
+                    return path.parent.name, str(read_json(path)["error"])
+        return None
+
     # -- one writer ---------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -286,14 +357,17 @@ class Workspace:
             WorkspaceBusy: if another process holds it.
             WorkspaceError: if the folder cannot be written.
         """
-        with explained(self.root), (self.root / ".lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as exc:
-                raise WorkspaceBusy(
-                    f"{self.root}: another process works on this workspace; "
-                    "wait until it is finished, or stop it"
-                ) from exc
+        with contextlib.ExitStack() as held:
+            # Only taking the lock is explained: what goes wrong under it is not its fault.
+            with explained(self.root):
+                file = held.enter_context((self.root / ".lock").open("a+"))
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as exc:
+                    raise WorkspaceBusy(
+                        f"{self.root}: another process works on this workspace; "
+                        "wait until it is finished, or stop it"
+                    ) from exc
             yield
 
 

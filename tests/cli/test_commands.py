@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import click
 import pytest
@@ -177,6 +179,56 @@ def test_set_reaches_any_setting(footage, tmp_path, reelabel):
     assert config.stages["sample"].quality.min_entropy_bits == 0.5
 
 
+def test_set_leaves_text_as_it_stands(footage, tmp_path, reelabel):
+    """Where a setting holds text, what YAML would read as something else stays that text."""
+    given = {
+        "sample.embedder": "fake:",
+        "clean.outliers": "off",
+        "clean.states.border": "ignore",
+        "train.precision": "32",
+        "train.devices": "2",
+        "train.weights": "null",
+        "split.held_out": "null",
+        "class_map": "{5: disc, off: disc}",
+        "detector_options.note": "a: b",
+        "labels": "~",
+    }
+    pairs = [word for key, value in given.items() for word in ("--set", f"{key}={value}")]
+    code, _, err = reelabel("init", tmp_path / "w", "--classes", "disc", *pairs, "--", footage)
+    assert (code, err) == (0, "")
+    config = load(tmp_path / "w/reelabel.yaml", SECTIONS)
+    stages, project = config.stages, config.project
+    assert stages["sample"].embedder == "fake:"
+    assert (stages["clean"].outliers, stages["clean"].states["border"]) == ("off", "ignore")
+    assert (stages["train"].precision, stages["train"].devices) == ("32", 2)
+    assert (stages["train"].weights, stages["split"].held_out, project.labels) == (None,) * 3
+    assert project.class_map == {"5": "disc", "off": "disc"}
+    assert project.detector_options == {"note": "a: b"}
+
+
+def test_flags_leave_text_as_it_stands():
+    """The flags of a stage read their values as `--set` does."""
+    command = cli.get_command(click.Context(cli), "train")
+    given = command.make_context("train", ["W", "--source-classes", "5,on", "--lr", "0.1"]).params
+    assert (given["source_classes"], given["lr"]) == (["5", "on"], 0.1)
+    command = cli.get_command(click.Context(cli), "sample")
+    given = command.make_context("sample", ["W", "--embedder", "fake:", "--size", "64,32"]).params
+    assert (given["embedder"], given["size"]) == ("fake:", [64, 32])
+
+
+def test_the_help_of_a_stage_loads_no_other_stage():
+    """The flags of one stage are there without the whole flow."""
+    code = (
+        "import sys\nfrom reelabel.cli import main\nsys.argv = ['reelabel', 'cut', '--help']\n"
+        "try: main()\nexcept SystemExit as ended: assert not ended.code\n"
+        "print([name for name in sys.modules if name.startswith('reelabel.stages.')])"
+    )
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "--start-s" in said
+    assert said.split("\n")[-2] == "['reelabel.stages.cut']"
+
+
 def test_one_video_is_split_in_blocks_and_said_so(disc_clips, tmp_path, reelabel):
     """A workspace with one video warns that its scores will flatter, and runs."""
     root = tmp_path / "w"
@@ -204,7 +256,7 @@ def test_one_video_is_split_in_blocks_and_said_so(disc_clips, tmp_path, reelabel
         (("sample", "W", "--every", "2", "--every-s", "1"), "only one of"),
         (("sample", "W", "--size", "[1"), "value"),
         (("clean", "W", "--states", "border"), "key=value"),
-        (("clean", "W", "--states", "border=[1"), "value"),
+        (("clean", "W", "--score-per-class", "disc=[1"), "value"),
         (("merge", "W", "--policy", "newest"), "new"),
         (("init", "N", "--classes", "a", "--set", "sampel.every=2", "F"), "did you mean 'sample'"),
         (("init", "N", "--classes", "a", "--set", "sample.evry=2", "F"), "did you mean 'every'"),
@@ -259,6 +311,24 @@ def test_a_failing_stage_ends_with_1(begun, footage, reelabel):
     assert "clip0.mp4" in out
     assert len(Workspace.open(begun).shards(FRAMES)) == 1
     refused(reelabel("sample", begun, "--quiet", "--fail-fast"), 3)
+
+
+def test_a_video_that_fails_early_is_named_once(begun, footage, disc_clips, reelabel):
+    """The stages behind the failure say nothing of it; one of them run alone says why it waits."""
+    shutil.copy(disc_clips[2], footage)
+    reelabel("run", begun, "--until", "register", "--quiet")
+    clip = footage / "clip0.mp4"
+    content, times = clip.read_bytes(), clip.stat()
+    clip.write_bytes(bytes(len(content)))
+    os.utime(clip, ns=(times.st_atime_ns, times.st_mtime_ns))
+    code, out, err = reelabel("run", begun, "--rounds", 1)
+    assert code == 1
+    assert (out + err).count("not there yet") == 0
+    assert err.count("failed cut: clip0.mp4") == 1
+    assert [line.split()[0] for line in out.split("\n") if "clip0.mp4:" in line] == ["cut"]
+    code, out, _ = reelabel("track", begun, "--quiet")
+    assert code == 1
+    assert out.startswith("track clip0.mp4: waits, as cut failed")
 
 
 def test_paths_that_look_like_markup_do_not_break_the_output(disc_clips, tmp_path, reelabel):

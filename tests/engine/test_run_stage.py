@@ -16,6 +16,7 @@ from reelabel.engine.local import Options, run_stage
 from reelabel.engine.plan import bind, counts, plan
 from reelabel.engine.stage import Output, Resource, Stage
 from reelabel.errors import MediaError, WorkspaceError
+from reelabel.pipeline import Run
 from reelabel.tables import CLIPS, DUPLICATES, TRUTH_FRAMES, VIDEOS
 from reelabel.workspace import Workspace
 
@@ -201,6 +202,34 @@ def test_one_failing_video_stops_no_other(workspace, options):
     assert do(CUT, workspace, options=options).done == 2
     assert workspace.failures("cut", None) == {}
     assert states(CUT, workspace) == {"done": 3}
+
+
+def test_a_failure_is_said_once(workspace, capsys):
+    """A video that failed waits in the stages behind, without a failure of its own there."""
+    loud = replace(ONE, quiet=False)
+    do(failing({"v1": MediaError("the file is cut short")}), workspace, options=loud)
+    result = do(MARK, workspace, options=loud)
+    assert (result.done, result.failed) == (2, {})
+    assert result.waiting == {"v1": "waits, as cut failed: the file is cut short"}
+    assert Run([result]).exit_code == 1
+    told = capsys.readouterr().err
+    assert told.count("the file is cut short") == 1
+    assert "not there yet" not in told
+    assert "2 done, 1 failed before" in told
+    assert workspace.failures("mark", None) == {}
+    assert states(MARK, workspace) == {"done": 2, "missing": 1}
+    do(CUT, workspace)
+    assert do(MARK, workspace).done == 1
+
+
+def test_what_was_never_made_is_a_failure_of_its_own(workspace):
+    """Where nothing failed before, a missing input is what there is to say."""
+    workspace.failure_path("mark", None, "v1").parent.mkdir(parents=True)
+    workspace.failure_path("mark", None, "v1").write_text('{"error": "of an earlier run"}')
+    result = do(MARK, workspace)
+    assert set(result.failed) == set(IDS)
+    assert "not there yet" in result.failed["v1"]
+    assert result.waiting == {}
 
 
 def test_a_failure_leaves_no_result_of_old_settings_behind(workspace):

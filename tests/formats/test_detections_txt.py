@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from reelabel.errors import FormatError
 from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.formats.detections_txt import (
+    class_folders,
     from_dataset,
     read_detections,
     to_dataset,
@@ -178,3 +179,14 @@ def test_other_than_one_video_is_refused(first: tuple[str, int], second: tuple[s
     images = tuple(ImageEntry("", video=v, frame_index=at) for v, at in (first, second))
     with pytest.raises(FormatError, match="expected"):
         from_dataset(Dataset(("ball",), images), frames=3)
+
+
+def test_each_class_has_a_folder_of_its_own():
+    """Names become safe folders; two that would share one are refused, whatever their case."""
+    assert class_folders(["sports ball", "../dog", ""]) == {
+        "sports ball": "sports_ball",
+        "../dog": "dog",
+        "": "picture",
+    }
+    with pytest.raises(FormatError, match="'sports ball' and 'Sports_Ball'"):
+        class_folders(["sports ball", "dog", "Sports_Ball"])

@@ -82,6 +82,17 @@ def world(seed, n_pictures=6, *, video=None, n_boxes=6):
     return {"images": pictures, "annotations": truth, "categories": categories}, said
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_curve_has_the_area_ap50(seed):
+    """Precision at IoU 0.5 falls with recall, and its mean over recall is AP50."""
+    scores = coco_scores(*world(seed))
+    assert scores.precision50.shape == (101,)
+    assert (np.diff(scores.precision50) <= 1e-12).all()
+    assert scores.precision50.mean() == pytest.approx(scores.overall.ap50)
+    nothing = coco_scores(world(seed)[0] | {"annotations": []}, [])
+    assert np.isnan(nothing.precision50).all()
+
+
 def test_published_pair(data_dir):
     """The published result file gets the published figures."""
     folder = data_dir / "manifests" / "coco_eval"

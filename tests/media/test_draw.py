@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelabel.errors import UsageError
-from reelabel.media.draw import colour_of, draw_boxes, montage
+from reelabel.media.draw import captioned, colour_of, draw_boxes, montage
 
 RED = (255, 0, 0)
 PERSON = (196, 195, 53)
@@ -105,3 +105,54 @@ def test_montage_puts_pictures_in_rows() -> None:
     for wrong in (([], 3), (pictures, 0)):
         with pytest.raises(UsageError):
             montage(*wrong)
+
+
+def test_montage_writes_into_its_tiles() -> None:
+    """Each tile bears its text in the lower left corner, on light paper; the rest is untouched."""
+    pictures = [blank(80, 60), blank(80, 60)]
+    sheet = montage(pictures, 2, tile_wh=(80, 60), texts=["-0.2s", ""])
+    assert (sheet[:40] == 77).all()
+    assert (sheet[45:, :40] > 200).any()
+    assert (sheet[:, 80:] == 77).all()
+    with pytest.raises(UsageError, match="2 texts"):
+        montage(pictures, 2, texts=["one"])
+
+
+@pytest.mark.parametrize("width", [40, 320, 1280])
+def test_captions_stand_below_the_picture(width: int) -> None:
+    """The picture stays as it is; the strip has one height whatever the texts are."""
+    picture = blank(width, 50)
+    none = captioned(picture, [], 3)
+    long = captioned(picture, [("many words " * 40, RED), ("Bälle", RED)], 3)
+    assert none.shape == long.shape
+    assert long.shape[1] == width
+    assert (long[:50] == 77).all()
+    reddish = long[50:, :, 0].astype(int) - long[50:, :, 1]
+    assert reddish.max() > 100
+    assert (np.ptp(none[50:], axis=(0, 1)) == 0).all()
+
+
+def test_captions_go_on_in_the_next_row() -> None:
+    """A text longer than the picture is wide needs more rows than a short one, none goes beyond."""
+
+    def rows_with_ink(text: str) -> int:
+        strip = captioned(blank(300, 20), [(text, RED)], 4)[20:]
+        inked = (strip[..., 0] > 120).any(axis=1)
+        return int((np.diff(inked.astype(int)) == 1).sum())
+
+    assert rows_with_ink("nnn") == 1
+    assert rows_with_ink("nnn " * 15) == 2
+    assert rows_with_ink("nnn " * 400) == 4
+
+
+def test_lines_can_be_given_a_width() -> None:
+    """A given width holds on a picture of any size, whatever width would fit it."""
+
+    def ink(size_wh: tuple[int, int], line_px: int) -> int:
+        drawn = draw_boxes(
+            blank(*size_wh), np.array([[8, 8, 32, 32]]), [""], [RED], line_px=line_px
+        )
+        return int((drawn[20, :20] == RED).all(axis=1).sum())
+
+    assert ink((40, 40), 1) == ink((1920, 1080), 1) == 1
+    assert ink((40, 40), 3) == ink((1920, 1080), 3) > 2

@@ -61,6 +61,17 @@ def test_colours_and_odd_sizes(tmp_path: Path) -> None:
     assert np.abs(found.astype(int) - level(5)).max() <= 4
 
 
+def test_quick_films_hold_the_same_frames(tmp_path: Path) -> None:
+    """A film that is encoded quickly has the same times, and pictures close to those given."""
+    with VideoWriter(tmp_path / "x.mp4", time_base=Fraction(1, 90000), quick=True) as writer:
+        for number in range(9):
+            writer.write(level(number), 3750 * number + 7)
+    found = list(decode(tmp_path / "x.mp4"))
+    assert [frame.pts for frame in found] == [3750 * number + 7 for number in range(9)]
+    for number, frame in enumerate(found):
+        assert np.abs(frame.rgb().astype(int) - level(number)).max() < 12
+
+
 def test_negative_times_are_moved_up(tmp_path: Path) -> None:
     """Footage whose first time stamp lies before zero keeps its distances."""
     with VideoWriter(tmp_path / "x.mp4", time_base=Fraction(1, 1000)) as writer:

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from reelabel.media.quality import (
     CutDetector,
     QualityLimits,
-    find_cuts,
-    hamming,
     measure,
     noise_sigma,
     perceptual_hash,
@@ -146,14 +144,6 @@ def test_frozen_frames_go_on_request():
     assert reject_reason(quality, QualityLimits(drop_frozen=True)) == "frozen"
 
 
-@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
-def test_hamming_is_a_distance(a, b, c):
-    """The distance of hashes is symmetric, zero only for equal ones, and keeps the triangle."""
-    assert hamming(a, b) == hamming(b, a) == sum((a >> i ^ b >> i) & 1 for i in range(64))
-    assert (hamming(a, b) == 0) == (a == b)
-    assert hamming(a, c) <= hamming(a, b) + hamming(b, c)
-
-
 @given(st.integers(0, 20))
 def test_hash_survives_scaling_and_light(seed):
     """A hash hardly changes when a picture is scaled, relit and compressed, but for another one."""
@@ -161,13 +151,20 @@ def test_hash_survives_scaling_and_light(seed):
     small = cv2.resize(picture, (200, 113), interpolation=cv2.INTER_AREA)
     jpeg = cv2.imencode(".jpg", (small * 0.8 + 20).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 40])
     same = cv2.imdecode(jpeg[1], cv2.IMREAD_GRAYSCALE)
-    assert hamming(perceptual_hash(picture), perceptual_hash(same)) <= 8
-    assert hamming(perceptual_hash(picture), perceptual_hash(scene(seed + 100, blur=12))) >= 14
+    found = perceptual_hash(picture)
+    assert (found ^ perceptual_hash(same)).bit_count() <= 8
+    assert (found ^ perceptual_hash(scene(seed + 100, blur=12))).bit_count() >= 14
 
 
 def test_blank_pictures_have_hash_zero():
     """Blank pictures of any brightness have the same hash, noise of rounding aside."""
     assert {perceptual_hash(np.full((90, 160), v, np.uint8)) for v in range(0, 256, 15)} == {0}
+
+
+def find_cuts(pictures):
+    """Return the positions of the frames at which a new shot begins, but for the first."""
+    detector = CutDetector()
+    return [i for i, picture in enumerate(pictures) if detector.is_cut(picture)]
 
 
 def test_a_cut_is_found_where_it_is():

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelabel.errors import ModelError
-from reelabel.labels.boxes import Detections, nms
+from reelabel.labels.boxes import Detections, iou
 from reelabel.models.coco import CATEGORY_IDS
 from reelabel.models.detectors.letterbox import letterbox
 from reelabel.models.detectors.nanodet import NanoDet
@@ -221,13 +221,24 @@ boxes = st.lists(
 )  # fmt: skip
 
 
+def plainly_suppressed(found, iou_threshold):
+    """Return what is left when each box, best first, removes those of its class that it covers."""
+    left, kept = np.argsort(-found.score, kind="stable"), []
+    while len(left):
+        best, left = left[:1], left[1:]
+        kept.append(best[0])
+        covered = iou(found.xyxy[best], found.xyxy[left])[0] > iou_threshold
+        left = left[~(covered & (found.class_id[left] == found.class_id[best]))]
+    return found[np.array(kept, np.int64)]
+
+
 @given(boxes, st.sampled_from([0.3, 0.65]))
 def test_fast_suppression_is_the_plain_one(rows, iou_threshold):
     """The fast suppression keeps exactly what the plain one keeps, ties included."""
     table = np.array(rows, np.float32).reshape(-1, 6)
     table[:, 2:4] += table[:, :2]
     found = Detections(table[:, :4], table[:, 4] / 20, table[:, 5].astype(int))
-    ours, plain = suppressed(found, iou_threshold), nms(found, iou_threshold)
+    ours, plain = suppressed(found, iou_threshold), plainly_suppressed(found, iou_threshold)
     assert np.array_equal(ours.xyxy, plain.xyxy)
     assert np.array_equal(ours.score, plain.score)
     assert np.array_equal(ours.class_id, plain.class_id)

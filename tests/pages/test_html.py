@@ -13,10 +13,13 @@ import pytest
 
 from reelabel.errors import UsageError, WorkspaceError
 from reelabel.pages.html import (
+    Ablation,
+    AblationRow,
     CountRow,
     Decision,
     DuplicateGroup,
     Gallery,
+    KindRow,
     ModelUsed,
     ReportData,
     Score,
@@ -71,6 +74,13 @@ def picture() -> Shown:
     return Shown(jpeg_uri(np.full((12, 16, 3), 90, np.uint8)), HOSTILE, HOSTILE)
 
 
+def variant(name: str, *gain: float) -> AblationRow:
+    """Return a variant with a gain and its bounds, or none."""
+    scores = {"ap": Score(0.5, 0.4, 0.6), "ap50": Score(0.7)}
+    quality = {"precision": Score(0.9), "recall": Score(None)}
+    return AblationRow(name, scores, Score(*gain) if gain else None, quality, {"positives": 1234})
+
+
 def everything() -> ReportData:
     """Return a report in which every part is there and every text is hostile."""
     scores = {"ap": Score(0.5123, 0.4, 0.6), "ap50": Score(None), "f1": Score(0.7)}
@@ -82,9 +92,14 @@ def everything() -> ReportData:
         warnings=("single-video mode: validation shares the video with training", HOSTILE),
         decision=Decision(HOSTILE, HOSTILE, HOSTILE),
         scores=(ScoreTable("truth", [row], HOSTILE), ScoreTable("agreement", [row], HOSTILE)),
+        ablation=Ablation(
+            "truth", [variant("plain"), variant(HOSTILE, 0.1, 0.05, 0.2)], HOSTILE, picture()
+        ),
         counts=(CountRow(HOSTILE, 1200, 900),),
         states=(StateRow(HOSTILE, HOSTILE, 3), StateRow("positive", "supported", 1)),
         figures=(Shown(label_counts({HOSTILE: {"small": 3}}), HOSTILE),),
+        evidence=(KindRow(HOSTILE, HOSTILE, 1200, 3400),),
+        findings=(Gallery(HOSTILE, [picture()], HOSTILE),),
         galleries=(Gallery(HOSTILE, [picture()], HOSTILE),),
         duplicates=(DuplicateGroup(HOSTILE, [HOSTILE] * 20, picture()),),
         models=(ModelUsed(HOSTILE, HOSTILE, "ab" * 32),),
@@ -107,7 +122,7 @@ def test_nothing_is_fetched():
     text = render_report(everything())
     page = Checked(text)
     sources = [v for _, name, v in page.attributes if name in {"src", "srcset", "href", "data"}]
-    assert len(sources) == 3
+    assert len(sources) == 5
     assert all(v.startswith("data:image/") for v in sources)
     assert "http://" not in text
     assert "https://" not in text
@@ -145,6 +160,43 @@ def test_scores_carry_their_intervals():
     assert "0.700" in page.text
     assert "nan" not in page.text.lower()
     assert "None" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("variants", "said"),
+    [
+        ([], ""),
+        ([("gap", 0.02, 0.01, 0.03)], "The interval of gap does not cover 0."),
+        (
+            [("gap", 0.02, -0.01, 0.05), ("static", 0.0, 0.0, 0.0)],
+            "The intervals of gap and static cover 0, so that may be chance.",
+        ),
+        (
+            [("a", 0.1, 0.05, 0.2), ("b", -0.1, -0.2, -0.01), ("c", 0.0, -0.1, 0.1), ("d", 0.3)],
+            (
+                "The interval of c covers 0, so that may be chance; the intervals of a and b do "
+                "not cover 0; there is no interval for d."
+            ),
+        ),
+    ],
+)
+def test_an_ablation_says_what_may_be_chance(variants, said):
+    """One sentence names the variants whose difference covers 0, those beyond it, and the rest."""
+    rows = [variant("plain"), *(variant(*v) for v in variants)]
+    ablation = Ablation("truth", rows)
+    assert ablation.says == said
+    page = Checked(render_report(ReportData("r", ablation=ablation)))
+    assert said in page.text
+    assert "1,234" in page.text
+
+
+def test_gains_have_a_sign_and_agreement_its_name():
+    """A difference shows its direction and bounds; against labels nothing is called AP."""
+    rows = [variant("plain"), variant("gap", 0.021, -0.004, 0.05)]
+    page = Checked(render_report(ReportData("r", ablation=Ablation("agreement", rows))))
+    assert "+0.021 -0.004 to +0.050" in page.text
+    assert "Agreement (against pseudo-labels, not accuracy)" in page.text
+    assert not re.search(r"\bAP", page.text)
 
 
 @pytest.mark.parametrize("missing", [f.name for f in fields(ReportData) if f.name != "title"])

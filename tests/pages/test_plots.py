@@ -9,8 +9,6 @@ import xml.etree.ElementTree as ET
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from reelabel.pages import plots
 
@@ -100,23 +98,6 @@ def test_counts_have_a_group_per_round():
 def test_plots_of_nothing_are_empty(plot):
     """With nothing to show a plot is its axes, not an error."""
     assert isinstance(texts(plot()), list)
-
-
-@given(
-    st.lists(st.tuples(*[st.floats(-20, 120, allow_nan=False)] * 4), min_size=0, max_size=12),
-    st.sampled_from([(10, 8), (100, 80), (7, 3)]),
-)
-def test_heat_counts_the_boxes_over_each_cell(corners, grid_wh):
-    """Every cell counts the boxes that touch it, also those that reach out of the picture."""
-    xyxy = np.array([(min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in corners])
-    xyxy = xyxy.reshape(-1, 4).astype(np.float32)
-    counted = np.zeros(grid_wh[::-1], int)
-    factor = np.array([grid_wh[0] / 100, grid_wh[1] / 80] * 2)
-    for x1, y1, x2, y2 in xyxy * factor:
-        left, top = max(0, int(np.floor(x1))), max(0, int(np.floor(y1)))
-        right, bottom = max(0, int(np.ceil(x2))), max(0, int(np.ceil(y2)))
-        counted[top:bottom, left:right] += 1
-    assert (plots.heat(xyxy, (100, 80), grid_wh) == counted).all()
 
 
 def test_heat_maps_run_from_black_to_white():

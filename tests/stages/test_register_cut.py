@@ -69,16 +69,21 @@ def test_the_same_content_is_one_video(bench, footage):
     assert after["zcopy.mp4"]["state"] == "ok"
 
 
-def test_files_that_did_not_change_are_not_read_again(bench, footage, disc_clips, monkeypatch):
-    """Only a file that is new, or whose size or time changed, is hashed."""
-    hashed = []
-    real = home.content_id
+@pytest.fixture
+def hashed(monkeypatch):
+    """Return the names of the files that are hashed, as it goes."""
+    names, real = [], home.content_id
 
     def counted(path):
-        hashed.append(path.name)
+        names.append(path.name)
         return real(path)
 
     monkeypatch.setattr(home, "content_id", counted)
+    return names
+
+
+def test_files_that_did_not_change_are_not_read_again(bench, footage, disc_clips, hashed):
+    """Only a file that is new, or whose size or time changed, is hashed."""
     bench.run("register")
     assert hashed == ["clip0.mp4", "clip1.mp4"]
     shutil.copy(disc_clips[2], footage)
@@ -87,6 +92,25 @@ def test_files_that_did_not_change_are_not_read_again(bench, footage, disc_clips
     shutil.copy(disc_clips[3], footage / "clip0.mp4")
     bench.run("register")
     assert hashed[3:] == ["clip0.mp4"]
+
+
+def test_a_copy_that_did_not_change_is_not_read_again(bench, footage, disc_clips, hashed):
+    """A second file of the same content is hashed once too, and may take the first one's place."""
+    shutil.copy(footage / "clip0.mp4", footage / "zcopy.mp4")
+    bench.run("register")
+    first = by_name(bench)["clip0.mp4"]
+    shutil.copy(disc_clips[2], footage)
+    bench.run("register")
+    assert hashed == ["clip0.mp4", "clip1.mp4", "zcopy.mp4", "clip2.mp4"]
+    (footage / "clip0.mp4").unlink()
+    bench.run("register")
+    assert len(hashed) == 4
+    place = {"name": "zcopy.mp4", "path": str(footage / "zcopy.mp4")}
+    assert by_name(bench)["zcopy.mp4"] == first | place
+    shutil.copy(disc_clips[3], footage / "zcopy.mp4")
+    bench.run("register")
+    assert hashed[4:] == ["zcopy.mp4"]
+    assert by_name(bench)["zcopy.mp4"]["video_id"] != first["video_id"]
 
 
 def test_a_file_that_is_gone_keeps_its_row(bench, footage):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelabel.config import ConfigError
+from reelabel.errors import ModelError
 from reelabel.media.video import decode
+from reelabel.models.weights import read_lock, sha256_of
 from reelabel.stages.sample import Chooser, SampleSettings, Taken
 from reelabel.tables import DUPLICATES, EMBEDDINGS, FRAMES
 
@@ -93,6 +97,72 @@ def test_the_cap_holds_in_the_files_too(sampled, bench):
     pictures = sorted(p.name for p in (bench.root / "frames").rglob("*.jpg"))
     assert pictures == sorted(f"{row['pts']}.jpg" for row in rows)
     assert [row["pts"] for row in bench.rows(EMBEDDINGS)] == [row["pts"] for row in rows]
+
+
+def pictures(bench):
+    """Return every file in the folder of pictures, by its path there."""
+    folder = bench.root / "frames"
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_pictures_of_other_settings_go(sampled, bench):
+    """What an earlier sampling took and this one does not is no longer there."""
+    assert len(sampled(every=2)) == len(pictures(bench)) == 10
+    rows = sampled(every=5)
+    assert pictures(bench) == {f"{row['video_id']}/{row['pts']}.jpg" for row in rows}
+    sampled(every=5, quality={"min_sharpness": 1e6})
+    assert pictures(bench) == set()
+
+
+def test_pictures_of_a_video_that_is_gone_go_too(bench, disc_clips):
+    """Taking a video out removes its pictures, also after a kill, and nothing of anybody else."""
+    bench.configure(videos=[str(clip) for clip in disc_clips[:2]])
+    bench.run("register", "cut", "sample", every=10)
+    left, gone = (row["video_id"] for row in sorted(bench.workspace.videos(), key=by_place))
+    mine = bench.root / "frames" / "mine" / "1.jpg"
+    notes = bench.root / "frames" / ("0" * 16) / "notes.txt"
+    lost = bench.root / "frames" / ("1" * 16) / "24.jpg"
+    for path in (mine, notes, notes.with_name("2.jpg"), lost):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    bench.configure(videos=[str(disc_clips[0])])
+    bench.run("register", "cut", "sample")
+    homes = {path.name for path in (bench.root / "frames").iterdir()}
+    assert homes == {left, "mine", notes.parent.name}
+    assert gone not in homes
+    assert mine.is_file()
+    assert notes.with_name("2.jpg").is_file()
+
+
+def test_pictures_of_a_file_that_is_gone_stay(bench, disc_clips, tmp_path):
+    """A video whose file has disappeared keeps what was made from it."""
+    footage = tmp_path / "footage"
+    footage.mkdir()
+    for clip in disc_clips[:2]:
+        shutil.copy(clip, footage)
+    bench.configure(videos=[str(footage)])
+    bench.run("register", "cut", "sample", every=10)
+    before = pictures(bench)
+    (footage / "clip0.mp4").unlink()
+    bench.run("register", "cut", "sample")
+    assert pictures(bench) == before
+
+
+def by_place(row):
+    """Return where a video's file lies."""
+    return row["path"]
+
+
+def test_the_embedder_is_held_to_its_weights(sampled, bench, data_dir):
+    """The hash of a file of weights is written down, and another file in its place is refused."""
+    weights = bench.root / "embedder.onnx"
+    shutil.copy(data_dir / "weights/osnet_x0_25_msmt17.onnx", weights)
+    sampled(every=10, embedder="onnx:embedder.onnx")
+    assert read_lock(bench.root) == {"embedder.onnx": sha256_of([weights])}
+    assert bench.run("sample").done == 0
+    weights.write_bytes(weights.read_bytes() + b"\0")
+    with pytest.raises(ModelError, match="not the file that was used before"):
+        bench.run("sample")
 
 
 def test_what_is_rejected_says_why(sampled, bench):

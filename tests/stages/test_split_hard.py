@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from reelabel.media.pictures import read_rgb
 from reelabel.tables import DUPLICATES, FRAMES, LABELS, VIDEOS
 
 BOX = {"x1": 1.0, "y1": 1.0, "x2": 9.0, "y2": 9.0, "score": 0.9, "category": "ball"}
@@ -61,4 +62,25 @@ def test_dropped_frames_with_hard_examples_come_back(split):
 
 def test_they_can_be_left_out(split):
     """With hard_frames off the duplicates decide alone."""
+    assert split(hard_frames=False) == [REJECTED + 1]
+
+
+def test_hard_frames_that_were_not_sampled_are_taken_from_the_video(split, bench, disc_clips):
+    """Their pictures are written beside the data set, in the video's size, thinned to the cap."""
+    clip = {"path": str(disc_clips[0]), "width": 160, "height": 96}
+    row = bench.workspace.read(VIDEOS, "v").to_pylist()[0] | clip
+    bench.workspace.write(VIDEOS, "v", VIDEOS.from_rows([row]), fingerprint="test")
+    more = [label(24 * i, "positive", "tracker", "gap") for i in range(4, 9)]
+    more += [
+        label(24 * 9, "positive", "teacher", "score"),
+        label(9999, "negative", "teacher", "static"),
+    ]
+    rows = bench.workspace.read(LABELS, "v").to_pylist() + more
+    bench.workspace.write(LABELS, "v", LABELS.from_rows(rows), fingerprint="test")
+    usual = [GAP, FLICKER, REJECTED + 1]
+    assert split() == [*usual, *(24 * i for i in range(4, 9))]
+    folder = bench.workspace.round_dir(0) / "dataset" / "hard" / "v"
+    assert read_rgb(folder / "96.jpg").shape == (96, 160, 3)
+    assert split(hard_frames_max=2) == [*usual, 96]
+    assert [path.name for path in folder.iterdir()] == ["96.jpg"]
     assert split(hard_frames=False) == [REJECTED + 1]

@@ -7,8 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reelabel.temporal.consistency import consistency
-from reelabel.temporal.link import link
 from reelabel.temporal.sequence import BoxSequence
 from reelabel.temporal.smooth import smooth
 
@@ -114,28 +112,3 @@ def test_wrong_tracks_are_refused():
         smooth(boxes, np.zeros(4, np.int64))
     with pytest.raises(ValueError, match="min_length"):
         smooth(boxes, one_track(boxes), min_length=2)
-
-
-def test_consistency_counts_holes_loners_and_shaking():
-    """Coverage, flicker rate and jitter are what was put in."""
-    _, boxes = wave(0, frames=100, noise=0.0)
-    holed = boxes[boxes.frame % 10 != 5]
-    lone = BoxSequence([50, 20], [[500, 20, 520, 40], [10, 300, 30, 320]], [0.9, 0.9], [0, 0])
-    both = BoxSequence(*(np.concatenate((getattr(holed, c), getattr(lone, c))) for c in vars(lone)))
-    result = consistency(both, link(both))
-    assert result.boxes == 92
-    assert result.tracks == 1
-    assert result.coverage == pytest.approx(0.9, abs=0.01)
-    assert result.flicker_rate == pytest.approx(2 / 92)
-    _, shaky = wave(0, frames=100, noise=2.0)
-    assert consistency(shaky, link(shaky)).jitter > 5 * result.jitter
-
-
-def test_consistency_of_nothing_is_not_a_number():
-    """Where nothing can be measured no figure is made up."""
-    empty = BoxSequence.of([])
-    result = consistency(empty, link(empty))
-    assert (result.boxes, result.tracks) == (0, 0)
-    assert np.isnan([result.coverage, result.flicker_rate, result.jitter]).all()
-    with pytest.raises(ValueError, match="tracks of 0 boxes"):
-        consistency(empty, link(wave(0)[1]))

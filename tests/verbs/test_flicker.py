@@ -118,6 +118,61 @@ def test_more_blocks_than_frames_are_an_error(video, tmp_path, reelabel):
     assert not (tmp_path / "m.txt").exists()
 
 
+def clip(path, pictures, pts=None):
+    """Write a clip of these pictures, at these time stamps of 1/1000 s, and return it."""
+    with VideoWriter(path, time_base=Fraction(1, 1000), rate=25) as writer:
+        for i, picture in enumerate(pictures):
+            writer.write(picture, 40 * i if pts is None else pts[i])
+    return path
+
+
+def patterns(count):
+    """Return pictures of 320 x 180 of which none is like another."""
+    rng = np.random.default_rng(0)
+    return [
+        cv2.resize(rng.integers(0, 255, (18, 32, 3), dtype=np.uint8), (320, 180))
+        for _ in range(count)
+    ]
+
+
+def test_a_video_that_ends_early_is_an_error(tmp_path, reelabel):
+    """A file that was cut off holds fewer frames than its detections: exit code 5, no output."""
+    whole = clip(tmp_path / "whole.mkv", patterns(60))
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    left = sum(1 for _ in decode(cut))
+    assert 0 < left < 60
+    write_detections(tmp_path / "d.txt", [EMPTY] * 60)
+    code, _, err = reelabel("flicker", cut, tmp_path / "d.txt", "--out", tmp_path / "m.txt")
+    assert code == 5
+    assert f"ends after {left} frames" in err
+    assert not (tmp_path / "m.txt").exists()
+
+
+def test_blocks_go_by_position_whatever_the_time(tmp_path, lone):
+    """In a video of uneven frame rate a block is its frame's, and the written picture too."""
+    still = [patterns(1)[0] // 2] * FRAMES
+    still[5] = still[5] + np.uint8(60)
+    pts = [0, 7, 400, 403, 2000, 2001, 2600, 2650, 9000, 9001, 9500]
+    video = clip(tmp_path / "uneven.mp4", still, pts)
+    found = api.flicker(video, lone, alpha=2, frames=tmp_path / "f")
+    assert [m.number for m in found.frames] == [6]
+    assert read_rgb(found.pictures[0]).mean() == pytest.approx(still[5].mean(), abs=5)
+
+
+@pytest.mark.parametrize(("pictures", "mined"), [("still", [6]), ("cuts", [])])
+def test_what_cannot_be_compared_is_kept(tmp_path, pictures, mined):
+    """With a cut at every frame no place is found again, and so no box is a hard negative."""
+    shown = patterns(FRAMES) if pictures == "cuts" else [patterns(1)[0]] * FRAMES
+    elsewhere = np.array([[220.0, 100, 45, 45, 0.9]])
+    video = clip(tmp_path / "v.mp4", shown)
+    rows = [np.concatenate([LONE, elsewhere]) if i == 5 else elsewhere for i in range(FRAMES)]
+    write_detections(tmp_path / "d.txt", rows)
+    found = api.flicker(video, tmp_path / "d.txt", alpha=2)
+    assert [m.number for m in found.frames] == mined
+    assert all([box[4] for box in m.boxes] == [0, 1] for m in found.frames)
+
+
 def block(number, *boxes):
     """Return one block of text."""
     return "\n".join([f"FRAME NUMBER: {number}", str(len(boxes)), *boxes]) + "\n"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from reelabel._version import __version__
-
-Function = Callable[..., Any]
+from reelabel.cli.film_flags import asked_film, film_flags
+from reelabel.cli.stage_commands import (
+    ablated,
+    options_of,
+    run_flags,
+    stage_command,
+    workspace_argument,
+)
 
 STAGES = {
     "register": "Note what each file is: content, size, time base, state.",
@@ -42,7 +47,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; a stage's flags are made from its settings type."""
         if cmd_name in STAGES:
-            return _stage_command(cmd_name)
+            return stage_command(cmd_name, STAGES[cmd_name])
         return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -69,25 +74,6 @@ def cli() -> None:
     """  # noqa: D301 -- the backspace is click's mark for lines kept apart
 
 
-def workspace_argument(command: Function) -> Function:
-    """Add the workspace that a command works on."""
-    return click.argument("workspace", type=click.Path(path_type=Path))(command)
-
-
-def run_flags(command: Function) -> Function:
-    """Add the flags that say how work is done."""
-    flags = (
-        click.option("--workers", type=int, help="Videos worked on at once; 0 is one per core."),
-        click.option("--processes", is_flag=True, default=None, help="Processes, not threads."),
-        click.option("--fail-fast", is_flag=True, help="Stop at the first video that fails."),
-        click.option("--force", is_flag=True, help="Do it again even if it is up to date."),
-        click.option("--quiet", "-q", is_flag=True, help="Show nothing but errors."),
-    )
-    for flag in reversed(flags):
-        command = flag(command)
-    return command
-
-
 @cli.command()
 @workspace_argument
 @click.option("--task", type=click.Choice(["detect"]), default="detect", help="What is learnt.")
@@ -111,7 +97,10 @@ def init(  # noqa: PLR0913 -- click hands every flag over by name
     more: tuple[str, ...],
 ) -> None:
     """Make a workspace: what to find, where the footage is, who teaches first."""
+    from reelabel.cli.flags import nested
     from reelabel.cli.printing import told_new
+    from reelabel.config import Config
+    from reelabel.pipeline import SECTIONS
     from reelabel.verbs.init import init as call
 
     made = call(
@@ -121,7 +110,7 @@ def init(  # noqa: PLR0913 -- click hands every flag over by name
         detector=detector,
         truth=truth,
         test_videos=test_videos,
-        settings=_nested(pairs),
+        settings=nested(pairs, {**SECTIONS, **Config.own_sections}),
         task=task,
     )
     told_new(made)
@@ -137,14 +126,25 @@ def run(workspace: Path, rounds: int, until: str | None, **how: Any) -> int:
     from reelabel.cli.printing import told_run
     from reelabel.pipeline import read_config
     from reelabel.pipeline import run as call
-    from reelabel.verbs.report import report
     from reelabel.workspace import Workspace
 
     ws = Workspace.open(workspace)
     config = read_config(ws)
-    done = call(ws, config, _options(config, how), rounds=rounds, until=until)
-    told_run(ws, done, None if until else report(ws, again=any(r.done for r in done.results)))
+    done = call(ws, config, options_of(config, how), rounds=rounds, until=until)
+    told_run(ws, done, None if until else _report(ws, again=any(r.done for r in done.results)))
     return done.exit_code
+
+
+def _report(workspace: Any, *, again: bool) -> Path:
+    """Return the report; what draws one is loaded only if it is to be written."""
+    from reelabel.engine.rounds import report_path
+
+    there = report_path(workspace)
+    if there is not None and there.is_file() and not again:
+        return there
+    from reelabel.verbs.report import report
+
+    return report(workspace)
 
 
 @cli.command()
@@ -168,31 +168,34 @@ def status(workspace: Path, *, as_json: bool) -> None:
     "--format", "kind", default="coco", show_default=True, help="coco, yolo, voc, detections-txt."
 )
 @click.option("--round", "number", type=int, help="Default: the last with a data set.")
-def export(workspace: Path, out: Path, kind: str, number: int | None) -> None:
+@click.option("--into", type=click.Path(path_type=Path), help="COCO file to add to, as a copy.")
+def export(workspace: Path, out: Path, kind: str, number: int | None, *, into: Path | None) -> None:
     """Write a round's data set, pictures included, for other tools."""
     from reelabel.verbs.export import export as call
 
-    click.echo(f"written to {call(workspace, out, format=kind, round_number=number)}")
+    made = call(workspace, out, format=kind, round_number=number, into=into, tell=click.echo)
+    click.echo(f"written to {made}")
 
 
 @cli.command("import")
 @workspace_argument
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--format", "kind", default="coco", show_default=True, help="coco.")
+@click.option("--format", "kind", default="coco", show_default=True, help="coco, detections-txt.")
 @click.option(
     "--as",
     "what",
-    type=click.Choice(["truth", "labels"]),
-    default="labels",
-    show_default=True,
-    help="To evaluate on, or to train on.",
+    type=click.Choice(["truth", "labels", "detections"]),
+    help="To evaluate on, to train on, or what the first teacher says. Default: labels for coco.",
 )
 @click.option("--xyxy", is_flag=True, help="Boxes are corners, not left, top, width, height.")
-def take_in(workspace: Path, file: Path, kind: str, what: Any, *, xyxy: bool) -> None:
-    """Bring in boxes that people drew, as truth or as labels."""
+@click.option("--video", help="Video that a detections-txt is of: name, path or id.")
+@click.option("--class", "category", help="Class that a detections-txt is of.")
+def take_in(workspace: Path, file: Path, kind: str, what: Any, **how: Any) -> None:
+    """Bring in boxes: drawn by people, or said by another detector."""
     from reelabel.verbs.take_in import take_in as call
 
-    data = call(workspace, file, format=kind, what=what, xyxy=xyxy)
+    data = call(workspace, file, format=kind, what=what, **how)
+    what = "what the first teacher says" if kind == "detections-txt" else what or "labels"
     click.echo(f"{len(data.boxes)} boxes in {len(data.images)} pictures taken in as {what}; now:")
     click.echo(f"  reelabel run {workspace}")
 
@@ -224,20 +227,20 @@ def predict(model: str, files: tuple[Path, ...], *, score: float, quiet: bool, *
 
 @cli.command()
 @workspace_argument
-@click.option("--round", "number", type=int, help="Default: the last with labels.")
-@click.option("--out", type=click.Path(path_type=Path), help="Default: show/ in the round.")
+@click.option("--round", "number", type=int, help="Default: the last with labels, or evidence.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder; for evidence also a file.")
 @click.option("--pictures", default=12, show_default=True, help="JPEGs per video.")
+@film_flags
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
-def show(
-    workspace: Path, number: int | None, out: Path | None, pictures: int, *, quiet: bool
-) -> None:
-    """Draw a round's labels on frames and on video, at the true frame rate."""
+def show(workspace: Path, number: int | None, **given: Any) -> None:
+    """Draw a round's labels, or what time says, on video at its true frame rate."""
     from reelabel.verbs.show import show as call
     from reelabel.workspace import Workspace
 
-    ws = Workspace.open(workspace)
-    for one in call(ws, round_number=number, out=out, pictures=pictures, quiet=quiet):
-        click.echo(f"{one.movie}  and {len(one.pictures)} pictures")
+    film, ws = asked_film(given), Workspace.open(workspace)
+    for one in call(ws, round_number=number, evidence=film, **given):
+        shows = "" if one.hits is None else f"  {one.hits[0]} of {one.hits[1]} findings"
+        click.echo(f"{one.movie}{shows}  and {len(one.pictures)} pictures")
 
 
 @cli.command()
@@ -247,6 +250,16 @@ def report(workspace: Path) -> None:
     from reelabel.verbs.report import report as call
 
     click.echo(f"{call(workspace)}")
+
+
+@cli.command()
+@workspace_argument
+@click.option("--round", "round_number", type=int, help="Default: 0, the first teacher's.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="How many.")
+@run_flags
+def ablate(workspace: Path, round_number: int | None, seeds: int, **how: Any) -> None:
+    """Train without and with each kind of temporal evidence: what is it worth?"""
+    ablated(workspace, round_number, seeds=seeds, how=how)
 
 
 @cli.command()
@@ -276,11 +289,16 @@ def demo(folder: Path, seed: int, rounds: int, *, quiet: bool) -> int:
 @click.option("--frames", type=click.Path(path_type=Path), help="New folder for the raw frames.")
 @click.option("--image-prefix", default="", help="Folder before each picture's name in --out.")
 @click.option("--any-header", is_flag=True, help="Let a block's position alone say its frame.")
+@click.option("--coco-in", type=click.Path(path_type=Path), help="COCO file to begin with.")
+@click.option("--coco-out", type=click.Path(path_type=Path), help="That file with what was mined.")
+@click.option("--class", "category", help="Class of the boxes, for --coco-out.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def flicker(video: Path, detections: Path, **how: Any) -> None:
     """Mine hard negatives by the published rule, from and to its text formats."""
     from reelabel.verbs.flicker import flicker as call
+    from reelabel.verbs.write_back import asked
 
+    how["coco"] = asked(how.pop("coco_out"), how.pop("coco_in"), how.pop("category"))
     found = call(video, detections, **how)
     click.echo(
         f"{found.hard_negatives} hard negatives in {len(found.frames)} of {found.read} frames"
@@ -288,72 +306,5 @@ def flicker(video: Path, detections: Path, **how: Any) -> None:
     if found.longer:
         click.echo(f"the video goes on behind frame {found.read}: not looked at", err=True)
     click.echo(f"written to {how['out']}")
-
-
-def _stage_command(name: str) -> click.Command:
-    """Return the command of one stage, with a flag for each of its settings."""
-    from reelabel.cli.flags import settings_flags
-    from reelabel.pipeline import FLOW
-
-    stage = FLOW[name]
-    callback = settings_flags(stage.settings)(_stage_callback(name))
-    command = click.command(name, help=f"{STAGES[name]}\n\n\b\n{stage.arrow}")
-    if stage.per_round:
-        callback = click.option("--round", "round_number", type=int, help="Default: the last.")(
-            callback
-        )
-    return command(workspace_argument(run_flags(callback)))
-
-
-def _stage_callback(name: str) -> Function:
-    def call(workspace: Path, round_number: int | None = None, **given: Any) -> int:
-        from reelabel.cli.flags import overridden
-        from reelabel.cli.printing import told_run
-        from reelabel.pipeline import FLOW, Run, read_config, run_one
-        from reelabel.workspace import Workspace
-
-        ws = Workspace.open(workspace)
-        config, stage = read_config(ws), FLOW[name]
-        settings = overridden(config.stages.get(name) or stage.settings(), given)
-        stages = {**config.stages, name: settings}
-        number = round_number if round_number is not None else (ws.rounds() or [0])[-1]
-        config = type(config)(config.project, config.engine, stages)
-        with ws.locked():
-            result = run_one(ws, config, _options(config, given), stage, number=number)
-        told_run(ws, Run([result]), None)
-        return Run([result]).exit_code
-
-    return call
-
-
-def _options(config: Any, given: dict[str, Any]) -> Any:
-    from reelabel.engine.local import Options
-
-    changes = {k: given[k] for k in ("workers", "processes") if given.get(k) is not None}
-    return Options(
-        engine=config.engine.model_copy(update=changes),
-        fail_fast=given["fail_fast"],
-        force=given["force"],
-        quiet=given["quiet"],
-    )
-
-
-def _nested(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Return ``a.b=c`` pairs as nested mappings."""
-    from reelabel.cli.flags import plain
-
-    result: dict[str, Any] = {}
-    for pair in pairs:
-        names, found, text = pair.partition("=")
-        if not found:
-            raise click.UsageError(f"expected --set key=value, got '{pair}'")
-        *above, last = names.split(".")
-        home = result
-        for name in above:
-            home = home.setdefault(name, {})
-            if not isinstance(home, dict):
-                raise click.UsageError(
-                    f"--set {pair}: '{name}' was given a value of its own before"
-                )
-        home[last] = plain(text)
-    return result
+    for sentence in found.added.sentences() if found.added else ():
+        click.echo(f"{how['coco'].out}: {sentence}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import click
@@ -11,9 +12,10 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from reelabel.config import checked
+from reelabel.config import Project, checked
 
 Command = Callable[..., Any]
+_UNIONS = (Union, types.UnionType)
 
 
 def settings_flags(kind: type[BaseModel]) -> Callable[[Command], Command]:
@@ -68,51 +70,127 @@ def _option(path: tuple[str, ...], info: FieldInfo) -> Callable[[Command], Comma
 def _click_type(annotation: Any) -> tuple[Any, bool]:
     """Return the click type of a field, and whether its flag may be repeated."""
     origin, args = get_origin(annotation), get_args(annotation)
-    if origin in (Union, types.UnionType):
+    if origin in _UNIONS:
         return _click_type(next(a for a in args if a is not type(None)))
     if origin is Literal:
         return click.Choice([str(a) for a in args]), False
     if origin is dict:
-        return KeyValue(), True
+        return KeyValue(args[1]), True
     if origin in (tuple, list):
-        return Values(), False
+        return Values(args[0]), False
     return annotation, False
 
 
 class KeyValue(click.ParamType[tuple[str, Any]]):
-    """``key=value``."""
+    """``key=value``.
+
+    Args:
+        kind: what the values are.
+    """
 
     name = "key=value"
 
+    def __init__(self, kind: Any = Any) -> None:
+        self._kind = kind
+
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, Any]:
-        """Return key and value, the value read as YAML does."""
+        """Return key and value, the value read by `read_as`."""
         key, found, text = str(value).partition("=")
         if not found:
             self.fail(f"expected key=value, got '{value}'", param, ctx)
-        return key, plain(text)
+        return key, read_as(self._kind, text)
 
 
 class Values(click.ParamType[list[Any]]):
-    """Several values with commas between them."""
+    """Several values with commas between them.
+
+    Args:
+        kind: what each of them is.
+    """
 
     name = "a,b"
 
+    def __init__(self, kind: Any = Any) -> None:
+        self._kind = kind
+
     def convert(self, value: Any, param: Any, ctx: Any) -> list[Any]:
-        """Return the values, each read as YAML does."""
+        """Return the values, each read by `read_as`."""
         del param, ctx
-        return [plain(part) for part in str(value).split(",")]
+        return [read_as(self._kind, part) for part in str(value).split(",")]
 
 
-def plain(text: str) -> Any:
-    """Return a value read as YAML does.
+def nested(pairs: Sequence[str], sections: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
+    """Return ``a.b=c`` pairs as nested mappings, each value read as its setting is meant.
+
+    Args:
+        pairs: names with dots between them, and a value.
+        sections: the settings type of each section of `reelabel.yaml`.
+
+    Raises:
+        UsageError: of click, if a pair is none, its value is no YAML, or two contradict each other.
+    """
+    result: dict[str, Any] = {}
+    for pair in pairs:
+        path, found, text = pair.partition("=")
+        if not found:
+            raise click.UsageError(f"expected --set key=value, got '{pair}'")
+        names, home = path.split("."), result
+        for name in names[:-1]:
+            home = home.setdefault(name, {})
+            if not isinstance(home, dict):
+                raise click.UsageError(
+                    f"--set {pair}: '{name}' was given a value of its own before"
+                )
+        home[names[-1]] = read_as(_meant(names, sections), text)
+    return result
+
+
+def _meant(names: Sequence[str], sections: Mapping[str, type[BaseModel]]) -> Any:
+    """Return the type of a setting by the names that lead to it, Any if there is none such."""
+    inside = names[0] in sections
+    kind: Any = sections[names[0]] if inside else Project
+    for name in names[1:] if inside else names:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            info = kind.model_fields.get(name)
+            kind = info.annotation if info is not None else Any
+        else:
+            kind = get_args(kind)[1] if get_origin(kind) is dict else Any
+    return kind
+
+
+def read_as(kind: Any, text: str) -> Any:
+    """Return a value read as YAML does, and as it stands where text is meant.
+
+    So ``fake:`` is no mapping, ``off`` no falsehood and ``32`` no number where they are names.
 
     Raises:
         UsageError: of click, if it is no YAML.
     """
+    if not _is_text(kind):
+        value = _yaml(text, yaml.SafeLoader)
+        # Only braces make a mapping here: "a: b" is a line that somebody wrote.
+        return text if isinstance(value, dict) and not text.lstrip().startswith("{") else value
+    if get_origin(kind) in (tuple, list, dict):
+        return _yaml(text, yaml.BaseLoader)
+    nothing = type(None) in get_args(kind) and _yaml(text, yaml.SafeLoader) is None
+    return None if nothing else text
+
+
+def _yaml(text: str, loader: Any) -> Any:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, loader)  # noqa: S506 -- only loaders that make plain values are given
     except yaml.YAMLError as exc:
         raise click.UsageError(f"expected a value such as 5, true or [a, b], got '{text}'") from exc
+
+
+def _is_text(kind: Any) -> bool:
+    """Tell whether a type holds text alone: names, paths, several of them, or nothing."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return all(isinstance(arg, str) for arg in args)
+    if origin in (*_UNIONS, tuple, list, dict):
+        return all(_is_text(arg) for arg in args if arg not in (type(None), ...))
+    return kind in (str, Path)
 
 
 def _parsed(value: Any) -> Any:

@@ -38,8 +38,11 @@ def told_new(workspace: Workspace) -> None:
 def told_run(workspace: Workspace, run: Run, report: Path | None) -> None:
     """Say what failed, how the rounds compare, and where to look."""
     names = {row["video_id"]: row["name"] for row in workspace.videos()}
+    said: set[str] = set()
     for result in run.results:
-        for video, message in result.failed.items():
+        waiting = {v: words for v, words in result.waiting.items() if v not in said}
+        said |= result.failed.keys() | waiting.keys()
+        for video, message in (result.failed | waiting).items():
             words = escape(f"{names.get(video, video)}: {message}")
             OUT.print(f"[red]{result.stage}[/] {words}")
         for name in result.notes.get("all", {}).get("failed", []):
@@ -99,6 +102,24 @@ def _figure(score: dict[str, Any] | None, *, interval: bool) -> str:
     return f"{score['value']:.3f} [dim]({low:.2f}-{high:.2f})[/]"
 
 
+def told_ablation(found: dict[str, Any]) -> None:
+    """Print what each kind of evidence is worth, on one line each."""
+    title = (
+        f"Round {found['round']}: labels and students with each kind of evidence, "
+        f"{len(found['seeds'])} trainings each, against the truth"
+    )
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in ("evidence", "labels P", "R", "negatives", "student AP", "AP50", "gain"):
+        side: Literal["left", "right"] = "left" if column == "evidence" else "right"
+        table.add_column(column, justify=side, no_wrap=True)
+    for one in found["variants"]:
+        rates = (_figure({"value": one[k]}, interval=False) for k in ("precision", "recall"))
+        wide = (_figure(one[k], interval=True) for k in ("ap", "ap50", "gain_ap"))
+        same = f" (as {one['trained_as']})" if one["trained_as"] != one["name"] else ""
+        table.add_row(one["name"] + same, *rates, str(one["labels"]["negatives"]), *wide)
+    OUT.print(table)
+
+
 def told_status(workspace: Workspace, found: list[StageStatus], *, as_json: bool) -> None:
     """Print how far every stage is."""
     if as_json:
@@ -132,6 +153,7 @@ def told_demo(done: Demo) -> None:
             OUT.print(
                 f"Labels of round {number} against the truth: precision {p:.2f}, recall {r:.2f}"
             )
+    told_ablation(done.ablation)
     OUT.print(f"[bold]Decision:[/] {done.run.reason}")
     for one in done.shown:
         OUT.print(f"[bold]Video:[/]  {one.movie}")

@@ -38,6 +38,7 @@ class Result:
         done: units that were worked on.
         kept: units that were up to date already.
         failed: message by video.
+        waiting: message by video, for those that failed in an earlier stage already.
         notes: what the units noted, by video (``all`` for a stage that sees all videos).
     """
 
@@ -46,6 +47,7 @@ class Result:
     done: int = 0
     kept: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    waiting: dict[str, str] = field(default_factory=dict)
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -95,17 +97,19 @@ def _line(result: Result) -> str:
     parts = [f"{result.done} done"]
     parts += [f"{result.kept} up to date"] if result.kept else []
     parts += [f"[red]{len(result.failed)} failed[/]"] if result.failed else []
+    parts += [f"{len(result.waiting)} failed before"] if result.waiting else []
     return ", ".join(parts)
 
 
 def _tally(result: Result, outcomes: list[Outcome], seconds: float) -> Result:
-    good = [o for o in outcomes if not o.error]
+    good = [o for o in outcomes if not o.error and not o.waits]
     return Result(
         result.stage,
         result.round_number,
         done=len(good),
         kept=result.kept,
         failed={o.name: o.error for o in outcomes if o.error},
+        waiting={o.name: o.waits for o in outcomes if o.waits},
         notes={o.name: o.notes for o in good},
         seconds=seconds,
     )
@@ -116,8 +120,7 @@ def _forget_gone(bound: Bound) -> None:
     ws, stage, number = bound.workspace, bound.stage, bound.round_number
     known = {row["video_id"] for row in ws.videos() if stage.tests_too or row["role"] != "test"}
     for table in stage.writes:
-        for video_id in set(ws.shards(table, number)) - known:
-            ws.remove(table, video_id, number)
+        ws.keep_only(table, known, number)
     for video_id in set(ws.failures(stage.name, bound.number)) - known:
         ws.failure_path(stage.name, bound.number, video_id).unlink(missing_ok=True)
 
@@ -128,6 +131,7 @@ class Outcome:
 
     name: str
     error: str = ""
+    waits: str = ""
     notes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -143,7 +147,7 @@ def _work(
         calls = ((job, _call(job, bound.resource, stop, display)) for job in jobs)
         yield from (_settle(job, call, options, display) for job, call in calls)
         return
-    with _pool(workers, processes=options.engine.processes) as pool:
+    with worker_pool(workers, processes=options.engine.processes) as pool:
         try:
             yield from _collect(pool, bound, jobs, options, stop=stop, display=display)
         except BaseException:
@@ -152,7 +156,8 @@ def _work(
             raise
 
 
-def _pool(workers: int, *, processes: bool) -> concurrent.futures.Executor:
+def worker_pool(workers: int, *, processes: bool) -> concurrent.futures.Executor:
+    """Return workers: threads, or processes that end when this one does."""
     if not processes:
         return concurrent.futures.ThreadPoolExecutor(workers)
     # A fork of this process would hold the workspace's lock, and locks of threads it does not have.
@@ -178,7 +183,7 @@ def _result(future: Future, job: Job, resource: Resource) -> dict[str, Any]:
     try:
         return future.result()
     except BrokenProcessPool:
-        with _pool(1, processes=True) as alone:
+        with worker_pool(1, processes=True) as alone:
             try:
                 return alone.submit(do, job, resource).result()
             except BrokenProcessPool as exc:
@@ -228,11 +233,27 @@ def _settle(
             raise
         if job.stage.scope == "all" or options.fail_fast:
             raise
+        if isinstance(exc, MissingInput) and (waits := _waits(job, name)):
+            display.finished(job.label)
+            return Outcome(name, waits=waits)
         message = _remember_failure(job, name, exc)
         display.finished(job.label, message)
         return Outcome(name, message)
     display.finished(job.label)
     return Outcome(name, notes=notes)
+
+
+def _waits(job: Job, name: str) -> str:
+    """Return what failed before on a video whose input is missing; that is said once, there."""
+    _forget_failure(job, name)
+    before = job.workspace.failure_of(name, job.round_number)
+    return f"waits, as {before[0]} failed: {before[1]}" if before else ""
+
+
+def _forget_failure(job: Job, name: str) -> None:
+    path = job.workspace.failure_path(job.stage.name, job.stage.number(job.round_number), name)
+    with explained(job.workspace.root):
+        path.unlink(missing_ok=True)
 
 
 def _remember_failure(job: Job, name: str, exc: Exception) -> str:
@@ -265,10 +286,7 @@ def do(
         _write_video(job, output)
     else:
         _write_all(job, output)
-    name = str(job.video.get("video_id", "all"))
-    with explained(job.workspace.root):
-        path = job.workspace.failure_path(job.stage.name, job.stage.number(job.round_number), name)
-        path.unlink(missing_ok=True)
+    _forget_failure(job, str(job.video.get("video_id", "all")))
     return output.notes
 
 
@@ -300,8 +318,7 @@ def _write_all(job: Job, output: Output) -> None:
     made: list[Receipt] = []
     for table in job.stage.writes:
         shards = output.tables[table.name]
-        for video_id in set(ws.shards(table, number)) - set(shards):
-            ws.remove(table, video_id, number)
+        ws.keep_only(table, shards, number)
         for video_id, rows in sorted(shards.items()):
             made.append(
                 ws.write(table, video_id, rows, fingerprint=job.fingerprint, round_number=number)

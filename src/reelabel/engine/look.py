@@ -73,14 +73,15 @@ def _seen(
     source: Iterable[Frame], detector: Detector, workers: int
 ) -> Iterator[tuple[Seat, Detections, tuple[int, int]]]:
     """Yield each frame with its boxes and the size of the picture that was looked at."""
-    idle: SimpleQueue[Predict] = SimpleQueue()
+    # A model is opened by the thread that first needs it, while others decode and look already.
+    idle: SimpleQueue[Predict | None] = SimpleQueue()
     for _ in range(workers):
-        idle.put(detector.open())
+        idle.put(None)
     batches = _batches(iter(source), detector)
     waiting: deque[tuple[list[Seat], list[Image], Future[list[Detections]]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for seats, pictures in batches:
-            waiting.append((seats, pictures, pool.submit(_predict, idle, pictures)))
+            waiting.append((seats, pictures, pool.submit(_predict, detector, idle, pictures)))
             if len(waiting) >= workers * AHEAD:
                 yield from _unpacked(*waiting.popleft())
         while waiting:
@@ -95,9 +96,12 @@ def _batches(
         yield seats, [frame.rgb(detector.fit_wh) for frame in batch]
 
 
-def _predict(idle: SimpleQueue[Predict], pictures: list[Image]) -> list[Detections]:
+def _predict(
+    detector: Detector, idle: SimpleQueue[Predict | None], pictures: list[Image]
+) -> list[Detections]:
     predict = idle.get()
     try:
+        predict = predict or detector.open()
         return predict(pictures)
     finally:
         idle.put(predict)

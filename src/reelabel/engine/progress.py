@@ -19,9 +19,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-QUIET_AFTER_S = 1.0
-"""Work that takes less than this shows no bar."""
-
 
 class Display:
     """Shows the progress of one stage on a terminal; says one line where there is none.

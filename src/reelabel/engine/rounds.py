@@ -7,10 +7,15 @@ from typing import Any
 
 from reelabel.config import Project
 from reelabel.errors import MissingInput
+from reelabel.tables import LABELS
 from reelabel.workspace import Workspace, read_json
 
 SCORES = "scores.json"
 """File in a round's folder that holds its scores."""
+RESAMPLES = "resamples.json"
+"""File in a round's folder that holds the scores of every bootstrap resample."""
+ABLATION = "ablation.json"
+"""File in a round's folder that says what each kind of evidence is worth."""
 DECISION = "decision.json"
 """File in a round's folder that says who teaches next, and why."""
 
@@ -52,6 +57,17 @@ def model_dir(workspace: Workspace, round_number: int) -> Path:
 def dataset_dir(workspace: Workspace, round_number: int) -> Path:
     """Return the folder of a round's training data."""
     return workspace.round_dir(round_number) / "dataset"
+
+
+def labelled_rounds(workspace: Workspace) -> list[int]:
+    """Return the numbers of the rounds that have labels."""
+    return [number for number in workspace.rounds() if workspace.shards(LABELS, number)]
+
+
+def report_path(workspace: Workspace) -> Path | None:
+    """Return where the report lies, or will: with the last round that has labels, if one has."""
+    rounds = labelled_rounds(workspace)
+    return workspace.round_dir(rounds[-1]) / "report.html" if rounds else None
 
 
 def best_model(workspace: Workspace, project: Project) -> str:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from reelabel.errors import FormatError
 from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
-from reelabel.formats.files import read_text, write_text
+from reelabel.formats.files import read_text, safe_stem, write_text
 
 Block = NDArray[np.float64]
 """``(n, 5)``: left, top, width, height in pixels, score in 0..1."""
@@ -151,6 +151,25 @@ def _checked(number: int, block: Block) -> list[list[float]]:
         )
     listed: list[list[float]] = rows.tolist()
     return listed
+
+
+def class_folders(classes: Iterable[str]) -> dict[str, str]:
+    """Return the name of the folder that the texts of each class lie in.
+
+    Raises:
+        FormatError: if two classes would have the same, also on file systems that do not tell
+            capital letters from small ones.
+    """
+    folders = {name: safe_stem(name) for name in classes}
+    used: dict[str, str] = {}
+    for name, folder in folders.items():
+        other = used.setdefault(folder.casefold(), name)
+        if other != name:
+            raise FormatError(
+                f"expected classes that differ as names of folders, but '{other}' and '{name}' "
+                f"are both '{folder}': rename one"
+            )
+    return folders
 
 
 def to_dataset(

@@ -95,21 +95,3 @@ def intersection(a: Floats, b: Floats) -> Floats:
     sides = np.clip(high - low, 0, None)
     result: Floats = sides[..., 0] * sides[..., 1]
     return result
-
-
-def nms(found: Detections, iou_threshold: float) -> Detections:
-    """Return what non-maximum suppression per class leaves, highest score first.
-
-    Equal scores are taken in the order given, so the result does not depend on the platform.
-    """
-    order = np.argsort(-found.score, kind="stable")
-    boxes, classes = found.xyxy[order], found.class_id[order]
-    kept: list[int] = []
-    alive = np.ones(len(order), bool)
-    for i in range(len(order)):
-        if not alive[i]:
-            continue
-        kept.append(i)
-        rest = np.flatnonzero(alive[i + 1 :] & (classes[i + 1 :] == classes[i])) + i + 1
-        alive[rest[iou(boxes[i : i + 1], boxes[rest])[0] > iou_threshold]] = False
-    return found[order[np.array(kept, np.int64)]]

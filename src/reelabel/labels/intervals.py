@@ -46,7 +46,7 @@ class Resamples:
 
     def interval(self, measure: str, level: float = 0.95) -> tuple[float, float]:
         """Return the percentile interval that holds ``level`` of the resamples."""
-        return _percentiles(self.samples[measure], level)
+        return percentiles(self.samples[measure], level)
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,24 @@ def paired_difference(
     apart = apart[~np.isnan(apart)]
     if not len(apart):
         return Difference(np.nan, np.nan, np.nan, np.nan)
-    low, high = _percentiles(apart, level)
+    low, high = percentiles(apart, level)
     return Difference(float(apart.mean()), low, high, float((apart > 0).mean()))
+
+
+def over_seeds(samples: Floats, seed: int = 0) -> Floats:
+    """Return the mean over trainings for each resample, with trainings drawn with replacement too.
+
+    Args:
+        samples: ``(trainings, b)`` a measure of each training on the same resamples.
+        seed: of the draw; equal seeds draw the same trainings, so that results stay paired.
+
+    Returns:
+        ``(b,)``: its spread holds what pictures and what chance in training contribute.
+    """
+    count, resamples = samples.shape
+    drawn = np.random.default_rng(seed).integers(count, size=(resamples, count))
+    result: Floats = samples[drawn, np.arange(resamples)[:, None]].mean(axis=1)
+    return result
 
 
 def find_units(pictures: Sequence[Mapping[str, Any]]) -> tuple[str, Ints]:
@@ -187,7 +203,8 @@ def _mean(columns: Floats) -> Floats:
     return _divided(np.where(some, columns, 0).sum(axis=0), some.sum(axis=0).astype(np.float64))
 
 
-def _percentiles(values: Floats, level: float) -> tuple[float, float]:
+def percentiles(values: Floats, level: float = 0.95) -> tuple[float, float]:
+    """Return the interval that holds ``level`` of the values; NaN is left out."""
     values = values[~np.isnan(values)]
     if not len(values):
         return np.nan, np.nan

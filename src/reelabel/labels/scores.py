@@ -52,6 +52,8 @@ class Scores:
     Attributes:
         overall: over all classes.
         per_class: class name -> its scores.
+        precision50: ``(101,)`` precision at IoU 0.5 at recall 0, 0.01 .. 1, the mean over classes;
+            its mean is AP50. NaN if there is no true box.
         ap_by_size: "small", "medium", "large" -> AP of true boxes below 32^2, up to 96^2 and
             above that many square pixels; NaN if there are none.
         threshold: the working threshold of precision, recall and F1.
@@ -61,6 +63,7 @@ class Scores:
 
     overall: ClassScores
     per_class: dict[str, ClassScores]
+    precision50: NDArray[np.float64]
     ap_by_size: dict[str, float]
     threshold: float
     n_pictures: int
@@ -207,7 +210,8 @@ def _collected(
     sizes = ("small", "medium", "large")
     by_size = {s: _mean(tables.precision[..., i + 1]) for i, s in enumerate(sizes)}
     overall = _class_scores(tables, slice(None), total, sum(said.values()))
-    return Scores(overall, per_class, by_size, threshold, n_pictures, drawn)
+    curve = _over_classes(tables.precision[0, :, :, 0])
+    return Scores(overall, per_class, curve, by_size, threshold, n_pictures, drawn)
 
 
 def _class_scores(
@@ -224,6 +228,13 @@ def _class_scores(
         n_truth=int(counts[2]),
         n_detections=n_detections,
     )
+
+
+def _over_classes(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean of each row over the classes that are defined."""
+    some = table[:, (table > -1).all(axis=0)]
+    result: NDArray[np.float64] = some.mean(axis=1) if some.size else np.full(len(table), np.nan)
+    return result
 
 
 def _mean(table: NDArray[np.float64]) -> float:

@@ -17,15 +17,18 @@ looks the same however it was reached.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import threading
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
 from av.buffer import Buffer
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
@@ -86,18 +89,36 @@ _TURNS = (
 
 def upright_of(frame: VideoFrame) -> Upright:
     """Read the display matrix that came with the frame; angles between go to the nearest turn."""
-    try:
-        data = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:
-        # PyAV knows no name for some kinds of side data, EXIF among them, and then shows none.
+    data = _display_matrix(frame)
+    if data is None:
         return _TURNS[round(-frame.rotation / 90) % 4]
-    if not isinstance(data, Buffer):
-        return Upright()
     # Row-major 3 x 3; a pixel (x, y) is shown at (a x + c y, b x + d y).
-    a, b, _, c, d = struct.unpack_from("=5i", bytes(data))
+    a, b, _, c, d = struct.unpack_from("=5i", data)
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return Upright(mirror_x=a < 0, mirror_y=d < 0)
     return Upright(transpose=True, mirror_x=c < 0, mirror_y=b < 0)
+
+
+def _display_matrix(frame: VideoFrame) -> bytes | None:
+    """Return the nine numbers of the frame's display matrix, or None if none can be read."""
+    try:
+        data = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        data = _before_the_unknown(frame)
+    return bytes(data) if isinstance(data, Buffer) else None
+
+
+def _before_the_unknown(frame: VideoFrame) -> Buffer | None:
+    """Return the display matrix of a frame with side data that PyAV has no name for, such as EXIF.
+
+    PyAV then shows none at all. Its container takes them in one by one and stops at the first that
+    it does not know; the matrix, which FFmpeg makes of the orientation in EXIF, is put before that.
+    """
+    held: Any = SideDataContainer.__new__(SideDataContainer)
+    with contextlib.suppress(ValueError):
+        held.__init__(frame)
+    sides = (held[i] for i in range(len(held) - 1))
+    return next((side for side in sides if side.type.name == "DISPLAYMATRIX"), None)
 
 
 def sane_sar(sar: Fraction | None) -> Fraction:

@@ -1,10 +1,10 @@
-"""Boxes drawn on pictures, readable at any size, and contact sheets."""
+"""Boxes drawn on pictures, readable at any size, captions below them, and contact sheets."""
 
 from __future__ import annotations
 
 import colorsys
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import cv2
@@ -24,6 +24,8 @@ Style = Literal["solid", "dashed", "filled"]
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _LARGEST_PX = 1 << 20  # beyond this a box's edge is at infinity for every picture
 _FILL = 0.35  # how much of a filled box is colour
+_PAPER: Colour = (235, 235, 235)  # behind the texts of a sheet
+_STRIP: Colour = (24, 26, 30)  # behind captions
 
 
 def colour_of(class_name: str) -> Colour:
@@ -47,6 +49,7 @@ def draw_boxes(
     colours: Sequence[Colour],
     *,
     styles: Sequence[Style] | None = None,
+    line_px: int | None = None,
 ) -> Picture:
     """Return a copy of the picture with boxes and a text for each.
 
@@ -59,6 +62,7 @@ def draw_boxes(
         texts: n texts; an empty one draws none.
         colours: n colours.
         styles: n styles; None draws all solid.
+        line_px: width of the lines; None fits the picture.
 
     Raises:
         UsageError: if these are not equally many, or a box is not four finite numbers.
@@ -74,8 +78,9 @@ def draw_boxes(
         raise UsageError("boxes to draw must be finite numbers")
     picture = np.ascontiguousarray(rgb).copy()
     corners = np.clip(np.rint(boxes), -_LARGEST_PX, _LARGEST_PX).astype(int).tolist()
+    width = line_px or _line_width(picture)
     for corner, colour, style in zip(corners, colours, styles, strict=True):
-        _draw_box(picture, corner, colour, style)
+        _draw_box(picture, corner, (colour, style), width)
     for corner, text, colour in zip(corners, texts, colours, strict=True):
         if text:
             _draw_text(picture, text, corner, colour)
@@ -83,7 +88,11 @@ def draw_boxes(
 
 
 def montage(
-    pictures: Sequence[Picture], columns: int, *, tile_wh: tuple[int, int] = (320, 240)
+    pictures: Sequence[Picture],
+    columns: int,
+    *,
+    tile_wh: tuple[int, int] = (320, 240),
+    texts: Sequence[str] = (),
 ) -> Picture:
     """Return a contact sheet: the pictures row by row, each in a tile of its own.
 
@@ -91,17 +100,71 @@ def montage(
         pictures: ``(height, width, 3)`` uint8 each, of any sizes; their shapes are kept.
         columns: tiles per row.
         tile_wh: size of a tile in pixels.
+        texts: one for the lower left corner of each picture; none at all draws none.
 
     Raises:
-        UsageError: if there are no pictures or no columns.
+        UsageError: if there are no pictures or no columns, or texts for other pictures.
     """
     if not pictures or columns < 1:
         raise UsageError(f"a sheet needs pictures and columns, but got {len(pictures)}, {columns}")
+    if texts and len(texts) != len(pictures):
+        raise UsageError(f"expected {len(pictures)} texts, one per picture, but got {len(texts)}")
     tiles = [fit(picture, "letterbox", tile_wh)[0] for picture in pictures]
+    for tile, text in zip(tiles, texts, strict=False):
+        if text:
+            _draw_text(tile, text, [0, tile.shape[0], 0, 0], _PAPER)
     columns = min(columns, len(tiles))
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
     rows = [np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]
     return np.vstack(rows)
+
+
+def captioned(rgb: Picture, lines: Sequence[tuple[str, Colour]], rows: int) -> Picture:
+    """Return the picture with a strip below it that holds some lines of text.
+
+    Long lines go on in the next row, at a space; what does not fit into the strip is cut off. The
+    strip is as high whatever the texts are, so that pictures of a film keep one size.
+
+    Args:
+        rgb: ``(height, width, 3)`` uint8.
+        lines: texts with their colours.
+        rows: height of the strip in rows of text.
+    """
+    width = rgb.shape[1]
+    scale, thickness = max(0.45, width / 2000), max(1, round(width / 1280))
+    (_, text_h), baseline = cv2.getTextSize("Ag", _FONT, scale, thickness)
+    step = text_h + baseline + 4
+    strip = np.full((rows * step + 6, width, 3), _STRIP, np.uint8)
+    wrapped = [
+        (part, colour)
+        for text, colour in lines
+        for part in _wrapped(text, lambda t: _text_width(t, scale, thickness) <= width - 12)
+    ]
+    for i, (part, colour) in enumerate(wrapped[:rows]):
+        origin = (6, 5 + text_h + i * step)
+        cv2.putText(strip, part, origin, _FONT, scale, colour, thickness, cv2.LINE_AA)
+    return np.vstack([rgb, strip])
+
+
+def _wrapped(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """Return the text in lines that fit; a word that fits in none stands alone."""
+    lines: list[str] = []
+    for word in _drawable(text).split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and fits(longer):
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _text_width(text: str, scale: float, thickness: int) -> int:
+    return int(cv2.getTextSize(text, _FONT, scale, thickness)[0][0])
+
+
+def _drawable(text: str) -> str:
+    """Return what the font can draw: it holds no other letters than ASCII."""
+    return text.encode("ascii", "replace").decode()
 
 
 def _line_width(picture: Picture) -> int:
@@ -109,13 +172,13 @@ def _line_width(picture: Picture) -> int:
     return max(1, round(sum(picture.shape[:2]) / 2 * 0.003))
 
 
-def _draw_box(picture: Picture, corner: list[int], colour: Colour, style: Style) -> None:
+def _draw_box(picture: Picture, corner: list[int], look: tuple[Colour, Style], width: int) -> None:
     left, top, right, bottom = corner
-    width = _line_width(picture)
+    colour, style = look
     if style == "filled":
         _fill(picture, corner, colour)
     if style == "dashed":
-        _draw_dashes(picture, corner, colour)
+        _draw_dashes(picture, corner, colour, width)
     else:
         cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), colour, width)
 
@@ -126,8 +189,7 @@ def _fill(picture: Picture, corner: list[int], colour: Colour) -> None:
     inside[:] = np.rint(inside * (1 - _FILL) + np.array(colour) * _FILL).astype(np.uint8)
 
 
-def _draw_dashes(picture: Picture, corner: list[int], colour: Colour) -> None:
-    width = _line_width(picture)
+def _draw_dashes(picture: Picture, corner: list[int], colour: Colour, width: int) -> None:
     dash = 4 * width
     outline = np.zeros(picture.shape[:2], np.uint8)
     left, top, right, bottom = corner
@@ -141,7 +203,7 @@ def _draw_dashes(picture: Picture, corner: list[int], colour: Colour) -> None:
 def _draw_text(picture: Picture, text: str, corner: list[int], colour: Colour) -> None:
     height, width = picture.shape[:2]
     thickness = max(1, _line_width(picture) // 2)
-    text = text.encode("ascii", "replace").decode()  # the font holds no other letters
+    text = _drawable(text)
     scale = _text_scale(picture, text, thickness)
     (text_w, text_h), baseline = cv2.getTextSize(text, _FONT, scale, thickness)
     box_h = text_h + baseline + 2

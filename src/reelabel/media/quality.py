@@ -210,15 +210,6 @@ def _reduced(picture: Picture, size_wh: tuple[int, int]) -> Picture:
     return reduced
 
 
-def hamming(a: int, b: int) -> int:
-    """Return in how many of their bits two hashes differ, 0 to 64.
-
-    >>> hamming(0b1011, 0b0010)
-    2
-    """
-    return (a ^ b).bit_count()
-
-
 class CutDetector:
     """Finds hard cuts while the frames of a video go by, and keeps a handful of numbers only.
 
@@ -281,9 +272,3 @@ def _unlike(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     a, b = a - a.mean(), b - b.mean()
     spread = (float(a.std()) + 6) * (float(b.std()) + 6)
     return float(1 - (a * b).mean() / spread)
-
-
-def find_cuts(pictures: list[Picture]) -> list[int]:
-    """Return the positions of the frames at which a new shot begins, the first shot's left out."""
-    detector = CutDetector()
-    return [i for i, picture in enumerate(pictures) if detector.is_cut(picture)]

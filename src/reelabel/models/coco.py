@@ -29,6 +29,3 @@ COCO_80: tuple[str, ...] = tuple(_BY_CATEGORY_ID.values())
 
 CATEGORY_IDS: tuple[int, ...] = tuple(_BY_CATEGORY_ID)
 """COCO category id (1..90) by class index."""
-
-CLASS_INDEX: dict[int, int] = {category: i for i, category in enumerate(CATEGORY_IDS)}
-"""Class index (0..79) by COCO category id."""

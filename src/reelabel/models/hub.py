@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reelabel.config import Settings
 from reelabel.errors import ModelError
 from reelabel.models.spec import Request
 from reelabel.models.weights import check_lock, read_lock, sha256_of
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _FILES = ("*.json", "*.safetensors", "*.bin", "*.txt", "*.model")
+
+
+class HubOptions(Settings):
+    """Options of every model of the transformers library."""
+
+    revision: str | None = None
+    """Branch, tag or commit of a hub id; None takes the one pinned in the workspace."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ EMBEDDERS = "reelabel.embedders"
 
 _BUILT_IN = {
     DETECTORS: {
+        "detections-txt": "reelabel.models.detectors.recorded:load",
         "fake": "reelabel.models.detectors.fake:load",
         "hf": "reelabel.models.detectors.transformers:load",
         "hf-zero-shot": "reelabel.models.detectors.zero_shot:load",
@@ -63,7 +64,7 @@ def load_detector(
     Args:
         spec: ``onnx:PATH_OR_URL``, ``torchvision:NAME``, ``hf:HUB_ID_OR_FOLDER``,
             ``hf-zero-shot:HUB_ID_OR_FOLDER``, ``motion``, ``round:NUMBER``, ``student:FOLDER``,
-            ``fake:``, or the kind of a plug-in.
+            ``detections-txt:FOLDER``, ``fake:``, or the kind of a plug-in.
         home: the workspace, for relative paths, rounds and the lock of weights.
         options: the model's own; each has a default.
         wanted: the classes to look for; empty takes the model as it is. Zero-shot and motion
@@ -79,7 +80,8 @@ def load_detector(
         MissingExtra: if it needs packages that are not installed.
     """
     prompts = _prompts(wanted, mapping or {})
-    detector = load_request(_request(spec, home, options, prompts=prompts))
+    request = _request(spec, home, options, prompts=prompts, wanted=tuple(wanted))
+    detector = load_request(request)
     return wanted_only(detector, wanted, mapping) if wanted else detector
 
 
@@ -130,9 +132,10 @@ def _request(
     options: Mapping[str, Any] | None,
     *,
     prompts: tuple[str, ...] = (),
+    wanted: tuple[str, ...] = (),
 ) -> Request:
-    rest = spec.partition(":")[2]
-    return Request(spec, rest, home=home, options=dict(options or {}), prompts=prompts)
+    rest, given = spec.partition(":")[2], dict(options or {})
+    return Request(spec, rest, home=home, options=given, prompts=prompts, wanted=wanted)
 
 
 def _prompts(wanted: Sequence[str], mapping: Mapping[str, str]) -> tuple[str, ...]:

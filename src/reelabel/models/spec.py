@@ -28,6 +28,7 @@ class Request:
         options: the user's options, unchecked; see `settings`.
         prompts: names the model should look for. Models that find whatever they are told to
             (zero-shot, motion) take them as their classes; all others ignore them.
+        wanted: the names that labels shall have; empty if nobody asked for some.
         trail: specs that led here, when a model folder says that another model stands for it.
     """
 
@@ -36,6 +37,7 @@ class Request:
     home: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     prompts: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = ()
     trail: tuple[str, ...] = ()
 
     def settings(self, kind: type[S]) -> S:

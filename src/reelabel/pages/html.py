@@ -101,6 +101,110 @@ class ScoreTable:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A picture with what stands below it.
+
+    Attributes:
+        uri: the picture as a ``data:image/...`` URI.
+    """
+
+    uri: str
+    caption: str = ""
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse pictures that would have to be fetched."""
+        if not self.uri.startswith("data:image/"):
+            raise UsageError(
+                f"a report holds its pictures itself: expected a data: URI, got {self.uri[:60]!r}"
+            )
+
+
+@dataclass(frozen=True)
+class AblationRow:
+    """A student trained with some of the evidence, scored on the same frames as the others.
+
+    Attributes:
+        name: of the variant.
+        scores: of the student, as in `ScoreRow`.
+        gain: difference to the first variant, -1..1, with its interval; None for the first.
+        quality: "precision" and "recall" of the labels that it was trained on, where known.
+        labels: state -> how many those were.
+    """
+
+    name: str
+    scores: Mapping[Measure, Score]
+    gain: Score | None
+    quality: Mapping[str, Score]
+    labels: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What each kind of evidence is worth.
+
+    Attributes:
+        kind: what was compared with, as in `ScoreTable`.
+        rows: the variants; the first is what the others are compared with.
+        about: how it was done.
+        figure: the gains.
+    """
+
+    kind: Literal["truth", "agreement"]
+    rows: Sequence[AblationRow]
+    about: str = ""
+    figure: Shown | None = None
+
+    @property
+    def table(self) -> ScoreTable:
+        """The scores alone."""
+        return ScoreTable(self.kind, [ScoreRow(row.name, row.scores) for row in self.rows])
+
+    @property
+    def quality(self) -> list[str]:
+        """What any row knows of how good its labels are."""
+        return list(dict.fromkeys(name for row in self.rows for name in row.quality))
+
+    @property
+    def states(self) -> list[str]:
+        """The states of labels that any row counts."""
+        return list(dict.fromkeys(state for row in self.rows for state in row.labels))
+
+    @property
+    def says(self) -> str:
+        """Which differences may be chance, in a sentence."""
+        gains = [(row.name, row.gain) for row in self.rows if row.gain is not None]
+        known = [(n, g.low, g.high) for n, g in gains if g.low is not None and g.high is not None]
+        open_ = [name for name, low, high in known if low <= 0 <= high]
+        clear = [name for name, low, high in known if not low <= 0 <= high]
+        without = [name for name, _ in gains if name not in {*open_, *clear}]
+        parts = [
+            _says("covers", "cover", open_, "0, so that may be chance") if open_ else "",
+            _says("does not cover", "do not cover", clear, "0") if clear else "",
+            f"there is no interval for {_listed(without)}" if without else "",
+        ]
+        said = "; ".join(part for part in parts if part)
+        return f"{said[:1].upper()}{said[1:]}." if said else ""
+
+
+@dataclass(frozen=True)
+class KindRow:
+    """How often time said something.
+
+    Attributes:
+        kind: of evidence.
+        meaning: what was seen.
+        findings: how many observations; a gap is one, however long.
+        boxes: how many boxes they concern.
+    """
+
+    kind: str
+    meaning: str
+    findings: int
+    boxes: int
+
+
+@dataclass(frozen=True)
 class CountRow:
     """How many labels a class had before cleaning and merging, and after."""
 
@@ -131,26 +235,6 @@ class Decision:
     action: str
     reason: str
     best: str = ""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A picture with what stands below it.
-
-    Attributes:
-        uri: the picture as a ``data:image/...`` URI.
-    """
-
-    uri: str
-    caption: str = ""
-    title: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse pictures that would have to be fetched."""
-        if not self.uri.startswith("data:image/"):
-            raise UsageError(
-                f"a report holds its pictures itself: expected a data: URI, got {self.uri[:60]!r}"
-            )
 
 
 @dataclass(frozen=True)
@@ -187,6 +271,7 @@ class ReportData:
     Attributes:
         facts: short figures for the head, such as ("videos", "6").
         warnings: shown loudly at the top.
+        evidence, findings: what time says: how often, and in pictures.
         settings: what was set, as "sample.every" -> "2".
         versions: of programs, as "numpy" -> "2.4.6".
     """
@@ -197,9 +282,12 @@ class ReportData:
     warnings: Sequence[str] = ()
     decision: Decision | None = None
     scores: Sequence[ScoreTable] = ()
+    ablation: Ablation | None = None
     counts: Sequence[CountRow] = ()
     states: Sequence[StateRow] = ()
     figures: Sequence[Shown] = ()
+    evidence: Sequence[KindRow] = ()
+    findings: Sequence[Gallery] = ()
     galleries: Sequence[Gallery] = ()
     duplicates: Sequence[DuplicateGroup] = ()
     models: Sequence[ModelUsed] = ()
@@ -216,7 +304,7 @@ def render_report(data: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure"] = _figure
+    environment.filters |= {"figure": _figure, "signed": _signed}
     return environment.get_template("report.html").render(data=data)
 
 
@@ -250,6 +338,26 @@ def jpeg_uri(rgb: Image, quality: int = 82) -> str:
         quality: 1 (small) to 100 (good).
     """
     return data_uri(encode_jpeg(rgb, quality), "image/jpeg")
+
+
+def _says(one: str, many: str, names: Sequence[str], rest: str) -> str:
+    """Return a clause on the intervals of some variants."""
+    verb, noun = (one, "interval") if len(names) == 1 else (many, "intervals")
+    return f"the {noun} of {_listed(names)} {verb} {rest}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence.
+
+    >>> _listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+
+
+def _signed(value: float | None) -> str:
+    """Return a difference as text, with its sign."""
+    return f"{value:+.3f}" if value is not None and not np.isnan(value) else _figure(None)
 
 
 def _figure(value: float | None) -> str:

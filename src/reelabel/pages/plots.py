@@ -20,8 +20,6 @@ from cycler import cycler
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from reelabel.labels.boxes import Floats
-
 Values = Sequence[float] | NDArray[Any]
 
 STATE_COLOURS = {"positive": "#2f9e6e", "ignore": "#d99a1c", "negative": "#d6504b"}
@@ -181,37 +179,11 @@ def label_counts(counts: Mapping[str, Mapping[str, int]]) -> str:
         return _svg(figure)
 
 
-def heat(xyxy: Floats, size_wh: tuple[int, int], grid_wh: tuple[int, int]) -> NDArray[np.int64]:
-    """Return how many boxes cover each cell of a grid over the picture: ``(grid_h, grid_w)``.
-
-    Runs over the boxes once: only their corners are written, and summed up at the end.
-
-    Args:
-        xyxy: ``(n, 4)`` in pixels; parts outside the picture are cut off.
-        size_wh: size of the picture.
-        grid_wh: size of the grid.
-    """
-    factor = np.array([grid_wh[0] / size_wh[0], grid_wh[1] / size_wh[1]] * 2)
-    scaled = xyxy * factor
-    low = np.clip(np.floor(scaled[:, :2]), 0, grid_wh).astype(np.int64)
-    high = np.clip(np.ceil(scaled[:, 2:]), 0, grid_wh).astype(np.int64)
-    corners = np.zeros((grid_wh[1] + 1, grid_wh[0] + 1), np.int64)
-    for x, y, sign in (
-        (low[:, 0], low[:, 1], 1),
-        (high[:, 0], high[:, 1], 1),
-        (high[:, 0], low[:, 1], -1),
-        (low[:, 0], high[:, 1], -1),
-    ):
-        np.add.at(corners, (y, x), sign)
-    summed: NDArray[np.int64] = corners.cumsum(0).cumsum(1)[:-1, :-1]
-    return summed
-
-
 def heat_map(covered: NDArray[Any]) -> str:
     """Return where boxes lie as a PNG, from black (none) to white (most): colour map "hot".
 
     Args:
-        covered: ``(h, w)`` how often each cell is covered, as `heat` gives it.
+        covered: ``(h, w)`` how often each cell is covered, as `labels.stats.heat_map` gives it.
     """
     most = max(float(covered.max(initial=0)), 1e-9)
     colours = mpl.colormaps["hot"](covered / most, bytes=True)[..., :3]

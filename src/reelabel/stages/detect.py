@@ -7,6 +7,7 @@ Frames with hand-drawn truth are always looked at, whatever was sampled.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from reelabel.engine.stage import Output, Resource, Stage, Unit
 from reelabel.errors import MissingInput
 from reelabel.media.stream import scan
 from reelabel.models.base import Detector
+from reelabel.models.detectors.recorded import RecordedDetector
 from reelabel.models.registry import load_detector
 from reelabel.tables import DETECTIONS, FRAMES, SEEN, TRUTH_FRAMES, VIDEOS, xyxy_columns
 from reelabel.workspace import Workspace
@@ -29,7 +31,8 @@ class DetectSettings(Settings):
     """Which frames the teacher looks at."""
 
     frames: Literal["sampled", "near", "all"] = "sampled"
-    """sampled: those that `sample` took; near: also their neighbours in time; all: every frame."""
+    """sampled: those that `sample` took; near: also their neighbours in time; all: every frame.
+    What was brought in with `import` counts for every frame."""
     near: int = Field(5, ge=1)
     """How many neighbours on either side, for `near`."""
     sessions: int = Field(0, ge=0)
@@ -39,12 +42,8 @@ class DetectSettings(Settings):
 def detect(unit: Unit) -> Output:
     """Return all boxes that the teacher sees in one video."""
     detector: Detector = unit.resource
-    s: DetectSettings = unit.settings
-    size_wh = (int(unit.video["width"]), int(unit.video["height"]))
-    sessions = s.sessions or os.cpu_count() or 1
-    path = unit.workspace.video_path(dict(unit.video))
     found: list[Looked] = []
-    looks = look(path, detector, _wanted(unit), size_wh=size_wh, sessions=sessions)
+    looks = _recalled(unit) if isinstance(detector, RecordedDetector) else _looked(unit)
     expected = max(1.0, float(unit.video["duration_s"]))
     for seen in looks:
         unit.tick(seen.time_s / expected, f"{len(found)} frames")
@@ -53,6 +52,23 @@ def detect(unit: Unit) -> Output:
     video_id = unit.video["video_id"]
     rows = _rows(video_id, found, detector.classes)
     return Output({"seen": _seen(video_id, found), "detections": rows}, notes)
+
+
+def _looked(unit: Unit) -> Iterator[Looked]:
+    """Show the video to the detector."""
+    size_wh = (int(unit.video["width"]), int(unit.video["height"]))
+    sessions = unit.settings.sessions or os.cpu_count() or 1
+    path = unit.workspace.video_path(dict(unit.video))
+    return look(path, unit.resource, _wanted(unit), size_wh=size_wh, sessions=sessions)
+
+
+def _recalled(unit: Unit) -> Iterator[Looked]:
+    """Yield what a detector has said already: of all frames, as none has to be decoded for it."""
+    path = unit.workspace.video_path(dict(unit.video))
+    wanted = set(_wanted(unit) or ()) if unit.video["role"] == "test" else None
+    for said in unit.resource.recall(path, unit.video["video_id"]):
+        if wanted is None or said.pts in wanted:
+            yield Looked(said.pts, said.index, said.time_s, said.boxes)
 
 
 def _seen(video_id: str, found: list[Looked]) -> pa.Table:

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from reelabel.config import Project, Settings
 from reelabel.engine.look import look
-from reelabel.engine.rounds import SCORES, dataset_dir, model_dir
+from reelabel.engine.rounds import RESAMPLES, SCORES, dataset_dir, model_dir
 from reelabel.engine.stage import Output, Resource, Stage, Unit
 from reelabel.labels.boxes import iou
 from reelabel.labels.intervals import paired_difference
@@ -49,10 +49,11 @@ def evaluate(unit: Unit) -> Output:
         "split": _split_facts(unit),
     }
     if truth["images"]:
-        report["truth"] = _against_truth(unit, truth, found)
+        report["truth"], resamples = _against_truth(unit, truth, found)
+        write_json(unit.workspace.round_dir(unit.round_number) / RESAMPLES, resamples)
         unseen = _only_unseen(unit, truth)
         if unseen["images"]:
-            report["truth_unseen"] = _against_truth(unit, unseen, found)
+            report["truth_unseen"], _ = _against_truth(unit, unseen, found)
         report["labels"] = _label_quality(unit, truth)
     held_out = _held_out(unit)
     if held_out["images"]:
@@ -170,16 +171,19 @@ def _stored(unit: Unit, pictures: Iterable[Row], table: Any, number: int) -> lis
     return results
 
 
-def _against_truth(unit: Unit, truth: Row, found: _Found) -> Row:
+def _against_truth(unit: Unit, truth: Row, found: _Found) -> tuple[Row, Row]:
+    """Return the figures, and the AP of both models in every resample."""
     teacher = _scored(unit, truth, found.teacher(truth["images"]))
     student = _scored(unit, truth, found.student(truth["images"]))
     facts = {"frames": len(truth["images"]), "boxes": teacher.overall.n_truth}
     both = {"teacher": _figures(teacher), "student": _figures(student)}
     if teacher.resamples is None or student.resamples is None:
-        return facts | both
+        return facts | both, {}
     gain = paired_difference(teacher.resamples, student.resamples)
     drawn = {"over": teacher.resamples.unit, "units": teacher.resamples.n_units}
-    return facts | both | {"gain_ap": vars(gain), "intervals": drawn}
+    samples = {"teacher": teacher.resamples, "student": student.resamples}
+    every = {who: {"ap": [_number(v) for v in r.samples["ap"]]} for who, r in samples.items()}
+    return facts | both | {"gain_ap": vars(gain), "intervals": drawn}, every
 
 
 def _scored(unit: Unit, truth: Row, results: list[Row]) -> Scores:
@@ -205,6 +209,7 @@ def _figures(scores: Scores) -> Row:
             }
             for name, one in scores.per_class.items()
         },
+        "pr50": [_number(v) for v in scores.precision50],
         "ap_by_size": {k: _number(v) for k, v in scores.ap_by_size.items()},
     }
     return figures
@@ -292,5 +297,6 @@ STAGE = Stage(
     after=("split", "train"),
     project_keys=("classes", "seed"),
     per_round=True,
+    version=2,
     resource=student,
 )

@@ -98,27 +98,41 @@ def _stamp(path: Path) -> list[int]:
 def register(unit: Unit) -> Output:
     """Return a row for every file; files that did not change keep the row they have."""
     known = {row["path"]: row for row in unit.workspace.videos()}
-    earlier = _stamps(unit.workspace)
+    before = _before(unit.workspace, known)
     rows: dict[str, dict[str, Any]] = {}
     stamps: dict[str, list[int]] = {}
+    copies: dict[str, str] = {}
     for i, (path, role) in enumerate(unit.resource):
         unit.tick(i / len(unit.resource), path.name)
         name = _relative(path, unit.workspace.root)
         stamps[name] = _stamp(path)
-        unchanged = name in known and stamps[name] and earlier.get(name) == stamps[name]
-        row = dict(known[name]) if unchanged else _row(path, name, known.get(name))
-        rows.setdefault(row["video_id"], row | {"role": role})
+        stamp, row = before.get(name, ([], None))
+        if row is None or not stamp or stamp != stamps[name]:
+            row = _row(path, name, known.get(name))
+        row = row | {"path": name, "name": path.name}
+        if rows.setdefault(row["video_id"], row | {"role": role})["path"] != name:
+            copies[name] = row["video_id"]
     for name, row in known.items():
         if name not in stamps and _still_wanted(name, unit):
             rows.setdefault(row["video_id"], row | {"state": "failed", "error": "the file is gone"})
     shards = {video_id: VIDEOS.from_rows([row]) for video_id, row in rows.items()}
     failed = sorted(row["name"] for row in rows.values() if row["state"] != "ok")
-    return Output({"videos": shards}, {"stamps": stamps, "failed": failed})
+    return Output({"videos": shards}, {"stamps": stamps, "copies": copies, "failed": failed})
 
 
-def _stamps(workspace: Workspace) -> dict[str, list[int]]:
+def _before(
+    workspace: Workspace, known: dict[str, dict[str, Any]]
+) -> dict[str, tuple[list[int], dict[str, Any] | None]]:
+    """Return the stamp and the row that each file had; one that repeats another has its row."""
     receipt = workspace.read_receipt("register", None)
-    return receipt.notes.get("stamps", {}) if receipt else {}
+    notes = receipt.notes if receipt else {}
+    usable = {row["video_id"]: row for row in known.values() if row["state"] == "ok"}
+    copies: dict[str, str] = notes.get("copies", {})
+    stamps: dict[str, list[int]] = notes.get("stamps", {})
+    return {
+        name: (stamp, known.get(name) or usable.get(copies.get(name, "")))
+        for name, stamp in stamps.items()
+    }
 
 
 def _still_wanted(name: str, unit: Unit) -> bool:

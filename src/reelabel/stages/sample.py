@@ -122,7 +122,7 @@ def sample(unit: Unit) -> Output:
     embedder: Embedder = unit.resource
     embed = embedder.open()
     taken, problems = Taken(), list[str]()
-    folder = unit.workspace.root / "frames" / unit.video["video_id"]
+    folder = unit.workspace.pictures_dir(unit.video["video_id"])
     for looked in _looks(unit, problems):
         row = _row(unit, looked)
         if row["kept"]:
@@ -133,6 +133,8 @@ def sample(unit: Unit) -> Output:
         if len(taken.rows) > s.max_per_video:
             looked.chooser.thin()
             taken.thin(lambda gone: _remove(unit.workspace, gone))
+    pictures = {f"{pts}.jpg" for pts in taken.vectors}
+    unit.workspace.keep_pictures(unit.video["video_id"], pictures)
     return _output(unit, taken, problems)
 
 
@@ -252,8 +254,8 @@ def _output(unit: Unit, taken: Taken, problems: list[str]) -> Output:
 
 def embedder_of(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
     """Return the description of the embedder that the settings name."""
-    del workspace, project, number
-    embedder = load_embedder(settings.embedder)
+    del project, number
+    embedder = load_embedder(settings.embedder, home=workspace.root)
     return Resource(embedder, embedder.fingerprint)
 
 

@@ -1,12 +1,14 @@
 """split  labels -> dataset  N:1  by video, source and duplicate cluster; a COCO data set.
 
 Frames that `sample` rejected stay out. So do those that `dedup` dropped, unless time found hard
-examples in them. Frames without labels are background.
+examples in them. Frames in which it did and that `sample` never took are taken here, as they are in
+the video. Frames without labels are background.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,6 +26,8 @@ from reelabel.errors import SplitError
 from reelabel.formats.coco import to_coco
 from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.labels.splits import Item, find_groups, find_leaks, split_items, time_blocks
+from reelabel.media.pictures import fit, write_jpeg
+from reelabel.media.video import frames as decoded
 from reelabel.tables import (
     DUPLICATES,
     FRAMES,
@@ -40,6 +44,8 @@ from reelabel.workspace import explained, fingerprint, write_json
 Row = dict[str, Any]
 TRAIN, VAL, TEST = "train", "val", "test"
 HELD_OUT = 0.2
+HARD = "hard"
+"""Folder in the data set for pictures of hard frames that `sample` did not take."""
 
 
 class SplitSettings(Settings):
@@ -57,17 +63,21 @@ class SplitSettings(Settings):
     same_source: bool = True
     """Keep videos of the same source address together."""
     hard_frames: bool = True
-    """Take frames with hard examples even where a near-duplicate stands for them."""
+    """Take frames with hard examples also where a near-duplicate stands for them, and where
+    `sample` did not take them."""
+    hard_frames_max: int = Field(200, ge=0)
+    """So many per video that `sample` did not take, at most; more are thinned evenly."""
 
 
 def split(unit: Unit) -> Output:
     """Write the data set of this round and report how it was divided."""
+    folder = dataset_dir(unit.workspace, unit.round_number)
+    with explained(folder):
+        shutil.rmtree(folder / HARD, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
     rows = {video_id: list(_images(unit, video_id, labels)) for video_id, labels in _labels(unit)}
     near = _near(unit)
     sides, report = _divided(unit, rows, near)
-    folder = dataset_dir(unit.workspace, unit.round_number)
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     digests = []
     for name in (TRAIN, VAL, TEST):
         entries = [
@@ -107,6 +117,44 @@ def _images(unit: Unit, video_id: str, labels: pa.Table) -> Iterator[tuple[Row, 
         hard = unit.settings.hard_frames and any(map(_is_hard, rows))
         if hard or frame["pts"] not in gone:
             yield frame, rows
+    known = set(frames["pts"].to_pylist())
+    for frame in _taken(unit, video_id, _untaken(unit, by_pts, known)):
+        yield frame, by_pts[frame["pts"]]
+
+
+def _untaken(unit: Unit, by_pts: dict[int, list[Row]], known: set[int]) -> list[int]:
+    """Return the time stamps of frames with hard examples that nobody has taken yet."""
+    s: SplitSettings = unit.settings
+    hard = sorted(p for p, rows in by_pts.items() if p not in known and any(map(_is_hard, rows)))
+    most = s.hard_frames_max if s.hard_frames else 0
+    if len(hard) <= most:
+        return hard
+    return [hard[i] for i in np.linspace(0, len(hard) - 1, most).astype(int)]
+
+
+def _taken(unit: Unit, video_id: str, wanted: list[int]) -> Iterator[Row]:
+    """Write the pictures of these frames, in the video's own size; yield their rows."""
+    if not wanted:
+        return
+    row = next(row for row in unit.workspace.videos() if row["video_id"] == video_id)
+    folder = dataset_dir(unit.workspace, unit.round_number) / HARD / video_id
+    size_wh = (int(row["width"]), int(row["height"]))
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for frame in decoded(unit.workspace.video_path(row), wanted, on_error=lambda _: None):
+        path = folder / f"{frame.pts}.jpg"
+        with explained(path):
+            write_jpeg(path, fit(frame.rgb(), "exact", size_wh)[0])
+        place = {"width": size_wh[0], "height": size_wh[1], "scale_x": 1.0, "scale_y": 1.0}
+        yield place | {
+            "video_id": video_id,
+            "pts": frame.pts,
+            "frame_index": frame.index,
+            "time_s": frame.time_s,
+            "picture": str(path.relative_to(unit.workspace.root)),
+            "offset_x": 0.0,
+            "offset_y": 0.0,
+        }
 
 
 def _is_hard(label: Row) -> bool:
@@ -257,4 +305,5 @@ STAGE = Stage(
     reads=(FRAMES, DUPLICATES, LABELS),
     project_keys=("classes", "seed", "truth"),
     per_round=True,
+    version=2,
 )

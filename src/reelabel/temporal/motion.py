@@ -6,7 +6,6 @@ peak is distinct and the shifted picture really fits better: a passing object mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelabel.temporal.pictures import Grey
-from reelabel.temporal.sequence import Floats
 
 _MIN_SIDE_PX = 16
 
@@ -70,32 +68,6 @@ def global_shift(
         return 0.0, 0.0
     believed = _residual(a, b, (x, y)) <= settings.max_residual
     return (float(x), float(y)) if believed else (0.0, 0.0)
-
-
-def global_shifts(
-    pictures: Iterable[Grey],
-    factor_xy: tuple[float, float] = (1.0, 1.0),
-    settings: MotionSettings = MotionSettings(),
-) -> Floats:
-    """Return ``(frames, 2)``: the shift of each picture against the one before, the first 0.
-
-    Args:
-        pictures: reduced grey pictures in order; two are held at a time. Where the size changes
-            the shift is 0.
-        factor_xy: size of the full picture over that of the reduced one: shifts are given in
-            pixels of the full picture.
-        settings: when to believe a shift.
-    """
-    found: list[tuple[float, float]] = []
-    before: Grey | None = None
-    for picture in pictures:
-        comparable = before is not None and before.shape == picture.shape
-        # A picture against itself is no shift: the first one, and where the size changes.
-        earlier = before if before is not None and comparable else picture
-        found.append(global_shift(earlier, picture, settings))
-        before = picture
-    result: Floats = np.array(found, np.float64).reshape(-1, 2) * np.array(factor_xy)
-    return result
 
 
 @cache

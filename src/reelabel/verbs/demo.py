@@ -11,10 +11,11 @@ from reelabel.engine.local import Options
 from reelabel.errors import UsageError
 from reelabel.media.synthetic import render
 from reelabel.pipeline import Run, read_config, run
+from reelabel.verbs.ablate import ablate
 from reelabel.verbs.init import init
 from reelabel.verbs.report import report
 from reelabel.verbs.show import Shown, show
-from reelabel.workspace import Workspace
+from reelabel.workspace import Workspace, write_json
 
 SETTINGS: dict[str, Any] = {
     "detector_options": {"shape": "round"},
@@ -24,6 +25,10 @@ SETTINGS: dict[str, Any] = {
     "advance": {"keep_going": True},
 }
 """What the demo does other than by default: two rounds whatever they bring, in minutes."""
+SHORT = {"max_steps": 100}
+"""Trainings that only compare kinds of evidence with each other are shorter still."""
+TRUTH_EVERY = 4
+"""Frames of which one is scored: neighbours say almost the same, and each costs time."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Demo:
 
     workspace: Workspace
     run: Run
+    ablation: dict[str, Any]
     report: Path
     shown: list[Shown]
 
@@ -55,8 +61,9 @@ def demo(
     config = read_config(workspace)
     options = Options(engine=config.engine, quiet=quiet)
     done = run(workspace, config, options, rounds=rounds)
+    worth = ablate(workspace, seeds=1, train=SHORT, options=options)
     shown = show(workspace, pictures=4, quiet=quiet)
-    return Demo(workspace, done, report(workspace), shown)
+    return Demo(workspace, done, worth, report(workspace), shown)
 
 
 def _begun(home: Path, seed: int) -> Workspace:
@@ -66,7 +73,7 @@ def _begun(home: Path, seed: int) -> Workspace:
         return Workspace.open(root)
     if home.exists() and any(p.name != "footage" for p in home.iterdir()):
         raise UsageError(f"{home}: expected a new folder for the demo, but it holds something else")
-    truth = render(footage, seed=seed)
+    truth = _thinned(render(footage, seed=seed))
     manifest = json.loads((footage / "manifest.json").read_text(encoding="utf-8"))
     return init(
         root,
@@ -77,3 +84,14 @@ def _begun(home: Path, seed: int) -> Workspace:
         truth=truth,
         settings=SETTINGS | {"seed": seed},
     )
+
+
+def _thinned(truth: Path) -> Path:
+    """Write every n-th frame of a file of true boxes beside it."""
+    coco = json.loads(truth.read_text(encoding="utf-8"))
+    images = [image for image in coco["images"] if image["frame_index"] % TRUTH_EVERY == 0]
+    kept = {image["id"] for image in images}
+    boxes = [box for box in coco["annotations"] if box["image_id"] in kept]
+    path = truth.with_name(f"{truth.stem}_every_{TRUTH_EVERY}.json")
+    write_json(path, coco | {"images": images, "annotations": boxes})
+    return path

@@ -1,27 +1,47 @@
-"""Writes what a round's teacher said as text files, one for each video and class."""
+"""Detections as text files: what a round's teacher said goes out, what another said comes in.
+
+A text is of one video and one class (`reelabel.formats.detections_txt`). Brought in, texts lie in
+``imports/detections/<class>/<video_id>.txt``, and the detector that repeats what stands there
+(`reelabel.models.detectors.recorded`) becomes the first teacher: the stage `detect` writes the
+table, as it does for every other teacher.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from reelabel.errors import MissingInput
-from reelabel.formats.detections_txt import Block, write_detections
+from reelabel.config import Project
+from reelabel.engine.local import Options
+from reelabel.errors import FormatError, MissingInput, UsageError, nearest
+from reelabel.formats.dataset import Dataset
+from reelabel.formats.detections_txt import Block, class_folders, to_dataset, write_detections
 from reelabel.formats.files import safe_stem
+from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
-from reelabel.tables import DETECTIONS, xyxy_of
+from reelabel.media.video import decode
+from reelabel.models.detectors.recorded import boxes_in, coded_scale_xy, read_recorded
+from reelabel.pipeline import FLOW, read_config, run_one
+from reelabel.tables import DETECTIONS, SEEN, xyxy_of
 from reelabel.workspace import Workspace
+
+FOLDER = "imports/detections"
+"""Where texts that were brought in lie, below the workspace."""
+TEACHER = f"detections-txt:{FOLDER}"
+"""The detector that repeats them."""
 
 
 def export_detections(workspace: Workspace, folder: Path, number: int | None) -> list[Path]:
     """Write the detections of a round and return the files.
 
     Every frame of a video has its block; one that the teacher did not look at holds no box. With
-    one class the files lie in the folder itself, with several in a folder for each.
+    one class the files lie in the folder itself, with several in a folder for each. Boxes are in
+    pixels of the upright picture at its coded size, as OpenCV's reader and `flicker` see it.
 
     Args:
         workspace: a workspace.
@@ -30,6 +50,7 @@ def export_detections(workspace: Workspace, folder: Path, number: int | None) ->
 
     Raises:
         MissingInput: if there are no detections.
+        FormatError: if two classes would have one folder.
     """
     rounds = [n for n in workspace.rounds() if workspace.shards(DETECTIONS, n)]
     rounds = [n for n in rounds if number is None or n == number]
@@ -42,13 +63,17 @@ def export_detections(workspace: Workspace, folder: Path, number: int | None) ->
         if v in names
     }
     classes = sorted({c for rows in shards.values() for c in rows["category"].unique().to_pylist()})
+    folders = class_folders(classes)
     written = []
-    for name in classes or [""]:
-        home = folder / safe_stem(name) if len(classes) > 1 else folder
-        for video_id, rows in shards.items():
+    for video_id, rows in shards.items():
+        video = workspace.video_path(names[video_id])
+        seen = len(workspace.read(SEEN, video_id, rounds[-1]))
+        pts, scale_xy = _decoded_pts(video, seen), coded_scale_xy(probe(video))
+        for name in classes or [""]:
+            home = folder / folders[name] if len(classes) > 1 else folder
             path = home / f"{_stem(names[video_id])}.txt"
-            frames = len(scan(workspace.video_path(names[video_id])).pts)
-            write_detections(path, _blocks(rows.filter(pc.field("category") == name), frames))
+            own = rows.filter(pc.field("category") == name)
+            write_detections(path, _blocks(own, pts, scale_xy))
             written.append(path)
     return written
 
@@ -57,12 +82,107 @@ def _stem(video: dict[str, Any]) -> str:
     return f"{safe_stem(Path(video['name']).stem)}-{video['video_id'][:6]}"
 
 
-def _blocks(rows: pa.Table, frames: int) -> list[Block]:
-    """Return the boxes of each frame, ``(n, 5)`` each."""
-    xyxy, index = xyxy_of(rows).astype(np.float64), rows["frame_index"].to_numpy()
-    sides = xyxy[:, 2:] - xyxy[:, :2]
-    boxes = np.column_stack([xyxy[:, :2], sides, rows["score"].to_numpy()])
+def _decoded_pts(video: Path, seen: int) -> NDArray[np.int64]:
+    """Return the time stamps of the frames that can be decoded, `seen` of which a model saw."""
+    pts = scan(video).pts
+    # Only decoding tells which frames are too damaged, unless somebody has seen them all.
+    return pts if len(pts) == seen else np.array([frame.pts for frame in decode(video)], np.int64)
+
+
+def _blocks(rows: pa.Table, pts: NDArray[np.int64], scale_xy: tuple[float, float]) -> list[Block]:
+    """Return the boxes of each frame, ``(n, 5)`` each, in pixels of the coded picture."""
+    xyxy = xyxy_of(rows).astype(np.float64) / np.array([*scale_xy, *scale_xy])
+    boxes = np.column_stack([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2], rows["score"].to_numpy()])
+    index = np.searchsorted(pts, rows["pts"].to_numpy())
     order = np.argsort(index, kind="stable")
-    count = max(frames, int(index.max(initial=-1)) + 1)
-    cuts = np.searchsorted(index[order], np.arange(1, count))
-    return np.split(boxes[order], cuts) if count else []
+    cuts = np.searchsorted(index[order], np.arange(1, len(pts)))
+    return np.split(boxes[order], cuts) if len(pts) else []
+
+
+def import_detections(
+    workspace: Workspace, text: Path, *, video: str | None, category: str | None
+) -> Dataset:
+    """Make what a text says the teacher's detections of a video, and return what it holds.
+
+    Boxes are cut at the picture's edges; those with no area in it are left out.
+
+    Args:
+        workspace: a workspace; its videos are registered if that was not done yet.
+        text: one block for each frame of the video, in pixels of the upright coded picture.
+        video: id, path, end of a path, or name; None goes by the name of the text.
+        category: the boxes' class; None is for workspaces that have only one.
+
+    Raises:
+        UsageError: if no video or class, or more than one, is meant.
+        FormatError: if the text is damaged, or is not about all frames of the video.
+    """
+    config = read_config(workspace)
+    name = _class(config.project, category)
+    home = workspace.root / FOLDER / class_folders(config.project.classes)[name]
+    if config.project.detector_options and config.project.detector != TEACHER:
+        raise UsageError(
+            f"{workspace.config_path} sets detector_options, which are those of "
+            f"{config.project.detector}: remove them, for {TEACHER} takes its place"
+        )
+    run_one(workspace, config, Options(quiet=True), FLOW["register"], number=0)
+    row = _meant(workspace, text, video)
+    path = workspace.video_path(row)
+    blocks, _ = read_recorded(text, path)
+    info = probe(path)
+    kept = [_in_picture(block, info) for block in blocks]
+    lost = sum(map(len, blocks)) - sum(map(len, kept))
+    if lost > sum(map(len, kept)):
+        raise FormatError(
+            f"{text}: expected boxes in a picture of {info.coded_wh[0]} x {info.coded_wh[1]}, but "
+            f"{lost} lie outside: are these the detections of {row['name']}, at its own size?"
+        )
+    write_detections(home / f"{row['video_id']}.txt", blocks)
+    return to_dataset(kept, video=row["name"], category=name, size_wh=info.display_wh)
+
+
+def _in_picture(block: Block, info: VideoInfo) -> Block:
+    """Return the rows of a block as the teacher will say them."""
+    found = boxes_in([block], info)
+    sides = found.xyxy[:, 2:] - found.xyxy[:, :2]
+    return np.column_stack([found.xyxy[:, :2], sides, found.score]).astype(np.float64)
+
+
+def _class(project: Project, given: str | None) -> str:
+    """Return the workspace's word for the boxes' class."""
+    if given is None and len(project.classes) == 1:
+        return project.classes[0]
+    name = project.class_map.get(given or "", given)
+    if name in project.classes:
+        return str(name)
+    came = f"got '{given}'{nearest(str(given), project.classes)}" if given else "none was named"
+    raise UsageError(
+        f"expected the class of the boxes (--class), one of {', '.join(project.classes)}, "
+        f"but {came}"
+    )
+
+
+def _meant(workspace: Workspace, text: Path, given: str | None) -> dict[str, Any]:
+    """Return the row of the video that a text is of."""
+    rows = workspace.videos()
+    if given is None:
+        found = [row for row in rows if text.stem in (Path(row["name"]).stem, _stem(row))]
+    else:
+        found = [row for row in rows if given == row["video_id"]]
+        found = found or [row for row in rows if _is_at(workspace, row, given)]
+    if len(found) != 1:
+        wanted = given or text.stem
+        names = [row["name"] for row in found or rows]
+        raise UsageError(
+            f"expected one video of the workspace to be '{wanted}' (--video), but "
+            f"{len(found)} are{nearest(wanted, names)}; name one by its path or id: "
+            f"{', '.join(names[:10])}"
+        )
+    if found[0]["state"] != "ok":
+        raise UsageError(f"{found[0]['name']} cannot be used: {found[0]['error']}")
+    return found[0]
+
+
+def _is_at(workspace: Workspace, row: dict[str, Any], given: str) -> bool:
+    """Tell whether a video lies at a path, or its path ends like it, or in its name alone."""
+    path, wanted = workspace.video_path(row).resolve(), PurePath(given).parts
+    return path == Path(given).resolve() or path.parts[-len(wanted) :] == wanted

@@ -10,22 +10,31 @@ from pathlib import Path
 from reelabel.engine.rounds import dataset_dir
 from reelabel.errors import MissingInput, UsageError, nearest
 from reelabel.formats.coco import read_coco, safe_join, write_coco
+from reelabel.formats.coco_into import CocoFile
 from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.formats.voc import write_voc
 from reelabel.formats.yolo import write_yolo
 from reelabel.verbs.detections import export_detections
 from reelabel.workspace import Workspace, explained
 
-SPLITS = ("train", "val", "test")
+TRAIN = "train"
+SPLITS = (TRAIN, "val", "test")
+COCO = "coco"
 DETECTIONS_TXT = "detections-txt"
+
+
+def _nobody(sentence: str) -> None:
+    """Tell nobody."""
 
 
 def export(
     workspace: Workspace | Path | str,
     out: Path | str,
     *,
-    format: str = "coco",  # noqa: A002 -- the name of the flag
+    format: str = COCO,  # noqa: A002 -- the name of the flag
     round_number: int | None = None,
+    into: Path | str | None = None,
+    tell: Callable[[str], None] = _nobody,
 ) -> Path:
     """Write the data set of a round, pictures included, and return its folder.
 
@@ -35,9 +44,15 @@ def export(
         format: coco, yolo or voc for the data set; detections-txt for all that the round's
             teacher said, a file for each video and class (`reelabel.formats.detections_txt`).
         round_number: which round; None is the last one that has a data set, or detections.
+        into: a COCO file that the pictures to train on are added to; ``annotations/train.json`` is
+            then that file with them behind (`reelabel.formats.coco_into`). It is not changed
+            itself, and val and test stay files of their own.
+        tell: is given sentences on what was added.
 
     Raises:
-        UsageError: for an unknown format, or a folder that holds something.
+        UsageError: for an unknown format, a folder that holds something, or `into` with another
+            format than coco.
+        FormatError: if `into` is no COCO file.
         MissingInput: if no round has a data set yet.
     """
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
@@ -45,6 +60,8 @@ def export(
     if format not in formats:
         known = ", ".join(formats)
         raise UsageError(f"no format '{format}'{nearest(format, formats)}; formats: {known}")
+    if into is not None and format != COCO:
+        raise UsageError(f"only coco can be written into a file, but the format is '{format}'")
     target = Path(out)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target}: expected a folder that is new or empty; name another one")
@@ -52,10 +69,16 @@ def export(
         export_detections(ws, target, round_number)
         return target
     number = _last_with_data(ws) if round_number is None else round_number
+    begun = CocoFile.read(Path(into)) if into is not None else None
     whole, pictures = _whole(dataset_dir(ws, number))
     with explained(target):
         target.mkdir(parents=True, exist_ok=True)
         WRITERS[format](target, whole, lambda image: pictures[image.file_name])
+    if begun is not None:
+        added = begun.add(whole.subset(_at(whole, TRAIN)))
+        begun.write(target / "annotations" / f"{TRAIN}.json")
+        for sentence in added.sentences():
+            tell(sentence)
     return target
 
 
@@ -95,9 +118,13 @@ def _coco(folder: Path, whole: Dataset, picture: Callable[[ImageEntry], Path]) -
         _link(picture(image), safe_join(home, image.file_name))
     (folder / "annotations").mkdir()
     for split in SPLITS:
-        at = [i for i, image in enumerate(whole.images) if image.split == split]
-        if at:
+        if at := _at(whole, split):
             write_coco(folder / "annotations" / f"{split}.json", whole.subset(at))
+
+
+def _at(whole: Dataset, split: str) -> list[int]:
+    """Return the positions of the images of one split."""
+    return [i for i, image in enumerate(whole.images) if image.split == split]
 
 
 def _link(source: Path, target: Path) -> None:
@@ -108,4 +135,4 @@ def _link(source: Path, target: Path) -> None:
         target.write_bytes(source.read_bytes())
 
 
-WRITERS = {"coco": _coco, "yolo": write_yolo, "voc": write_voc}
+WRITERS = {COCO: _coco, "yolo": write_yolo, "voc": write_voc}

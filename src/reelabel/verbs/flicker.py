@@ -17,10 +17,11 @@ import numpy as np
 
 from reelabel.engine.progress import Display
 from reelabel.errors import UsageError
+from reelabel.formats.coco_into import Added
+from reelabel.formats.dataset import ImageEntry
 from reelabel.formats.detections_txt import read_detections
 from reelabel.formats.files import new_folder
 from reelabel.formats.mined_txt import picture_name, write_mined
-from reelabel.media.convert import Picture
 from reelabel.media.pictures import write_jpeg
 from reelabel.media.video import Frame, decode
 from reelabel.temporal.pictures import Grey
@@ -30,6 +31,7 @@ from reelabel.temporal.published import (
     PublishedSettings,
     mine_published,
 )
+from reelabel.verbs.write_back import WriteBack, Writer
 from reelabel.workspace import explained
 
 
@@ -42,12 +44,14 @@ class Mined:
         read: how many frames were read: those that the detections speak of, up to the limit.
         longer: whether the video goes on behind them.
         pictures: the files of the raw frames, if they were asked for.
+        added: what was added to a COCO file, if that was asked for.
     """
 
     frames: list[MinedFrame]
     read: int
     longer: bool
     pictures: list[Path] = field(default_factory=list)
+    added: Added | None = None
 
     @property
     def hard_negatives(self) -> int:
@@ -68,6 +72,7 @@ def flicker(  # noqa: PLR0913 -- one argument for each of the published miner's
     frames: Path | str | None = None,
     image_prefix: str = "",
     any_header: bool = False,
+    coco: WriteBack | None = None,
     quiet: bool = True,
 ) -> Mined:
     """Mine a video's hard negatives by the published rule (arXiv 1808.04285, its miner's form).
@@ -82,9 +87,11 @@ def flicker(  # noqa: PLR0913 -- one argument for each of the published miner's
         iou_thr: overlap above which a box supports, 0..1.
         beta: by how many pixels the search window is larger than the box, on each side.
         frames: a new or empty folder for the raw frames, ``frame{number}.jpg``, counted from 1.
-        image_prefix: the folder that `out` names before each picture.
+        image_prefix: the folder that `out` and `coco` name before each picture; `coco` takes the
+            video's name without suffix if this is empty, so that videos keep apart.
         any_header: take a block's position alone for its frame, whatever its header says, as the
             published miner does.
+        coco: a COCO file to add the mined frames to.
         quiet: show no progress.
 
     Fewer blocks than frames are mined as if the video ended there. As in the published miner, no
@@ -92,11 +99,13 @@ def flicker(  # noqa: PLR0913 -- one argument for each of the published miner's
 
     Raises:
         UsageError: for a parameter out of its range, or a folder that holds something.
-        FormatError: if the detections are damaged, or there are more blocks than frames.
+        FormatError: if the detections are damaged, there are more blocks than frames, or the
+            file to add to is no COCO file.
         MediaError: if the video cannot be read.
     """
     settings = _settings(valid_score, alpha, valid_sim_score, iou_thr=iou_thr, beta=beta)
     blocks = read_detections(Path(detections), strict=not any_header)
+    writer = Writer(coco) if coco is not None else None
     folder = Path(frames) if frames is not None else None
     if folder is not None:
         new_folder(folder)
@@ -107,10 +116,15 @@ def flicker(  # noqa: PLR0913 -- one argument for each of the published miner's
             found.append(mined)
             if folder is not None:
                 pictures.append(_written(watched, mined.number, folder))
+            if writer is not None:
+                block = blocks[mined.number - 1]
+                entry = _entry(watched, mined.number, Path(video), image_prefix)
+                writer.take(entry, mined, block[block[:, 4] >= valid_score])
     if out is not None:
         write_mined(Path(out), found, prefix=image_prefix)
     read = min(len(blocks), FRAME_LIMIT)
-    return Mined(found, read, watched.count > read, pictures)
+    added = writer.finish() if writer is not None else None
+    return Mined(found, read, watched.count > read, pictures, added)
 
 
 def _settings(
@@ -155,13 +169,20 @@ class _Watched:
             self._tick(self.count)
             yield frame.bgr_grey
 
-    def picture(self, number: int) -> Picture:
-        """Return a frame as ``(height, width, 3)`` uint8 RGB, by its number from 1."""
-        return np.ascontiguousarray(self._last[number - 1 - self.count].bgr()[..., ::-1])
+    def frame(self, number: int) -> Frame:
+        """Return one of the last frames by its number from 1."""
+        return self._last[number - 1 - self.count]
 
 
 def _written(watched: _Watched, number: int, folder: Path) -> Path:
     path = folder / picture_name(number)
     with explained(path):
-        write_jpeg(path, watched.picture(number))
+        write_jpeg(path, np.ascontiguousarray(watched.frame(number).bgr()[..., ::-1]))
     return path
+
+
+def _entry(watched: _Watched, number: int, video: Path, prefix: str) -> ImageEntry:
+    frame = watched.frame(number)
+    height, width = frame.bgr().shape[:2]
+    name = f"{prefix.rstrip('/') or video.stem}/{picture_name(number)}"
+    return ImageEntry(name, width, height, video=video.name, frame_index=number - 1, pts=frame.pts)

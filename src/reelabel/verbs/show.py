@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,11 @@ from reelabel.media.pictures import write_jpeg
 from reelabel.media.video import decode
 from reelabel.models.base import Image
 from reelabel.tables import IGNORE, LABELS, NEGATIVE, POSITIVE, TEACHER, xyxy_of
+from reelabel.verbs.film import Film
+from reelabel.verbs.show_evidence import Shown, asked, show_evidence
 from reelabel.workspace import Workspace, explained
+
+__all__ = ["Film", "Shown", "show"]
 
 STYLES: dict[str, Literal["solid", "dashed", "filled"]] = {
     POSITIVE: "solid",
@@ -31,57 +34,56 @@ STYLES: dict[str, Literal["solid", "dashed", "filled"]] = {
 """How each state of a label is drawn."""
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What was written for one video."""
-
-    video: str
-    movie: Path
-    pictures: list[Path]
-
-
 def show(
     workspace: Workspace,
     *,
     round_number: int | None = None,
     out: Path | None = None,
     pictures: int = 12,
+    evidence: Film | None = None,
     quiet: bool = True,
 ) -> list[Shown]:
-    """Draw a round's labels on each video and on some of its frames.
+    """Draw a round's labels on each video and on some of its frames, or show its evidence.
 
     Args:
-        workspace: a workspace whose `merge` is done.
-        round_number: which round; None is the last one that has labels.
-        out: folder to write to; None is ``show/`` in the round's folder.
-        pictures: how many frames per video are written as JPEG, spread over its labelled frames.
+        workspace: a workspace whose `merge` is done, for evidence `mine`.
+        round_number: which round; None is the last one that has labels, or evidence.
+        out: folder to write to; None is ``show/`` in the round's folder. The evidence of all videos
+            becomes one film if this is a file, such as ``evidence.mp4``.
+        pictures: how many frames per video are written as JPEG, spread over its labelled frames, or
+            over those with findings. None with one film of all.
+        evidence: show what time says instead of labels, and how.
         quiet: show no progress.
 
     Raises:
-        MissingInput: if there are no labels yet.
+        MissingInput: if there are no labels, no such evidence, or no such round.
     """
-    number = last_labelled(workspace) if round_number is None else round_number
+    if pictures < 0:
+        raise UsageError(f"expected 0 pictures or more, got {pictures}")
+    if evidence is not None:
+        return show_evidence(
+            workspace, evidence, round_number=round_number, out=out, pictures=pictures, quiet=quiet
+        )
+    number = _labelled(workspace, round_number)
     folder = out or workspace.round_dir(number) / "show"
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     videos = {row["video_id"]: row for row in workspace.videos() if row["state"] == "ok"}
     ids = [v for v in workspace.shards(LABELS, number) if v in videos]
-    if not ids:
-        raise MissingInput(f"round {number} has no labels: run  reelabel run {workspace.root}")
     with Display("show", len(ids), quiet=quiet) as display:
         one = partial(_show_one, workspace, number, folder=folder, wish=(pictures, display))
         return [one(videos[v]) for v in ids]
 
 
-def last_labelled(workspace: Workspace) -> int:
-    """Return the last round that has labels.
+def _labelled(workspace: Workspace, number: int | None) -> int:
+    """Return the asked round, or the last that has labels.
 
     Raises:
-        MissingInput: if none has.
+        MissingInput: if there are none.
     """
-    for number in reversed(workspace.rounds()):
-        if workspace.shards(LABELS, number):
-            return number
+    for n in reversed(asked(workspace, number)):
+        if workspace.shards(LABELS, n):
+            return n
     raise MissingInput(f"{workspace.root} has no labels yet: run  reelabel run {workspace.root}")
 
 
@@ -101,7 +103,7 @@ def _show_one(
     base = Fraction(video["time_base_num"], video["time_base_den"])
     rate = Fraction(video["fps"]).limit_denominator(1001)
     by_pts = _by_frame(labels)
-    with VideoWriter(movie, time_base=base, rate=rate) as writer:
+    with VideoWriter(movie, time_base=base, rate=rate, quick=True) as writer:
         for frame in decode(workspace.video_path(video)):
             share = frame.time_s / max(video["duration_s"], 1e-9)
             display.tick(video["name"], share, video["name"])
@@ -115,8 +117,6 @@ def _show_one(
 
 def _spread(labels: pa.Table, count: int) -> set[int]:
     """Return up to `count` time stamps with positive labels, evenly spread."""
-    if count < 0:
-        raise UsageError(f"expected 0 pictures or more, got {count}")
     positive = labels.filter(pc.equal(labels["state"], POSITIVE))
     pts = np.unique(positive["pts"].to_numpy())
     if not len(pts) or not count:

@@ -1,7 +1,8 @@
-"""take_in: bring boxes from outside into a workspace, as truth or as labels.
+"""take_in: bring boxes from outside into a workspace, as truth, as labels or as detections.
 
-The command is called ``import``, which is no name for a function in Python. The file is checked,
-copied into ``imports/`` and named in `reelabel.yaml`; the stage `truth` ties it to frames.
+The command is called ``import``, which is no name for a function in Python. What people drew is
+checked, copied into ``imports/`` and named in `reelabel.yaml`; the stage `truth` ties it to frames.
+What another detector said becomes the word of the first teacher; see `reelabel.verbs.detections`.
 """
 
 from __future__ import annotations
@@ -13,44 +14,73 @@ from typing import Literal
 from reelabel.errors import UsageError, nearest
 from reelabel.formats.coco import read_coco, write_coco
 from reelabel.formats.dataset import Dataset
+from reelabel.verbs.detections import TEACHER, import_detections
 from reelabel.workspace import Workspace, explained, write_atomic
 
-FORMATS = ("coco",)
+COCO, DETECTIONS_TXT = "coco", "detections-txt"
+FORMATS = (COCO, DETECTIONS_TXT)
+
+What = Literal["truth", "labels", "detections"]
 
 
 def take_in(
     workspace: Workspace | Path | str,
     file: Path | str,
     *,
-    format: str = "coco",  # noqa: A002 -- the name of the flag
-    what: Literal["truth", "labels"] = "labels",
+    format: str = COCO,  # noqa: A002 -- the name of the flag
+    what: What | None = None,
     xyxy: bool = False,
+    video: str | None = None,
+    category: str | None = None,
 ) -> Dataset:
     """Bring a file of boxes into a workspace and return what it holds.
 
     Args:
         workspace: a workspace or its folder.
-        file: a label file whose pictures name videos of the workspace.
-        format: coco.
-        what: truth, to evaluate on and never to train on; or labels, which are trained on and
-            silence models in their frames and classes.
+        file: a label file whose pictures name videos of the workspace, or a text of detections.
+        format: coco, or detections-txt (`reelabel.formats.detections_txt`).
+        what: truth, to evaluate on and never to train on; labels, which are trained on and silence
+            models in their frames and classes; or detections, which the first teacher then says
+            instead of looking. None is labels for coco and detections for detections-txt, which
+            can be nothing else.
         xyxy: boxes are corners, as some scripts write them into files that look like COCO.
+        video: which video a text is of: its name, path or id; None goes by the text's own name.
+        category: which class a text is of; None is for workspaces with one class.
 
     Raises:
-        UsageError: for an unknown format.
-        FormatError: if the file is damaged.
+        UsageError: for an unknown format, or what it cannot be taken in as; if no video or class
+            is meant.
+        FormatError: if the file is damaged, or the text is not about all frames of the video.
     """
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
     if format not in FORMATS:
         known = ", ".join(FORMATS)
         raise UsageError(f"no format '{format}'{nearest(format, FORMATS)}; formats: {known}")
-    data = read_coco(Path(file), xyxy=True if xyxy else None)
-    target = ws.root / "imports" / f"{what}.json"
+    said = format == DETECTIONS_TXT
+    if what is not None and (what == "detections") != said:
+        raise UsageError(f"{format} is taken in as {_as(format)}, but not as {what}")
+    if (said and xyxy) or (not said and (video or category)):
+        raise UsageError("xyxy is for coco, video and class are for detections-txt: leave them out")
     with ws.locked():
-        with explained(target):
-            target.parent.mkdir(exist_ok=True)
-        write_coco(target, data)
-        _name_in_config(ws, what, f"imports/{what}.json")
+        if said:
+            data = import_detections(ws, Path(file), video=video, category=category)
+            _name_in_config(ws, "detector", TEACHER)
+        else:
+            data = _import_coco(ws, Path(file), what or "labels", xyxy=xyxy)
+    return data
+
+
+def _as(format_: str) -> str:
+    return "detections" if format_ == DETECTIONS_TXT else "truth or labels"
+
+
+def _import_coco(workspace: Workspace, file: Path, what: What, *, xyxy: bool) -> Dataset:
+    data = read_coco(file, xyxy=True if xyxy else None)
+    target = workspace.root / "imports" / f"{what}.json"
+    with explained(target):
+        target.parent.mkdir(exist_ok=True)
+    write_coco(target, data)
+    _name_in_config(workspace, what, f"imports/{what}.json")
     return data
 
 

@@ -13,8 +13,8 @@ from reelabel.labels.boxes import Detections, Floats, Ints
 def suppress(xyxy: Floats, score: Floats, class_id: Ints, iou_threshold: float) -> Ints:
     """Return positions of the boxes that suppression per class leaves, highest score first.
 
-    The same as `reelabel.labels.boxes.nms`, done by OpenCV: greedy, equal scores in the order
-    given, a box goes if its IoU with a better one is above the threshold.
+    Greedy, done by OpenCV: equal scores in the order given, a box goes if its IoU with a better
+    one of its class is above the threshold.
 
     Args:
         xyxy: ``(n, 4)``.

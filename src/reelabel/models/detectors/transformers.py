@@ -11,7 +11,7 @@ from pydantic import Field
 from reelabel.labels.boxes import Detections
 from reelabel.models.base import Image, Predict
 from reelabel.models.detectors.suppress import suppressed
-from reelabel.models.hub import Located, fit_for, locate, network, processor
+from reelabel.models.hub import HubOptions, Located, fit_for, locate, network, processor
 from reelabel.models.spec import Request, fingerprint
 from reelabel.models.torch_tools import (
     TorchOptions,
@@ -24,11 +24,9 @@ from reelabel.models.torch_tools import (
 )
 
 
-class TransformersOptions(TorchOptions):
+class TransformersOptions(HubOptions, TorchOptions):
     """Options of ``hf:``."""
 
-    revision: str | None = None
-    """Branch, tag or commit of a hub id; None takes the one pinned in the workspace."""
     nms_iou: float | None = Field(default=None, ge=0, le=1)
     """Suppression per class; None does none, as these networks are trained to need none."""
 

@@ -16,7 +16,7 @@ from reelabel.errors import ModelError
 from reelabel.labels.boxes import Detections
 from reelabel.models.base import Image, Predict
 from reelabel.models.detectors.suppress import suppressed
-from reelabel.models.hub import Located, fit_for, locate, network, processor
+from reelabel.models.hub import HubOptions, Located, fit_for, locate, network, processor
 from reelabel.models.spec import Request, fingerprint
 from reelabel.models.torch_tools import (
     TorchOptions,
@@ -32,11 +32,9 @@ _GROUNDED = frozenset({"grounding-dino", "mm-grounding-dino"})
 _OWL = frozenset({"owlvit", "owlv2"})
 
 
-class ZeroShotOptions(TorchOptions):
+class ZeroShotOptions(HubOptions, TorchOptions):
     """Options of ``hf-zero-shot:``."""
 
-    revision: str | None = None
-    """Branch, tag or commit of a hub id; None takes the one pinned in the workspace."""
     nms_iou: float = Field(default=0.65, ge=0, le=1)
     """Of two boxes of one class that overlap by more than this, the better one stays."""
 

@@ -12,16 +12,13 @@ from numpy.typing import NDArray
 from reelabel.errors import ModelError
 from reelabel.models.base import Embed, Image
 from reelabel.models.embedders.unit import unit_rows
-from reelabel.models.hub import Located, fit_for, locate, network, processor
+from reelabel.models.hub import HubOptions, Located, fit_for, locate, network, processor
 from reelabel.models.spec import Request, fingerprint
 from reelabel.models.torch_tools import EmbedOptions, computing, not_too_long, pick_device
 
 
-class TransformersEmbedderOptions(EmbedOptions):
+class TransformersEmbedderOptions(HubOptions, EmbedOptions):
     """Options of ``hf:``."""
-
-    revision: str | None = None
-    """Branch, tag or commit of a hub id; None takes the one pinned in the workspace."""
 
 
 @dataclass(frozen=True)

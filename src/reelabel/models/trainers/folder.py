@@ -28,7 +28,6 @@ from reelabel.models.base import Detector, Predict
 
 MODEL_JSON = "model.json"
 WEIGHTS = "model.safetensors"
-CURVE = "curve.csv"
 
 
 class ModelCard(BaseModel):

@@ -1,0 +1,120 @@
+"""What commands share, and the commands of the stages, whose flags are made from their settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from reelabel.engine.stage import Stage
+
+Function = Callable[..., Any]
+
+
+def workspace_argument(command: Function) -> Function:
+    """Add the workspace that a command works on."""
+    return click.argument("workspace", type=click.Path(path_type=Path))(command)
+
+
+def run_flags(command: Function) -> Function:
+    """Add the flags that say how work is done."""
+    flags = (
+        click.option("--workers", type=int, help="Videos worked on at once; 0 is one per core."),
+        click.option("--processes", is_flag=True, default=None, help="Processes, not threads."),
+        click.option("--fail-fast", is_flag=True, help="Stop at the first video that fails."),
+        click.option("--force", is_flag=True, help="Do it again even if it is up to date."),
+        click.option("--quiet", "-q", is_flag=True, help="Show nothing but errors."),
+    )
+    for flag in reversed(flags):
+        command = flag(command)
+    return command
+
+
+def stage_command(name: str, about: str) -> click.Command:
+    """Return the command of one stage, with a flag for each of its settings."""
+    from reelabel.cli.flags import settings_flags
+
+    # Not the whole flow: its help is to answer soon.
+    stage: Stage = import_module(f"reelabel.stages.{name}").STAGE
+    callback = settings_flags(stage.settings)(_stage_callback(name))
+    command = click.command(name, help=f"{about}\n\n\b\n{stage.arrow}")
+    if name == "train":
+        callback = _ablate_flags(callback)
+    if stage.per_round:
+        callback = click.option("--round", "round_number", type=int, help="Default: the last.")(
+            callback
+        )
+    return command(workspace_argument(run_flags(callback)))
+
+
+def _ablate_flags(command: Function) -> Function:
+    seeds = click.option("--seeds", type=click.IntRange(1), help="Of --ablate; default 3.")
+    ablate = click.option("--ablate", is_flag=True, help="As  reelabel ablate, with these flags.")
+    return ablate(seeds(command))
+
+
+def _stage_callback(name: str) -> Function:
+    def call(workspace: Path, round_number: int | None = None, **given: Any) -> int:
+        from reelabel.cli.flags import overridden
+        from reelabel.cli.printing import told_run
+        from reelabel.pipeline import FLOW, Run, read_config, run_one
+        from reelabel.workspace import Workspace
+
+        ws = Workspace.open(workspace)
+        config, stage = read_config(ws), FLOW[name]
+        settings = overridden(config.stages.get(name) or stage.settings(), given)
+        if given.get("ablate"):
+            return ablated(
+                workspace, round_number, seeds=given["seeds"] or 3, how=given, train=settings
+            )
+        stages = {**config.stages, name: settings}
+        number = round_number if round_number is not None else (ws.rounds() or [0])[-1]
+        config = type(config)(config.project, config.engine, stages)
+        with ws.locked():
+            result = run_one(ws, config, options_of(config, given), stage, number=number)
+        told_run(ws, Run([result]), None)
+        return Run([result]).exit_code
+
+    return call
+
+
+def ablated(
+    workspace: Path,
+    round_number: int | None,
+    *,
+    seeds: int,
+    how: dict[str, Any],
+    train: Any = None,
+) -> int:
+    """Compare the kinds of evidence and print the table."""
+    from reelabel.cli.printing import told_ablation
+    from reelabel.engine.rounds import ABLATION
+    from reelabel.pipeline import read_config
+    from reelabel.verbs.ablate import ablate as call
+    from reelabel.workspace import Workspace
+
+    ws = Workspace.open(workspace)
+    options = options_of(read_config(ws), how)
+    changes = train.model_dump(exclude_unset=True) if train is not None else None
+    found = call(ws, round_number=round_number, seeds=seeds, train=changes, options=options)
+    told_ablation(found)
+    path = ws.round_dir(found["round"]) / ABLATION
+    click.echo(f"written to {path}; the next  reelabel report  shows it")
+    return 0
+
+
+def options_of(config: Any, given: dict[str, Any]) -> Any:
+    """Return how work is done: as the workspace says, unless flags say otherwise."""
+    from reelabel.engine.local import Options
+
+    changes = {k: given[k] for k in ("workers", "processes") if given.get(k) is not None}
+    return Options(
+        engine=config.engine.model_copy(update=changes),
+        fail_fast=given["fail_fast"],
+        force=given["force"],
+        quiet=given["quiet"],
+    )

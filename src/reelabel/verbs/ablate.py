@@ -1,0 +1,237 @@
+"""ablate: what each kind of temporal evidence is worth, by training without and with it.
+
+Every variant hears other evidence; all else is equal: detections, tracks, settings, seeds, steps.
+Variants whose labels come out the same are trained once. Nothing of the round itself is touched. A
+run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import as_completed
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from reelabel import pipeline
+from reelabel.config import Config
+from reelabel.engine.branch import Branch
+from reelabel.engine.local import Options, worker_pool
+from reelabel.engine.progress import Display
+from reelabel.engine.rounds import ABLATION, RESAMPLES, SCORES, dataset_dir
+from reelabel.errors import MissingInput, UsageError
+from reelabel.labels.intervals import Floats, over_seeds, percentiles
+from reelabel.tables import CANDIDATES, EVIDENCE, LABELS, TRACKS, TRUTH_FRAMES
+from reelabel.verbs.run import opened
+from reelabel.workspace import Workspace, read_json, write_json
+
+KINDS = ("gap", "flicker", "static", "smooth")
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "plain": (),
+    **{f"+{kind}": (kind,) for kind in KINDS},
+    "all": KINDS,
+}
+"""Which evidence each variant hears."""
+LABELLING = ("clean", "merge")
+TRAINING = ("split", "train", "evaluate")
+QUIET = Options(quiet=True)
+Row = dict[str, Any]
+Cell = tuple[str, int]
+"""A variant and a seed: one training."""
+
+
+def ablate(
+    workspace: Workspace | Path | str,
+    *,
+    round_number: int | None = None,
+    seeds: int = 3,
+    train: Mapping[str, Any] | None = None,
+    options: Options | None = None,
+) -> Row:
+    """Train every variant with the same seeds and budget, and compare them on the truth.
+
+    Args:
+        workspace: a workspace with hand-drawn truth and a round whose teacher has looked.
+        round_number: the round; by default the first, in which the teacher is no student yet.
+        seeds: trainings of each variant.
+        train: settings of `train` to use in place of the workspace's.
+        options: workers (trainings at once; by default one per core), and what is shown.
+
+    Returns:
+        What stands in ``ablation.json`` of the round: ``round``, ``seeds``, ``on`` and
+        ``variants``, a list of name, trained_as (the first variant with the same labels), ap,
+        ap50, precision, recall, gain_ap against plain, and labels. Intervals hold both what truth
+        frames and what chance in training contribute.
+
+    Raises:
+        UsageError: without truth: labels of different variants cannot judge each other.
+        MissingInput: if the round's detections were not linked yet.
+    """
+    ws = opened(workspace)
+    config = pipeline.read_config(ws)
+    how = options or Options(engine=config.engine, quiet=True)
+    number = 0 if round_number is None else round_number
+    _check(ws, number, seeds)
+    config = _changed(config, "train", dict(train or {}))
+    cells = [(name, seed) for seed in range(1, seeds + 1) for name in VARIANTS]
+    with ws.locked():
+        heard = _gathered(ws, config, how, number)
+        found = _trained(heard, config, cells, how)
+        table = _table(found, config, seeds, number)
+        write_json(ws.round_dir(number) / ABLATION, table)
+    return table
+
+
+def _check(ws: Workspace, number: int, seeds: int) -> None:
+    if seeds < 1:
+        raise UsageError(f"expected at least one seed, but got {seeds}")
+    if not ws.shards(TRACKS, number):
+        raise MissingInput(
+            f"round {number} has no tracks: run  reelabel run {ws.root} --until track  first"
+        )
+    if not ws.shards(TRUTH_FRAMES):
+        raise UsageError(
+            "variants are compared on hand-drawn boxes, but the workspace has none: bring some in "
+            f"with  reelabel import {ws.root} --as truth FILE"
+        )
+
+
+def _gathered(ws: Workspace, config: Config, how: Options, number: int) -> Branch:
+    """Return a branch in which time has been asked everything."""
+    branch = Branch.of(ws, number, "evidence", {EVIDENCE.name})
+    all_on = _changed(config, "mine", dict.fromkeys(KINDS, True))
+    pipeline.run_one(branch, all_on, how, pipeline.FLOW["mine"], number=number)
+    return branch
+
+
+def _trained(heard: Branch, config: Config, cells: list[Cell], how: Options) -> dict[Cell, Branch]:
+    """Train every variant with every seed, several at once; equal labels are trained on once."""
+    labelled = {name: _labelled(heard, config, name) for name in VARIANTS}
+    same_as = _firsts({name: _labels_digest(branch) for name, branch in labelled.items()})
+    jobs = [cell for cell in cells if same_as[cell[0]] == cell[0]]
+    found: dict[Cell, Branch] = {}
+    workers = min(how.engine.workers or os.cpu_count() or 1, len(jobs))
+    with (
+        Display("ablate", len(jobs), quiet=how.quiet) as display,
+        worker_pool(workers, processes=True) as pool,
+    ):
+        futures = {pool.submit(_train_one, labelled[c[0]], config, c): c for c in jobs}
+        try:
+            for future in as_completed(futures):
+                name, seed = futures[future]
+                found[name, seed] = future.result()
+                display.tick(f"{name} {seed}", 1.0, f"{name}, seed {seed}")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        display.summary(f"{len(jobs)} trainings")
+    return {(name, seed): found[same_as[name], seed] for name, seed in cells}
+
+
+def _labelled(heard: Branch, config: Config, variant: str) -> Branch:
+    """Make the labels of one variant."""
+    name = variant.removeprefix("+")
+    branch = Branch.of(heard, heard.number, name, {CANDIDATES.name, LABELS.name})
+    own = _changed(config, "clean", {"hear": VARIANTS[variant]})
+    for stage in LABELLING:
+        pipeline.run_one(branch, own, QUIET, pipeline.FLOW[stage], number=heard.number)
+    return branch
+
+
+def _labels_digest(branch: Branch) -> tuple[str, ...]:
+    shards = branch.shards(LABELS, branch.number)
+    receipts = [branch.receipt(LABELS, video_id, branch.number) for video_id in shards]
+    return tuple(receipt.digest if receipt else "" for receipt in receipts)
+
+
+def _firsts(digests: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Return for each variant the first one with the same labels."""
+    first: dict[tuple[str, ...], str] = {}
+    return {name: first.setdefault(digest, name) for name, digest in digests.items()}
+
+
+def _train_one(labelled: Branch, config: Config, cell: Cell) -> Branch:
+    """Train and score one variant with one seed; runs in a process of its own."""
+    _, seed = cell
+    branch = Branch.of(labelled, labelled.number, f"{labelled.name}/seed-{seed}", set())
+    own = _changed(config, "train", {"seed": seed})
+    for stage in TRAINING:
+        pipeline.run_one(branch, own, QUIET, pipeline.FLOW[stage], number=labelled.number)
+    return branch
+
+
+def _changed(config: Config, stage: str, values: Mapping[str, Any]) -> Config:
+    """Return settings with some of one stage's replaced."""
+    before: BaseModel = config.stages.get(stage) or pipeline.FLOW[stage].settings()
+    made = type(before).model_validate(before.model_dump(exclude_unset=True) | dict(values))
+    return replace(config, stages={**config.stages, stage: made})
+
+
+def _table(found: Mapping[Cell, Branch], config: Config, seeds: int, number: int) -> Row:
+    samples = {
+        name: np.array([_resamples(found[name, s]) for s in range(1, seeds + 1)])
+        for name in VARIANTS
+    }
+    rows = list(_rows(found, samples, config.project.seed))
+    return {"round": number, "seeds": list(range(1, seeds + 1)), "on": "truth", "variants": rows}
+
+
+def _resamples(branch: Branch) -> list[float]:
+    every = read_json(branch.home / RESAMPLES).get("student", {}).get("ap", [])
+    return [np.nan if value is None else value for value in every]
+
+
+def _rows(found: Mapping[Cell, Branch], samples: Mapping[str, Floats], seed: int) -> Iterator[Row]:
+    scores_of = {
+        name: [_score(found[cell]) for cell in sorted(found) if cell[0] == name]
+        for name in VARIANTS
+    }
+    plain = scores_of["plain"]
+    for name, scores in scores_of.items():
+        first = found[min(cell for cell in found if cell[0] == name)]
+        gain = None
+        if name != "plain":
+            apart = over_seeds(samples[name], seed) - over_seeds(samples["plain"], seed)
+            gain = _with_interval(_mean(scores, "ap") - _mean(plain, "ap"), apart)
+        labels = read_json(first.home / SCORES).get("labels", {})
+        yield {
+            "name": name,
+            "trained_as": next(other for other in VARIANTS if _same(found, name, other)),
+            "ap": _with_interval(_mean(scores, "ap"), over_seeds(samples[name], seed)),
+            "ap50": {"value": _mean(scores, "ap50")},
+            "ap75": {"value": _mean(scores, "ap75")},
+            "precision": labels.get("p", {}).get("value"),
+            "recall": labels.get("r", {}).get("value"),
+            "gain_ap": gain,
+            "ap_by_seed": [score["ap"]["value"] for score in scores],
+            "labels": _counts(first),
+        }
+
+
+def _same(found: Mapping[Cell, Branch], name: str, other: str) -> bool:
+    """Tell whether two variants had the same labels, and so the same trainings."""
+    return all(b == found[other, s] for (n, s), b in found.items() if n == name)
+
+
+def _score(branch: Branch) -> Row:
+    """Return the student's figures."""
+    return dict(read_json(branch.home / SCORES)["truth"]["student"]["all"])
+
+
+def _mean(scores: list[Row], measure: str) -> float:
+    return float(np.mean([score[measure]["value"] or 0.0 for score in scores]))
+
+
+def _with_interval(value: float, samples: Floats) -> Row:
+    names = ("value", "low", "high")
+    figures = zip(names, (value, *percentiles(samples)), strict=True)
+    return {name: None if np.isnan(figure) else round(figure, 6) for name, figure in figures}
+
+
+def _counts(branch: Branch) -> Row:
+    side = read_json(dataset_dir(branch, branch.number) / "split.json")["sides"]["train"]
+    return {"positives": side["boxes"], "negatives": side["negatives"], "ignored": side["ignored"]}

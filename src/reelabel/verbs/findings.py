@@ -1,0 +1,161 @@
+"""Evidence as findings: rows that are one observation, such as all boxes of one gap."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reelabel.media.draw import Colour
+from reelabel.pipeline import read_config
+from reelabel.tables import DETECTIONS
+from reelabel.workspace import Workspace
+
+Row = dict[str, Any]
+
+KINDS = {
+    "flicker": "a sure box that nothing supports before or after, although its place was found"
+    " again there",
+    "unsupported": "a sure box without support, about which the pictures can say nothing",
+    "gap": "boxes of a track that the teacher missed or was unsure of, held from both ends",
+    "static": "a weak, blinking box at one place of a picture that never changes",
+    "smooth": "where a track's boxes are when smoothed, each with its standard deviation",
+}
+"""Kind of evidence -> what was seen."""
+
+FIRST = {
+    "flicker": "surest",
+    "unsupported": "surest",
+    "gap": "least sure",
+    "static": "most frequent",
+    "smooth": "least sure",
+}
+"""Kind of evidence -> which findings come first."""
+
+COLOURS: dict[str, Colour] = {
+    "flicker": (240, 70, 60),
+    "unsupported": (255, 165, 0),
+    "gap": (60, 200, 90),
+    "static": (215, 90, 230),
+    "smooth": (70, 170, 255),
+}
+"""Colour in which each kind is drawn."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One observation.
+
+    Attributes:
+        kind: as in `KINDS`.
+        rows: its rows of the table `evidence`, by time. Of a smoothed track only the least sure.
+        shown: the row to look at: of a gap the least sure, of a static repeat the surest.
+        rank: sorts findings of a kind, as `FIRST` says.
+    """
+
+    kind: str
+    rows: tuple[Row, ...]
+    shown: Row
+    rank: float
+
+    @property
+    def at(self) -> tuple[int, ...]:
+        """Time stamps of its boxes."""
+        return tuple(row["pts"] for row in self.rows)
+
+    @property
+    def many(self) -> str:
+        """How many boxes a gap has, in words; other reasons say that themselves."""
+        more = self.kind == "gap" and len(self.rows) > 1
+        return f", {len(self.rows)} boxes" if more else ""
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Time stamps of the frames that it rests on, sorted."""
+        return tuple(sorted(self.shown["frames"]))
+
+
+def findings(evidence: pa.Table, kind: str) -> list[Finding]:
+    """Return the findings of one kind in one video's evidence, best to look at first.
+
+    Args:
+        evidence: the shard of one video.
+        kind: as in `KINDS`.
+    """
+    rows = evidence.filter(pc.field("kind") == kind)
+    if kind == "smooth":
+        rows = _least_sure(rows)
+    groups: dict[Any, list[Row]] = {}
+    for row in rows.to_pylist():
+        groups.setdefault(_same(row), []).append(row)
+    found = [_finding(kind, sorted(group, key=lambda r: r["pts"])) for group in groups.values()]
+    return sorted(found, key=lambda one: (one.rank, one.at))
+
+
+def spread(found: dict[str, list[Finding]], most: int) -> Iterator[tuple[str, Finding]]:
+    """Yield up to `most` findings over all videos: each one's best first, then each one's next.
+
+    Args:
+        found: video id -> its findings, best first.
+        most: how many.
+    """
+    turns = [(turn, one.rank, v, one) for v, some in found.items() for turn, one in enumerate(some)]
+    for _, _, video_id, one in sorted(turns, key=lambda t: t[:3])[:most]:
+        yield video_id, one
+
+
+def said_of(
+    workspace: Workspace, number: int, video_id: str, but: Collection[int] = ()
+) -> pa.Table:
+    """Return what the teacher said of a video, as far as it may support: not the weakest boxes.
+
+    Args:
+        workspace: the workspace.
+        number: of the round.
+        video_id: the video.
+        but: rows of the table `detections` to leave out.
+    """
+    if video_id not in workspace.shards(DETECTIONS, number):
+        return DETECTIONS.empty()
+    settings: Any = read_config(workspace).stages["mine"]
+    rows = workspace.read(DETECTIONS, video_id, number)
+    others = np.isin(np.arange(len(rows)), list(but), invert=True)
+    strong = rows["score"].to_numpy() >= settings.flicker_support_score
+    return rows.filter(pa.array(others & strong))
+
+
+def _same(row: Row) -> Any:
+    """Return what rows of one finding share."""
+    if row["kind"] in ("gap", "smooth"):
+        return row["track_id"], *row["frames"]
+    if row["kind"] == "static":
+        return row["category"], row["reason"], *row["frames"]
+    return row["detection"]
+
+
+def _finding(kind: str, rows: list[Row]) -> Finding:
+    if kind == "gap":
+        shown = min(rows, key=_held)
+        return Finding(kind, tuple(rows), shown, _held(shown))
+    if kind == "smooth":
+        return Finding(kind, tuple(rows), rows[0], -rows[0]["sigma"])
+    shown = max(rows, key=lambda r: r["score"])
+    rank = -float(len(rows)) if kind == "static" else -shown["score"]
+    return Finding(kind, tuple(rows), shown, rank)
+
+
+def _held(row: Row) -> float:
+    """Return how sure a box in a gap is: how alike the pictures are, else what the teacher said."""
+    return float(row["score"] if row["similarity"] is None else row["similarity"])
+
+
+def _least_sure(rows: pa.Table) -> pa.Table:
+    """Return of each smoothed track the row with the largest standard deviation."""
+    track, sigma = rows["track_id"].to_numpy(), rows["sigma"].to_numpy()
+    order = np.lexsort((rows["pts"].to_numpy(), -sigma, track))
+    _, first = np.unique(track[order], return_index=True)
+    return rows.take(pa.array(order[first]))
