@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import cv2
+import hypothesis
 import numpy as np
 import pytest
 
@@ -15,6 +16,10 @@ from reelabel.cli import main
 from reelabel.media.encode import VideoWriter
 
 ROOT = Path(__file__).parent.parent
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("reelabel", deadline=None)
+hypothesis.settings.load_profile("reelabel")
 
 
 @pytest.fixture(scope="session")

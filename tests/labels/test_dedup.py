@@ -39,7 +39,7 @@ def planted(n, d, seed, noise=0.005):
     return unit(rows), rng.integers(0, 5, n)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     n=st.integers(0, 700),
     d=st.sampled_from([3, 40, 128]),
@@ -118,7 +118,7 @@ def test_wrong_priority_and_threshold_are_refused():
         find_duplicates(rows, 1.5)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     hashes=st.lists(st.integers(0, 255) | st.integers(2**64 - 256, 2**64 - 1), max_size=40),
     most=st.integers(0, 6),

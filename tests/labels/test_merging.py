@@ -111,7 +111,7 @@ def test_same_verdict_in_both_rounds_stands_once():
     assert len(merge([held], [held, row(xyxy=FAR)])) == 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     data=st.lists(
         st.tuples(
@@ -172,7 +172,7 @@ def test_fusion_follows_the_paper():
     assert fused.cluster.tolist() == [0, 0, 1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(lefts=st.lists(st.integers(0, 60), max_size=10, unique=True), seed=st.integers(0, 9))
 def test_fusion_ignores_order(lefts, seed):
     """Shuffled boxes fuse to the same ones."""

@@ -155,7 +155,7 @@ CHOICES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(choices=CHOICES, seed=st.integers(0, 9))
 def test_order_of_boxes_does_not_matter(choices, seed):
     """Shuffled boxes get the same verdicts."""

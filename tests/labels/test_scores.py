@@ -109,7 +109,7 @@ def test_published_pair(data_dir):
     assert np.allclose(ours(truth, said), stats[[0, 1, 2, 8]], atol=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000))
 def test_equal_to_the_reference(seed):
     """On random pictures both backends give the reference's figures to 1e-9."""
@@ -123,7 +123,7 @@ def test_equal_to_the_reference(seed):
     assert np.allclose(list(found.ap_by_size.values()), stats[3:6], atol=1e-9, equal_nan=True)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000))
 def test_weight_two_is_the_picture_twice(seed):
     """A weighting equals the data set in which pictures are left out or repeated."""

@@ -27,7 +27,7 @@ def test_groups_are_connected_components():
     assert groups == {"a": "a", "c": "a", "e": "a", "b": "a", "d": "d"}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     n=st.integers(3, 30),
     near=st.lists(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=12),
@@ -92,7 +92,7 @@ def test_wrong_shares_and_names_are_refused():
         split_items([Item("a"), Item("a"), Item("b")])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(n=st.integers(70, 300), seed=st.integers(0, 9), gap=st.floats(0, 1))
 def test_time_blocks_keep_their_distance(n, seed, gap):
     """Blocks are contiguous, a gap lies between them, and the split says that it leaks."""

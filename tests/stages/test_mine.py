@@ -17,6 +17,7 @@ from reelabel.stages.track import STAGE as TRACK
 from reelabel.tables import CANDIDATES, DETECTIONS, EVIDENCE, LABELS, SEEN, VIDEOS
 from reelabel.tables import FRAMES as SAMPLED
 
+KINDS = ("flicker", "gap", "static", "smooth")
 FRAMES, SIZE = 24, (240, 160)
 MISSED = (10, 11, 12)
 GHOST = (6, (150.0, 100.0, 186.0, 136.0))
@@ -82,7 +83,7 @@ def mined(clip):
         ])
         inputs = {"seen": seen, "detections": detections}
         tracked = TRACK.run(unit(video, inputs, TRACK.settings(), path)).tables
-        given = stage.STAGE.settings(**settings)
+        given = stage.STAGE.settings(**dict.fromkeys(KINDS, False) | settings)
         output = stage.mine(unit(video, inputs | tracked, given, path))
         rows = output.tables["evidence"].to_pylist()
         assert sum(output.notes.values()) == len(rows)
@@ -150,16 +151,15 @@ def test_smoothed_boxes_are_added_with_sigma(mined):
 
 def test_all_together_say_what_each_says_alone(mined):
     """One pass over the video gives the same rows as one pass for each."""
-    names = ("flicker", "gap", "static", "smooth")
     detections = what_a_teacher_says()
-    alone = [row for name in names for row in mined(detections, **{name: True})]
-    together = mined(detections, **dict.fromkeys(names, True))
+    alone = [row for name in KINDS for row in mined(detections, **{name: True})]
+    together = mined(detections, **dict.fromkeys(KINDS, True))
 
     def ordered(rows):
         return sorted(rows, key=lambda r: (r["kind"], r["pts"], r["track_id"]))
 
     assert ordered(together) == ordered(alone)
-    assert together == mined(detections, **dict.fromkeys(names, True))
+    assert together == mined(detections, **dict.fromkeys(KINDS, True))
 
 
 def test_with_everything_off_no_video_is_opened(mined, tmp_path):
@@ -170,7 +170,7 @@ def test_with_everything_off_no_video_is_opened(mined, tmp_path):
 def test_what_needs_no_picture_opens_no_video(mined, tmp_path):
     """Smoothing works on boxes alone; so does every look when nothing is to be looked at."""
     assert mined(what_a_teacher_says(), path=tmp_path / "gone.mp4", smooth=True)
-    everything = {"flicker": True, "gap": True, "static": True, "smooth": True}
+    everything = dict.fromkeys(KINDS, True)
     assert mined(DETECTIONS.empty(), path=tmp_path / "gone.mp4", **everything) == []
 
 
@@ -211,10 +211,10 @@ def test_evidence_reaches_the_labels(bench, clip):
     rows = [row | {"video_id": video_id, "pts": pts[row["pts"]]} for row in rows]
     receipt = ws.receipt(DETECTIONS, video_id)
     ws.write(DETECTIONS, video_id, DETECTIONS.from_rows(rows), fingerprint=receipt.fingerprint)
-    off = bench.run("track", "mine")
-    assert not off.failed
+    bench.run("track")
+    assert not bench.run("mine", gap=False, smooth=False).failed
     assert bench.rows(EVIDENCE) == []
-    bench.run("mine", flicker=True, gap=True, static=True)
+    bench.run("mine", flicker=True, static=True, smooth=False)
     bench.run("clean", "merge")
     labels = bench.rows(LABELS)
     assert {r["detection"] for r in bench.rows(CANDIDATES) if r["origin"] == "tracker"} == {-1}

@@ -39,11 +39,11 @@ class MineSettings(Settings):
 
     flicker: bool = False
     """Find confident boxes that nothing supports before or after: hard negatives."""
-    gap: bool = False
+    gap: bool = True
     """Find the boxes that the teacher missed or was unsure of inside a track: hard positives."""
     static: bool = False
     """Find the same unsure, blinking box at the same unchanging place: hard negatives."""
-    smooth: bool = False
+    smooth: bool = True
     """Add smoothed boxes of every track, with their standard deviation."""
     flicker_score: float = Field(0.5, ge=0, le=1)
     """Only boxes from this score on are asked about."""
