@@ -240,10 +240,34 @@ def test_a_place_whose_picture_changes_is_spared():
     assert repeats_of(said([*tracked(), *blinking()]), pictures) == []
 
 
-def test_a_place_that_a_track_passes_is_spared():
+@pytest.mark.parametrize("at", [0, FRAMES - 1])
+def test_a_place_where_a_track_begins_or_ends_is_spared(at):
     """A car that parks there left a track there."""
-    box = true_box(10)
-    assert repeats_of(said([*tracked(), *blinking(box=box)]), film()) == []
+    frames = [t for t in range(0, 3 * FRAMES, 3) if abs(t - FRAMES - at) > 9]
+    parked = [(t, true_box(at), 0.4) for t in frames]
+    moving = [(t + FRAMES, box, score) for t, box, score in tracked()]
+    pictures = [film(frames=1)[0]] * (3 * FRAMES)
+    assert repeats_of(said([*moving, *parked]), pictures) == []
+    assert len(repeats_of(said(parked), pictures)) == 1
+
+
+def test_a_place_where_a_track_rests_is_spared():
+    """A car that stops there and goes on may stop there again."""
+    way = [40.0 + 3 * min(t, 12) + 3 * max(t - 20, 0) for t in range(FRAMES)]
+    stopping = [(t, np.array([x, 60, x + 24, 84]), 0.9) for t, x in enumerate(way)]
+    later = [(t, np.array([76.0, 60, 100, 84]), 0.4) for t in range(2 * FRAMES, 3 * FRAMES, 3)]
+    pictures = [film(frames=1)[0]] * (3 * FRAMES)
+    assert repeats_of(said([*stopping, *later]), pictures) == []
+    assert len(repeats_of(said(later), pictures)) == 1
+
+
+def test_what_only_passes_a_place_explains_nothing_and_is_not_blamed():
+    """The place is looked at, and its boxes are blamed, while nothing stands before it."""
+    place = true_box(15)
+    (found,) = repeats_of(said([*tracked(), *blinking(box=place, step=3)]), film())
+    assert all(abs(t - 15) >= 8 for t in found.frames)
+    assert min(found.rows) >= FRAMES
+    assert all(abs(3 * (row - FRAMES) - 15) >= 5 for row in found.rows)
 
 
 def test_a_moving_camera_knows_no_static_places():

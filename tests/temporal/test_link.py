@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from reelabel.temporal.assign import assign
 from reelabel.temporal.link import LinkSettings, link
+from reelabel.temporal.overlaps import Neighbours, consecutive_overlaps
 from reelabel.temporal.sequence import BoxSequence, paired_iou
 
 # No time limits: the first call imports scipy.
@@ -101,6 +102,24 @@ def test_objects_that_cross_keep_their_tracks():
     """Two objects that pass through each other are told apart by their velocities."""
     boxes, who = moving(40, [(0, 50), (160, 54)], [(4, 0), (-4, 0)])
     assert partition(link(boxes).track_id) == partition(who)
+
+
+def test_an_object_that_is_hidden_while_another_passes_gets_its_track_back():
+    """Who is behind is not seen for a while; nobody takes the other's boxes meanwhile."""
+    boxes, who = moving(60, [(0, 50), (150, 53)], [(3, 0), (-2, 0)], side=30)
+    hidden = (who == 1) & (np.abs(boxes.frame - 30) <= 4)
+    assert partition(link(boxes[~hidden]).track_id) == partition(who[~hidden])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shaken_boxes_of_objects_that_meet_keep_their_tracks(seed):
+    """Errors of a tenth of the box, some boxes missed: velocities and shapes still tell."""
+    boxes, who = moving(50, [(0, 50), (200, 60), (100, 150)], [(4, 0), (-4, 0), (0, -3)], side=40)
+    rng = np.random.default_rng(seed)
+    xyxy = boxes.xyxy + rng.normal(0, 2, boxes.xyxy.shape)
+    kept = rng.random(len(boxes)) > 0.1
+    shaken = BoxSequence(boxes.frame, xyxy, boxes.score, boxes.class_id)[kept]
+    assert partition(link(shaken).track_id) == partition(who[kept])
 
 
 def test_fast_objects_without_overlap_are_linked():
@@ -212,3 +231,21 @@ def test_overlap_is_symmetric_and_within_bounds(a, b):
     np.testing.assert_allclose(paired_iou(one, other), paired_iou(other, one))
     assert ((paired_iou(one, other) >= 0) & (paired_iou(one, other) <= 1)).all()
     np.testing.assert_allclose(paired_iou(a.xyxy, a.xyxy), 1)
+
+
+@relaxed
+@given(sequences(), st.floats(0.01, 0.9), st.integers(1, 3))
+def test_overlaps_are_those_of_all_pairs(boxes, min_iou, step):
+    """Going through the frames in portions finds what comparing everything finds."""
+    order = np.argsort(boxes.frame, kind="stable")
+    frame, xyxy, kind = boxes.frame[order], boxes.xyxy[order], boxes.class_id[order]
+    which = Neighbours(step, None, None)
+    left, right, iou = consecutive_overlaps(frame, xyxy, kind, min_iou, which=which)
+    all_iou = paired_iou(xyxy[:, None], xyxy[None])
+    pair = (frame[None] - frame[:, None] == step) & (kind[:, None] == kind)
+    # Single precision may judge a pair at the very bound otherwise.
+    sure = pair & (all_iou > min_iou + 1e-5)
+    assert set(zip(*np.nonzero(sure), strict=True)) <= set(zip(left, right, strict=True))
+    assert pair[left, right].all()
+    np.testing.assert_allclose(iou, all_iou[left, right], atol=1e-5)
+    assert (iou >= min_iou).all()

@@ -45,7 +45,7 @@ class MineSettings(Settings):
     """Find the same unsure, blinking box at the same unchanging place: hard negatives."""
     smooth: bool = True
     """Add smoothed boxes of every track, with their standard deviation."""
-    flicker_score: float = Field(0.5, ge=0, le=1)
+    flicker_score: float = Field(0.8, ge=0, le=1)
     """Only boxes from this score on are asked about."""
     flicker_support_score: float = Field(0.1, ge=0, le=1)
     """Boxes from this lower score on support them."""

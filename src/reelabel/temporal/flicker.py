@@ -45,7 +45,7 @@ class FlickerSettings:
         ValueError: if the supporting threshold is above the candidates', or alpha is not positive.
     """
 
-    score: float = 0.5
+    score: float = 0.8
     support_score: float = 0.1
     alpha: int = 5
     beta: float = 0.5

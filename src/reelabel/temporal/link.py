@@ -1,9 +1,10 @@
 """Linking of detections to tracks: offline, so that it may look both ways.
 
 Within shots, boxes of neighbouring frames that overlap are joined first, all frames at once; then
-the pieces are joined over growing gaps, by where the mean velocity of both pieces leads. Both
-steps weigh before and after alike and choose optimally, so a video played backwards gives the
-same tracks. Boxes down to a low score take part, but only a strong box makes a track count
+the pieces are joined over growing gaps, by where the mean velocity of both pieces leads; last,
+pieces whose course bends are cut there and joined anew, now that all courses are known. All steps
+weigh before and after alike and choose optimally, so a video played backwards gives the same
+tracks. Boxes down to a low score take part, but only a strong box makes a track count
 (hysteresis, as in ByteTrack, arXiv 2110.06864). Nothing is dropped and nothing is moved.
 """
 
@@ -19,13 +20,13 @@ from reelabel.temporal.overlaps import Neighbours, consecutive_overlaps
 from reelabel.temporal.pieces import Pieces, broken_at_kinks, join_once
 from reelabel.temporal.sequence import Bools, BoxSequence, Floats, Ints, shots, steadied
 
-_GAPS = (5, 32)
+_GAPS = (3, 32)
 """Gaps are closed from short to long, so that velocities are known when needed; but not one by
 one: an object that was missed for some frames must be able to claim its next box."""
 _TOLERANCES = (0.4, 1.0)
 """Good fits over any gap come before poor fits over short ones, which would steal their boxes."""
-_CLAIM_STEPS, _CLAIM_IOU = (2, 3), 0.3
-"""A missed object's box claims others over so many frames, if they overlap by so much."""
+_CLAIM_STEP, _CLAIM_IOU = 2, 0.45
+"""An object's box claims others over one missing frame, if they overlap by so much."""
 _MARGIN = 0.25
 """An overlap that leads by less over its rivals waits until velocities are known."""
 
@@ -130,8 +131,8 @@ def _pieces(
     for tolerance, gap in product(_TOLERANCES, gaps):
         pieces = join_once(pieces, gap, tolerance)
     pieces = broken_at_kinks(pieces)
-    for tolerance, gap in product(_TOLERANCES, gaps):
-        pieces = join_once(pieces, gap, tolerance)
+    for tolerance in _TOLERANCES:
+        pieces = join_once(pieces, gaps[-1], tolerance)
     return pieces
 
 
@@ -140,20 +141,19 @@ def _contested(
 ) -> Bools:
     """Return which links a box with no successor, or no predecessor, of its own might claim.
 
-    Where two objects meet and one is missed for a frame or two, its last box is as good a
+    Where two objects meet and one is missed for a frame, its last box is as good a
     predecessor of the other's next box as that one's own.
     """
     left, right, iou, clear = links
     ended, begun = np.ones(len(frame), bool), np.ones(len(frame), bool)
     ended[left[clear]], begun[right[clear]] = False, False
     into, out_of = np.zeros(len(frame)), np.zeros(len(frame))
-    for step in _CLAIM_STEPS:
-        some = Neighbours(step, np.flatnonzero(ended), None)
-        _, b, overlap = consecutive_overlaps(frame, xyxy, key, _CLAIM_IOU, which=some)
-        np.maximum.at(into, b, overlap)
-        some = Neighbours(step, None, np.flatnonzero(begun))
-        a, _, overlap = consecutive_overlaps(frame, xyxy, key, _CLAIM_IOU, which=some)
-        np.maximum.at(out_of, a, overlap)
+    some = Neighbours(_CLAIM_STEP, np.flatnonzero(ended), None)
+    _, b, overlap = consecutive_overlaps(frame, xyxy, key, _CLAIM_IOU, which=some)
+    np.maximum.at(into, b, overlap)
+    some = Neighbours(_CLAIM_STEP, None, np.flatnonzero(begun))
+    a, _, overlap = consecutive_overlaps(frame, xyxy, key, _CLAIM_IOU, which=some)
+    np.maximum.at(out_of, a, overlap)
     contested: Bools = np.maximum(into[right], out_of[left]) > iou - _MARGIN
     return contested
 

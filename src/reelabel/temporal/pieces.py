@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from reelabel.temporal.assign import assign
 from reelabel.temporal.sequence import Floats, Ints, centres
 
-_TAIL = 6
-"""Velocity is measured over so many boxes at a piece's end: longer lags, shorter is noisy."""
-_BASE, _UNSURE, _TURN, _WIDEST = 0.35, 0.6, 0.04, 1.0
+_TAIL = 7
+"""A course is measured over so many boxes at a piece's end: longer lags, shorter is noisy."""
+_BASE, _UNSURE, _TURN, _WIDEST = 0.45, 0.6, 0.06, 1.0
 """Allowed miss, in box sizes: at all, per frame without known velocity, per frame, and at most."""
 _MIN_SIZE_PX = 8.0
-_SIDE_RATIO = 2.0
+_OTHER_SHAPE = 0.5
+"""Boxes one of whose sides differs by so many box sizes are not one object."""
 _KINK, _STEADY = 0.6, 5
 """A course is cut where that of so many boxes before parts from that after by so many sizes."""
-_TURN_COST, _GAP_COST = 0.5, 0.3
+_TURN_COST, _GAP_COST = 1.0, 0.45
 """How a change of velocity, and a missing frame, lower what joining is worth."""
+_LEAST_WORTH = 0.01
+"""Joining that is worth less, of 1, is not worth it: an object has rather come or gone."""
 _GAP_PER_BOX = 3
-"""So many missing frames may be closed per box of the shorter history: nobody knows where a
-single box goes."""
+"""So many missing frames may be closed per frame that the shorter history spans: nobody knows
+where a single box goes."""
 _PAIRS_AT_ONCE = 500_000
 
 
@@ -33,14 +37,14 @@ class Pieces:
     Attributes:
         frame: ``(n,)`` ascending.
         centre: ``(n, 2)`` the middle of each box in pixels.
-        log_wh: ``(n, 2)`` the logarithm of its sides, so that differences are ratios.
+        wh: ``(n, 2)`` its sides in pixels.
         key: ``(n,)`` only pieces of equal keys are joined.
         root: ``(n,)`` the piece of each box, named by its first row.
     """
 
     frame: Ints
     centre: Floats
-    log_wh: Floats
+    wh: Floats
     key: Ints
     root: Ints
 
@@ -49,31 +53,26 @@ class Pieces:
         """Make pieces from links (earlier row, later row); each row has one successor at most."""
         before = np.arange(len(frame))
         before[links[1]] = links[0]
-        log_wh = np.log(np.maximum(xyxy[:, 2:] - xyxy[:, :2], 1))
-        return cls(frame, centres(xyxy), log_wh, key, _roots(before))
+        return cls(frame, centres(xyxy), xyxy[:, 2:] - xyxy[:, :2], key, _roots(before))
 
 
-@dataclass(frozen=True)
-class _Ends:
-    """Both ends of each piece.
+class _End(NamedTuple):
+    """One end of every piece, and the course there: straight through its last few boxes.
 
     Attributes:
-        first, last: rows of the first and the last box; `begins`, `over`: their frames.
-        weight: over how many steps the velocities are measured, 0 = none is known.
-        speed_first, speed_last: velocity at both ends, pixels per frame.
-        fastest: the larger absolute velocity of both ends, in x and in y.
-        largest: a size that no box exceeds, pixels.
+        row: ``(pieces,)`` the outermost box; `frame`: its frame.
+        centre: ``(pieces, 2)`` where the course ends, in pixels.
+        speed: ``(pieces, 2)`` along it, in pixels per frame; 0 for a single box.
+        wh: ``(pieces, 2)`` the mean sides of its boxes, in pixels.
+        span: ``(pieces,)`` how many frames it covers; 0 for a single box.
     """
 
-    first: Ints
-    last: Ints
-    begins: Ints
-    over: Ints
-    weight: Ints
-    speed_first: Floats
-    speed_last: Floats
-    fastest: Floats
-    largest: float
+    row: Ints
+    frame: Ints
+    centre: Floats
+    speed: Floats
+    wh: Floats
+    span: Ints
 
 
 def _roots(before: Ints) -> Ints:
@@ -92,12 +91,13 @@ def join_once(pieces: Pieces, gap: int, tolerance: float = 1.0) -> Pieces:
     """
     if not len(pieces.frame):
         return pieces  # nothing to name portions after
-    ends = _ends(pieces)
-    parts = [_fitting(pieces, ends, pairs, tolerance) for pairs in _near_in_time(pieces, ends, gap)]
+    first, last = _ends(pieces)
+    near = _near_in_time(pieces, first, last, gap)
+    parts = [_fitting(first, last, pairs, tolerance) for pairs in near]
     left, right, benefit = (np.concatenate(part) for part in zip(*parts, strict=True))
     taken = assign(left, right, benefit)
     before = np.arange(len(pieces.frame))
-    before[ends.first[right[taken]]] = ends.first[left[taken]]
+    before[first.row[right[taken]]] = first.row[left[taken]]
     return replace(pieces, root=_roots(before)[pieces.root])
 
 
@@ -112,7 +112,7 @@ def broken_at_kinks(pieces: Pieces) -> Pieces:
     order = np.argsort(pieces.root, kind="stable")
     begins = np.r_[True, np.diff(pieces.root[order]) != 0]
     kink = _kinks(pieces, order, np.cumsum(begins))
-    begins[1:] |= (kink > _KINK) & (kink >= _highest_near(kink, _TAIL // 2))
+    begins[1:] |= (kink > _KINK) & (kink >= _highest_near(kink, _STEADY // 2))
     root = np.empty_like(pieces.root)
     starts = np.flatnonzero(begins)
     root[order] = order[np.repeat(starts, np.diff(np.r_[starts, len(order)]))]
@@ -127,7 +127,7 @@ def _kinks(pieces: Pieces, order: Ints, piece: Ints) -> Floats:
     before = _speed(pieces, order[low], order[at])
     after = _speed(pieces, order[at + 1], order[high])
     apart = np.hypot(*(after - before).T) * _STEADY
-    return np.where(whole, apart / _size(pieces, order[at], order[at + 1]), 0.0)
+    return np.where(whole, apart / _size(pieces.wh[order[at]], pieces.wh[order[at + 1]]), 0.0)
 
 
 def _highest_near(values: Floats, reach: int) -> Floats:
@@ -136,103 +136,112 @@ def _highest_near(values: Floats, reach: int) -> Floats:
     return result
 
 
-def _ends(pieces: Pieces) -> _Ends:
-    order = np.argsort(pieces.root, kind="stable")  # rows ascend, and so do frames, inside a piece
-    first, start, length = np.unique(pieces.root[order], return_index=True, return_counts=True)
-    last = order[start + length - 1]
-    reach = np.minimum(length, _TAIL) - 1
-    speed_first = _speed(pieces, first, order[start + reach])
-    speed_last = _speed(pieces, order[start + length - 1 - reach], last)
-    return _Ends(
-        first=first,
-        last=last,
-        begins=pieces.frame[first],
-        over=pieces.frame[last],
-        weight=reach,
-        speed_first=speed_first,
-        speed_last=speed_last,
-        fastest=np.maximum(np.abs(speed_first), np.abs(speed_last)).T,
-        largest=max(float(np.exp(pieces.log_wh.sum(axis=1).max() / 2)), _MIN_SIZE_PX),
-    )
-
-
 def _speed(pieces: Pieces, a: Ints, b: Ints) -> Floats:
     way = pieces.centre[b] - pieces.centre[a]
     result: Floats = way / np.maximum(pieces.frame[b] - pieces.frame[a], 1)[:, None]
     return result
 
 
-def _near_in_time(pieces: Pieces, ends: _Ends, gap: int) -> Iterator[tuple[Ints, Ints]]:
+def _ends(pieces: Pieces) -> tuple[_End, _End]:
+    """Return the first and the last end of every piece."""
+    order = np.argsort(pieces.root, kind="stable")  # rows ascend, and so do frames, inside a piece
+    begins = np.flatnonzero(np.diff(pieces.root[order], prepend=-1))
+    length = np.diff(begins, append=len(order))
+    first = _end(pieces, order, begins, length)
+    return first, _end(pieces, order[::-1], len(order) - begins - length, length)
+
+
+def _end(pieces: Pieces, order: Ints, begins: Ints, length: Ints) -> _End:
+    """Fit straight lines to the boxes that follow each of `begins` in `order`."""
+    row = order[begins]
+    frame, centre = pieces.frame[row], pieces.centre[row]
+    # Sums over the boxes of a tail, from its end inwards: one order for both directions of time.
+    n = np.minimum(length, _TAIL)
+    time, time2, span = np.zeros((3, len(row)))
+    way, way_time, wh = np.zeros((len(row), 2)), np.zeros((len(row), 2)), pieces.wh[row]
+    these = np.arange(len(row))
+    for k in range(1, _TAIL):
+        these = these[n[these] > k]
+        here = order[begins[these] + k]
+        t = (pieces.frame[here] - frame[these]).astype(np.float64)
+        c = pieces.centre[here] - centre[these]
+        time[these] += t
+        time2[these] += t * t
+        way[these] += c
+        way_time[these] += t[:, None] * c
+        wh[these] += pieces.wh[here]
+        span[these] = t
+    spread = np.maximum(n * time2 - time * time, 1)[:, None]
+    count, time = n[:, None], time[:, None]
+    speed = np.where(count > 1, (count * way_time - time * way) / spread, 0)
+    centre += (way - speed * time) / count
+    return _End(row, frame, centre, speed, wh / count, np.abs(span).astype(np.int64))
+
+
+def _near_in_time(pieces: Pieces, first: _End, last: _End, gap: int) -> Iterator[tuple[Ints, Ints]]:
     """Yield pairs (piece that ends, piece that starts soon after), in portions."""
-    # `begins` is ascending, as pieces are named by their first row.
-    low = np.searchsorted(ends.begins, ends.over, side="right")
-    count = np.searchsorted(ends.begins, ends.over + gap, side="right") - low
+    # Ascending, as pieces are named by their first row.
+    low = np.searchsorted(first.frame, last.frame, side="right")
+    count = np.searchsorted(first.frame, last.frame + gap, side="right") - low
     portion = np.cumsum(count) // _PAIRS_AT_ONCE
+    key = pieces.key[first.row]
     for number in range(int(portion[-1]) + 1):
         these = np.flatnonzero(portion == number)
-        left = np.repeat(these, count[these])
-        inside = np.arange(len(left)) - np.repeat(
-            np.cumsum(count[these]) - count[these], count[these]
-        )
-        right = np.repeat(low[these], count[these]) + inside
-        same = pieces.key[ends.first[left]] == pieces.key[ends.first[right]]
+        held = count[these]
+        left = np.repeat(these, held)
+        inside = np.arange(len(left)) - np.repeat(np.cumsum(held) - held, held)
+        right = np.repeat(low[these], held) + inside
+        same = key[left] == key[right]
         yield left[same], right[same]
 
 
 def _fitting(
-    pieces: Pieces, ends: _Ends, pairs: tuple[Ints, Ints], tolerance: float
+    first: _End, last: _End, pairs: tuple[Ints, Ints], tolerance: float
 ) -> tuple[Ints, Ints, Floats]:
     """Return the pairs that may be one object, and what joining them is worth, 0..1.
 
     The way over a gap is the mean of the velocities before and after times its length, each
-    velocity weighted by the boxes that it rests on.
+    velocity weighted by the frames that it rests on.
     """
     # One test after the other, as most pairs fail the first ones.
-    left, right = _reachable(pieces, ends, pairs)
-    a, b = ends.last[left], ends.first[right]
-    gap = pieces.frame[b] - pieces.frame[a]
-    weight_a, weight_b = ends.weight[left], ends.weight[right]
-    known = weight_a + weight_b
+    left, right = _reachable(first, last, pairs)
+    gap = first.frame[right] - last.frame[left]
+    span_a, span_b = last.span[left], first.span[right]
+    known = span_a + span_b
     allowed = np.minimum(_BASE + gap * (_UNSURE / (1 + known) + _TURN), _WIDEST) * tolerance
     scale = gap / np.maximum(known, 1)
-    way = (scale * weight_a)[:, None] * ends.speed_last[left]
-    way += (scale * weight_b)[:, None] * ends.speed_first[right]
-    size = _size(pieces, a, b)
-    miss = np.hypot(*(pieces.centre[b] - pieces.centre[a] - way).T) / (allowed * size)
-    benefit = (1 - miss) / (1 + _GAP_COST * (gap - 1)) * _alike(pieces.log_wh[a], pieces.log_wh[b])
-    turn = np.hypot(*(ends.speed_first[right] - ends.speed_last[left]).T)
-    benefit /= 1 + _TURN_COST * turn * np.minimum(weight_a, weight_b) / size
-    worth = benefit > 0
+    speed_a, speed_b = last.speed[left], first.speed[right]
+    way = (scale * span_a)[:, None] * speed_a + (scale * span_b)[:, None] * speed_b
+    size = _size(last.wh[left], first.wh[right])
+    miss = np.hypot(*(first.centre[right] - last.centre[left] - way).T) / (allowed * size)
+    other = np.abs(first.wh[right] - last.wh[left]).max(axis=1, initial=0) / (_OTHER_SHAPE * size)
+    turn = np.hypot(*(speed_b - speed_a).T) * np.minimum(span_a, span_b) / size
+    benefit = np.maximum(1 - miss, 0) * np.maximum(1 - other, 0)
+    benefit /= (1 + _GAP_COST * (gap - 1)) * (1 + _TURN_COST * turn)
+    worth = benefit > _LEAST_WORTH
     return left[worth], right[worth], benefit[worth]
 
 
-def _reachable(pieces: Pieces, ends: _Ends, pairs: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
+def _reachable(first: _End, last: _End, pairs: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
     """Return the pairs whose gap is short enough for what is known, and that lie near in x and y.
 
     The bound is loose: the mean velocity leads no farther than the faster one of both.
     """
     left, right = pairs
-    gap = ends.begins[right] - ends.over[left]
-    near = gap <= 1 + _GAP_PER_BOX * (ends.weight[left] + ends.weight[right] + 1)
+    gap = first.frame[right] - last.frame[left]
+    near = gap <= 1 + _GAP_PER_BOX * (last.span[left] + first.span[right] + 1)
     left, right, gap = left[near], right[near], gap[near]
+    widest = _WIDEST * max(float(_size(first.wh, last.wh).max()), _MIN_SIZE_PX)
     for axis in (0, 1):
-        place = pieces.centre[:, axis]
-        fastest = np.maximum(ends.fastest[axis][left], ends.fastest[axis][right])
-        apart = np.abs(place[ends.first][right] - place[ends.last][left])
-        near = apart <= gap * fastest + _WIDEST * ends.largest
+        fastest = np.maximum(np.abs(last.speed[left, axis]), np.abs(first.speed[right, axis]))
+        apart = np.abs(first.centre[right, axis] - last.centre[left, axis])
+        near = apart <= gap * fastest + widest
         left, right, gap = left[near], right[near], gap[near]
     return left, right
 
 
-def _size(pieces: Pieces, a: Ints, b: Ints) -> Floats:
+def _size(wh_a: Floats, wh_b: Floats) -> Floats:
     """Return the common size of two boxes, the square root of their mean area, in pixels."""
-    size = np.exp((pieces.log_wh[a] + pieces.log_wh[b]).sum(axis=1) / 4)
-    result: Floats = np.maximum(size, _MIN_SIZE_PX)
-    return result
-
-
-def _alike(log_wh_a: Floats, log_wh_b: Floats) -> Floats:
-    """Return 1 for boxes of one shape, falling to 0 where a side differs by `_SIDE_RATIO`."""
-    ratio = np.abs(log_wh_a - log_wh_b).max(axis=1, initial=0)
-    result: Floats = np.maximum(1 - ratio / np.log(_SIDE_RATIO), 0)
+    area = (wh_a * wh_b).prod(axis=1)
+    result: Floats = np.maximum(np.sqrt(np.sqrt(area)), _MIN_SIZE_PX)
     return result

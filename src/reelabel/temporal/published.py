@@ -10,7 +10,8 @@ looked at, and a place that cannot be found again (occluded, cut) counts as supp
 
 The original looks at pictures first and at boxes after. As a low similarity supports just as a
 box does, a neighbour whose boxes already lie on the candidate supports it whatever its picture
-shows; asking the boxes first gives the same output and spares nearly all template searches.
+shows; asking the boxes first gives the same output and spares nearly all template searches. Of the
+rest most are spared where no box is near and the place, by itself, has plainly not changed.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ CERTAIN_SCORE = 0.98
 """Boxes with at least this score are kept untested."""
 FRAME_LIMIT = 70_000
 """The published miner reads no further than this."""
+
+_STRUCTURE, _DOUBT = 1.0, 0.01
+"""A place whose grey levels spread by less is flat; correlations nearer than this are alike."""
 
 _Floats = NDArray[np.float64]
 _Match = tuple[float, tuple[int, int]]
@@ -202,7 +206,11 @@ def _found_again(
     picture = moment.picture()
     template = picture[int(box[1]) : int(box[3]), int(box[0]) : int(box[2])]
     region = _region(box, picture.shape, settings.beta)
+    corner, structured = (int(box[0]), int(box[1])), float(template.std()) >= _STRUCTURE
     for other in neighbours:
+        far = structured and not _may_support(other.ltrb, region, template.shape, settings.iou_thr)
+        if far and _still_there(other.picture(), template, corner, settings.valid_sim_score):
+            continue
         similarity, (x, y) = _search(other.picture(), template, region)
         if similarity < settings.valid_sim_score:
             return True
@@ -212,6 +220,36 @@ def _found_again(
         if _overlap(other.ltrb, spot) > settings.iou_thr:
             return True
     return False
+
+
+def _may_support(
+    boxes: _Floats, region: tuple[int, int, int, int], shape: tuple[int, ...], iou_thr: float
+) -> bool:
+    """Return whether some box could overlap the template, wherever in the region it is found.
+
+    The bound is loose: the template is taken to lie as well for each box as the region allows.
+    """
+    low = np.array(region[:2]) - 1.0
+    high = np.array(region[2:]) + 2.0
+    sides = np.minimum(boxes[:, 2:], high) - np.maximum(boxes[:, :2], low) + 1
+    own = boxes[:, 2:] - boxes[:, :2] + 1
+    whole = np.array([shape[1] + 1.0, shape[0] + 1.0])
+    shared = np.maximum(np.minimum(sides, whole), 0).prod(axis=1)
+    return bool((shared > iou_thr * (own.prod(axis=1) + whole.prod() - shared)).any())
+
+
+def _still_there(picture: Grey, template: Grey, corner: tuple[int, int], floor: float) -> bool:
+    """Return whether the template is plainly still at its own place.
+
+    Then a search all around would not end below `floor` either, and where it ends does not matter
+    if no box is near. The doubtful are searched for: two sums may round in different ways.
+    """
+    x, y = corner
+    place = picture[y : y + template.shape[0], x : x + template.shape[1]]
+    if place.shape != template.shape or float(place.std()) < _STRUCTURE:
+        return False
+    response = cv2.matchTemplate(place, template, cv2.TM_CCOEFF_NORMED)
+    return bool(response[0, 0] > floor + _DOUBT)
 
 
 def _region(box: list[float], shape: tuple[int, ...], beta: float) -> tuple[int, int, int, int]:

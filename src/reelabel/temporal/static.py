@@ -7,11 +7,12 @@ is called a static repeat only if all of these hold:
 
 1. the camera stands still, and boxes of one class repeat there in nearly the same position, in
    many frames;
-2. they blink: fewer frames carry one than not, between the first and the last of them;
+2. they blink: fewer frames carry one than not, between the first and the last of them; frames in
+   which a track passes right over the place count for nothing;
 3. they are unsure: their median score is low;
-4. no track of boxes that move ever passes the place;
+4. no track of boxes that move ever begins, ends or rests at the place: what only passes, passes;
 5. the picture of the place is equal in frames with the box, in frames without it, and at the far
-   ends of the shot.
+   ends of the shot, as far as nothing passes before it.
 
 A real object that a weak model sees only now and then, and that never moves, meets all five. No
 rule on boxes and pictures can tell it from a stain; that is why the evidence says what it rests
@@ -37,6 +38,9 @@ from reelabel.temporal.sequence import (
     shots,
     sizes,
 )
+
+_STANDS_IOU = 0.3
+"""A track that begins or ends with so much overlap with a place may have stood there."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,7 @@ def static_looks(
         raise ValueError(f"expected tracks of {len(boxes)} boxes within {frames} frames")
     shot = shots(np.arange(frames), shot_starts)
     moving = _moving(boxes, tracks, settings)
+    courses = _Courses.of(boxes, tracks, moving)
     looks = []
     for number in np.unique(shot[boxes.frame]):
         span = np.flatnonzero(shot == number)
@@ -152,11 +157,51 @@ def static_looks(
         ):
             continue
         inside = shot[boxes.frame] == number
-        passing = boxes.xyxy[inside & moving]
         for rows in _places(boxes, np.flatnonzero(inside & ~moving), settings):
-            look = _look(boxes, rows, passing, (*span[[0, -1]].tolist(), settings))
+            look = _look(boxes, rows, (span, courses, settings))
             looks += [look] if look else []
     return looks
+
+
+@dataclass(frozen=True)
+class _Courses:
+    """The boxes of all tracks that move, in order of track, then frame.
+
+    Attributes:
+        xyxy, frame: the boxes and their frames.
+        begins: ``(n,)`` whether a track begins with a box.
+    """
+
+    xyxy: Floats
+    frame: Ints
+    begins: Bools
+
+    @classmethod
+    def of(cls, boxes: BoxSequence, tracks: Tracks, moving: Bools) -> _Courses:
+        """Sort the boxes that move."""
+        rows = np.lexsort((boxes.frame, tracks.track_id))
+        rows = rows[moving[rows]]
+        begins = np.diff(tracks.track_id[rows], prepend=-1) != 0
+        return cls(boxes.xyxy[rows], boxes.frame[rows], begins)
+
+    def stand(self, place: Floats, settings: StaticSettings) -> bool:
+        """Return whether a track begins, ends or rests at a place."""
+        if not len(self.frame):
+            return False
+        overlap = paired_iou(place, self.xyxy)
+        tips = self.begins | np.roll(self.begins, -1)
+        there = (overlap >= settings.same_iou).astype(np.int64)
+        resting = np.add.reduceat(there, np.flatnonzero(self.begins))
+        here = (overlap[tips] > _STANDS_IOU).any() or (resting >= settings.min_repeats).any()
+        return bool(here)
+
+    def clear(self, place: Floats, span: Ints, min_iou: float) -> Ints:
+        """Return the frames of a span in which no track overlaps a place by more than this."""
+        near = paired_iou(place, self.xyxy) > min_iou
+        # Between two boxes of a track it is on its way from the one to the other.
+        way = np.flatnonzero(~self.begins & (near | np.roll(near, 1)))
+        hidden = [np.arange(self.frame[k - 1], self.frame[k] + 1) for k in way]
+        return np.setdiff1d(span, np.concatenate([self.frame[near], *hidden]))
 
 
 def _moving(boxes: BoxSequence, tracks: Tracks, settings: StaticSettings) -> Bools:
@@ -184,22 +229,39 @@ def _places(boxes: BoxSequence, rows: Ints, settings: StaticSettings) -> Iterato
 
 
 def _look(
-    boxes: BoxSequence, rows: Ints, passing: Floats, rest: tuple[int, int, StaticSettings]
+    boxes: BoxSequence, rows: Ints, rest: tuple[Ints, _Courses, StaticSettings]
 ) -> StaticLook | None:
-    first, last, settings = rest
+    span, courses, settings = rest
     place = np.median(boxes.xyxy[rows], axis=0)
-    present = np.unique(boxes.frame[rows])
-    fill = len(present) / (present[-1] - present[0] + 1)
-    score = float(np.median(boxes.score[rows]))
-    spared = len(passing) and (paired_iou(place, passing) > 0).any()
-    sure = score > settings.max_score or fill > settings.max_fill
-    if len(present) < settings.min_repeats or sure or spared:
+    if courses.stand(place, settings):
         return None
-    absent = np.setdiff1d(np.arange(present[0], present[-1] + 1), present)
-    moments = {first, last, *_spread(present, settings.samples), *_spread(absent, settings.samples)}
+    # A box where something passes may be that something's.
+    free = courses.clear(place, span, _STANDS_IOU)
+    rows = rows[np.isin(boxes.frame[rows], free)]
+    present = np.unique(boxes.frame[rows])
+    if len(present) < settings.min_repeats:
+        return None
+    between = free[(free >= present[0]) & (free <= present[-1])]
+    fill, score = len(present) / len(between), float(np.median(boxes.score[rows]))
+    if score > settings.max_score or fill > settings.max_fill:
+        return None
+    moments = _moments(courses.clear(place, span, 0), present, settings.samples)
+    if not moments:
+        return None
     windows = dict.fromkeys(sorted(moments), box_window(place))
     found = tuple(rows.tolist())
-    return StaticLook(found, place, float(fill), score, windows, settings.min_similarity)
+    return StaticLook(found, place, fill, score, windows, settings.min_similarity)
+
+
+def _moments(clear: Ints, present: Ints, samples: int) -> set[int]:
+    """Return frames with and without a box, and the ends; none if nothing could be compared."""
+    with_box = np.intersect1d(clear, present)
+    between = clear[(clear > present[0]) & (clear < present[-1])]
+    without = np.setdiff1d(between, present)
+    if not len(with_box) or not len(without):
+        return set()
+    ends: list[int] = clear[[0, -1]].tolist()
+    return {*ends, *_spread(with_box, samples), *_spread(without, samples)}
 
 
 def _spread(frames: Ints, samples: int) -> list[int]:
