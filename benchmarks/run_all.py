@@ -12,6 +12,7 @@ ORDER = (
     "speed_detect.py",
     "speed_dedup.py",
     "temporal_simulator.py",
+    "flicker_speed.py",
     "memory.py",
     "resume.py",
 )

@@ -1,12 +1,16 @@
-"""Workspaces with evidence of every kind, written by hand on two small clips."""
+"""A clip that stands still, and workspaces with evidence of every kind, written by hand."""
 
 from __future__ import annotations
 
 import shutil
+from fractions import Fraction
 
+import cv2
+import numpy as np
 import pytest
 
 from reelabel.engine.local import Options
+from reelabel.media.encode import VideoWriter
 from reelabel.pipeline import read_config, run
 from reelabel.tables import EVIDENCE
 from reelabel.verbs.init import init
@@ -108,3 +112,14 @@ def copied(workspace, home):
     """Return a copy of a workspace."""
     shutil.copytree(workspace.root, home / "w")
     return type(workspace)(home / "w")
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory):
+    """Return a clip of one structured picture, shown eleven times."""
+    path = tmp_path_factory.mktemp("clip") / "still.mp4"
+    small = np.random.default_rng(0).integers(0, 255, (18, 32, 3), dtype=np.uint8)
+    with VideoWriter(path, time_base=Fraction(1, 25), rate=25) as writer:
+        for i in range(11):
+            writer.write(cv2.resize(small, (320, 180)), i)
+    return path

@@ -48,17 +48,6 @@ def test_golden_sets_come_out_of_the_command_byte_for_byte(data_dir, tmp_path, r
         assert (tmp_path / output.name).read_bytes() == output.read_bytes()
 
 
-@pytest.fixture(scope="module")
-def video(tmp_path_factory):
-    """Return a clip of one structured picture, shown eleven times."""
-    path = tmp_path_factory.mktemp("clip") / "still.mp4"
-    small = np.random.default_rng(0).integers(0, 255, (18, 32, 3), dtype=np.uint8)
-    with VideoWriter(path, time_base=Fraction(1, 25), rate=25) as writer:
-        for i in range(FRAMES):
-            writer.write(cv2.resize(small, (320, 180)), i)
-    return path
-
-
 @pytest.fixture
 def lone(tmp_path):
     """Return detections of eleven frames: one box, in the sixth."""

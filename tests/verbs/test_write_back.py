@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from fractions import Fraction
 
-import cv2
 import numpy as np
 import pytest
 from pycocotools.coco import COCO
@@ -16,7 +14,6 @@ from reelabel.engine.local import Options
 from reelabel.errors import FormatError, UsageError
 from reelabel.formats.coco import read_coco
 from reelabel.formats.detections_txt import write_detections
-from reelabel.media.encode import VideoWriter
 from reelabel.pipeline import read_config, run
 from reelabel.verbs.init import init
 from reelabel.verbs.write_back import WriteBack
@@ -32,17 +29,6 @@ OLD = {
     ],
     "categories": [{"id": 18, "name": "dog"}],
 }
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory):
-    """Return a clip of one structured picture, shown eleven times."""
-    path = tmp_path_factory.mktemp("clip") / "still.mp4"
-    small = np.random.default_rng(0).integers(0, 255, (18, 32, 3), dtype=np.uint8)
-    with VideoWriter(path, time_base=Fraction(1, 25), rate=25) as writer:
-        for i in range(FRAMES):
-            writer.write(cv2.resize(small, (320, 180)), i)
-    return path
 
 
 @pytest.fixture
