@@ -202,7 +202,7 @@ def _missed(world: World) -> set[int]:
 
 def errors(world: World, tracks: Tracks) -> tuple[Floats, Floats]:
     """Return squared errors of raw and of smoothed boxes at the detections of true objects."""
-    result = smooth(world.boxes, tracks.track_id)
+    result = smooth(world.boxes, tracks.track_id, shift_xy=world.shift_xy)
     rows = result.row[result.observed]
     real = world.source[rows] >= 0
     truth = world.xyxy[world.source[rows[real]]]

@@ -112,3 +112,15 @@ def test_wrong_tracks_are_refused():
         smooth(boxes, np.zeros(4, np.int64))
     with pytest.raises(ValueError, match="min_length"):
         smooth(boxes, one_track(boxes), min_length=2)
+
+
+def test_a_shaking_camera_is_no_noise():
+    """With the camera's motion given, boxes come out as in a still picture, where they lie now."""
+    _, boxes = wave(2)
+    shift = np.random.default_rng(3).normal(0, 15, (120, 2))
+    path = np.tile(np.cumsum(shift, axis=0), 2)
+    shaken = BoxSequence(boxes.frame, boxes.xyxy + path, boxes.score, boxes.class_id)
+    still = smooth(boxes, one_track(boxes))
+    found = smooth(shaken, one_track(shaken), shift_xy=shift)
+    np.testing.assert_allclose(found.xyxy, still.xyxy + path, atol=1e-6)
+    np.testing.assert_allclose(found.sigma_cxcywh, still.sigma_cxcywh, atol=1e-6)

@@ -305,7 +305,8 @@ def _held(scene: Scene, box: HeldBox) -> Row:
 
 def _smoothed(unit: Unit, scene: Scene) -> pa.Table:
     """Return the smoothed boxes of started tracks; a filled frame has its track's median score."""
-    found = smooth(scene.boxes, scene.tracks.track_id, unit.settings.smooth_length)
+    s: MineSettings = unit.settings
+    found = smooth(scene.boxes, scene.tracks.track_id, s.smooth_length, scene.shift_xy)
     which = np.flatnonzero(scene.tracks.started[found.track_id])
     track, frame, row = found.track_id[which], found.frame[which], found.row[which]
     names, score = _by_track(scene, track)

@@ -10,13 +10,13 @@ Rows are added, the detections stay what and where they are.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from reelabel.temporal.sequence import Bools, BoxSequence, Floats, Ints, centres
+from reelabel.temporal.sequence import Bools, BoxSequence, Floats, Ints, centres, drift
 
 _RATIOS = 10.0 ** np.arange(-6, 1.5, 0.75)
 """Variance of the pushes over variance of the boxes, from a straight line to no smoothing."""
@@ -60,17 +60,22 @@ class _Run(NamedTuple):
     vv: Floats
 
 
-def smooth(boxes: BoxSequence, track_id: Ints, min_length: int = 3) -> Smoothed:
+def smooth(
+    boxes: BoxSequence, track_id: Ints, min_length: int = 3, shift_xy: Floats | None = None
+) -> Smoothed:
     """Smooth the boxes of every track and fill its missing frames.
+
+    What moves with the camera is not noise: its motion is taken out before and put back after.
 
     Args:
         boxes: the detections.
         track_id: ``(n,)`` the track of each (`reelabel.temporal.link`); one box per frame each.
         min_length: tracks with fewer detections are left out, at least 3.
+        shift_xy: ``(frames, 2)`` camera motion in pixels since the frame before, or None.
 
     Raises:
-        ValueError: if `track_id` does not fit the boxes, a track holds two boxes of one frame, or
-            `min_length` is below 3.
+        ValueError: if `track_id` or `shift_xy` does not fit the boxes, a track holds two boxes of
+            one frame, or `min_length` is below 3.
     """
     if min_length < 3:  # noqa: PLR2004 -- two boxes are a straight line, and no noise can be told
         raise ValueError(f"min_length must be at least 3, but got {min_length}")
@@ -82,8 +87,11 @@ def smooth(boxes: BoxSequence, track_id: Ints, min_length: int = 3) -> Smoothed:
         raise ValueError("expected one box per track and frame, but a track holds two of one frame")
     bounds = np.flatnonzero(np.r_[True, ~same, True][: len(rows) + 1])
     tracks = [rows[a:b] for a, b in pairwise(bounds) if b - a >= min_length]
-    parts = [_smoothed(boxes, track_id, batch) for batch in _batches(boxes.frame, tracks)]
-    return _ordered(parts)
+    path = np.tile(drift(shift_xy, int(boxes.frame.max(initial=-1)) + 1), 2)
+    still = boxes.xyxy - path[boxes.frame]
+    parts = [_smoothed(boxes, still, track_id, batch) for batch in _batches(boxes.frame, tracks)]
+    result = _ordered(parts)
+    return replace(result, xyxy=result.xyxy + path[result.frame])
 
 
 def _ordered(parts: list[Smoothed]) -> Smoothed:
@@ -111,12 +119,12 @@ def _span(frame: Ints, rows: Ints) -> int:
     return int(frame[rows[-1]] - frame[rows[0]]) + 1
 
 
-def _smoothed(boxes: BoxSequence, track_id: Ints, batch: list[Ints]) -> Smoothed:
+def _smoothed(boxes: BoxSequence, still: Floats, track_id: Ints, batch: list[Ints]) -> Smoothed:
     spans = np.array([_span(boxes.frame, rows) for rows in batch])
     row = np.full((int(spans.max()), len(batch)), -1)
     for column, rows in enumerate(batch):
         row[boxes.frame[rows] - boxes.frame[rows[0]], column] = rows
-    xyxy = boxes.xyxy[row]
+    xyxy = still[row]
     seen = np.concatenate((centres(xyxy), xyxy[..., 2:] - xyxy[..., :2]), axis=-1)
     value, sigma = _fit(seen, row >= 0)
     half = np.maximum(value[..., 2:], 0) / 2

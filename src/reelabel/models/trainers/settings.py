@@ -213,8 +213,8 @@ OWN: dict[str, dict[str, object]] = {
         "crop": 320,
         "flip_test": True,
         "ema": 0.98,
-        "epochs": 10,
-        "min_steps": 240,
+        "epochs": 4,
+        "min_steps": 160,
     },
 }
 """What a family does where the user says nothing; see `docs/experiments.md` for the figures."""
