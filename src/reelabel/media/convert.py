@@ -102,7 +102,9 @@ def upright_of(frame: VideoFrame) -> Upright:
 def _display_matrix(frame: VideoFrame) -> bytes | None:
     """Return the nine numbers of the frame's display matrix, or None if none can be read."""
     try:
-        data = frame.side_data.get("DISPLAYMATRIX")
+        # Not frame.side_data: the frame would hold what holds it, and wait for the collector.
+        held: Any = SideDataContainer
+        data = held(frame).get("DISPLAYMATRIX")
     except ValueError:
         data = _before_the_unknown(frame)
     return bytes(data) if isinstance(data, Buffer) else None

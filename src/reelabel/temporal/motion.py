@@ -60,8 +60,9 @@ def global_shift(
         return 0.0, 0.0
     a, b = earlier.astype(np.float32), later.astype(np.float32)
     height, width = (_even_side(side) for side in earlier.shape)
+    # It writes into what it is given, and the residual needs the pictures as they are.
     (x, y), response = cv2.phaseCorrelate(
-        a[:height, :width], b[:height, :width], _window((height, width))
+        a[:height, :width].copy(), b[:height, :width].copy(), _window((height, width))
     )
     small = max(abs(x), abs(y)) < settings.min_shift_px
     if small or response < settings.min_response:
