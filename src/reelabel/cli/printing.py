@@ -106,7 +106,7 @@ def told_ablation(found: dict[str, Any]) -> None:
     """Print what each kind of evidence is worth, on one line each."""
     title = (
         f"Round {found['round']}: labels and students with each kind of evidence, "
-        f"{len(found['seeds'])} trainings each, against the truth"
+        f"{len(found['seeds'])} training(s) each, against the truth"
     )
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in ("evidence", "labels P", "R", "negatives", "student AP", "AP50", "gain"):

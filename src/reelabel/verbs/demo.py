@@ -20,6 +20,7 @@ from reelabel.workspace import Workspace, write_json
 SETTINGS: dict[str, Any] = {
     "detector_options": {"shape": "round"},
     "sample": {"every": 2},
+    "mine": {"gap": False, "smooth": False},  # a teacher of motion is unsure for good reasons
     "clean": {"score": 0.45},
     "train": {"student": "centre", "max_steps": 300, "image_size": 320, "crop": 192},
     "advance": {"keep_going": True},
