@@ -2,9 +2,9 @@
 
 Where a track goes on with boxes that are weak, sure boxes before and after hold them: no picture
 is needed. Where it has none, the last box before the gap is searched forward, the first one after
-it backward, both by normalised cross-correlation near the straight line between them. Where both
-lead to the same place and the pictures are alike, the object is there. Where it is hidden the
-pictures are not alike, and nothing is claimed.
+it backward, if these two are believed, both by normalised cross-correlation near the straight line
+between them. Where both lead to the same place and the pictures are alike, the object is there.
+Where it is hidden the pictures are not alike, and nothing is claimed.
 """
 
 from __future__ import annotations
@@ -182,7 +182,9 @@ def gap_looks(
     shift_xy: Floats | None = None,
     settings: GapSettings = GapSettings(),
 ) -> list[GapLook]:
-    """Find the gaps of started tracks, and say where to look in each.
+    """Find the gaps of started tracks between believed boxes, and say where to look in each.
+
+    Believed is what is sure, or weak and held by what is.
 
     Args:
         boxes: every detection, weak ones included.
@@ -201,6 +203,9 @@ def gap_looks(
     step = frame[1:] - frame[:-1]
     wanted = (track[1:] == track[:-1]) & (step > 1) & (step <= settings.max_gap + 1)
     wanted &= (tracks.started & (tracks.lengths >= settings.min_length))[track[1:]]
+    believed = (boxes.score >= settings.sure_score)[rows]
+    believed[np.isin(rows, [held.row for held in held_boxes(boxes, tracks, settings)])] = True
+    wanted &= believed[1:] & believed[:-1]
     by_frame = _ByFrame.of(boxes)
     return [
         _look(boxes, tracks, (int(rows[k]), int(rows[k + 1])), (path, by_frame, settings))
