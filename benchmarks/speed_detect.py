@@ -1,6 +1,6 @@
 """`detect` against the sum of bare decoding and bare network, and against a naive loop.
 
-The clip is repeated to a minute of footage, so that opening the models does not decide.
+The clip is repeated to about forty seconds, so that opening the models does not decide.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from reelabel.models.registry import load_detector
 
 CLIP = DATA / "videos/traffic/cars_topdown.mp4"
 VIDEO = Path(tempfile.mkdtemp()) / "repeated.mp4"
-REPEATS = 4
+REPEATS = 3
 WEIGHTS = DATA / "weights/yolox_nano.onnx"
 CORES = os.cpu_count() or 1
 
@@ -83,7 +83,7 @@ def main() -> None:
             "bare decode": bare_decode,
             "bare network": lambda: bare_network(frames),
         },
-        times=5,
+        times=3,
     )
     shutil.rmtree(VIDEO.parent)
     table(f"detect, {frames} frames 768x432", taken, "naive loop")
