@@ -207,15 +207,3 @@ def test_negative_windows_are_refused():
     """Alpha and beta count frames and pixels."""
     with pytest.raises(ValueError, match="alpha and beta"):
         PublishedSettings(alpha=-1)
-
-
-def test_a_box_of_less_than_a_pixel_is_not_blamed():
-    """There is nothing to search for, whatever its neighbours hold."""
-    rng = np.random.default_rng(0)
-    pictures = [rng.integers(0, 255, (60, 80), dtype=np.uint8) for _ in range(11)]
-    blocks = [np.array([[5.0, 5.0, 20.0, 20.0, 0.9]]) for _ in range(11)]
-    blocks[5] = np.array([[40.2, 10.0, 0.5, 30.0, 0.9]])
-    assert all(
-        flag for mined in mine_published(pictures, blocks, PublishedSettings(0.8, alpha=2))
-        for *_, flag in mined.boxes if mined.number == 6
-    )  # fmt: skip

@@ -205,8 +205,6 @@ def _found_again(
     """Return whether some neighbour holds a box where the picture of `box` is found again."""
     picture = moment.picture()
     template = picture[int(box[1]) : int(box[3]), int(box[0]) : int(box[2])]
-    if not template.size:
-        return True  # less than a pixel: nothing can be searched, so nothing is said against it
     region = _region(box, picture.shape, settings.beta)
     corner, structured = (int(box[0]), int(box[1])), float(template.std()) >= _STRUCTURE
     for other in neighbours:
