@@ -1,6 +1,6 @@
 """`detect` against the sum of bare decoding and bare network, and against a naive loop.
 
-The clip is repeated to about forty seconds, so that opening the models does not decide.
+The clip is repeated to about half a minute, so that opening the models does not decide.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from reelabel.models.registry import load_detector
 
 CLIP = DATA / "videos/traffic/cars_topdown.mp4"
 VIDEO = Path(tempfile.mkdtemp()) / "repeated.mp4"
-REPEATS = 3
+REPEATS = 2
 WEIGHTS = DATA / "weights/yolox_nano.onnx"
 CORES = os.cpu_count() or 1
 
 
 def repeat() -> None:
     """Write the clip several times over."""
-    with VideoWriter(VIDEO, time_base=Fraction(1, 30), rate=30, crf=20) as writer:
+    with VideoWriter(VIDEO, time_base=Fraction(1, 30), rate=30, crf=20, quick=True) as writer:
         for i, frame in enumerate(f for _ in range(REPEATS) for f in decode(CLIP)):
             writer.write(frame.rgb(), i)
 
