@@ -19,6 +19,7 @@ from reelabel.models.coco import CATEGORY_IDS
 from reelabel.models.detectors.letterbox import letterbox
 from reelabel.models.detectors.nanodet import NanoDet
 from reelabel.models.detectors.onnx import read_names
+from reelabel.models.detectors.onnx_inputs import Inputs, part_of
 from reelabel.models.detectors.suppress import suppressed
 from reelabel.models.detectors.yolox import Yolox, grid
 from reelabel.models.registry import load_detector
@@ -57,20 +58,21 @@ def coco_rows(image_id, found):
     [("yolox_nano.onnx", (0.288, 0.462)), ("nanodet_m_320.onnx", (0.228, 0.389))],
 )
 def test_parity_with_the_published_networks(data_dir, monkeypatch, file, published):
-    """AP on COCO pictures is that of an independent reading of the same weights."""
+    """AP on COCO pictures is that of an independent reading, also with most padding cut off."""
     # The figures were taken without cutting boxes at the picture's edge, which adds 0.001.
     monkeypatch.setattr(Detections, "clipped", lambda self, _size_wh: self)
     folder = data_dir / "annotated" / "coco_val"
     truth = json.loads((folder / "instances.json").read_text())
-    detector = load_detector(f"onnx:{data_dir}/weights/{file}", options={"floor": 0.01})
-    predict = detector.open()
-    rows = [
-        row
-        for image in truth["images"]
-        for row in coco_rows(image["id"], predict([rgb(folder / image["file_name"])])[0])
-    ]
-    measured = ap_and_ap50(folder / "instances.json", rows)
-    assert measured == pytest.approx(published, abs=0.0006)
+    for rect, near in ((False, 0.0006), (True, 0.003)):
+        options = {"floor": 0.01, "rect": rect}
+        predict = load_detector(f"onnx:{data_dir}/weights/{file}", options=options).open()
+        rows = [
+            row
+            for image in truth["images"]
+            for row in coco_rows(image["id"], predict([rgb(folder / image["file_name"])])[0])
+        ]
+        measured = ap_and_ap50(folder / "instances.json", rows)
+        assert measured == pytest.approx(published, abs=near)
 
 
 def test_reduced_pictures_lose_nothing(data_dir):
@@ -83,6 +85,29 @@ def test_reduced_pictures_lose_nothing(data_dir):
     assert len(whole) == len(reduced) > 0
     back = (picture.shape[1] / size[0], picture.shape[0] / size[1])
     assert np.abs(whole.xyxy - reduced.scaled(back).xyxy).max() < 3
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000))
+def test_a_cut_input_holds_the_fitted_picture(width, height):
+    """A picture is as large in the cut input as in the full one, and the sides fit the strides."""
+    picture = np.zeros((height, width, 3), np.uint8)
+    cut = part_of((416, 320), picture)
+    full, less = np.zeros((3, 320, 416), np.float32), np.zeros((3, *cut[::-1]), np.float32)
+    assert letterbox(picture, less) == pytest.approx(letterbox(picture, full))
+    assert all(side % 32 == 0 and side <= most for side, most in zip(cut, (416, 320), strict=True))
+
+
+@pytest.mark.parametrize(("file", "cut"), [("yolox_nano", True), ("nanodet_m_320", False)])
+def test_a_network_is_cut_if_it_can_be(data_dir, capfd, file, cut):
+    """A network of convolutions alone is opened at the size needed; another keeps its input."""
+    detector = load_detector(f"onnx:{data_dir}/weights/{file}.onnx")
+    width, height = detector.fit_wh
+    inputs = Inputs(detector.path, detector.family, 1, "cpu")
+    found = inputs.at((width, height - 64))
+    assert found.buffer.shape == (1, 3, height - 64 * cut, width)
+    assert inputs.at((width, height - 64)) is found
+    assert (inputs.at((width, height)) is found) == (not cut)
+    assert capfd.readouterr().err == ""
 
 
 def test_letterbox_keeps_the_aspect():

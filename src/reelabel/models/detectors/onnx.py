@@ -8,11 +8,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from reelabel.config import Settings
@@ -21,6 +21,7 @@ from reelabel.labels.boxes import Detections
 from reelabel.models.base import Image, Predict
 from reelabel.models.coco import COCO_80
 from reelabel.models.detectors.nanodet import NanoDet
+from reelabel.models.detectors.onnx_inputs import Family, Inputs, Seen, part_of
 from reelabel.models.detectors.suppress import suppressed
 from reelabel.models.detectors.yolox import Yolox
 from reelabel.models.onnx_session import describe, on_gpu, open_session, run
@@ -44,12 +45,11 @@ class OnnxOptions(Settings):
     file carries, else COCO's for a network with 80 classes."""
     input_wh: tuple[int, int] | None = None
     """Input size of a network that leaves it open; None means 640 x 640."""
+    rect: bool = True
+    """Cut off most of the padding that a picture does not fill: footage of 16:9 needs three
+    quarters of a square input. A network that cannot be resized keeps its input."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes the GPU if ONNX Runtime can."""
-
-
-Family = Yolox | NanoDet
-"""A way to feed a network and to read what it says."""
 
 
 @dataclass(frozen=True)
@@ -72,33 +72,33 @@ class OnnxDetector:
         return self.family.size_wh
 
     def open(self) -> Predict:
-        """Open a session of its own and return the function that finds boxes."""
-        session = open_session(self.path, self.options.device)
-        width, height = self.family.size_wh
-        source = session.get_inputs()[0].name
-        buffer = np.zeros((self.batch_size, 3, height, width), np.float32)
-
-        def some(pictures: Sequence[Image]) -> list[Detections]:
-            back = [self.family.prepare(p, buffer[i]) for i, p in enumerate(pictures)]
-            outputs = run(session, {source: buffer[: len(pictures)]})
-            return [
-                self._finish([o[i] for o in outputs], back[i], picture.shape)
-                for i, picture in enumerate(pictures)
-            ]
+        """Return a function that finds boxes, with sessions of its own."""
+        inputs = Inputs(self.path, self.family, self.batch_size, self.options.device)
 
         def predict(pictures: Sequence[Image]) -> list[Detections]:
-            starts = range(0, len(pictures), self.batch_size)
-            return [found for i in starts for found in some(pictures[i : i + self.batch_size])]
+            return [
+                self._finish(seen, picture)
+                for size_wh, alike in groupby(pictures, self._size_for)
+                for batch in _batches(list(alike), self.batch_size)
+                for seen, picture in zip(inputs.at(size_wh).look(batch), batch, strict=True)
+            ]
 
         return predict
 
-    def _finish(
-        self, outputs: list[NDArray[np.float32]], back: tuple[float, float], shape: Sequence[int]
-    ) -> Detections:
-        found = self.family.decode(outputs, self.options.floor, np.array(self.asked, np.int64))
+    def _size_for(self, picture: Image) -> tuple[int, int]:
+        full_wh = self.family.size_wh
+        return part_of(full_wh, picture) if self.options.rect else full_wh
+
+    def _finish(self, seen: Seen, picture: Image) -> Detections:
+        asked = np.array(self.asked, np.int64)
+        found = seen.family.decode(seen.outputs, self.options.floor, asked)
         own = self.options.nms_iou
         found = suppressed(found, self.family.nms_iou if own is None else own)
-        return found.scaled(back).clipped((shape[1], shape[0]))
+        return found.scaled(seen.back_xy).clipped((picture.shape[1], picture.shape[0]))
+
+
+def _batches(pictures: list[Image], size: int) -> list[list[Image]]:
+    return [pictures[i : i + size] for i in range(0, len(pictures), size)]
 
 
 def load(request: Request) -> OnnxDetector:
@@ -136,7 +136,7 @@ def _family(session: Any, path: Path, options: OnnxOptions) -> Family:
     size_wh = _input_wh(session, options)
     if size_wh is not None:
         grey = np.full((1, 3, size_wh[1], size_wh[0]), 114, np.float32)
-        outputs = run(session, {session.get_inputs()[0].name: grey})
+        outputs = run(session, grey)
         for family in (Yolox, NanoDet):
             if known := family.recognise(size_wh, outputs):
                 return known

@@ -59,10 +59,9 @@ class OnnxEmbedder:
     def open(self) -> Embed:
         """Open a session of its own and return the function that embeds pictures."""
         session = open_session(self.path, self.options.device)
-        source = session.get_inputs()[0].name
 
         def embed(pictures: Sequence[Image]) -> NDArray[np.float32]:
-            rows = [run(session, {source: self._prepared(p)})[0].ravel() for p in pictures]
+            rows = [run(session, self._prepared(p))[0].ravel() for p in pictures]
             return unit_rows(np.array(rows, np.float32).reshape(-1, self.dimensions))
 
         return embed
@@ -90,7 +89,7 @@ def load(request: Request) -> OnnxEmbedder:
     session = open_session(weights.path, options.device)
     size_wh, channels_last = _input(session, weights.path, options)
     shape = (*size_wh[::-1], _CHANNELS) if channels_last else (_CHANNELS, *size_wh[::-1])
-    outputs = run(session, {session.get_inputs()[0].name: np.zeros((1, *shape), np.float32)})
+    outputs = run(session, np.zeros((1, *shape), np.float32))
     if len(outputs) != 1 or outputs[0].size != outputs[0].shape[-1]:
         vectors = [o for o in outputs if o.size == np.prod(o.shape[1:2])]
         shown = f"{len(outputs)} outputs, {len(vectors)} of them vectors"
