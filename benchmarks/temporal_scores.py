@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,16 +112,19 @@ def truth_of(world: World) -> Ints:
     return np.where(world.source >= 0, world.identity[np.maximum(world.source, 0)], -1)
 
 
+def _footage(world: World) -> dict[str, Any]:
+    """Return what the searches have to know about a world's footage."""
+    return {
+        "frames": len(world.pictures),
+        "shot_starts": world.shot_starts,
+        "shift_xy": world.shift_xy,
+    }
+
+
 def flicker_score(world: World, tracks: Tracks) -> Score:
     """Count false boxes among our flickers."""
-    looks = flicker_looks(
-        world.boxes,
-        tracks,
-        len(world.pictures),
-        shot_starts=world.shot_starts,
-        shift_xy=world.shift_xy,
-        settings=FlickerSettings(score=CANDIDATE_SCORE),
-    )
+    settings = FlickerSettings(score=CANDIDATE_SCORE)
+    looks = flicker_looks(world.boxes, tracks, **_footage(world), settings=settings)
     found = flickers(world.pictures, looks)
     return _flicker_count(world, [e.row for e in found if e.kind == FLICKER])
 
@@ -153,13 +156,7 @@ def _flicker_count(world: World, rows: list[int]) -> Score:
 
 def static_score(world: World, tracks: Tracks) -> Score:
     """Count boxes of stains among those called static repeats."""
-    looks = static_looks(
-        world.boxes,
-        tracks,
-        len(world.pictures),
-        shot_starts=world.shot_starts,
-        shift_xy=world.shift_xy,
-    )
+    looks = static_looks(world.boxes, tracks, **_footage(world))
     found = static_repeats(world.pictures, looks)
     rows = [row for evidence in found for row in evidence.rows]
     stain = world.source == STAIN

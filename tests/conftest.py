@@ -31,6 +31,23 @@ def data_dir() -> Path:
     return folder
 
 
+MINED = {
+    "cars_topdown_jitter": "traffic/cars_topdown.mp4",
+    "dogs_play": "dogs/dogs_play_garden.mp4",
+    "highway": "traffic/highway.mp4",
+    "soccer_juggle": "sports/soccer_juggle.mp4",
+    "street_cuts_jitter": "scenes/street_cuts.mp4",
+    "train_rain_jitter": "trains/train_rain.mp4",
+}
+
+
+@pytest.fixture(params=sorted(MINED))
+def mined_footage(data_dir, request) -> tuple[Path, Path]:
+    """Return each video that the published miner was run on, and the folder of what it wrote."""
+    name = request.param
+    return data_dir / "videos" / MINED[name], data_dir / "golden" / "flicker" / name
+
+
 def disc_clip(path: Path, seed: int = 0, frames: int = 20) -> Path:
     """Write a clip of 160 x 96 pixels in which one bright disc moves over a dark ground."""
     rng = np.random.default_rng(seed)

@@ -113,7 +113,18 @@ def test_the_student_is_scored_on_the_same_frames(scored, bench):
     student = load_student_detector(bench.workspace.round_dir(0) / "model")
     assert isinstance(student, FakeDetector)
     assert scores["truth"]["student"]["all"]["ap50"]["value"] > 0.5
-    assert scores["truth"].keys() == {"frames", "boxes", "teacher", "student"}
+    assert scores["truth"].keys() == {"frames", "boxes", "teacher", "student", "videos"}
+
+
+def test_each_video_has_its_own_figures(scored):
+    """They are those that a truth of this video alone gives, for both models."""
+    shaky, good = drawn("clip0.mp4", range(2, 14), 3.0), drawn("clip1.mp4", range(0, 12, 3))
+    both = {row["name"]: row for row in scored(shaky, good)["truth"]["videos"]}
+    assert [both[name]["frames"] for name in ("clip0.mp4", "clip1.mp4")] == [12, 4]
+    alone = scored(shaky)["truth"]
+    for who in ("teacher", "student"):
+        assert both["clip0.mp4"][who]["ap"] == alone[who]["all"]["ap"]["value"]
+    assert both["clip1.mp4"]["teacher"]["ap"] > both["clip0.mp4"]["teacher"]["ap"]
 
 
 def test_intervals_stand_beside_the_numbers(scored):

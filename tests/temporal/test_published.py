@@ -13,14 +13,6 @@ from reelabel.errors import FormatError
 from reelabel.temporal.pictures import LazyGrey
 from reelabel.temporal.published import PublishedSettings, mine_published
 
-VIDEOS = {
-    "soccer_juggle": "sports/soccer_juggle.mp4",
-    "highway": "traffic/highway.mp4",
-    "dogs_play": "dogs/dogs_play_garden.mp4",
-    "cars_topdown_jitter": "traffic/cars_topdown.mp4",
-    "train_rain_jitter": "trains/train_rain.mp4",
-    "street_cuts_jitter": "scenes/street_cuts.mp4",
-}
 NAME = re.compile(r"mined_score(.*)_alpha(.*)_sim(.*)_iou(.*)_beta(.*)\.txt")
 
 
@@ -55,14 +47,12 @@ def text(mined):
     return "".join(line + "\n" for line in lines)
 
 
-@pytest.mark.parametrize("name", sorted(VIDEOS))
-def test_golden_sets_are_reproduced_byte_for_byte(data_dir, name):
+def test_golden_sets_are_reproduced_byte_for_byte(mined_footage):
     """Every golden output of the published miner comes out unchanged."""
-    folder = data_dir / "golden" / "flicker" / name
+    video, folder = mined_footage
     blocks = read_blocks(folder / "detections.txt")
     outputs = sorted(folder.glob("mined_*.txt"))
     assert outputs
-    video = data_dir / "videos" / VIDEOS[name]
     # The small videos have three outputs each: decoded once, and each frame converted once.
     held = [LazyGrey(make) for make in greys(video)] if len(outputs) > 2 else None
     for output in outputs:

@@ -17,33 +17,22 @@ from reelabel.media.encode import VideoWriter
 from reelabel.media.pictures import read_rgb
 from reelabel.media.video import decode
 
-VIDEOS = {
-    "cars_topdown_jitter": "traffic/cars_topdown.mp4",
-    "dogs_play": "dogs/dogs_play_garden.mp4",
-    "highway": "traffic/highway.mp4",
-    "soccer_juggle": "sports/soccer_juggle.mp4",
-    "street_cuts_jitter": "scenes/street_cuts.mp4",
-    "train_rain_jitter": "trains/train_rain.mp4",
-}
 NAME = re.compile(r"mined_score(.*)_alpha(.*)_sim(.*)_iou(.*)_beta(.*)\.txt")
 EMPTY = np.zeros((0, 5))
 LONE = np.array([[100.0, 60, 45, 45, 0.9]])
 FRAMES = 11
 
 
-@pytest.mark.parametrize("name", sorted(VIDEOS))
-def test_golden_sets_come_out_of_the_command_byte_for_byte(data_dir, tmp_path, reelabel, name):
+def test_golden_sets_come_out_of_the_command_byte_for_byte(mined_footage, tmp_path, reelabel):
     """Every golden set, every parameter, through the command line: the same bytes."""
-    folder = data_dir / "golden" / "flicker" / name
+    video, folder = mined_footage
     outputs = sorted(folder.glob("mined_*.txt"))
     assert outputs
     for output in outputs:
         score, alpha, sim, iou, beta = NAME.fullmatch(output.name).groups()
         flags = ("--valid-score", score, "--alpha", alpha, "--valid-sim-score", sim)
         flags += ("--iou-thr", iou, "--beta", beta, "--out", tmp_path / output.name, "--quiet")
-        code, _, _ = reelabel(
-            "flicker", data_dir / "videos" / VIDEOS[name], folder / "detections.txt", *flags
-        )
+        code, _, _ = reelabel("flicker", video, folder / "detections.txt", *flags)
         assert code == 0
         assert (tmp_path / output.name).read_bytes() == output.read_bytes()
 

@@ -133,7 +133,9 @@ def test_a_text_is_what_the_first_teacher_says(begin, text, reelabel):
     assert "1 boxes in 20 pictures taken in as what the first teacher says" in out
     for path in one:
         path.unlink()
-    assert yaml.safe_load(workspace.config_path.read_text())["detector"].startswith(TEXT)
+    config = workspace.config_path.read_text()
+    assert yaml.safe_load(config)["detector"].startswith(TEXT)
+    assert config.count("# was ") == 1
     assert ran(workspace, "merge").exit_code == 0
     rows = said(workspace, "clip0.mp4")
     assert [(r["frame_index"], r["pts"], r["category"]) for r in rows] == [(5, 120, "disc")] * 2
@@ -275,15 +277,6 @@ def test_what_was_brought_in_looks_at_nothing(begin, text, tmp_path, reelabel):
 
 # -- in and out ----------------------------------------------------------------------------------
 
-GOLDEN = {
-    "cars_topdown_jitter": "traffic/cars_topdown.mp4",
-    "dogs_play": "dogs/dogs_play_garden.mp4",
-    "highway": "traffic/highway.mp4",
-    "soccer_juggle": "sports/soccer_juggle.mp4",
-    "street_cuts_jitter": "scenes/street_cuts.mp4",
-    "train_rain_jitter": "trains/train_rain.mp4",
-}
-
 
 def there_and_back(folder, video, text):
     """Return the file that comes out of a workspace that a text was brought into."""
@@ -295,20 +288,19 @@ def there_and_back(folder, video, text):
     return path
 
 
-@pytest.mark.parametrize("name", sorted(GOLDEN))
-def test_published_detections_come_back_as_they_were(data_dir, tmp_path, name):
+def test_published_detections_come_back_as_they_were(mined_footage, tmp_path):
     """In and out again: the same frames, the same boxes to the accuracy of the table."""
-    source = data_dir / "golden" / "flicker" / name / "detections.txt"
-    wanted = read_detections(source)
-    found = read_detections(there_and_back(tmp_path, data_dir / "videos" / GOLDEN[name], source))
+    video, folder = mined_footage
+    wanted = read_detections(folder / "detections.txt")
+    found = read_detections(there_and_back(tmp_path, video, folder / "detections.txt"))
     assert [len(block) for block in found] == [len(block) for block in wanted]
     assert np.allclose(np.concatenate(found), np.concatenate(wanted), rtol=0, atol=2e-4)
 
 
-def test_what_comes_back_is_mined_the_same(data_dir, tmp_path):
+@pytest.mark.parametrize("mined_footage", ["train_rain_jitter"], indirect=True)
+def test_what_comes_back_is_mined_the_same(mined_footage, tmp_path):
     """The published miner finds the same hard negatives in it, in the same frames."""
-    folder = data_dir / "golden" / "flicker" / "train_rain_jitter"
-    video = data_dir / "videos" / GOLDEN["train_rain_jitter"]
+    video, folder = mined_footage
     path = there_and_back(tmp_path, video, folder / "detections.txt")
     before, after = (api.flicker(video, text) for text in (folder / "detections.txt", path))
     flags = [(m.number, [box[4] for box in m.boxes]) for m in before.frames]

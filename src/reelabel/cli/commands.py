@@ -14,6 +14,7 @@ from reelabel.cli.stage_commands import (
     options_of,
     run_flags,
     stage_command,
+    work_flags,
     workspace_argument,
 )
 
@@ -256,7 +257,7 @@ def report(workspace: Path) -> None:
 @workspace_argument
 @click.option("--round", "round_number", type=int, help="Default: 0, the first teacher's.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="How many.")
-@run_flags
+@work_flags("Trainings")
 def ablate(workspace: Path, round_number: int | None, seeds: int, **how: Any) -> None:
     """Train without and with each kind of temporal evidence: what is it worth?"""
     ablated(workspace, round_number, seeds=seeds, how=how)

@@ -20,18 +20,31 @@ def workspace_argument(command: Function) -> Function:
     return click.argument("workspace", type=click.Path(path_type=Path))(command)
 
 
-def run_flags(command: Function) -> Function:
-    """Add the flags that say how work is done."""
-    flags = (
-        click.option("--workers", type=int, help="Videos worked on at once; 0 is one per core."),
-        click.option("--processes", is_flag=True, default=None, help="Processes, not threads."),
-        click.option("--fail-fast", is_flag=True, help="Stop at the first video that fails."),
+def work_flags(of: str) -> Callable[[Function], Function]:
+    """Return a decorator that adds flags for how many of something are worked on at once."""
+    return _flags(
+        click.option("--workers", type=int, help=f"{of} worked on at once; 0 is one per core."),
         click.option("--force", is_flag=True, help="Do it again even if it is up to date."),
         click.option("--quiet", "-q", is_flag=True, help="Show nothing but errors."),
     )
-    for flag in reversed(flags):
-        command = flag(command)
-    return command
+
+
+def run_flags(command: Function) -> Function:
+    """Add the flags that say how videos are worked on."""
+    own = _flags(
+        click.option("--processes", is_flag=True, default=None, help="Processes, not threads."),
+        click.option("--fail-fast", is_flag=True, help="Stop at the first video that fails."),
+    )
+    return own(work_flags("Videos")(command))
+
+
+def _flags(*flags: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    def decorate(command: Function) -> Function:
+        for flag in reversed(flags):
+            command = flag(command)
+        return command
+
+    return decorate
 
 
 def stage_command(name: str, about: str) -> click.Command:
@@ -114,7 +127,7 @@ def options_of(config: Any, given: dict[str, Any]) -> Any:
     changes = {k: given[k] for k in ("workers", "processes") if given.get(k) is not None}
     return Options(
         engine=config.engine.model_copy(update=changes),
-        fail_fast=given["fail_fast"],
+        fail_fast=given.get("fail_fast", False),
         force=given["force"],
         quiet=given["quiet"],
     )

@@ -8,7 +8,7 @@ kept out of training, which is called agreement and never AP. Scores of footage 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,7 @@ def evaluate(unit: Unit) -> Output:
     }
     if truth["images"]:
         report["truth"], resamples = _against_truth(unit, truth, found)
+        report["truth"]["videos"] = list(_per_video(unit, truth, found))
         write_json(unit.workspace.round_dir(unit.round_number) / RESAMPLES, resamples)
         unseen = _only_unseen(unit, truth)
         if unseen["images"]:
@@ -137,14 +138,23 @@ def _categories(ids: Mapping[str, int]) -> list[Row]:
     return [{"id": i, "name": name} for name, i in ids.items()]
 
 
+def _only(truth: Row, videos: Collection[str]) -> Row:
+    """Return the truth on some of the videos."""
+    images = [picture for picture in truth["images"] if picture["video"] in videos]
+    kept = {picture["id"] for picture in images}
+    annotations = [a for a in truth["annotations"] if a["image_id"] in kept]
+    return truth | {"images": images, "annotations": annotations}
+
+
+def _videos_of(truth: Row) -> set[str]:
+    return {picture["video"] for picture in truth["images"]}
+
+
 def _only_unseen(unit: Unit, truth: Row) -> Row:
     """Return the truth on videos of which nothing was trained on."""
     sides = read_json(dataset_dir(unit.workspace, unit.round_number) / "split.json")["videos"]
     trained = {video for video, counts in sides.items() if counts.get("train")}
-    images = [picture for picture in truth["images"] if picture["video"] not in trained]
-    kept = {picture["id"] for picture in images}
-    annotations = [a for a in truth["annotations"] if a["image_id"] in kept]
-    return truth | {"images": images, "annotations": annotations}
+    return _only(truth, _videos_of(truth) - trained)
 
 
 def _held_out(unit: Unit) -> Row:
@@ -184,6 +194,18 @@ def _against_truth(unit: Unit, truth: Row, found: _Found) -> tuple[Row, Row]:
     samples = {"teacher": teacher.resamples, "student": student.resamples}
     every = {who: {"ap": [_number(v) for v in r.samples["ap"]]} for who, r in samples.items()}
     return facts | both | {"gain_ap": vars(gain), "intervals": drawn}, every
+
+
+def _per_video(unit: Unit, truth: Row, found: _Found) -> Iterator[Row]:
+    """Yield the figures of both models on each video, without intervals."""
+    names = {row["video_id"]: row["name"] for row in unit.workspace.videos()}
+    for video_id in sorted(_videos_of(truth)):
+        some = _only(truth, {video_id})
+        said = {"teacher": found.teacher, "student": found.student}
+        scores = {who: coco_scores(some, say(some["images"])) for who, say in said.items()}
+        figures = {who: _figures(one)["all"] for who, one in scores.items()}
+        facts = {"video_id": video_id, "name": names[video_id], "frames": len(some["images"])}
+        yield facts | {who: {k: f[k]["value"] for k in NAMES} for who, f in figures.items()}
 
 
 def _scored(unit: Unit, truth: Row, results: list[Row]) -> Scores:
@@ -227,16 +249,10 @@ def _number(value: float) -> float | None:
 
 def _label_quality(unit: Unit, truth: Row) -> Row:
     """Return precision and recall of the labels themselves on the truth frames of the footage."""
-    footage = set(unit.workspace.shards(LABELS, unit.round_number))
-    images = [p for p in truth["images"] if p["video"] in footage]
-    kept = {picture["id"] for picture in images}
-    some = truth | {
-        "images": images,
-        "annotations": [a for a in truth["annotations"] if a["image_id"] in kept],
-    }
-    if not images:
+    some = _only(truth, unit.workspace.shards(LABELS, unit.round_number))
+    if not some["images"]:
         return {}
-    results = _stored(unit, images, LABELS, unit.round_number)
+    results = _stored(unit, some["images"], LABELS, unit.round_number)
     scores = coco_scores(some, results, threshold=0.0)
     return {k: _figure(getattr(scores.overall, v), None) for k, v in RATES.items()}
 
@@ -297,6 +313,6 @@ STAGE = Stage(
     after=("split", "train"),
     project_keys=("classes", "seed"),
     per_round=True,
-    version=2,
+    version=3,
     resource=student,
 )

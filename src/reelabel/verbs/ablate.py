@@ -8,7 +8,7 @@ run that was stopped goes on where it was.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from reelabel.engine.branch import Branch
 from reelabel.engine.local import Options, worker_pool
 from reelabel.engine.progress import Display
 from reelabel.engine.rounds import ABLATION, RESAMPLES, SCORES, dataset_dir
-from reelabel.errors import MissingInput, UsageError
+from reelabel.errors import MissingInput, UsageError, WorkspaceError
 from reelabel.labels.intervals import Floats, over_seeds, percentiles
 from reelabel.tables import CANDIDATES, EVIDENCE, LABELS, TRACKS, TRUTH_FRAMES
 from reelabel.verbs.run import opened
@@ -38,7 +38,6 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 """Which evidence each variant hears."""
 LABELLING = ("clean", "merge")
 TRAINING = ("split", "train", "evaluate")
-QUIET = Options(quiet=True)
 Row = dict[str, Any]
 Cell = tuple[str, int]
 """A variant and a seed: one training."""
@@ -59,7 +58,8 @@ def ablate(
         round_number: the round; by default the first, in which the teacher is no student yet.
         seeds: trainings of each variant.
         train: settings of `train` to use in place of the workspace's.
-        options: workers (trainings at once; by default one per core), and what is shown.
+        options: workers (trainings at once; by default one per core), whether what is up to date
+            is made again, and what is shown.
 
     Returns:
         What stands in ``ablation.json`` of the round: ``round``, ``seeds``, ``on`` and
@@ -70,6 +70,7 @@ def ablate(
     Raises:
         UsageError: without truth: labels of different variants cannot judge each other.
         MissingInput: if the round's detections were not linked yet.
+        WorkspaceError: if time could not be asked about one of the videos.
     """
     ws = opened(workspace)
     config = pipeline.read_config(ws)
@@ -103,14 +104,26 @@ def _check(ws: Workspace, number: int, seeds: int) -> None:
 def _gathered(ws: Workspace, config: Config, how: Options, number: int) -> Branch:
     """Return a branch in which time has been asked everything."""
     branch = Branch.of(ws, number, "evidence", {EVIDENCE.name})
-    all_on = _changed(config, "mine", dict.fromkeys(KINDS, True))
-    pipeline.run_one(branch, all_on, how, pipeline.FLOW["mine"], number=number)
+    _done(branch, _changed(config, "mine", dict.fromkeys(KINDS, True)), how, ["mine"])
     return branch
+
+
+def _done(branch: Branch, config: Config, how: Options, stages: Sequence[str]) -> None:
+    """Bring stages of a branch up to date.
+
+    Raises:
+        WorkspaceError: if one fails for a video: variants of other videos cannot be compared.
+    """
+    for name in stages:
+        result = pipeline.run_one(branch, config, how, pipeline.FLOW[name], number=branch.number)
+        for video_id, why in result.failed.items():
+            raise WorkspaceError(f"{name} failed for video {video_id}: {why}")
 
 
 def _trained(heard: Branch, config: Config, cells: list[Cell], how: Options) -> dict[Cell, Branch]:
     """Train every variant with every seed, several at once; equal labels are trained on once."""
-    labelled = {name: _labelled(heard, config, name) for name in VARIANTS}
+    still = replace(how, quiet=True)
+    labelled = {name: _labelled(heard, config, still, name) for name in VARIANTS}
     same_as = _firsts({name: _labels_digest(branch) for name, branch in labelled.items()})
     jobs = [cell for cell in cells if same_as[cell[0]] == cell[0]]
     found: dict[Cell, Branch] = {}
@@ -119,7 +132,7 @@ def _trained(heard: Branch, config: Config, cells: list[Cell], how: Options) -> 
         Display("ablate", len(jobs), quiet=how.quiet) as display,
         worker_pool(workers, processes=True) as pool,
     ):
-        futures = {pool.submit(_train_one, labelled[c[0]], config, c): c for c in jobs}
+        futures = {pool.submit(_train_one, labelled[c[0]], config, still, c[1]): c for c in jobs}
         try:
             for future in as_completed(futures):
                 name, seed = futures[future]
@@ -132,13 +145,12 @@ def _trained(heard: Branch, config: Config, cells: list[Cell], how: Options) -> 
     return {(name, seed): found[same_as[name], seed] for name, seed in cells}
 
 
-def _labelled(heard: Branch, config: Config, variant: str) -> Branch:
+def _labelled(heard: Branch, config: Config, how: Options, variant: str) -> Branch:
     """Make the labels of one variant."""
     name = variant.removeprefix("+")
     branch = Branch.of(heard, heard.number, name, {CANDIDATES.name, LABELS.name})
     own = _changed(config, "clean", {"hear": VARIANTS[variant]})
-    for stage in LABELLING:
-        pipeline.run_one(branch, own, QUIET, pipeline.FLOW[stage], number=heard.number)
+    _done(branch, own, how, LABELLING)
     return branch
 
 
@@ -154,13 +166,10 @@ def _firsts(digests: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     return {name: first.setdefault(digest, name) for name, digest in digests.items()}
 
 
-def _train_one(labelled: Branch, config: Config, cell: Cell) -> Branch:
+def _train_one(labelled: Branch, config: Config, how: Options, seed: int) -> Branch:
     """Train and score one variant with one seed; runs in a process of its own."""
-    _, seed = cell
     branch = Branch.of(labelled, labelled.number, f"{labelled.name}/seed-{seed}", set())
-    own = _changed(config, "train", {"seed": seed})
-    for stage in TRAINING:
-        pipeline.run_one(branch, own, QUIET, pipeline.FLOW[stage], number=labelled.number)
+    _done(branch, _changed(config, "train", {"seed": seed}), how, TRAINING)
     return branch
 
 

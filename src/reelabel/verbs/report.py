@@ -160,6 +160,15 @@ def _tables(workspace: Workspace, rounds: list[int]) -> Iterator[ScoreTable]:
         if rows:
             frames = next(iter(scored.values()))["frames"]
             yield ScoreTable(kind, rows, f"{frames} {about}")
+        videos = scored[max(scored)].get("videos", []) if scored else []
+        if len(videos) > 1:
+            rows = [_video_row(one, who) for one in videos for who in ("teacher", "student")]
+            yield ScoreTable(kind, rows, f"the same for each video, round {max(scored)}")
+
+
+def _video_row(said: Row, who: str) -> ScoreRow:
+    name = f"{said['name']} ({said['frames']} frames): {who}"
+    return ScoreRow(name, _scores({measure: {"value": v} for measure, v in said[who].items()}))
 
 
 def _scores(figures: Row) -> dict[Any, Score]:

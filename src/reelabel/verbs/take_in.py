@@ -85,9 +85,14 @@ def _import_coco(workspace: Workspace, file: Path, what: What, *, xyxy: bool) ->
 
 
 def _name_in_config(workspace: Workspace, key: str, value: str) -> None:
-    """Set one key at the top of `reelabel.yaml` and leave the rest of it as it is."""
+    """Set one key at the top of `reelabel.yaml`; what it was before stays as a comment."""
     text = workspace.config_path.read_text(encoding="utf-8")
     line = f"{key}: {value}"
-    found, count = re.subn(rf"(?m)^{key}:.*$", line, text)
-    changed = found if count else f"{line}\n{text}"
+
+    def renamed(found: re.Match[str]) -> str:
+        named = found[1].partition("#")[0].strip()
+        return found[0] if named == value else f"{line}  # was {found[1]}"
+
+    changed, count = re.subn(rf"(?m)^{key}: *(.*)$", renamed, text)
+    changed = changed if count else f"{line}\n{text}"
     write_atomic(workspace.config_path, lambda scratch: scratch.write_text(changed, "utf-8"))
