@@ -350,4 +350,5 @@ STAGE = Stage(
     reads=(VIDEOS, DETECTIONS, CAMERA, TRACKS),
     writes=(EVIDENCE,),
     per_round=True,
+    version=2,
 )

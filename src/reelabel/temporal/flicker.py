@@ -5,7 +5,9 @@ differs: weak boxes support too (hysteresis); a box supports only if its own tra
 else at that moment; one overlap by chance is not enough; frames without boxes are looked at as
 well; the neighbourhood follows the camera and the box's track and does not cross cuts; and a place
 that cannot be found again is no support but says nothing. A box about which nothing can be said
-stays `UNSUPPORTED`, which is a doubt and no verdict.
+stays `UNSUPPORTED`, which is a doubt and no verdict. So does one that is overlapped by boxes of
+tracks that are elsewhere: where an object turns at once, as a kicked ball does, its track may have
+been led astray.
 """
 
 from __future__ import annotations
@@ -94,7 +96,10 @@ class Flicker:
 
 @dataclass(frozen=True)
 class FlickerLook:
-    """A candidate that no box supports where it lies; pictures say whether one does elsewhere."""
+    """A candidate that no box supports where it lies; pictures say whether one does elsewhere.
+
+    It is doubtful if boxes overlap it that are of tracks which are elsewhere at that moment.
+    """
 
     row: int
     frame: int
@@ -103,6 +108,7 @@ class FlickerLook:
     settings: FlickerSettings
     near: Mapping[int, Floats]
     overlap: Mapping[int, float]
+    doubtful: bool
     windows: Mapping[int, Window] = field(default_factory=dict)
 
     def judge(self, patches: Mapping[int, Patch]) -> Flicker | None:
@@ -123,7 +129,8 @@ class FlickerLook:
         if self.settings.supported(overlap):
             return None
         compared = sum(value >= self.settings.min_similarity for value in similarity)
-        kind = FLICKER if compared >= self._needed() else UNSUPPORTED
+        certain = compared >= self._needed() and not self.doubtful
+        kind = FLICKER if certain else UNSUPPORTED
         return Flicker(self.row, kind, self.score, tuple(frames), tuple(similarity), tuple(overlap))
 
     def _needed(self) -> int:
@@ -223,6 +230,7 @@ class _Neighbours:
         dilate = settings.beta * float((xyxy[2:] - xyxy[:2]).max())
         first, end = max(0, t - settings.alpha), min(len(self.shot), t + settings.alpha + 1)
         near, overlap, windows = {}, {}, {t: box_window(xyxy)}
+        passing: list[float] = []
         elsewhere: dict[int, bool] = {}
         for j in range(first, end):
             if j == t or self.shot[j] != self.shot[t]:
@@ -230,13 +238,19 @@ class _Neighbours:
             moved = xyxy + np.tile(self.courses.path[j] - self.courses.path[t], 2)
             near[j] = self._free(row, j, elsewhere)
             overlap[j] = float(paired_iou(moved, near[j]).max(initial=0.0))
+            passing.append(float(paired_iou(moved, self.boxes.xyxy[self._at(j)]).max(initial=0.0)))
             windows[j] = box_window(moved, dilate)
         score = float(self.boxes.score[row])
-        return FlickerLook(row, t, xyxy, score, settings, near, overlap, windows)
+        doubtful = settings.supported(passing)
+        return FlickerLook(row, t, xyxy, score, settings, near, overlap, doubtful, windows)
+
+    def _at(self, frame: int) -> Ints:
+        """Return the usable boxes of a frame."""
+        return self.rows[self.bounds[frame] : self.bounds[frame + 1]]
 
     def _free(self, row: int, frame: int, elsewhere: dict[int, bool]) -> Floats:
         """Return the boxes of a frame whose tracks could be at the candidate's place."""
-        rows = self.rows[self.bounds[frame] : self.bounds[frame + 1]]
+        rows = self._at(frame)
         t = int(self.boxes.frame[row])
         for track in self.track_id[rows].tolist():
             if track not in elsewhere:
