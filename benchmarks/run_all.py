@@ -13,6 +13,7 @@ ORDER = (
     "speed_dedup.py",
     "temporal_simulator.py",
     "flicker_speed.py",
+    "flicker_footage.py",
     "memory.py",
     "resume.py",
 )

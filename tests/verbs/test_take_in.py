@@ -100,6 +100,74 @@ def test_drawn_boxes_become_labels_or_truth(begin, drawn, reelabel, what):
     assert [row[k] for k in ("x1", "y1", "x2", "y2", "category")] == [40, 20, 58, 38, "disc"]
 
 
+def exported(workspace, folder, kind):
+    """Return a folder with a workspace's data set."""
+    run(workspace, read_config(workspace), Options(quiet=True), rounds=1, until="split")
+    return api.export(workspace, folder, format=kind)
+
+
+def boxes_of(workspace, table, **only):
+    """Return the boxes of all videos: id, time stamp and rounded corners, sorted."""
+    rows = [
+        row
+        for video_id in workspace.shards(table, *([0] if table is LABELS else []))
+        for row in workspace.read(table, video_id, *([0] if table is LABELS else [])).to_pylist()
+        if all(row[k] == v for k, v in only.items())
+    ]
+    corners = ("x1", "y1", "x2", "y2")
+    return sorted((r["video_id"], r["pts"], *(round(r[k], 1) for k in corners)) for r in rows)
+
+
+@pytest.mark.parametrize("kind", ["coco", "yolo", "voc"])
+@pytest.mark.parametrize("resize", [{}, {"resize": "letterbox", "size": [96, 96]}])
+def test_an_exported_data_set_can_be_brought_back(begin, tmp_path, kind, resize):
+    """Every format, also of padded pictures: the same boxes in the same frames, to a pixel."""
+    workspace = begin(sample={"every": 2, **resize}, detector="fake:")
+    folder = exported(workspace, tmp_path / "out", kind)
+    labels = boxes_of(workspace, LABELS, state="positive")
+    api.take_in(workspace, folder, format=kind, what="truth")
+    ran(workspace, "truth")
+    back = boxes_of(workspace, TRUTH)
+    assert [row[:2] for row in back] == [row[:2] for row in labels] != []
+    apart = np.array([r[2:] for r in back]) - np.array([r[2:] for r in labels])
+    assert np.abs(apart).max() < (0.6 if kind == "voc" else 0.2)
+
+
+def test_pictures_are_known_by_name_after_a_trip_through_other_tools(begin, tmp_path):
+    """What was put around the name, a folder and another size change nothing."""
+    workspace = begin(detector="fake:")
+    folder = exported(workspace, tmp_path / "out", "coco")
+    paths = sorted((folder / "annotations").glob("*.json"))
+    for path in paths:
+        content = json.loads(path.read_text())
+        content["images"] = [
+            {
+                "id": image["id"],
+                "file_name": f"task-7/3f2a-{image['file_name']}".replace(
+                    ".jpg", "_jpg.rf.0a1b.jpg"
+                ),
+                "width": 2 * image["width"],
+                "height": 2 * image["height"],
+            }
+            for image in content["images"]
+        ]
+        for box in content["annotations"]:
+            box["bbox"] = [2 * v for v in box["bbox"]]
+        path.write_text(json.dumps(content))
+    api.take_in(workspace, folder)
+    ran(workspace, "truth")
+    wanted = boxes_of(workspace, LABELS, state="positive")
+    assert np.allclose(
+        [r[1:] for r in boxes_of(workspace, IMPORTED)], [r[1:] for r in wanted], atol=0.2
+    )
+
+
+def test_a_folder_without_label_files_is_refused(begin, tmp_path, reelabel):
+    """It says what was expected there."""
+    code, _, err = reelabel("import", begin().root, tmp_path)
+    assert (code, "expected annotations/*.json" in err) == (5, True)
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

@@ -181,12 +181,14 @@ def export(workspace: Path, out: Path, kind: str, number: int | None, *, into: P
 @cli.command("import")
 @workspace_argument
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--format", "kind", default="coco", show_default=True, help="coco, detections-txt.")
+@click.option(
+    "--format", "kind", default="coco", show_default=True, help="coco, yolo, voc, detections-txt."
+)
 @click.option(
     "--as",
     "what",
     type=click.Choice(["truth", "labels", "detections"]),
-    help="To evaluate on, to train on, or what the first teacher says. Default: labels for coco.",
+    help="To evaluate on, to train on (default), or what the first teacher says (detections-txt).",
 )
 @click.option("--xyxy", is_flag=True, help="Boxes are corners, not left, top, width, height.")
 @click.option("--video", help="Video that a detections-txt is of: name, path or id.")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any, Literal
 
 State = Literal["positive", "ignore", "negative"]
@@ -92,9 +93,19 @@ class Dataset:
         """Return some of the pictures with their boxes, renumbered in the order given."""
         new = {old: i for i, old in enumerate(positions)}
         images = tuple(self.images[old] for old in new)
-        boxes = tuple(
-            BoxEntry(new[b.image], b.category, b.xywh, b.score, b.state, b.origin, b.extra)
-            for b in self.boxes
-            if b.image in new
-        )
+        boxes = tuple(replace(box, image=new[box.image]) for box in self.boxes if box.image in new)
         return Dataset(self.classes, images, boxes)
+
+    @classmethod
+    def joined(cls, parts: Iterable[Dataset]) -> Dataset:
+        """Return several data sets as one, classes in the order in which they first come."""
+        parts = list(parts)
+        firsts = accumulate((len(part.images) for part in parts), initial=0)
+        boxes = (
+            replace(box, image=first + box.image)
+            for part, first in zip(parts, firsts, strict=False)
+            for box in part.boxes
+        )
+        classes = dict.fromkeys(name for part in parts for name in part.classes)
+        images = (image for part in parts for image in part.images)
+        return cls(tuple(classes), tuple(images), tuple(boxes))

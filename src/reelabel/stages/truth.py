@@ -134,10 +134,12 @@ def _by_video(
 
 
 def _named(name: str, videos: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the video whose path ends like `name` in the most parts, at least in the file name."""
+    """Return the video of this id, or whose path ends like `name` in most parts, at least one."""
     wanted = PurePath(name).parts[::-1]
     best, most = None, 0
     for row in videos:
+        if name == row["video_id"]:
+            return row
         parts = PurePath(row["path"]).parts[::-1]
         same = next(
             (i for i, (a, b) in enumerate(zip(wanted, parts, strict=False)) if a != b), None

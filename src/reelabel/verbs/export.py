@@ -11,10 +11,11 @@ from reelabel.engine.rounds import dataset_dir
 from reelabel.errors import MissingInput, UsageError, nearest
 from reelabel.formats.coco import read_coco, safe_join, write_coco
 from reelabel.formats.coco_into import CocoFile
-from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.formats.dataset import Dataset, ImageEntry
 from reelabel.formats.voc import write_voc
 from reelabel.formats.yolo import write_yolo
 from reelabel.verbs.detections import export_detections
+from reelabel.verbs.own_pictures import picture_name
 from reelabel.workspace import Workspace, explained
 
 TRAIN = "train"
@@ -91,23 +92,20 @@ def _last_with_data(workspace: Workspace) -> int:
 
 def _whole(folder: Path) -> tuple[Dataset, dict[str, Path]]:
     """Return all splits as one data set, and where each picture lies."""
-    images: list[ImageEntry] = []
-    boxes: list[BoxEntry] = []
     pictures: dict[str, Path] = {}
-    classes: tuple[str, ...] = ()
+    parts: list[Dataset] = []
     for split in SPLITS:
         path = folder / f"{split}.json"
         if not path.is_file():
             raise MissingInput(f"{path} is not there: run the stage split again")
-        part = read_coco(path)
-        classes = part.classes
-        boxes += [replace(box, image=box.image + len(images)) for box in part.boxes]
+        part, images = read_coco(path), []
         for image in part.images:
             # Pictures of several videos meet in one folder: their names say which is which.
-            name = f"{image.video}_{image.pts}.jpg"
+            name = picture_name(image.video, image.pts or 0)
             pictures[name] = folder / image.file_name
             images.append(replace(image, file_name=name, split=split))
-    return Dataset(classes, tuple(images), tuple(boxes)), pictures
+        parts.append(replace(part, images=tuple(images)))
+    return Dataset.joined(parts), pictures
 
 
 def _coco(folder: Path, whole: Dataset, picture: Callable[[ImageEntry], Path]) -> None:

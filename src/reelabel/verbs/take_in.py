@@ -11,14 +11,17 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from reelabel.errors import UsageError, nearest
+from reelabel.errors import FormatError, UsageError, nearest
 from reelabel.formats.coco import read_coco, write_coco
 from reelabel.formats.dataset import Dataset
+from reelabel.formats.voc import read_voc
+from reelabel.formats.yolo import read_yolo
 from reelabel.verbs.detections import TEACHER, import_detections
+from reelabel.verbs.own_pictures import as_frames
 from reelabel.workspace import Workspace, explained, write_atomic
 
 COCO, DETECTIONS_TXT = "coco", "detections-txt"
-FORMATS = (COCO, DETECTIONS_TXT)
+FORMATS = (COCO, "yolo", "voc", DETECTIONS_TXT)
 
 What = Literal["truth", "labels", "detections"]
 
@@ -37,13 +40,14 @@ def take_in(
 
     Args:
         workspace: a workspace or its folder.
-        file: a label file whose pictures name videos of the workspace, or a text of detections.
-        format: coco, or detections-txt (`reelabel.formats.detections_txt`).
+        file: a label file whose pictures name videos of the workspace, a folder such as `export`
+            writes, or a text of detections.
+        format: coco, yolo, voc, or detections-txt (`reelabel.formats.detections_txt`).
         what: truth, to evaluate on and never to train on; labels, which are trained on and silence
             models in their frames and classes; or detections, which the first teacher then says
-            instead of looking. None is labels for coco and detections for detections-txt, which
-            can be nothing else.
-        xyxy: boxes are corners, as some scripts write them into files that look like COCO.
+            instead of looking. None is detections for detections-txt, which can be nothing else,
+            and labels for the others.
+        xyxy: boxes of a coco file are corners, as some scripts write them.
         video: which video a text is of: its name, path or id; None goes by the text's own name.
         category: which class a text is of; None is for workspaces with one class.
 
@@ -59,14 +63,15 @@ def take_in(
     said = format == DETECTIONS_TXT
     if what is not None and (what == "detections") != said:
         raise UsageError(f"{format} is taken in as {_as(format)}, but not as {what}")
-    if (said and xyxy) or (not said and (video or category)):
+    if (format != COCO and xyxy) or (not said and (video or category)):
         raise UsageError("xyxy is for coco, video and class are for detections-txt: leave them out")
     with ws.locked():
         if said:
             data = import_detections(ws, Path(file), video=video, category=category)
             _name_in_config(ws, "detector", TEACHER)
         else:
-            data = _import_coco(ws, Path(file), what or "labels", xyxy=xyxy)
+            data = _read(Path(file), format, xyxy=xyxy)
+            data = _bring(ws, as_frames(ws, data), what or "labels")
     return data
 
 
@@ -74,8 +79,20 @@ def _as(format_: str) -> str:
     return "detections" if format_ == DETECTIONS_TXT else "truth or labels"
 
 
-def _import_coco(workspace: Workspace, file: Path, what: What, *, xyxy: bool) -> Dataset:
-    data = read_coco(file, xyxy=True if xyxy else None)
+def _read(file: Path, format_: str, *, xyxy: bool) -> Dataset:
+    """Return what a file holds, or all files of a folder."""
+    if format_ != COCO:
+        return {"yolo": read_yolo, "voc": read_voc}[format_](file)
+    paths = [file]
+    if file.is_dir():
+        paths = sorted((file / "annotations").glob("*.json")) or sorted(file.glob("*.json"))
+    if not paths:
+        raise FormatError(f"{file}: expected annotations/*.json, but there are none")
+    return Dataset.joined(read_coco(path, xyxy=True if xyxy else None) for path in paths)
+
+
+def _bring(workspace: Workspace, data: Dataset, what: What) -> Dataset:
+    """Copy drawn boxes into the workspace and name them in its settings."""
     target = workspace.root / "imports" / f"{what}.json"
     with explained(target):
         target.parent.mkdir(exist_ok=True)
