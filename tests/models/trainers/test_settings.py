@@ -6,12 +6,21 @@ from pydantic import ValidationError
 from reelabel.errors import UsageError
 from reelabel.models.base import Trainer
 from reelabel.models.trainers.registry import load_trainer
-from reelabel.models.trainers.settings import TrainSettings
+from reelabel.models.trainers.settings import OWN, TrainSettings
 
 
 def test_every_setting_is_described():
     """Each field has a description, since flags and the reference page are made from it."""
     assert all(field.description for field in TrainSettings.model_fields.values())
+
+
+def test_what_a_family_does_by_itself_is_said():
+    """Where a student has a default of its own, the setting's description names both."""
+    for family, own in OWN.items():
+        for name, value in own.items():
+            shown = "on" if value is True else value
+            described = TrainSettings.model_fields[name].description or ""
+            assert described.endswith(f"; {family}: {shown}"), name
 
 
 @pytest.mark.parametrize(

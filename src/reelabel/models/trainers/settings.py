@@ -42,10 +42,13 @@ class TrainSettings(BaseModel):
         description="class names of the weights' own head, in order; empty: the 80 of COCO",
     )
     epochs: int = Field(
-        default=40, ge=1, le=10_000, description="passes over the pictures with labels"
+        default=40, ge=1, le=10_000, description="passes over the pictures with labels; yolox: 4"
     )
     min_steps: int = Field(
-        default=400, ge=1, le=1_000_000, description="steps at least, however few the pictures"
+        default=400,
+        ge=1,
+        le=1_000_000,
+        description="steps at least, however few the pictures; yolox: 160",
     )
     max_steps: int | None = Field(
         default=None, ge=1, le=10_000_000, description="exactly this many steps, in place of epochs"
@@ -64,10 +67,14 @@ class TrainSettings(BaseModel):
         default=50, ge=0, le=100_000, description="steps in which the rate rises"
     )
     schedule: Literal["constant", "cosine"] = Field(
-        default="constant", description="learning rate after the warm-up; cosine falls to zero"
+        default="constant",
+        description="learning rate after the warm-up; cosine falls to zero; yolox: cosine",
     )
     ema: float = Field(
-        default=0.99, ge=0, lt=1, description="decay of the averaged weights; 0 = no average"
+        default=0.99,
+        ge=0,
+        lt=1,
+        description="decay of the averaged weights; 0 = no average; yolox: 0.98",
     )
     clip_norm: float = Field(
         default=10.0, ge=0, description="largest norm of the gradient; 0 = any"
@@ -77,18 +84,18 @@ class TrainSettings(BaseModel):
         ge=0,
         le=4096,
         description="longest side of the input in pixels, a multiple of 32; 0: so that objects "
-        "are about 128 pixels large, within 320 to 640",
+        "are about 128 pixels large, within 320 to 640; yolox: 0",
     )
     crop: int = Field(
         default=0,
         ge=0,
         le=4096,
         description="side of the square around an object that a step sees, a multiple of 32; "
-        "0: the whole picture",
+        "0: the whole picture; yolox: 320",
     )
     flip_test: bool = Field(
         default=False,
-        description="look at the mirrored picture too when labelling, and take the mean",
+        description="look at the mirrored picture too when labelling, and take the mean; yolox: on",
     )
     flip: float = Field(default=0.5, ge=0, le=1, description="share of pictures that are mirrored")
     scale_min: float = Field(default=0.7, gt=0, le=1, description="smallest random scale")
@@ -109,7 +116,7 @@ class TrainSettings(BaseModel):
         default=20.0, ge=0, le=128, description="largest random change of brightness, of 255"
     )
     freeze_backbone: bool = Field(
-        default=False, description="train only what stands on the backbone"
+        default=False, description="train only what stands on the backbone; yolox: on"
     )
     anchor_sizes: tuple[int, ...] = Field(
         default=(),
@@ -217,7 +224,8 @@ OWN: dict[str, dict[str, object]] = {
         "min_steps": 160,
     },
 }
-"""What a family does where the user says nothing; see `docs/experiments.md` for the figures."""
+"""What a family does where the user says nothing; the descriptions above say it too. See
+`docs/experiments.md` for the figures."""
 
 
 def family_of(settings: TrainSettings) -> str:
