@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -131,6 +132,13 @@ def test_init_run_and_status(begun, reelabel):
         assert list(out_dir.rglob("*.jpg"))
     refused(reelabel("export", begun, out_dir), 2, "new or empty")
     refused(reelabel("export", begun, begun / "x", "--format", "yoloo"), 2, "did you mean 'yolo'")
+
+
+def test_agreement_is_never_called_ap(begun, reelabel):
+    """Without truth the table speaks of agreement, and of nothing that truth alone can say."""
+    code, out, _ = reelabel("run", begun, "--rounds", 1)
+    assert (code, "Agreement with pseudo-labels" in out) == (0, True)
+    assert re.search(r"\bAP", out) is None
 
 
 def test_predict_takes_a_workspace(begun, footage, reelabel, tmp_path):

@@ -57,14 +57,24 @@ def told_run(workspace: Workspace, run: Run, report: Path | None) -> None:
     OUT.print(f"[bold]Report:[/] {escape(str(report))}")
 
 
+SCORES = {
+    "truth": (
+        "Truth: hand-drawn boxes, never trained on",
+        ("AP", "AP50", "AP75", "AR", "P", "R", "F1"),
+    ),
+    "agreement": (
+        "Agreement with pseudo-labels, which is not accuracy",
+        ("agreement", "at .50", "at .75", "found", "P", "R", "F1"),
+    ),
+}
+"""Title and columns of each table; what is measured on pseudo-labels is never called AP."""
+
+
 def told_scores(workspace: Workspace) -> None:
     """Print teacher and students beside each other, truth and agreement apart."""
-    for kind, title in (
-        ("truth", "Truth: hand-drawn boxes, never trained on"),
-        ("agreement", "Agreement with pseudo-labels, which is not accuracy"),
-    ):
+    for kind, (title, columns) in SCORES.items():
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-        for column in ("model", "AP", "AP50", "AP75", "AR", "P", "R", "F1"):
+        for column in ("model", *columns):
             side: Literal["left", "right"] = "left" if column == "model" else "right"
             table.add_column(column, justify=side, no_wrap=True)
         rows = list(score_rows(workspace, kind))

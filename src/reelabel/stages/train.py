@@ -51,7 +51,7 @@ def trainer(
     """Return the trainer that the settings mean."""
     del number
     changes: dict[str, Any] = {"seed": settings.seed or project.seed}
-    if settings.student == "auto" and settings.weights is None:
+    if settings.student in ("auto", "yolox") and settings.weights is None:
         weights, names = _teachers_weights(workspace, project)
         if weights is not None:
             changes |= {"student": "yolox", "weights": weights, "source_classes": names}
