@@ -21,7 +21,7 @@ import numpy as np
 import onnxruntime as ort
 
 from common import DATA, interleaved, table
-from reelabel.engine.look import look
+from reelabel.engine.look import Eyes, look
 from reelabel.media.encode import VideoWriter
 from reelabel.media.probe import probe
 from reelabel.media.video import decode
@@ -44,7 +44,7 @@ def repeat() -> None:
 def ours(*, rect: bool = True) -> None:
     """Look at every frame, as `detect` does."""
     detector = load_detector(f"onnx:{WEIGHTS}", options={"rect": rect})
-    for _ in look(VIDEO, detector, None, size_wh=probe(VIDEO).display_wh, sessions=CORES):
+    for _ in look(VIDEO, Eyes(detector), None, size_wh=probe(VIDEO).display_wh):
         pass
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
 import reelabel.engine.look as home
-from reelabel.engine.look import AHEAD, look
+from reelabel.engine.look import AHEAD, Eyes, look
 from reelabel.labels.boxes import Detections
 from reelabel.media.video import decode
 from reelabel.models.detectors.fake import FakeDetector
@@ -44,7 +45,7 @@ class Recorder:
 
 def seen(path, detector, wanted=None, sessions=1):
     """Return everything that a detector sees."""
-    return list(look(path, detector, wanted, size_wh=WH, sessions=sessions))
+    return list(look(path, Eyes(detector, sessions), wanted, size_wh=WH))
 
 
 def plain(looks):
@@ -81,6 +82,25 @@ def test_only_the_wanted_frames_are_returned(disc_clips, in_order):
     assert detector.opened == 1  # one batch: the other sessions are never needed
 
 
+@pytest.mark.parametrize(("in_order", "opened"), [(False, 1), (True, 3)])
+def test_an_open_model_serves_video_after_video(disc_clips, in_order, opened):
+    """One that remembers what it saw is opened anew for each; nobody else is."""
+    eyes = Eyes(Recorder(in_order=in_order), sessions=1)
+    for clip in disc_clips[:3]:
+        assert len(list(look(clip, eyes, None, size_wh=WH))) == 20
+    assert eyes.detector.opened == opened
+
+
+def test_eyes_travel_without_what_is_open(disc_clips):
+    """Sent to another process they are as new."""
+    eyes = Eyes(Recorder(), sessions=2)
+    list(look(disc_clips[0], eyes, [0], size_wh=WH))
+    there = pickle.loads(pickle.dumps(eyes))  # noqa: S301 -- our own
+    assert (there.sessions, there.detector.opened) == (2, 1)
+    list(look(disc_clips[0], there, [0], size_wh=WH))
+    assert there.detector.opened == 2
+
+
 def test_a_wanted_frame_that_does_not_exist_is_left_out(disc_clips):
     """A time stamp between two frames gives nothing, and no other frame in its place."""
     assert [one.pts for one in seen(disc_clips[0], FakeDetector(), [24, 25, 48])] == [24, 48]
@@ -114,7 +134,7 @@ def test_memory_does_not_grow_with_the_video(disc_clips, monkeypatch):
 
     monkeypatch.setattr(home, "decode", counted)
     detector, sessions, ahead = Recorder(batch_size=1), 2, []
-    looks = look(disc_clips[0], detector, None, size_wh=WH, sessions=sessions)
+    looks = look(disc_clips[0], Eyes(detector, sessions), None, size_wh=WH)
     for done, _ in enumerate(looks):
         ahead.append(len(decoded) - done)
     assert len(decoded) == 20
@@ -138,7 +158,7 @@ def test_an_error_of_the_detector_comes_out(disc_clips):
 
 def test_one_may_stop_looking_at_any_time(disc_clips):
     """A caller that stops early ends the work behind it."""
-    looks = look(disc_clips[0], FakeDetector(), None, size_wh=WH, sessions=2)
+    looks = look(disc_clips[0], Eyes(FakeDetector(), 2), None, size_wh=WH)
     assert next(looks).pts == 0
     looks.close()
     assert list(looks) == []

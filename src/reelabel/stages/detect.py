@@ -6,7 +6,6 @@ Frames with hand-drawn truth are always looked at, whatever was sampled.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -15,7 +14,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from reelabel.config import Project, Settings
-from reelabel.engine.look import Looked, look
+from reelabel.engine.look import Eyes, Looked, look
 from reelabel.engine.rounds import teacher_spec
 from reelabel.engine.stage import Output, Resource, Stage, Unit
 from reelabel.errors import MissingInput
@@ -41,7 +40,7 @@ class DetectSettings(Settings):
 
 def detect(unit: Unit) -> Output:
     """Return all boxes that the teacher sees in one video."""
-    detector: Detector = unit.resource
+    detector: Detector = unit.resource.detector
     found: list[Looked] = []
     looks = _recalled(unit) if isinstance(detector, RecordedDetector) else _looked(unit)
     expected = max(1.0, float(unit.video["duration_s"]))
@@ -57,16 +56,15 @@ def detect(unit: Unit) -> Output:
 def _looked(unit: Unit) -> Iterator[Looked]:
     """Show the video to the detector."""
     size_wh = (int(unit.video["width"]), int(unit.video["height"]))
-    sessions = unit.settings.sessions or os.cpu_count() or 1
     path = unit.workspace.video_path(dict(unit.video))
-    return look(path, unit.resource, _wanted(unit), size_wh=size_wh, sessions=sessions)
+    return look(path, unit.resource, _wanted(unit), size_wh=size_wh)
 
 
 def _recalled(unit: Unit) -> Iterator[Looked]:
     """Yield what a detector has said already: of all frames, as none has to be decoded for it."""
     path = unit.workspace.video_path(dict(unit.video))
     wanted = set(_wanted(unit) or ()) if unit.video["role"] == "test" else None
-    for said in unit.resource.recall(path, unit.video["video_id"]):
+    for said in unit.resource.detector.recall(path, unit.video["video_id"]):
         if wanted is None or said.pts in wanted:
             yield Looked(said.pts, said.index, said.time_s, said.boxes)
 
@@ -119,7 +117,6 @@ def _rows(video_id: str, found: list[Looked], classes: tuple[str, ...]) -> pa.Ta
 
 def teacher(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
     """Return the description of this round's teacher, speaking the workspace's class names."""
-    del settings
     spec = teacher_spec(workspace, project, number)
     first = spec == project.detector
     detector = load_detector(
@@ -130,7 +127,8 @@ def teacher(workspace: Workspace, project: Project, settings: Any, number: int) 
         mapping=project.class_map if first else None,
     )
     # A model looks with one session per core; one that sees frames in turn has only one.
-    return Resource(detector, detector.fingerprint, in_turn=not detector.in_order)
+    eyes = Eyes(detector, settings.sessions)
+    return Resource(eyes, detector.fingerprint, in_turn=not detector.in_order)
 
 
 STAGE = Stage(

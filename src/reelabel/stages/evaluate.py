@@ -7,7 +7,6 @@ kept out of training, which is called agreement and never AP. Scores of footage 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from reelabel.config import Project, Settings
-from reelabel.engine.look import look
+from reelabel.engine.look import Eyes, look
 from reelabel.engine.rounds import RESAMPLES, SCORES, dataset_dir, model_dir
 from reelabel.engine.stage import Output, Resource, Stage, Unit
 from reelabel.labels.boxes import iou
@@ -91,14 +90,13 @@ class _Found:
         ]
 
     def _look(self, video_id: str, wanted: list[int]) -> None:
-        row, detector = self._videos[video_id], self._unit.resource
+        row, eyes = self._videos[video_id], self._unit.resource
         size_wh = (int(row["width"]), int(row["height"]))
         self._seen |= {(video_id, pts): [] for pts in wanted}
         ids = _ids(self._unit.project)
         path = self._unit.workspace.video_path(row)
-        sessions = os.cpu_count() or 1
-        for one in look(path, detector, wanted, size_wh=size_wh, sessions=sessions):
-            names = [detector.classes[i] for i in one.boxes.class_id]
+        for one in look(path, eyes, wanted, size_wh=size_wh):
+            names = [eyes.detector.classes[i] for i in one.boxes.class_id]
             boxes = zip(one.boxes.xyxy.tolist(), one.boxes.score.tolist(), names, strict=True)
             self._seen[video_id, one.pts] = [_result(xyxy, s, ids[n]) for xyxy, s, n in boxes]
 
@@ -300,7 +298,7 @@ def student(workspace: Workspace, project: Project, settings: Any, number: int) 
     """Return the description of this round's student."""
     del settings
     detector = load_detector(f"student:{model_dir(workspace, number)}", wanted=project.classes)
-    return Resource(detector, detector.fingerprint)
+    return Resource(Eyes(detector), detector.fingerprint)
 
 
 STAGE = Stage(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from reelabel.engine.look import Looked, look
+from reelabel.engine.look import Eyes, Looked, look
 from reelabel.engine.progress import Display
 from reelabel.engine.rounds import best_model
 from reelabel.errors import ModelError, UsageError
@@ -89,9 +88,9 @@ def predict(
     detector = find_model(model, classes)
     result = Prediction(detector.name, detector.fingerprint, detector.classes)
     infos = {Path(file): probe(file) for file in files}
-    target_dir = None if render is None else Path(render)
+    target_dir, eyes = None if render is None else Path(render), Eyes(detector)
     for path, info in infos.items():
-        seen = _look(path, info, detector, span or Span(), quiet=quiet)
+        seen = _look(path, info, eyes, span or Span(), quiet=quiet)
         result.videos.append(_video_row(path, info, len(seen)))
         result.boxes.extend(_rows(path, seen, detector.classes, min_score))
         if target_dir is not None:
@@ -138,15 +137,12 @@ def _best_of(workspace: Workspace, classes: Sequence[str]) -> Detector:
     )
 
 
-def _look(
-    path: Path, info: VideoInfo, detector: Detector, span: Span, *, quiet: bool
-) -> list[Looked]:
+def _look(path: Path, info: VideoInfo, eyes: Eyes, span: Span, *, quiet: bool) -> list[Looked]:
     start_s, end_s = time_range(info, span.start_s, span.end_s, span.duration_s)
     wanted = _within(path, info, start_s, end_s)
     seen: list[Looked] = []
     with Display(path.name[:16], 1, quiet=quiet) as display:
-        sessions = os.cpu_count() or 1
-        for one in look(path, detector, wanted, size_wh=info.display_wh, sessions=sessions):
+        for one in look(path, eyes, wanted, size_wh=info.display_wh):
             seen.append(one)
             share = (one.time_s - start_s) / max(end_s - start_s, 1e-9)
             display.tick(path.name, share, f"{len(seen)} frames")

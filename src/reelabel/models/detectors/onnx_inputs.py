@@ -57,8 +57,12 @@ class Input:
         return [Seen(self.family, [o[i] for o in outputs], xy) for i, xy in enumerate(back)]
 
 
+KEPT = 4
+"""So many sizes stay open: footage has one, and a folder of pictures two or three."""
+
+
 class Inputs:
-    """Opens a network at the sizes that are asked for, each once.
+    """Opens a network at the sizes that are asked for; those that were used last stay open.
 
     Args:
         path: the network.
@@ -77,13 +81,14 @@ class Inputs:
         full_wh = self._family.size_wh
         if self._rigid or size_wh == full_wh:
             return self._full()
-        if size_wh not in self._known:
-            cut = self._cut(size_wh)
-            if cut is None:
-                self._rigid = True
-                return self._full()
-            self._known[size_wh] = cut
-        return self._known[size_wh]
+        found = self._known.pop(size_wh, None) or self._cut(size_wh)
+        if found is None:
+            self._rigid = True
+            return self._full()
+        self._known[size_wh] = found
+        if len(self._known) > KEPT:
+            del self._known[next(iter(self._known))]
+        return found
 
     def _full(self) -> Input:
         full_wh = self._family.size_wh
