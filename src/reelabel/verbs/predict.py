@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,21 @@ from reelabel.engine.look import Eyes, Looked, look
 from reelabel.engine.progress import Display
 from reelabel.engine.rounds import best_model
 from reelabel.errors import ModelError, UsageError
+from reelabel.formats.files import PICTURE_SUFFIXES
+from reelabel.labels.boxes import Detections
 from reelabel.media.draw import colour_of, draw_boxes
 from reelabel.media.encode import VideoWriter
+from reelabel.media.pictures import write_jpeg
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
-from reelabel.media.video import decode, time_range
-from reelabel.models.base import Detector
+from reelabel.media.video import Frame, decode, time_range
+from reelabel.models.base import Detector, Image
 from reelabel.models.registry import load_detector
 from reelabel.pipeline import read_config
 from reelabel.workspace import CONFIG_NAME, Workspace, explained, write_json
 
 Row = dict[str, Any]
+JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,8 @@ def predict(
         min_score: boxes below this are left out, 0..1.
         classes: names to look for; empty takes all that the model knows.
         out: where to write the boxes as JSON.
-        render: where to write the video (or picture) with the boxes drawn on it; with several
-            files a folder.
+        render: where to write the video with the boxes drawn on it, for a picture a JPEG; with
+            several files a folder.
         quiet: show no progress.
 
     Raises:
@@ -88,14 +93,14 @@ def predict(
     detector = find_model(model, classes)
     result = Prediction(detector.name, detector.fingerprint, detector.classes)
     infos = {Path(file): probe(file) for file in files}
-    target_dir, eyes = None if render is None else Path(render), Eyes(detector)
+    targets, eyes = _targets(infos, render), Eyes(detector)
     for path, info in infos.items():
         seen = _look(path, info, eyes, span or Span(), quiet=quiet)
         result.videos.append(_video_row(path, info, len(seen)))
         result.boxes.extend(_rows(path, seen, detector.classes, min_score))
-        if target_dir is not None:
-            target = target_dir if len(infos) == 1 else target_dir / f"{path.stem}.mp4"
-            _render(path, info, target, seen, min_score=min_score, classes=detector.classes)
+        if path in targets:
+            shown = [_above(one, min_score) for one in seen]
+            _render(path, info, targets[path], shown, classes=detector.classes)
     if out is not None:
         result.save(Path(out))
     return result
@@ -192,25 +197,61 @@ def _rows(path: Path, seen: list[Looked], classes: tuple[str, ...], min_score: f
     ]
 
 
+def _targets(infos: Mapping[Path, VideoInfo], render: Path | str | None) -> dict[Path, Path]:
+    """Return where each file is drawn.
+
+    Raises:
+        UsageError: if that is one of the files themselves.
+    """
+    if render is None:
+        return {}
+    home, inputs = Path(render), {path.resolve() for path in infos}
+    if len(infos) == 1 and not home.is_dir():
+        targets = dict.fromkeys(infos, home)
+    else:
+        targets, taken = {}, Counter[str]()
+        for path, info in infos.items():
+            name = f"{path.stem}{'.jpg' if _is_picture(path, info) else '.mp4'}"
+            taken[name] += 1
+            # Files of several folders may have one name.
+            again = f"{taken[name]}-" if taken[name] > 1 else ""
+            targets[path] = home / f"{again}{name}"
+    for target in targets.values():
+        if target.resolve() in inputs:
+            raise UsageError(f"{target} would be drawn over: render into another file or folder")
+    return targets
+
+
+def _is_picture(path: Path, info: VideoInfo) -> bool:
+    return info.num_packets == 1 and path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def _above(one: Looked, min_score: float) -> Looked:
+    return replace(one, boxes=one.boxes[one.boxes.score >= min_score])
+
+
 def _render(
-    path: Path,
-    info: VideoInfo,
-    target: Path,
-    seen: list[Looked],
-    *,
-    min_score: float,
-    classes: tuple[str, ...],
+    path: Path, info: VideoInfo, target: Path, seen: list[Looked], *, classes: tuple[str, ...]
 ) -> None:
-    """Write the video with its boxes, every frame at its own time."""
-    by_pts = {one.pts: one.boxes[one.boxes.score >= min_score] for one in seen}
+    """Write the file with its boxes: a picture as JPEG, every frame of a video at its own time."""
+    by_pts = {one.pts: one.boxes for one in seen}
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+    drawn = (
+        (frame.pts, _drawn(frame, by_pts[frame.pts], classes))
+        for frame in decode(path)
+        if frame.pts in by_pts
+    )
+    if _is_picture(path, info) and target.suffix.lower() in JPEG_SUFFIXES:
+        with explained(target):
+            write_jpeg(target, next(drawn)[1])
+        return
     with VideoWriter(target, time_base=info.time_base, rate=info.fps) as writer:
-        for frame in decode(path):
-            boxes = by_pts.get(frame.pts)
-            if boxes is None:
-                continue
-            names = [classes[i] for i in boxes.class_id]
-            texts = [f"{n} {s:.2f}" for n, s in zip(names, boxes.score, strict=True)]
-            colours = [colour_of(name) for name in names]
-            writer.write(draw_boxes(frame.rgb(), boxes.xyxy, texts, colours), frame.pts)
+        for pts, picture in drawn:
+            writer.write(picture, pts)
+
+
+def _drawn(frame: Frame, boxes: Detections, classes: tuple[str, ...]) -> Image:
+    names = [classes[i] for i in boxes.class_id]
+    texts = [f"{n} {s:.2f}" for n, s in zip(names, boxes.score, strict=True)]
+    return draw_boxes(frame.rgb(), boxes.xyxy, texts, [colour_of(name) for name in names])
