@@ -16,10 +16,9 @@ from reelabel.config import Settings
 from reelabel.errors import ModelError, ReelabelError
 from reelabel.models.base import Detector
 from reelabel.models.spec import Request
-from reelabel.models.trainers.folder import load_student_detector
+from reelabel.models.trainers.folder import WEIGHTS, load_student_detector
 
 MODEL_JSON = "model.json"
-_WEIGHTS = "model.safetensors"
 
 
 def load_round(request: Request) -> Detector:
@@ -59,8 +58,8 @@ def _load_folder(folder: Path, request: Request) -> Detector:
     if about["kind"] == "teacher":
         return _kept_teacher(folder, about, request)
     request.settings(Settings)  # a student takes none: all it needs is in its folder
-    if about["kind"] != "fake" and not (folder / _WEIGHTS).is_file():
-        raise ModelError(f"{folder} holds no {_WEIGHTS}: the training did not finish; run it again")
+    if about["kind"] != "fake" and not (folder / WEIGHTS).is_file():
+        raise ModelError(f"{folder} holds no {WEIGHTS}: the training did not finish; run it again")
     try:
         detector: Detector = load_student_detector(folder)
     except (ReelabelError, ModuleNotFoundError):
