@@ -62,6 +62,12 @@ def disc_clip(path: Path, seed: int = 0, frames: int = 20) -> Path:
 
 
 @pytest.fixture(scope="session")
+def make_disc_clip():
+    """Return the function that writes a clip with one bright disc."""
+    return disc_clip
+
+
+@pytest.fixture(scope="session")
 def disc_clips(tmp_path_factory) -> list[Path]:
     """Return four clips with one bright disc each; copy them before you change anything."""
     folder = tmp_path_factory.mktemp("clips")

@@ -305,3 +305,22 @@ def test_the_python_way_does_the_same(finished):
     assert [r.stage for r in api.run(str(workspace.root)).results if r.done] == []
     assert {one.stage for one in api.status(workspace)} == set(FLOW)
     assert api.report(workspace).is_file()
+
+
+def test_what_a_video_left_before_it_failed_is_not_built_on(footage, make_disc_clip, tmp_path):
+    """A video that fails after a change stops nobody, and none of its old labels is trained on."""
+    clips = tmp_path / "clips"
+    shutil.copytree(footage, clips)
+    make_disc_clip(clips / "short.mp4", seed=3, frames=6)
+    workspace = begin(tmp_path / "w", clips)
+    assert go(workspace, rounds=1).exit_code == 0
+    short = next(row["video_id"] for row in workspace.videos() if row["name"] == "short.mp4")
+    assert short in workspace.shards(LABELS, 0)
+    config = workspace.config_path
+    config.write_text(config.read_text() + "sample: {start_delay_s: 0.3}\n")
+    done = go(workspace, rounds=1)
+    assert done.exit_code == 1
+    assert short not in workspace.shards(LABELS, 0)
+    data = json.loads((workspace.round_dir(0) / "dataset/train.json").read_text())
+    assert {image["video"] for image in data["images"]} <= set(workspace.shards(LABELS, 0))
+    assert (workspace.round_dir(0) / "decision.json").is_file()

@@ -240,6 +240,10 @@ TRUTH_FRAMES = Table(
     "tables",
 )
 
+IMPORTED_FRAMES = Table(
+    "imported_frames", "the same of labels that were brought in", TRUTH_FRAMES.columns, "tables"
+)
+
 TRUTH = Table(
     "truth",
     "boxes that a person drew",
@@ -373,13 +377,10 @@ LABELS = Table(
 )
 
 ALL = (
-    VIDEOS,
-    CLIPS,
-    FRAMES,
-    EMBEDDINGS,
-    DUPLICATES,
+    *(VIDEOS, CLIPS, FRAMES, EMBEDDINGS, DUPLICATES),
     TRUTH_FRAMES,
     TRUTH,
+    IMPORTED_FRAMES,
     IMPORTED,
     SEEN,
     DETECTIONS,

@@ -172,7 +172,7 @@ def test_agreement_is_never_called_truth(scored, bench):
         (bench.root / "reelabel.yaml").read_text().replace("truth: truth.json\n", "")
     )
     scores = scored(drawn("clip0.mp4", [2]))
-    assert set(scores) == {"round", "threshold", "split", "agreement"}
+    assert set(scores) == {"round", "threshold", "split", "left_out", "agreement"}
     assert 0 <= scores["agreement"]["kept75"] <= 1
     assert scores["split"]["leak_free"]
     val = json.loads((bench.workspace.round_dir(0) / "dataset/val.json").read_text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reelabel.stages.merge import STAGE
-from reelabel.tables import CANDIDATES, IMPORTED, LABELS
+from reelabel.tables import CANDIDATES, IMPORTED, IMPORTED_FRAMES, LABELS
 
 BOX = (10, 10, 30, 30)
 NEAR = (12, 10, 32, 30)
@@ -36,11 +36,12 @@ def old(*args, **more):
 def merged(call):
     """Return a function from rows to the labels they become."""
 
-    def run(candidates=(), previous=(), imported=(), number=1, **settings):
+    def run(candidates=(), previous=(), imported=(), *, number=1, frames=(), **settings):
         inputs = {
             "candidates": CANDIDATES.from_rows(list(candidates)),
             "previous_labels": LABELS.from_rows(list(previous)),
             "imported": IMPORTED.from_rows(list(imported)),
+            "imported_frames": IMPORTED_FRAMES.from_rows(list(frames)),
         }
         output = call(STAGE, inputs, round_number=number, **settings)
         rows = output.tables["labels"].to_pylist()
@@ -98,8 +99,19 @@ def test_a_box_that_was_not_seen_for_long_is_no_longer_taught(merged):
     """After `max_age` rounds an old box is not positive any more."""
     previous = [old(10, BOX, round=1)]
     assert [r["state"] for r in merged([], previous, number=3)] == ["positive"]
-    assert "positive" not in [r["state"] for r in merged([], previous, number=4)]
-    assert "positive" not in [r["state"] for r in merged([], previous, number=3, max_age=1)]
+    for rows in (merged([], previous, number=4), merged([], previous, number=3, max_age=1)):
+        assert [(r["state"], r["origin"]) for r in rows] == [("ignore", "previous")]
+    assert merged([], [old(10, BOX, 1.0, "ignore", round=1)], number=5) == []
+
+
+def test_a_frame_that_a_person_left_empty_silences_models(merged):
+    """Of the classes of which a person spoke nothing is left there; others are heard."""
+    there = {"video_id": "v", "pts": 10, "frame_index": 1}
+    new_one, before = [new(10, BOX), new(20, BOX)], [old(10, FAR)]
+    rows = merged(new_one, before, frames=[there | {"complete": None}])
+    assert [r["pts"] for r in rows] == [20]
+    rows = merged(new_one, before, frames=[there | {"complete": ["other"]}])
+    assert [r["pts"] for r in rows] == [10, 20]
 
 
 def test_what_people_drew_is_never_changed(merged):

@@ -56,13 +56,13 @@ def split(bench):
 
 
 def test_dropped_frames_with_hard_examples_come_back(split):
-    """A gap's box and a flicker bring their frame in; other labels do not, nor a bad picture."""
-    assert split() == [GAP, FLICKER, REJECTED + 1]
+    """A gap's box, a flicker and a person bring their frame in; other labels do not."""
+    assert split() == [GAP, FLICKER, DRAWN, REJECTED + 1]
 
 
 def test_they_can_be_left_out(split):
-    """With hard_frames off the duplicates decide alone."""
-    assert split(hard_frames=False) == [REJECTED + 1]
+    """With hard_frames off the duplicates decide alone, but for what a person drew."""
+    assert split(hard_frames=False) == [DRAWN, REJECTED + 1]
 
 
 def test_hard_frames_that_were_not_sampled_are_taken_from_the_video(split, bench, disc_clips):
@@ -77,10 +77,14 @@ def test_hard_frames_that_were_not_sampled_are_taken_from_the_video(split, bench
     ]
     rows = bench.workspace.read(LABELS, "v").to_pylist() + more
     bench.workspace.write(LABELS, "v", LABELS.from_rows(rows), fingerprint="test")
-    usual = [GAP, FLICKER, REJECTED + 1]
+    usual = [GAP, FLICKER, DRAWN, REJECTED + 1]
     assert split() == [*usual, *(24 * i for i in range(4, 9))]
     folder = bench.workspace.round_dir(0) / "dataset" / "hard" / "v"
     assert read_rgb(folder / "96.jpg").shape == (96, 160, 3)
     assert split(hard_frames_max=2) == [*usual, 96]
     assert [path.name for path in folder.iterdir()] == ["96.jpg"]
-    assert split(hard_frames=False) == [REJECTED + 1]
+    rows += [label(24 * i, "positive", "person", "imported") for i in (10, 11, 12)]
+    bench.workspace.write(LABELS, "v", LABELS.from_rows(rows), fingerprint="test")
+    drawn = [24 * i for i in (10, 11, 12)]
+    assert split(hard_frames_max=2) == [*usual, 96, *drawn]
+    assert split(hard_frames=False) == [DRAWN, REJECTED + 1, *drawn]

@@ -58,6 +58,12 @@ def test_a_frame_that_does_not_exist_is_refused(tied, place):
         tied({"video": "clip0.mp4"} | place)
 
 
+def test_a_frame_is_annotated_once(tied):
+    """Two images of one frame would be judged as two: they have to be brought together."""
+    with pytest.raises(FormatError, match=r"frame 3 of clip0.mp4 is annotated 2 times"):
+        tied({"video": "clip0.mp4", "frame_index": 3}, {"video": "clip0.mp4", "pts": 72})
+
+
 def test_pictures_of_their_own_are_test_pictures(tied, bench):
     """An image without a video is a picture file beside the truth, and its only frame."""
     picture = np.full((48, 64, 3), 90, np.uint8)

@@ -233,6 +233,7 @@ def _settle(
             raise
         if job.stage.scope == "all" or options.fail_fast:
             raise
+        _drop_stale(job, name)
         if isinstance(exc, MissingInput) and (waits := _waits(job, name)):
             display.finished(job.label)
             return Outcome(name, waits=waits)
@@ -241,6 +242,12 @@ def _settle(
         return Outcome(name, message)
     display.finished(job.label)
     return Outcome(name, notes=notes)
+
+
+def _drop_stale(job: Job, name: str) -> None:
+    """Remove what a unit that cannot be done now left before: nothing may build on that."""
+    for table in job.stage.writes:
+        job.workspace.remove(table, name, job.round_number)
 
 
 def _waits(job: Job, name: str) -> str:

@@ -46,6 +46,7 @@ def evaluate(unit: Unit) -> Output:
         "round": unit.round_number,
         "threshold": unit.settings.threshold,
         "split": _split_facts(unit),
+        "left_out": _left_out(unit),
     }
     if truth["images"]:
         report["truth"], resamples = _against_truth(unit, truth, found)
@@ -115,7 +116,10 @@ def _truth(unit: Unit) -> Row:
     ids = _ids(unit.project)
     pictures: list[Row] = []
     annotations: list[Row] = []
+    usable = _usable(unit)
     for video_id, frames in unit.shards(TRUTH_FRAMES):
+        if video_id not in usable:
+            continue
         number = {}
         for frame in frames.to_pylist():
             number[frame["pts"]] = len(pictures) + 1
@@ -130,6 +134,12 @@ def _truth(unit: Unit) -> Row:
                 drawn | {"image_id": number[row["pts"]], "iscrowd": int(row["crowd"])}
             )
     return {"images": pictures, "annotations": annotations, "categories": _categories(ids)}
+
+
+def _usable(unit: Unit) -> set[str]:
+    """Return the videos that both models can be judged on: there, and seen by the teacher."""
+    there = {row["video_id"] for row in unit.workspace.videos() if row["state"] == "ok"}
+    return there & set(unit.workspace.shards(DETECTIONS, unit.round_number))
 
 
 def _categories(ids: Mapping[str, int]) -> list[Row]:
@@ -158,7 +168,8 @@ def _only_unseen(unit: Unit, truth: Row) -> Row:
 def _held_out(unit: Unit) -> Row:
     """Return the validation side of the data set, whose boxes are pseudo-labels."""
     data = read_json(dataset_dir(unit.workspace, unit.round_number) / "val.json")
-    return dict(data) if data["annotations"] else {"images": []}
+    seen = _only(data, _usable(unit))
+    return seen if seen["annotations"] else {"images": []}
 
 
 def _stored(unit: Unit, pictures: Iterable[Row], table: Any, number: int) -> list[Row]:
@@ -287,6 +298,12 @@ def _overlap(xywh: list[float], others: list[list[float]]) -> bool:
     boxes = np.array([xywh, *others], np.float32)
     xyxy = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
     return bool((iou(xyxy[:1], xyxy[1:]) >= TIGHT_IOU).any())
+
+
+def _left_out(unit: Unit) -> list[str]:
+    """Return the names of annotated videos that could not be judged."""
+    missing = set(unit.workspace.shards(TRUTH_FRAMES)) - _usable(unit)
+    return sorted(row["name"] for row in unit.workspace.videos() if row["video_id"] in missing)
 
 
 def _split_facts(unit: Unit) -> Row:

@@ -22,6 +22,7 @@ from reelabel.tables import (
     CANDIDATES,
     IGNORE,
     IMPORTED,
+    IMPORTED_FRAMES,
     LABELS,
     NEGATIVE,
     POSITIVE,
@@ -46,11 +47,12 @@ class MergeSettings(Settings):
 
 def merge(unit: Unit) -> Output:
     """Return the labels of one video."""
-    new = _rows(unit.inputs["candidates"], unit.round_number)
-    old = _aged(_rows(unit.inputs["previous_labels"], None), unit)
+    drawn = unit.inputs["imported_frames"].to_pylist()
+    new = _free(_rows(unit.inputs["candidates"], unit.round_number), drawn)
+    old = _free(_rows(unit.inputs["previous_labels"], None), drawn)
     fixed = _rows(unit.inputs["imported"], unit.round_number)
     parts = [
-        _one_class(name, old, new, fixed, s=unit.settings)
+        _one_class(name, old, new, fixed, unit=unit)
         for name in sorted({*old.class_name, *new.class_name, *fixed.class_name})
     ]
     merged = _tidy(LabelRows.joined([*parts, new[np.zeros(len(new), bool)]]))
@@ -62,10 +64,21 @@ def merge(unit: Unit) -> Output:
     return Output({"labels": _table(unit, merged)}, notes)
 
 
+def _free(rows: LabelRows, drawn: list[dict[str, Any]]) -> LabelRows:
+    """Return the rows of frames and classes of which no person has spoken."""
+    spoken = {f["pts"]: f["complete"] for f in drawn}
+    free = [
+        pts not in spoken or (spoken[pts] is not None and name not in spoken[pts])
+        for pts, name in zip(rows.pts.tolist(), rows.class_name.tolist(), strict=True)
+    ]
+    return rows[np.array(free, bool)]
+
+
 def _one_class(
-    name: str, old: LabelRows, new: LabelRows, fixed: LabelRows, *, s: MergeSettings
+    name: str, old: LabelRows, new: LabelRows, fixed: LabelRows, *, unit: Unit
 ) -> LabelRows:
     """Merge one class; a frame in which a person drew it is the person's."""
+    s: MergeSettings = unit.settings
     old, new, fixed = (rows[rows.class_name == name] for rows in (old, new, fixed))
     old = old[~np.isin(old.pts, fixed.pts)]
     new = new[~np.isin(new.pts, fixed.pts)]
@@ -73,6 +86,7 @@ def _one_class(
     filled = np.isin(old.pts, found, invert=True) & (old.state == POSITIVE)
     # What time has unmasked since does not come back.
     filled &= ~_lies_under(old, new[new.state == NEGATIVE], s.match_iou)
+    old = _aged(old, unit.round_number - old.round > s.max_age)
     # A doubtful new box must not silence an old one, nor lie under the old one that fills in.
     doubtful = new[np.isin(new.pts, found, invert=True)]
     kept = doubtful[~_lies_under(doubtful, old[filled], s.match_iou)]
@@ -87,9 +101,15 @@ def _one_class(
 
 def _lies_under(rows: LabelRows, others: LabelRows, match_iou: float) -> NDArray[np.bool_]:
     """Tell which rows lie over one of the others in the same frame."""
-    same_frame = rows.pts[:, None] == others.pts[None, :]
-    over = iou(rows.xyxy, others.xyxy) >= match_iou
-    result: NDArray[np.bool_] = (same_frame & over).any(axis=1)
+    result = np.zeros(len(rows), bool)
+    mine, theirs = (np.argsort(some.pts, kind="stable") for some in (rows, others))
+    # Frame by frame: all pairs of a long video would not fit into memory.
+    for pts in np.intersect1d(rows.pts, others.pts):
+        a, b = (
+            order[slice(*np.searchsorted(some.pts[order], (pts, pts + 1)))]
+            for some, order in ((rows, mine), (others, theirs))
+        )
+        result[a] = (iou(rows.xyxy[a], others.xyxy[b]) >= match_iou).any(axis=1)
     return result
 
 
@@ -105,9 +125,8 @@ def _said_before(rows: LabelRows) -> LabelRows:
     )
 
 
-def _aged(old: LabelRows, unit: Unit) -> LabelRows:
+def _aged(old: LabelRows, worn: NDArray[np.bool_]) -> LabelRows:
     """Doubt what was not seen for too many rounds."""
-    worn = unit.round_number - old.round > unit.settings.max_age
     return replace(old, state=np.where(worn, IGNORE, old.state))
 
 
@@ -168,8 +187,8 @@ STAGE = Stage(
     run=merge,
     reads=(CANDIDATES,),
     reads_previous=(LABELS,),
-    optional=(IMPORTED,),
+    optional=(IMPORTED, IMPORTED_FRAMES),
     writes=(LABELS,),
     per_round=True,
-    version=2,
+    version=3,
 )

@@ -2,7 +2,7 @@
 
 Frames that `sample` rejected stay out. So do those that `dedup` dropped, unless time found hard
 examples in them. Frames in which it did and that `sample` never took are taken here, as they are in
-the video. Frames without labels are background.
+the video, and so is every frame in which a person drew. Frames without labels are background.
 """
 
 from __future__ import annotations
@@ -101,7 +101,11 @@ def _nothing_to_learn(unit: Unit) -> str:
 
 
 def _labels(unit: Unit) -> Iterator[tuple[str, pa.Table]]:
-    footage = {row["video_id"] for row in unit.workspace.videos() if row["role"] == "footage"}
+    footage = {
+        row["video_id"]
+        for row in unit.workspace.videos()
+        if row["role"] == "footage" and row["state"] == "ok"
+    }
     yield from ((v, rows) for v, rows in unit.shards(LABELS) if v in footage)
 
 
@@ -115,21 +119,24 @@ def _images(unit: Unit, video_id: str, labels: pa.Table) -> Iterator[tuple[Row, 
     for frame in frames.filter(pc.field("kept")).to_pylist():
         rows = by_pts.get(frame["pts"], [])
         hard = unit.settings.hard_frames and any(map(_is_hard, rows))
-        if hard or frame["pts"] not in gone:
+        if hard or any(map(_is_drawn, rows)) or frame["pts"] not in gone:
             yield frame, rows
-    known = set(frames["pts"].to_pylist())
-    for frame in _taken(unit, video_id, _untaken(unit, by_pts, known)):
+    for frame in _taken(unit, video_id, _untaken(unit, by_pts, frames)):
         yield frame, by_pts[frame["pts"]]
 
 
-def _untaken(unit: Unit, by_pts: dict[int, list[Row]], known: set[int]) -> list[int]:
-    """Return the time stamps of frames with hard examples that nobody has taken yet."""
+def _untaken(unit: Unit, by_pts: dict[int, list[Row]], frames: pa.Table) -> list[int]:
+    """Return the time stamps of frames, taken by nobody yet, with drawn boxes or hard examples."""
     s: SplitSettings = unit.settings
-    hard = sorted(p for p, rows in by_pts.items() if p not in known and any(map(_is_hard, rows)))
+    known = set(frames["pts"].to_pylist())
+    kept = set(frames.filter(pc.field("kept"))["pts"].to_pylist())
+    drawn = {p for p, rows in by_pts.items() if p not in kept and any(map(_is_drawn, rows))}
+    new = {p: rows for p, rows in by_pts.items() if p not in known | drawn}
+    hard = sorted(p for p, rows in new.items() if any(map(_is_hard, rows)))
     most = s.hard_frames_max if s.hard_frames else 0
-    if len(hard) <= most:
-        return hard
-    return [hard[i] for i in np.linspace(0, len(hard) - 1, most).astype(int)]
+    if len(hard) > most:
+        hard = [hard[i] for i in np.linspace(0, len(hard) - 1, most).astype(int)]
+    return sorted({*drawn, *hard})
 
 
 def _taken(unit: Unit, video_id: str, wanted: list[int]) -> Iterator[Row]:
@@ -155,6 +162,11 @@ def _taken(unit: Unit, video_id: str, wanted: list[int]) -> Iterator[Row]:
             "offset_x": 0.0,
             "offset_y": 0.0,
         }
+
+
+def _is_drawn(label: Row) -> bool:
+    """Tell whether a person made this label: it is trained on, whatever was sampled."""
+    return bool(label["origin"] == "person")
 
 
 def _is_hard(label: Row) -> bool:
@@ -305,5 +317,5 @@ STAGE = Stage(
     reads=(FRAMES, DUPLICATES, LABELS),
     project_keys=("classes", "seed", "truth"),
     per_round=True,
-    version=2,
+    version=3,
 )

@@ -8,7 +8,7 @@ some classes only counts for those alone.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -23,7 +23,7 @@ from reelabel.errors import FormatError, nearest
 from reelabel.formats.coco import read_coco
 from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.media.stream import scan
-from reelabel.tables import IMPORTED, TRUTH, TRUTH_FRAMES, VIDEOS
+from reelabel.tables import IMPORTED, IMPORTED_FRAMES, TRUTH, TRUTH_FRAMES, VIDEOS
 from reelabel.workspace import Workspace, fingerprint
 
 Row = Mapping[str, Any]
@@ -51,6 +51,7 @@ def truth(unit: Unit) -> Output:
             d.video_id: TRUTH.from_rows([_true(b) for b in d.boxes if b["state"] != "negative"])
             for d in drawn
         },
+        "imported_frames": {d.video_id: IMPORTED_FRAMES.from_rows(d.frames) for d in brought},
         "imported": {d.video_id: IMPORTED.from_rows([_label(b) for b in d.boxes]) for d in brought},
     }
     notes = {
@@ -164,12 +165,19 @@ def _tied(unit: Unit, row: Row, images: list[ImageEntry]) -> list[tuple[int, int
     """Return the time stamp and index of the frame that each image means.
 
     Raises:
-        FormatError: if a frame is named that the video does not have.
+        FormatError: if a frame is named that the video does not have, or one is named twice.
     """
     timeline = np.asarray(scan(unit.workspace.video_path(dict(row))).pts, np.int64)
     base = row["time_base_num"] / row["time_base_den"]
     times_s = (timeline - timeline[0]) * base
-    return [_one_frame(image, row, timeline, times_s) for image in images]
+    found = [_one_frame(image, row, timeline, times_s) for image in images]
+    index, times = max(Counter(index for _, index in found).items(), key=lambda item: item[1])
+    if times > 1:
+        raise FormatError(
+            f"frame {index} of {row['name']} is annotated {times} times, as {times} images: "
+            "bring its boxes together in one"
+        )
+    return found
 
 
 def _one_frame(
@@ -237,7 +245,8 @@ STAGE = Stage(
     run=truth,
     scope="all",
     reads=(VIDEOS,),
-    writes=(TRUTH_FRAMES, TRUTH, IMPORTED),
+    writes=(TRUTH_FRAMES, TRUTH, IMPORTED_FRAMES, IMPORTED),
     project_keys=("classes", "class_map"),
+    version=2,
     resource=source,
 )
