@@ -73,14 +73,22 @@ def test_a_box_from_a_gap_is_added_as_the_trackers(cleaned):
 
 def test_a_weak_box_that_its_track_holds_becomes_positive(cleaned):
     """Only its score was against it; the tracker speaks for it, the detection stays its own."""
-    (held,) = cleaned([0.2], said("gap", 0, score=0.2))
+    _, held = cleaned([0.9, 0.2], said("gap", 1, score=0.2))
     assert (held["state"], held["origin"], held["rule"]) == ("positive", "tracker", "gap")
-    assert (held["detection"], held["score"]) == (0, pytest.approx(0.2))
+    assert (held["detection"], held["score"]) == (1, pytest.approx(0.2))
+
+
+@pytest.mark.parametrize("settings", [{"score": 0.8}, {"min_area_px": 1000.0}])
+def test_a_gap_stands_only_between_boxes_that_the_rules_believe(cleaned, settings):
+    """A stricter rule takes away what rests on the boxes that it takes away."""
+    gaps = said("gap", 1, score=0.2), said("gap", -1, pts=5, score=0.3)
+    assert [r["state"] for r in cleaned([0.6, 0.2], *gaps)] == ["positive"] * 3
+    assert [r["state"] for r in cleaned([0.6, 0.2], *gaps, **settings)] == ["ignore"] * 2
 
 
 def test_a_track_does_not_lift_what_another_rule_ignores(cleaned):
     """A box too near the picture's edge stays ignored, however sure its neighbours are."""
-    (held,) = cleaned([0.2], said("gap", 0), border_px=15)
+    (held,) = cleaned([0.2], said("gap", 0) | {"frames": []}, border_px=15)
     assert (held["state"], held["rule"]) == ("ignore", "border")
 
 

@@ -110,7 +110,9 @@ def clean(unit: Unit) -> Output:
     states = unit.settings.states
     plain = unit.settings.model_dump(exclude=OWN) | {"states": _known(states)}
     evidence = _heard_kinds(_of_these(unit.inputs["evidence"], detections), unit.settings.hear)
-    verdicts = apply_rules(boxes, RuleSettings(**plain), _held(evidence, len(boxes)))
+    rules = RuleSettings(**plain)
+    evidence = _standing(evidence, boxes, apply_rules(boxes, rules))
+    verdicts = apply_rules(boxes, rules, _held(evidence, len(boxes)))
     if unit.settings.outliers != "off":
         verdicts = _without_outliers(unit, boxes, verdicts)
     verdicts = _heard(evidence, verdicts, states)
@@ -177,6 +179,18 @@ def _heard_kinds(evidence: pa.Table, hear: tuple[str, ...]) -> pa.Table:
     """Return the evidence that counts; a doubt comes with looking for flickers."""
     kinds = [*hear, *(["unsupported"] if "flicker" in hear else [])]
     return evidence.filter(pc.is_in(evidence["kind"], pa.array(kinds, pa.string())))
+
+
+def _standing(evidence: pa.Table, boxes: FrameBoxes, verdicts: Verdicts) -> pa.Table:
+    """Return the evidence without gaps between boxes that the rules themselves do not believe."""
+    good = verdicts.state == POSITIVE
+    believed = set(zip(boxes.pts[good].tolist(), boxes.class_name[good].tolist(), strict=True))
+    columns = (evidence[name].to_pylist() for name in ("kind", "category", "frames"))
+    stands = [
+        kind != "gap" or all((pts, category) in believed for pts in ends)
+        for kind, category, ends in zip(*columns, strict=True)
+    ]
+    return evidence.filter(pa.array(stands, pa.bool_()))
 
 
 def _held(evidence: pa.Table, count: int) -> NDArray[np.bool_]:
@@ -289,5 +303,6 @@ STAGE = Stage(
     writes=(CANDIDATES,),
     project_keys=("seed",),
     per_round=True,
+    version=2,
     resource=embedder,
 )
