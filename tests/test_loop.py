@@ -16,7 +16,7 @@ import reelabel as api
 from reelabel.engine.local import Options
 from reelabel.engine.rounds import best_model
 from reelabel.pipeline import EACH_ROUND, FLOW, ONCE, read_config, run
-from reelabel.tables import DETECTIONS, FRAMES, LABELS, VIDEOS
+from reelabel.tables import DETECTIONS, FRAMES, LABELS, SEEN, VIDEOS
 from reelabel.verbs.init import init
 from reelabel.verbs.status import status
 from reelabel.workspace import Workspace
@@ -157,7 +157,7 @@ def deadly(self, target):
 random.seed(int(sys.argv[2]))
 deaths = 0
 while True:
-    left = random.randint(2, 40)
+    left = random.randint(2, 20)
     child = os.fork()
     if not child:
         random.seed(left)
@@ -324,3 +324,19 @@ def test_what_a_video_left_before_it_failed_is_not_built_on(footage, make_disc_c
     data = json.loads((workspace.round_dir(0) / "dataset/train.json").read_text())
     assert {image["video"] for image in data["images"]} <= set(workspace.shards(LABELS, 0))
     assert (workspace.round_dir(0) / "decision.json").is_file()
+
+
+@pytest.mark.parametrize("frames", ["all", "near"])
+def test_the_teacher_looks_only_at_the_spans_that_are_worked_on(footage, tmp_path, frames):
+    """What `cut` left out is not looked at, however many frames are asked for."""
+    workspace = begin(
+        tmp_path / "w",
+        footage,
+        cut={"start_s": 0.2, "end_s": 0.4},
+        sample={"every": 2},
+        detect={"frames": frames},
+    )
+    go(workspace, until="detect")
+    for video_id in workspace.shards(SEEN, 0):
+        seen = workspace.read(SEEN, video_id, 0)["frame_index"].to_pylist()
+        assert seen == list(range(5, 10))

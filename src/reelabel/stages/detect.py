@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import Field
 
 from reelabel.config import Project, Settings
@@ -22,7 +23,7 @@ from reelabel.media.stream import scan
 from reelabel.models.base import Detector
 from reelabel.models.detectors.recorded import RecordedDetector
 from reelabel.models.registry import load_detector
-from reelabel.tables import DETECTIONS, FRAMES, SEEN, TRUTH_FRAMES, VIDEOS, xyxy_columns
+from reelabel.tables import CLIPS, DETECTIONS, FRAMES, SEEN, TRUTH_FRAMES, VIDEOS, xyxy_columns
 from reelabel.workspace import Workspace
 
 
@@ -30,8 +31,8 @@ class DetectSettings(Settings):
     """Which frames the teacher looks at."""
 
     frames: Literal["sampled", "near", "all"] = "sampled"
-    """sampled: those that `sample` took; near: also their neighbours in time; all: every frame.
-    What was brought in with `import` counts for every frame."""
+    """sampled: those that `sample` took; near: also their neighbours in time; all: every frame
+    of the spans that are worked on. What was brought in with `import` counts for every frame."""
     near: int = Field(5, ge=1)
     """How many neighbours on either side, for `near`."""
     sessions: int = Field(0, ge=0)
@@ -81,23 +82,42 @@ def _seen(video_id: str, found: list[Looked]) -> pa.Table:
 def _wanted(unit: Unit) -> list[int] | None:
     """Return the time stamps to look at, or None for all."""
     s: DetectSettings = unit.settings
+    drawn = set(unit.inputs["truth_frames"]["pts"].to_pylist())
     if s.frames == "all" and unit.video["role"] != "test":
-        return None
+        spans = unit.inputs["clips"]["origin"].to_pylist()
+        return None if spans == ["whole"] else sorted(_inside(unit, _timeline(unit)) | drawn)
     frames = unit.inputs["frames"]
     if not len(frames) and unit.video["role"] != "test":
         raise MissingInput(f"{unit.video['name']}: no frames were sampled from it")
-    wanted = set(frames["pts"].to_pylist()) | set(unit.inputs["truth_frames"]["pts"].to_pylist())
+    wanted = set(frames["pts"].to_pylist()) | drawn
     if s.frames == "near":
         wanted |= _neighbours(unit, np.array(sorted(wanted), np.int64), s.near)
     return sorted(wanted)
 
 
+def _timeline(unit: Unit) -> NDArray[np.int64]:
+    """Return the time stamps of all frames."""
+    return np.asarray(scan(unit.workspace.video_path(dict(unit.video))).pts, np.int64)
+
+
+def _inside(unit: Unit, pts: NDArray[np.int64]) -> set[int]:
+    """Return the time stamps inside the spans that are worked on."""
+    base = unit.video["time_base_num"] / unit.video["time_base_den"]
+    time_s = (pts - _timeline(unit)[0]) * base
+    found: set[int] = set()
+    for span in unit.inputs["clips"].to_pylist():
+        # Spans were rounded when they were written down.
+        inside = (time_s >= span["start_s"] - 1e-6) & (time_s < span["end_s"] - 1e-6)
+        found |= set(pts[inside].tolist())
+    return found
+
+
 def _neighbours(unit: Unit, pts: Any, reach: int) -> set[int]:
     """Return the time stamps up to `reach` frames away from any of `pts`."""
-    timeline = np.asarray(scan(unit.workspace.video_path(dict(unit.video))).pts)
+    timeline = _timeline(unit)
     at = np.searchsorted(timeline, pts)
     around = np.clip(at[:, None] + np.arange(-reach, reach + 1), 0, len(timeline) - 1)
-    return set(timeline[np.unique(around)].tolist())
+    return _inside(unit, timeline[np.unique(around)])
 
 
 def _rows(video_id: str, found: list[Looked], classes: tuple[str, ...]) -> pa.Table:
@@ -137,7 +157,7 @@ STAGE = Stage(
     settings=DetectSettings,
     run=detect,
     reads=(VIDEOS,),
-    optional=(FRAMES, TRUTH_FRAMES),
+    optional=(CLIPS, FRAMES, TRUTH_FRAMES),
     writes=(SEEN, DETECTIONS),
     project_keys=("classes", "class_map"),
     per_round=True,
