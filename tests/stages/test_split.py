@@ -141,6 +141,15 @@ def test_one_video_may_be_split_in_time(bench):
     assert max(train) < min(val) or max(val) < min(train)
 
 
+def test_background_beside_a_single_video_is_trained_on(bench):
+    """Blocks of time are made of the video with labels alone, however short the others are."""
+    put(bench, "v")
+    put(bench, "empty", labelled=())
+    _, parts = done(bench, single_video=True, held_out=0.5)
+    assert "empty" in videos_of(parts["train"])
+    assert videos_of(parts["val"]) == {"v"}
+
+
 def test_nothing_may_be_held_out(bench):
     """With a share of 0 everything is trained on, also from one video."""
     put(bench, "v")
