@@ -9,7 +9,10 @@ from reelabel.models.trainers.settings import TrainSettings
 from reelabel.stages.train import trainer
 from reelabel.verbs.init import init
 
+pytest.importorskip("torch")
 
+
+@pytest.mark.train
 @pytest.mark.parametrize("student", ["auto", "yolox"])
 def test_a_student_starts_from_its_yolox_teacher(data_dir, tmp_path, student):
     """The file and its classes need not be named again; the teacher's word for ours is known."""
