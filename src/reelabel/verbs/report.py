@@ -51,6 +51,8 @@ from reelabel.workspace import Workspace, read_json
 
 Row = dict[str, Any]
 MEASURES = ("ap", "ap50", "ap75", "ar", "p", "r", "f1")
+WEAKEST = 12
+"""So many videos have figures of their own; `scores.json` has them all."""
 KINDS: tuple[tuple[str, Literal["truth", "agreement"], str], ...] = (
     ("truth", "truth", "annotated frames; their hand-drawn boxes were never trained on"),
     ("truth_unseen", "truth", "annotated frames of videos that were kept out of training"),
@@ -162,8 +164,10 @@ def _tables(workspace: Workspace, rounds: list[int]) -> Iterator[ScoreTable]:
             yield ScoreTable(kind, rows, f"{frames} {about}")
         videos = scored[max(scored)].get("videos", []) if scored else []
         if len(videos) > 1:
-            rows = [_video_row(one, who) for one in videos for who in ("teacher", "student")]
-            yield ScoreTable(kind, rows, f"the same for each video, round {max(scored)}")
+            weakest = sorted(videos, key=lambda one: one["student"]["ap"] or 0.0)[:WEAKEST]
+            rows = [_video_row(one, who) for one in weakest for who in ("teacher", "student")]
+            about = f"the same for each video, round {max(scored)}, the student's weakest first"
+            yield ScoreTable(kind, rows, about)
 
 
 def _video_row(said: Row, who: str) -> ScoreRow:
