@@ -166,8 +166,8 @@ def _tables(workspace: Workspace, rounds: list[int]) -> Iterator[ScoreTable]:
         if len(videos) > 1:
             weakest = sorted(videos, key=lambda one: one["student"]["ap"] or 0.0)[:WEAKEST]
             rows = [_video_row(one, who) for one in weakest for who in ("teacher", "student")]
-            about = f"the same for each video, round {max(scored)}, the student's weakest first"
-            yield ScoreTable(kind, rows, about)
+            each = f"the same for each video, round {max(scored)}, the student's weakest first"
+            yield ScoreTable(kind, rows, each)
 
 
 def _video_row(said: Row, who: str) -> ScoreRow:
