@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from reelabel.temporal.flicker import FLICKER, FlickerSettings, flicker_looks, flickers
-from reelabel.temporal.gap import gap_boxes, gap_looks
+from reelabel.temporal.gap import gap_boxes, gap_looks, without_repeats
 from reelabel.temporal.link import Tracks
 from reelabel.temporal.published import PublishedSettings, mine_published
 from reelabel.temporal.sequence import BoxSequence, paired_iou
@@ -169,7 +169,10 @@ def gap_score(world: World, tracks: Tracks) -> tuple[Score, Score]:
     A missed object is wanted if it is visible and was detected before and after, at most 15
     missing frames apart, in the same shot.
     """
+    looks = static_looks(world.boxes, tracks, **_footage(world))
+    repeats = static_repeats(world.pictures, looks)
     found = gap_boxes(world.pictures, gap_looks(world.boxes, tracks, world.shift_xy))
+    found = without_repeats(found, repeats)
     wanted = _missed(world)
     hit: set[int] = set()
     right = 0

@@ -137,6 +137,15 @@ def test_a_blinking_box_over_a_still_place_is_static(mined):
     assert {r["x1"] for r in rows} == {STAIN[0]}
 
 
+def test_no_gap_is_filled_at_a_static_repeat(mined):
+    """Now and then the detector is sure of the stain; its blinking tells, asked for or not."""
+    scores = {i: 0.55 if i % 6 else 0.3 for i in range(0, FRAMES, 3)}
+    stain = DETECTIONS.from_rows([detection(i, STAIN, score) for i, score in scores.items()])
+    assert len(mined(stain, gap=True, static_score=0.2)) > FRAMES // 2
+    assert mined(stain, gap=True) == []
+    assert {row["kind"] for row in mined(stain, gap=True, static=True)} == {"static"}
+
+
 def test_smoothed_boxes_are_added_with_sigma(mined):
     """Every frame of a started track has one, those that were missed too; detections stay."""
     rows = [r for r in mined(what_a_teacher_says(), smooth=True) if r["y1"] < 50]

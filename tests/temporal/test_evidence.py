@@ -14,7 +14,7 @@ from reelabel.temporal.flicker import (
     flickers,
 )
 from reelabel.temporal.gap import GapSettings, gap_boxes, gap_looks
-from reelabel.temporal.link import link
+from reelabel.temporal.link import Tracks, link
 from reelabel.temporal.motion import global_shift
 from reelabel.temporal.pictures import Patch, find, sweep
 from reelabel.temporal.sequence import BoxSequence, paired_iou
@@ -238,6 +238,15 @@ def test_a_place_whose_picture_changes_is_spared():
     for picture in pictures[16:]:
         picture[105:145, 145:185] = noise((40, 40), 9)
     assert repeats_of(said([*tracked(), *blinking()]), pictures) == []
+
+
+def test_one_box_linked_by_mistake_moves_nothing():
+    """A track moves if two of its boxes lie elsewhere."""
+    stray = [(4, LONE + 40, 0.4), (7, LONE + 40, 0.4)]
+    for away, found in ((stray[:1], 1), (stray, 0)):
+        boxes = said([*blinking(), *away])
+        one = Tracks(np.zeros(len(boxes), np.int64), np.array([True]))
+        assert len(static_looks(boxes, one, FRAMES)) == found
 
 
 @pytest.mark.parametrize("at", [0, FRAMES - 1])

@@ -22,11 +22,18 @@ from reelabel.errors import DecodeError
 from reelabel.media.video import Frame, frames
 from reelabel.tables import CAMERA, DETECTIONS, EVIDENCE, TRACKS, VIDEOS, xyxy_columns
 from reelabel.temporal.flicker import UNSUPPORTED, Flicker, FlickerSettings, flicker_looks
-from reelabel.temporal.gap import GapBox, GapSettings, HeldBox, gap_looks, held_boxes
+from reelabel.temporal.gap import (
+    GapBox,
+    GapSettings,
+    HeldBox,
+    gap_looks,
+    held_boxes,
+    without_repeats,
+)
 from reelabel.temporal.link import Tracks
 from reelabel.temporal.pictures import Grey, Look, sweep
 from reelabel.temporal.rows import sequence_of, shift_or_none, shot_starts
-from reelabel.temporal.sequence import BoxSequence, Floats, Ints
+from reelabel.temporal.sequence import BoxSequence, Floats, Ints, rows_by_track
 from reelabel.temporal.smooth import smooth
 from reelabel.temporal.static import StaticRepeat, StaticSettings, static_looks
 
@@ -40,7 +47,8 @@ class MineSettings(Settings):
     flicker: bool = False
     """Find confident boxes that nothing supports before or after: hard negatives."""
     gap: bool = True
-    """Find the boxes that the teacher missed or was unsure of inside a track: hard positives."""
+    """Find the boxes that the teacher missed or was unsure of inside a track: hard positives.
+    At static repeats nothing is filled."""
     static: bool = False
     """Find the same unsure, blinking box at the same unchanging place: hard negatives."""
     smooth: bool = True
@@ -164,10 +172,9 @@ def mine(unit: Unit) -> Output:
     tables = []
     if s.flicker or s.gap or s.static or s.smooth:
         scene = Scene.of(unit.inputs)
-        rows = [row for found in _seen(unit, scene) for row in _rows(scene, found, s)]
-        held = held_boxes(scene.boxes, scene.tracks, s.gaps()) if s.gap else []
-        rows += [_held(scene, box) for box in held]
-        rows.sort(key=lambda r: (r["pts"], r["kind"], r["detection"], r["track_id"]))
+        rows = sorted(
+            _rows(unit, scene), key=lambda r: (r["pts"], r["kind"], r["detection"], r["track_id"])
+        )
         tables = [EVIDENCE.from_rows([{"video_id": unit.video["video_id"], **r} for r in rows])]
         tables += [_smoothed(unit, scene)] if s.smooth else []
     evidence = pa.concat_tables([*tables, EVIDENCE.empty()]).combine_chunks()
@@ -175,24 +182,37 @@ def mine(unit: Unit) -> Output:
     return Output({"evidence": evidence}, {c["values"]: c["counts"] for c in counted})
 
 
-def _seen(unit: Unit, scene: Scene) -> Iterator[Found]:
-    """Yield what the pictures say, from one decode."""
-    looks = _looks(unit.settings, scene)
+def _rows(unit: Unit, scene: Scene) -> Iterator[Row]:
+    """Yield what the pictures and the tracks say; one decode serves all."""
+    s: MineSettings = unit.settings
+    held = held_boxes(scene.boxes, scene.tracks, s.gaps()) if s.gap else []
+    looks = _looks(s, scene, held)
     wanted = sorted({frame for look in looks for frame in look.windows})
-    yield from sweep(_pictures(unit, scene.pts, wanted), looks)
+    found = list(sweep(_pictures(unit, scene.pts, wanted), looks))
+    for each in found:
+        if isinstance(each, Flicker) and _asked(each, s):
+            yield _flicker(scene, each, s)
+    repeats = [each for each in found if isinstance(each, StaticRepeat)]
+    for repeat in repeats if s.static else []:
+        yield from (_of(scene, row) | _static(scene, repeat) for row in repeat.rows)
+    filled = [box for each in found if isinstance(each, list) for box in each]
+    yield from (_gap(scene, box) for box in without_repeats(filled, repeats))
+    yield from (_held(scene, box) for box in without_repeats(held, repeats))
 
 
-def _looks(s: MineSettings, scene: Scene) -> list[Look[Found]]:
+def _looks(s: MineSettings, scene: Scene, held: list[HeldBox]) -> list[Look[Found]]:
     boxes, tracks, count = scene.boxes, scene.tracks, len(scene.pts)
     where: Any = {"shot_starts": scene.starts, "shift_xy": scene.shift_xy}
     looks: list[Look[Found]] = []
     if s.flicker:
         looks += flicker_looks(boxes, tracks, count, settings=s.flickering(), **where)
-    if s.gap:
-        looks += gap_looks(boxes, tracks, scene.shift_xy, s.gaps())
-    if s.static:
-        looks += static_looks(boxes, tracks, count, settings=s.statics(), **where)
-    return looks
+    gaps = gap_looks(boxes, tracks, scene.shift_xy, s.gaps()) if s.gap else []
+    filled = [look.rows[0] for look in gaps] + [box.rows[0] for box in held]
+    if s.static or filled:
+        # A gap is not filled at a static repeat, whether or not those are evidence themselves.
+        which = None if s.static else tracks.track_id[filled]
+        looks += static_looks(boxes, tracks, count, track_ids=which, settings=s.statics(), **where)
+    return looks + gaps
 
 
 def _pictures(unit: Unit, pts: Ints, wanted: list[int]) -> Iterator[Callable[[], Grey]]:
@@ -220,17 +240,9 @@ def _grey(frame: Frame, size_wh: tuple[int, int]) -> Grey:
     return grey if same else np.asarray(cv2.resize(grey, size_wh), np.uint8)
 
 
-def _rows(scene: Scene, found: Found, s: MineSettings) -> Iterator[Row]:
-    """Yield the rows of one piece of evidence."""
-    if isinstance(found, Flicker):
-        # With too few frames around it there was nobody to support a box: that is no evidence.
-        if found.kind != UNSUPPORTED or len(found.frames) >= s.flicker_alpha:
-            yield _flicker(scene, found, s)
-    elif isinstance(found, StaticRepeat):
-        for row in found.rows:
-            yield _of(scene, row) | _static(scene, found)
-    elif found is not None:
-        yield from (_gap(scene, box) for box in found)
+def _asked(found: Flicker, s: MineSettings) -> bool:
+    """Return whether there was anybody around to support a box; else nothing is said of it."""
+    return found.kind != UNSUPPORTED or len(found.frames) >= s.flicker_alpha
 
 
 def _of(scene: Scene, row: int) -> Row:
@@ -335,11 +347,11 @@ def _smoothed(unit: Unit, scene: Scene) -> pa.Table:
 
 def _by_track(scene: Scene, track: Ints) -> tuple[list[str], Floats]:
     """Return for each smoothed row the class and the median score of its track."""
-    ids, at = np.unique(track, return_inverse=True)
-    members = [np.flatnonzero(scene.tracks.track_id == i) for i in ids]
-    names = [scene.categories[rows[0]] for rows in members]
-    medians = np.array([np.median(scene.boxes.score[rows]) for rows in members])
-    return [names[i] for i in at], medians[at] if len(ids) else np.zeros(0)
+    tracks = rows_by_track(scene.tracks.track_id, scene.boxes.frame)
+    at = np.searchsorted([scene.tracks.track_id[rows[0]] for rows in tracks], track)
+    names = [scene.categories[rows[0]] for rows in tracks]
+    medians = np.array([np.median(scene.boxes.score[rows]) for rows in tracks])
+    return [names[i] for i in at], medians[at] if len(at) else np.zeros(0)
 
 
 STAGE = Stage(
@@ -350,5 +362,5 @@ STAGE = Stage(
     reads=(VIDEOS, DETECTIONS, CAMERA, TRACKS),
     writes=(EVIDENCE,),
     per_round=True,
-    version=2,
+    version=3,
 )

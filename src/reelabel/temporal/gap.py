@@ -4,19 +4,23 @@ Where a track goes on with boxes that are weak, sure boxes before and after hold
 is needed. Where it has none, the last box before the gap is searched forward, the first one after
 it backward, if these two are believed, both by normalised cross-correlation near the straight line
 between them. Where both lead to the same place and the pictures are alike, the object is there.
-Where it is hidden the pictures are not alike, and nothing is claimed.
+Where it is hidden the pictures are not alike, and nothing is claimed. Nor is anything claimed
+beside a static repeat (`reelabel.temporal.static`): what fooled the detector there is still there
+where it was not fooled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from reelabel.temporal.link import Tracks
 from reelabel.temporal.pictures import Grey, Hit, Patch, Window, box_window, find, sweep
 from reelabel.temporal.sequence import BoxSequence, Floats, Ints, centres, drift, paired_iou
+from reelabel.temporal.static import StaticRepeat
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,15 @@ def held_boxes(
     held = [HeldBox(int(i), (int(j), int(k))) for i, j, k in found]
     free = [h for h in held if not sure_boxes.crowds(boxes, h.row, settings.taken_iou)]
     return sorted(free, key=lambda h: h.row)
+
+
+Filled = TypeVar("Filled", GapBox, HeldBox)
+
+
+def without_repeats(found: Iterable[Filled], repeats: Iterable[StaticRepeat]) -> list[Filled]:
+    """Leave out the boxes that rest on those of static repeats."""
+    stained = {row for repeat in repeats for row in repeat.rows}
+    return [box for box in found if stained.isdisjoint(box.rows)]
 
 
 @dataclass(frozen=True)

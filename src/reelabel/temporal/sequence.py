@@ -87,6 +87,16 @@ class BoxSequence:
         return cls(frame, rows[:, :4], rows[:, 4], np.full(len(rows), class_id))
 
 
+def rows_by_track(track_id: Ints, frame: Ints) -> list[Ints]:
+    """Return the rows of each track in order of frame; tracks in order of their numbers.
+
+    >>> [rows.tolist() for rows in rows_by_track(np.array([5, 2, 5]), np.array([1, 0, 0]))]
+    [[1], [2, 0]]
+    """
+    rows = np.lexsort((frame, track_id))
+    return np.split(rows, np.flatnonzero(np.diff(track_id[rows])) + 1) if len(rows) else []
+
+
 def centres(xyxy: Floats) -> Floats:
     """Return the middle of each box: ``(..., 4)`` -> ``(..., 2)``."""
     result: Floats = (xyxy[..., :2] + xyxy[..., 2:]) / 2

@@ -11,12 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from reelabel.temporal.sequence import Bools, BoxSequence, Floats, Ints, centres, drift
+from reelabel.temporal.sequence import (
+    Bools,
+    BoxSequence,
+    Floats,
+    Ints,
+    centres,
+    drift,
+    rows_by_track,
+)
 
 _RATIOS = 10.0 ** np.arange(-6, 1.5, 0.75)
 """Variance of the pushes over variance of the boxes, from a straight line to no smoothing."""
@@ -81,12 +88,10 @@ def smooth(
         raise ValueError(f"min_length must be at least 3, but got {min_length}")
     if len(track_id) != len(boxes):
         raise ValueError(f"expected a track for each of {len(boxes)} boxes, got {len(track_id)}")
-    rows = np.lexsort((boxes.frame, track_id))
-    same = np.diff(track_id[rows]) == 0
-    if (same & (np.diff(boxes.frame[rows]) == 0)).any():
+    tracks = rows_by_track(track_id, boxes.frame)
+    if any((np.diff(boxes.frame[rows]) == 0).any() for rows in tracks):
         raise ValueError("expected one box per track and frame, but a track holds two of one frame")
-    bounds = np.flatnonzero(np.r_[True, ~same, True][: len(rows) + 1])
-    tracks = [rows[a:b] for a, b in pairwise(bounds) if b - a >= min_length]
+    tracks = [rows for rows in tracks if len(rows) >= min_length]
     path = np.tile(drift(shift_xy, int(boxes.frame.max(initial=-1)) + 1), 2)
     still = boxes.xyxy - path[boxes.frame]
     parts = [_smoothed(boxes, still, track_id, batch) for batch in _batches(boxes.frame, tracks)]

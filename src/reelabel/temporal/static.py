@@ -41,6 +41,8 @@ from reelabel.temporal.sequence import (
 
 _STANDS_IOU = 0.3
 """A track that begins or ends with so much overlap with a place may have stood there."""
+_APART_PX = 1e7
+"""So far from each other boxes of different classes are taken to lie."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class StaticSettings:
         min_repeats: so many boxes at least.
         max_fill: share of frames between the first and the last that carry a box, at most.
         max_score: median score, at most.
-        moving: a track moves if its centre leaves its start by this many box sizes.
+        moving: a track moves if two of its boxes lie this many box sizes from its median place.
         max_camera_px: no frame of the shot may be shifted by more than this.
         min_similarity: correlation of the place with itself at other times, at least.
         samples: in so many frames of each kind the place is looked at.
@@ -127,6 +129,7 @@ def static_looks(
     *,
     shot_starts: Sequence[int] = (),
     shift_xy: Floats | None = None,
+    track_ids: Ints | None = None,
     settings: StaticSettings = StaticSettings(),
 ) -> list[StaticLook]:
     """Find places that meet points 1 to 4 of the rule, and say when to look at each.
@@ -137,6 +140,7 @@ def static_looks(
         frames: how many frames the video has.
         shot_starts: first frames of new shots; each shot is judged by itself.
         shift_xy: ``(frames, 2)`` camera motion since the frame before, or None.
+        track_ids: the tracks that are asked about, None = all.
         settings: thresholds.
 
     Raises:
@@ -147,6 +151,7 @@ def static_looks(
     shot = shots(np.arange(frames), shot_starts)
     moving = _moving(boxes, tracks, settings)
     courses = _Courses.of(boxes, tracks, moving)
+    asked = ~moving if track_ids is None else ~moving & np.isin(tracks.track_id, track_ids)
     looks = []
     for number in np.unique(shot[boxes.frame]):
         span = np.flatnonzero(shot == number)
@@ -157,7 +162,7 @@ def static_looks(
         ):
             continue
         inside = shot[boxes.frame] == number
-        for rows in _places(boxes, np.flatnonzero(inside & ~moving), settings):
+        for rows in _places(boxes, np.flatnonzero(inside & asked), settings):
             look = _look(boxes, rows, (span, courses, settings))
             looks += [look] if look else []
     return looks
@@ -205,27 +210,41 @@ class _Courses:
 
 
 def _moving(boxes: BoxSequence, tracks: Tracks, settings: StaticSettings) -> Bools:
-    """Return which boxes belong to a track that leaves its place."""
-    rows = np.lexsort((boxes.frame, tracks.track_id))
-    first = np.zeros(len(tracks.started), np.int64)
-    first[tracks.track_id[rows][::-1]] = rows[::-1]
-    start = boxes.xyxy[first[tracks.track_id]]
-    way = np.hypot(*(centres(boxes.xyxy) - centres(start)).T) / np.maximum(sizes(start), 1)
-    farthest = np.zeros(len(tracks.started))
-    np.maximum.at(farthest, tracks.track_id, way)
-    result: Bools = (farthest > settings.moving)[tracks.track_id]
+    """Return which boxes belong to a track that leaves its place.
+
+    Two of its boxes must lie elsewhere: a single one may have been linked by mistake.
+    """
+    track, middle = tracks.track_id, centres(boxes.xyxy)
+    count = np.bincount(track, minlength=len(tracks.started))
+    half = np.minimum(np.cumsum(count) - count + count // 2, len(track) - 1)
+    place = np.stack([way[np.lexsort((way, track))][half] for way in middle.T], axis=1)
+    far = np.hypot(*(middle - place[track]).T) / np.maximum(sizes(boxes.xyxy), 1)
+    away = np.bincount(track[far > settings.moving], minlength=len(count))
+    result: Bools = (away >= 2)[track]  # noqa: PLR2004 -- see above
     return result
 
 
 def _places(boxes: BoxSequence, rows: Ints, settings: StaticSettings) -> Iterator[Ints]:
     """Yield groups of boxes of one class that lie on each other, the most certain box first."""
-    left = rows[np.lexsort((rows, -boxes.score[rows]))]
-    while len(left) >= settings.min_repeats:
-        alike = paired_iou(boxes.xyxy[left[0]], boxes.xyxy[left]) >= settings.same_iou
-        alike &= boxes.class_id[left] == boxes.class_id[left[0]]
-        alike[0] = True  # a box without area does not even overlap itself
-        yield np.sort(left[alike])
-        left = left[~alike]
+    from scipy.spatial import cKDTree  # noqa: PLC0415 -- slow to import
+
+    rows = rows[np.lexsort((rows, -boxes.score[rows]))]
+    xyxy, class_id = boxes.xyxy[rows], boxes.class_id[rows]
+    places = np.column_stack((xyxy, class_id * _APART_PX))
+    # Boxes that overlap by r have no edge further apart than (1 / r - 1) of a longer side.
+    reach = (1 / settings.same_iou - 1) * (xyxy[:, 2:] - xyxy[:, :2]).max(axis=1, initial=0)
+    tree = cKDTree(places)
+    farthest = tree.query(places, [settings.min_repeats], p=np.inf)[0][:, 0]
+    left = np.ones(len(rows), bool)
+    for k in np.flatnonzero(farthest <= reach).tolist():
+        if not left[k]:
+            continue
+        near = np.sort(tree.query_ball_point(places[k], reach[k], p=np.inf))
+        near = near[left[near]]
+        alike = near[paired_iou(xyxy[k], xyxy[near]) >= settings.same_iou]
+        left[k] = left[alike] = False
+        if len(alike) >= settings.min_repeats:
+            yield np.sort(rows[alike])
 
 
 def _look(
