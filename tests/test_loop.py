@@ -14,8 +14,9 @@ import pytest
 
 import reelabel as api
 from reelabel.engine.local import Options
+from reelabel.engine.plan import bind, counts, plan
 from reelabel.engine.rounds import best_model
-from reelabel.pipeline import EACH_ROUND, FLOW, ONCE, read_config, run
+from reelabel.pipeline import EACH_ROUND, FLOW, ONCE, read_config, run, run_one
 from reelabel.tables import DETECTIONS, FRAMES, LABELS, SEEN, VIDEOS
 from reelabel.verbs.init import init
 from reelabel.verbs.status import status
@@ -240,6 +241,38 @@ def test_new_labels_make_a_new_student(copied):
     done = go(workspace)
     assert {r.stage for r in done.results if r.done and not r.round_number} >= {"clean", "train"}
     assert card.read_bytes() != before
+
+
+def test_other_pictures_make_a_new_student(copied):
+    """Boxes may stay the same to the bit: what was written as a worse JPEG is learnt from again."""
+    workspace, card = copied, copied.round_dir(0) / "model" / "model.json"
+    before = card.read_bytes()
+    text = workspace.config_path.read_text()
+    workspace.config_path.write_text(f"sample: {{jpeg_quality: 20}}\n{text}")
+    assert "train" in {r.stage for r in go(workspace, rounds=1).results if r.done}
+    assert card.read_bytes() != before
+
+
+def test_force_trains_from_the_start(copied):
+    """Nothing of a student of the same labels and settings is gone on with."""
+    workspace, config = copied, read_config(copied)
+    left = workspace.round_dir(0) / "model" / "left"
+    left.touch()
+    for force in (False, True):
+        train = Options(quiet=True, force=force)
+        assert run_one(workspace, config, train, FLOW["train"], number=0).done == force
+        assert left.is_file() != force
+    assert (left.parent / "model.json").is_file()
+
+
+def test_a_decision_rests_on_the_one_before(copied):
+    """Another best model before is another comparison now."""
+    path = copied.round_dir(0) / "decision.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"best_ap": 0.01}))
+    config = read_config(copied)
+    settings = config.stages["advance"]
+    bound = bind(FLOW["advance"], copied, config.project, settings, round_number=1)
+    assert counts(plan(bound)) == {"stale": 1}
 
 
 def test_a_round_that_no_longer_follows_does_not_count(copied):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from reelabel.errors import ShardError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised when a declaration below changes; part of every shard's fingerprint."""
 
 POSITIVE, IGNORE, NEGATIVE = "positive", "ignore", "negative"
@@ -197,6 +197,7 @@ FRAMES = Table(
         Column("kept", _YES, "whether it goes on"),
         Column("reason", _TEXT, "why it does not, empty if it does"),
         Column("picture", _TEXT, "file below the workspace, empty if it was not written"),
+        Column("crc32", _I64, "of that file: other pixels are another row"),
         Column("width", _I32, "of the written picture", "px"),
         Column("height", _I32, "of the written picture", "px"),
         Column("scale_x", _F64, "picture x = video x times this, plus offset"),

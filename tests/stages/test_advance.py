@@ -24,11 +24,13 @@ def decide(tmp_path):
     def run(scores, number=0, **settings):
         folder = workspace.round_dir(number)
         write_json(folder / "scores.json", scores)
+        given = STAGE.settings(**settings)
         unit = SimpleNamespace(
             workspace=workspace,
             project=PROJECT,
-            settings=STAGE.settings(**settings),
+            settings=given,
             round_number=number,
+            resource=STAGE.resource(workspace, PROJECT, given, number).value,
         )
         output = STAGE.run(unit)
         written = json.loads((folder / "decision.json").read_text())

@@ -139,7 +139,7 @@ def _work(
     bound: Bound, todo: list[Planned], options: Options, display: Display
 ) -> Iterator[Outcome]:
     """Do every job, in this thread or in several workers."""
-    jobs = [unit.job for unit in todo]
+    jobs = [replace(unit.job, afresh=options.force) for unit in todo]
     workers = min(options.engine.workers or os.cpu_count() or 1, len(jobs))
     stop = Stop()
     calls: Iterator[tuple[Job, Callable[[], dict[str, Any]]]]
@@ -286,6 +286,7 @@ def do(
         inputs=inputs_of(job),
         resource=resource.value,
         tick=tick,
+        afresh=job.afresh,
     )
     _begin(job)
     output = job.stage.run(unit)

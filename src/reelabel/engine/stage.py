@@ -32,6 +32,7 @@ class Unit:
         inputs: the rows of the tables that the stage reads, for this video.
         resource: what the stage asked to be loaded once, such as a detector.
         tick: to be called now and then; raises `Cancelled` when the run is to stop.
+        afresh: nothing of an earlier attempt is to be gone on with.
     """
 
     workspace: Workspace
@@ -42,6 +43,7 @@ class Unit:
     inputs: Mapping[str, pa.Table]
     resource: Any
     tick: Tick
+    afresh: bool = False
 
     def shards(self, table: Table, *, previous: bool = False) -> Iterator[tuple[str, pa.Table]]:
         """Yield each video's rows of a table, in the order of the video ids."""
@@ -137,6 +139,7 @@ class Job:
     round_number: int
     video: Mapping[str, Any]
     fingerprint: str
+    afresh: bool = False
 
     @property
     def label(self) -> str:

@@ -59,8 +59,11 @@ def encode_jpeg(rgb: Picture, quality: int = 90) -> bytes:
     return bytes(data)
 
 
-def write_jpeg(path: Path | str, rgb: Picture, quality: int = 90) -> None:
+def write_jpeg(path: Path | str, rgb: Picture, quality: int = 90) -> bytes:
     """Write a JPEG file that is either whole or not there: a temporary name, then a rename.
+
+    Returns:
+        What was written.
 
     Raises:
         UsageError: as `encode_jpeg`.
@@ -75,6 +78,7 @@ def write_jpeg(path: Path | str, rgb: Picture, quality: int = 90) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    return data
 
 
 def fit(

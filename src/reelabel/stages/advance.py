@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from reelabel.config import Settings
+from reelabel.config import Project, Settings
 from reelabel.engine.rounds import DECISION, decision_of, scores_of
-from reelabel.engine.stage import Output, Stage, Unit
-from reelabel.workspace import fingerprint, write_json
+from reelabel.engine.stage import Output, Resource, Stage, Unit
+from reelabel.workspace import Workspace, fingerprint, write_json
 
 Row = dict[str, Any]
 
@@ -40,7 +40,7 @@ class AdvanceSettings(Settings):
 def advance(unit: Unit) -> Output:
     """Write this round's decision."""
     scores = scores_of(unit.workspace, unit.round_number)
-    before = _before(unit)
+    before = unit.resource
     judged = _by_truth(unit, scores, before) if _truth_decides(unit, scores) else None
     decision = judged or _by_labels(unit, scores, before)
     if unit.settings.keep_going and decision["action"] != "advance":
@@ -53,10 +53,12 @@ def advance(unit: Unit) -> Output:
     return Output(notes=decision, digest=fingerprint(decision))
 
 
-def _before(unit: Unit) -> Row:
+def _before(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
     """Return what the round before left as the best model."""
-    first = {"best": unit.project.detector, "best_ap": None}
-    return decision_of(unit.workspace, unit.round_number - 1) or first
+    del settings
+    first = {"best": project.detector, "best_ap": None}
+    found = decision_of(workspace, number - 1) or first
+    return Resource(found, fingerprint(found))
 
 
 def _truth_decides(unit: Unit, scores: Row) -> bool:
@@ -144,4 +146,5 @@ STAGE = Stage(
     after=("evaluate",),
     project_keys=("detector",),
     per_round=True,
+    resource=_before,
 )

@@ -7,6 +7,7 @@ picture. The embedding is made here because the pixels are here.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -211,10 +212,11 @@ def _write(picture: Image, path: Path, unit: Unit) -> dict[str, Any]:
         picture, scale_xy, offset_xy = fit(picture, s.resize, s.size)
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_jpeg(path, picture, quality=s.jpeg_quality)
+        written = write_jpeg(path, picture, quality=s.jpeg_quality)
     height, width = picture.shape[:2]
     return {
         "picture": str(path.relative_to(unit.workspace.root)),
+        "crc32": zlib.crc32(written),
         "width": width,
         "height": height,
         "scale_x": scale_xy[0],

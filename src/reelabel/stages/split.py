@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -86,7 +87,7 @@ def split(unit: Unit) -> Output:
         coco = to_coco(_dataset(unit, entries, folder))
         report["sides"][name] = _counts(coco)
         write_json(folder / f"{name}.json", coco)
-        digests.append(fingerprint(coco))
+        digests.append(fingerprint(coco, [frame["crc32"] for frame, _ in entries]))
     if not report["sides"][TRAIN]["boxes"]:
         raise SplitError(_nothing_to_learn(unit))
     write_json(folder / "split.json", report)
@@ -151,7 +152,7 @@ def _taken(unit: Unit, video_id: str, wanted: list[int]) -> Iterator[Row]:
     for frame in decoded(unit.workspace.video_path(row), wanted, on_error=lambda _: None):
         path = folder / f"{frame.pts}.jpg"
         with explained(path):
-            write_jpeg(path, fit(frame.rgb(), "exact", size_wh)[0])
+            written = write_jpeg(path, fit(frame.rgb(), "exact", size_wh)[0])
         place = {"width": size_wh[0], "height": size_wh[1], "scale_x": 1.0, "scale_y": 1.0}
         yield place | {
             "video_id": video_id,
@@ -159,6 +160,7 @@ def _taken(unit: Unit, video_id: str, wanted: list[int]) -> Iterator[Row]:
             "frame_index": frame.index,
             "time_s": frame.time_s,
             "picture": str(path.relative_to(unit.workspace.root)),
+            "crc32": zlib.crc32(written),
             "offset_x": 0.0,
             "offset_y": 0.0,
         }

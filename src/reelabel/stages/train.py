@@ -6,7 +6,6 @@ student starts from, unless another student is chosen.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -25,24 +24,22 @@ def train(unit: Unit) -> Output:
     """Train this round's student and return what identifies it."""
     target = model_dir(unit.workspace, unit.round_number)
     data = dataset_dir(unit.workspace, unit.round_number)
-    _make_room(target, fingerprint(unit.resource.fingerprint, _digest(data / "train.json")))
+    split = unit.workspace.read_receipt("split", unit.round_number)
+    origin = fingerprint(unit.resource.fingerprint, split.digest if split else "")
+    _make_room(target, origin, afresh=unit.afresh)
     unit.resource.fit(data, target, unit.tick)
     student = load_detector(f"student:{target}")
     return Output(notes={"student": student.name}, digest=student.fingerprint)
 
 
-def _make_room(folder: Path, origin: str) -> None:
+def _make_room(folder: Path, origin: str, *, afresh: bool) -> None:
     """Remove a student of other labels or settings; a training that was killed may go on."""
     note = folder / "origin"
-    if not note.is_file() or note.read_text(encoding="utf-8") != origin:
+    if afresh or not note.is_file() or note.read_text(encoding="utf-8") != origin:
         with explained(folder):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             note.write_text(origin, encoding="utf-8")
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def trainer(

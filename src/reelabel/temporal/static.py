@@ -215,11 +215,12 @@ def _moving(boxes: BoxSequence, tracks: Tracks, settings: StaticSettings) -> Boo
     Two of its boxes must lie elsewhere: a single one may have been linked by mistake.
     """
     track, middle = tracks.track_id, centres(boxes.xyxy)
-    count = np.bincount(track, minlength=len(tracks.started))
-    half = np.minimum(np.cumsum(count) - count + count // 2, len(track) - 1)
-    place = np.stack([way[np.lexsort((way, track))][half] for way in middle.T], axis=1)
-    far = np.hypot(*(middle - place[track]).T) / np.maximum(sizes(boxes.xyxy), 1)
-    away = np.bincount(track[far > settings.moving], minlength=len(count))
+    ordered = np.stack([way[np.lexsort((way, track))] for way in middle.T], axis=1)
+    first = np.searchsorted(np.sort(track), track)
+    last = np.searchsorted(np.sort(track), track, side="right") - 1
+    median = (ordered[(first + last) // 2] + ordered[(first + last + 1) // 2]) / 2
+    far = np.hypot(*(middle - median).T) / np.maximum(sizes(boxes.xyxy), 1)
+    away = np.bincount(track[far > settings.moving], minlength=len(tracks.started))
     result: Bools = (away >= 2)[track]  # noqa: PLR2004 -- see above
     return result
 
