@@ -27,8 +27,7 @@ import cv2
 import numpy as np
 
 from common import DATA
-from reelabel.media.quality import CutDetector
-from reelabel.stages.track import LOOK_WH
+from reelabel.media.quality import LOOK_WH, CutDetector
 from reelabel.temporal.link import link
 from reelabel.temporal.motion import global_shift
 from reelabel.temporal.sequence import BoxSequence

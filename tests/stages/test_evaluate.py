@@ -6,9 +6,14 @@ import contextlib
 import io
 import json
 import math
+from fractions import Fraction
 
+import cv2
 import pytest
 
+from reelabel.engine.rounds import doubts_of
+from reelabel.media.encode import VideoWriter
+from reelabel.media.video import decode
 from reelabel.models.trainers.fake import FakeDetector
 from reelabel.models.trainers.folder import load_student_detector
 from reelabel.tables import DETECTIONS, LABELS, TRUTH, TRUTH_FRAMES
@@ -151,6 +156,21 @@ def test_unseen_truth_stands_apart(scored, bench):
     )
 
 
+def test_a_test_video_that_is_a_copy_is_named(scored, bench, disc_clips, tmp_path):
+    """Encoded anew and smaller it is no longer the same file; what it shows is."""
+    copy = tmp_path / "clip9.mp4"
+    with VideoWriter(copy, time_base=Fraction(1, 25), rate=25, crf=32) as writer:
+        for i, frame in enumerate(decode(disc_clips[0])):
+            writer.write(cv2.resize(frame.rgb(), None, fx=0.75, fy=0.75), i)
+    bench.configure(test_videos=[str(copy), str(disc_clips[3])])
+    images = [{"file_name": str(i), "video": "clip9.mp4", "frame_index": i} for i in range(2, 8)]
+    other = drawn("clip3.mp4", range(2, 8))
+    boxes = [[10.0, 10.0, 9.0, 9.0]] * len(images)
+    assert scored((images, boxes), other)["alike"] == {"clip9.mp4": "clip0.mp4"}
+    (said,) = doubts_of(bench.workspace, 0)
+    assert "clip9.mp4 looks like clip0.mp4" in said
+
+
 def test_frames_that_say_nothing_of_a_class_do_not_count_for_it(scored):
     """A frame that is complete for no class judges nobody."""
     scores = scored(drawn("clip0.mp4", range(2, 6)), complete=[])
@@ -172,7 +192,7 @@ def test_agreement_is_never_called_truth(scored, bench):
         (bench.root / "reelabel.yaml").read_text().replace("truth: truth.json\n", "")
     )
     scores = scored(drawn("clip0.mp4", [2]))
-    assert set(scores) == {"round", "threshold", "split", "left_out", "agreement"}
+    assert set(scores) == {"round", "threshold", "split", "left_out", "alike", "agreement"}
     assert 0 <= scores["agreement"]["kept75"] <= 1
     assert scores["split"]["leak_free"]
     val = json.loads((bench.workspace.round_dir(0) / "dataset/val.json").read_text())

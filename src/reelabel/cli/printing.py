@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reelabel.engine.rounds import scores_of
+from reelabel.engine.rounds import doubts_of, labelled_rounds, scores_of
 from reelabel.pipeline import Run
 from reelabel.verbs.status import StageStatus, decisions
 from reelabel.workspace import Workspace
@@ -52,6 +52,8 @@ def told_run(workspace: Workspace, run: Run, report: Path | None) -> None:
     if report is None:
         return
     told_scores(workspace)
+    for doubt in doubts_of(workspace, labelled_rounds(workspace)[-1]):
+        OUT.print(f"[yellow]{escape(doubt)}[/]")
     if run.reason:
         OUT.print(f"[bold]Decision:[/] {escape(run.reason)}")
     OUT.print(f"[bold]Report:[/] {escape(str(report))}")

@@ -49,6 +49,20 @@ def scores_of(workspace: Workspace, round_number: int) -> dict[str, Any]:
     return dict(read_json(path)) if path.is_file() else {}
 
 
+def doubts_of(workspace: Workspace, round_number: int) -> list[str]:
+    """Return what a reader of a round's scores should know about the truth they rest on."""
+    scores = scores_of(workspace, round_number)
+    left_out, alike = scores.get("left_out", []), scores.get("alike", {})
+    few = ", ".join(left_out[:8])
+    return [
+        *([f"{len(left_out)} annotated video(s) could not be judged: {few}"] if left_out else []),
+        *(
+            f"{name} looks like {other}, which was trained on: its scores are not of unseen footage"
+            for name, other in alike.items()
+        ),
+    ]
+
+
 def model_dir(workspace: Workspace, round_number: int) -> Path:
     """Return the folder of a round's student."""
     return workspace.round_dir(round_number) / "model"

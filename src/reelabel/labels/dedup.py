@@ -114,6 +114,16 @@ def hash_duplicates(
     return Duplicates(_unsorted(order[leader], order), _unsorted(1 - distance / 64, order))
 
 
+def least_distances(hashes: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return in how many bits each perceptual hash differs from the nearest of others, at least.
+
+    >>> least_distances(np.array([0, 7], np.uint64), np.array([1, 255], np.uint64)).tolist()
+    [1, 2]
+    """
+    nearest = [np.bitwise_count(others ^ one).min(initial=64) for one in hashes]
+    return np.array(nearest, np.int64)
+
+
 class _Clusters:
     """Leader clustering of rows that are already in order of priority."""
 

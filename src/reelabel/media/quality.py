@@ -25,6 +25,9 @@ _FROZEN_MEAN, _FROZEN_PEAK = 0.05, 12.0
 _HASH_SIDE = 32
 _THUMBNAIL_WH = (32, 24)
 
+LOOK_WH = (320, 320)
+"""Size within which quality, hash and cuts are judged."""
+
 
 @dataclass(frozen=True)
 class Quality:

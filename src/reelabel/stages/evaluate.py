@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import Field
 
 from reelabel.config import Project, Settings
@@ -19,14 +20,20 @@ from reelabel.engine.look import Eyes, look
 from reelabel.engine.rounds import RESAMPLES, SCORES, dataset_dir, model_dir
 from reelabel.engine.stage import Output, Resource, Stage, Unit
 from reelabel.labels.boxes import iou
+from reelabel.labels.dedup import least_distances
 from reelabel.labels.intervals import paired_difference
 from reelabel.labels.scores import Scores, coco_scores
+from reelabel.media.quality import LOOK_WH, perceptual_hash
+from reelabel.media.video import frames as decoded
 from reelabel.models.registry import load_detector
-from reelabel.tables import DETECTIONS, LABELS, POSITIVE, TRUTH, TRUTH_FRAMES, xyxy_of
+from reelabel.tables import DETECTIONS, FRAMES, LABELS, POSITIVE, TRUTH, TRUTH_FRAMES, xyxy_of
 from reelabel.workspace import Workspace, fingerprint, read_json, write_json
 
 Row = dict[str, Any]
 TIGHT_IOU = 0.75
+ALIKE_BITS, ALIKE_SHARE = 4, 0.5
+"""A video looks like another if so many of its frames' 64-bit hashes are so near to the other's. A
+copy at half the size and a third of the quality has all, two different clips of one place few."""
 
 
 class EvaluateSettings(Settings):
@@ -42,17 +49,19 @@ def evaluate(unit: Unit) -> Output:
     """Write this round's scores."""
     truth = _truth(unit)
     found = _Found(unit)
+    trained = _trained(unit)
     report: Row = {
         "round": unit.round_number,
         "threshold": unit.settings.threshold,
         "split": _split_facts(unit),
         "left_out": _left_out(unit),
+        "alike": _alike(unit, truth, trained),
     }
     if truth["images"]:
         report["truth"], resamples = _against_truth(unit, truth, found)
         report["truth"]["videos"] = list(_per_video(unit, truth, found))
         write_json(unit.workspace.round_dir(unit.round_number) / RESAMPLES, resamples)
-        unseen = _only_unseen(unit, truth)
+        unseen = _only(truth, _videos_of(truth) - trained)
         if unseen["images"]:
             report["truth_unseen"], _ = _against_truth(unit, unseen, found)
         report["labels"] = _label_quality(unit, truth)
@@ -158,11 +167,35 @@ def _videos_of(truth: Row) -> set[str]:
     return {picture["video"] for picture in truth["images"]}
 
 
-def _only_unseen(unit: Unit, truth: Row) -> Row:
-    """Return the truth on videos of which nothing was trained on."""
+def _trained(unit: Unit) -> set[str]:
+    """Return the videos of which something was trained on."""
     sides = read_json(dataset_dir(unit.workspace, unit.round_number) / "split.json")["videos"]
-    trained = {video for video, counts in sides.items() if counts.get("train")}
-    return _only(truth, _videos_of(truth) - trained)
+    return {video for video, counts in sides.items() if counts.get("train")}
+
+
+def _alike(unit: Unit, truth: Row, trained: set[str]) -> dict[str, str]:
+    """Return the unseen videos that look like one that was trained on, and that one, by name.
+
+    They may be copies under another name or in another encoding, or the same scene once more.
+    """
+    names = {row["video_id"]: row["name"] for row in unit.workspace.videos()}
+    known = {v: unit.workspace.read(FRAMES, v)["hash"].to_numpy() for v in sorted(trained)}
+    found = {}
+    for video_id in sorted(_videos_of(truth) - trained):
+        hashes = _hashes(unit, video_id, [p for p in truth["images"] if p["video"] == video_id])
+        near = {v: (least_distances(hashes, k) <= ALIKE_BITS).mean() for v, k in known.items()}
+        other = max(near, key=lambda v: near[v], default=None)
+        if other and near[other] >= ALIKE_SHARE:
+            found[names[video_id]] = names[other]
+    return found
+
+
+def _hashes(unit: Unit, video_id: str, pictures: list[Row]) -> NDArray[np.uint64]:
+    """Return the perceptual hashes of annotated frames, as those that are sampled have them."""
+    row = next(row for row in unit.workspace.videos() if row["video_id"] == video_id)
+    wanted = sorted({picture["pts"] for picture in pictures})
+    looked = decoded(unit.workspace.video_path(row), wanted, on_error=lambda _: None)
+    return np.array([perceptual_hash(frame.grey(LOOK_WH)) for frame in looked], np.uint64)
 
 
 def _held_out(unit: Unit) -> Row:
@@ -324,10 +357,10 @@ STAGE = Stage(
     settings=EvaluateSettings,
     run=evaluate,
     scope="all",
-    reads=(TRUTH_FRAMES, TRUTH, DETECTIONS, LABELS),
+    reads=(FRAMES, TRUTH_FRAMES, TRUTH, DETECTIONS, LABELS),
     after=("split", "train"),
     project_keys=("classes", "seed"),
     per_round=True,
-    version=3,
+    version=4,
     resource=student,
 )

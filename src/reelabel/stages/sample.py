@@ -22,15 +22,19 @@ from reelabel.config import Project, Settings
 from reelabel.engine.stage import Output, Resource, Stage, Unit
 from reelabel.errors import MediaError
 from reelabel.media.pictures import fit, write_jpeg
-from reelabel.media.quality import CutDetector, Quality, QualityLimits, measure, reject_reason
+from reelabel.media.quality import (
+    LOOK_WH,
+    CutDetector,
+    Quality,
+    QualityLimits,
+    measure,
+    reject_reason,
+)
 from reelabel.media.video import Frame, decode
 from reelabel.models.base import Embed, Embedder, Image
 from reelabel.models.registry import load_embedder
 from reelabel.tables import CLIPS, EMBEDDINGS, FRAMES, VIDEOS
 from reelabel.workspace import Workspace, explained
-
-LOOK_WH = (320, 320)
-"""Size within which quality, hash and cuts are judged."""
 
 
 class SampleSettings(Settings):

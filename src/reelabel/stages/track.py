@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from reelabel.config import Settings
 from reelabel.engine.stage import Output, Stage, Unit
-from reelabel.media.quality import CutDetector
+from reelabel.media.quality import LOOK_WH, CutDetector
 from reelabel.media.video import frames
 from reelabel.models.base import Image
 from reelabel.tables import CAMERA, DETECTIONS, FRAMES, SEEN, TRACKS, VIDEOS
@@ -26,9 +26,6 @@ from reelabel.temporal.link import LinkSettings, Tracks, link
 from reelabel.temporal.motion import global_shift
 from reelabel.temporal.rows import sequence_of, shift_or_none, shot_starts
 from reelabel.temporal.sequence import Bools, BoxSequence, Floats, Ints
-
-LOOK_WH = (320, 320)
-"""Size within which cuts and camera motion are judged."""
 
 
 class TrackSettings(Settings):

@@ -19,6 +19,7 @@ from reelabel.engine.rounds import (
     ABLATION,
     dataset_dir,
     decision_of,
+    doubts_of,
     labelled_rounds,
     report_path,
     scores_of,
@@ -145,6 +146,7 @@ def _warnings(workspace: Workspace, rounds: list[int]) -> Iterator[str]:
         split = read_json(path) if path.is_file() else {"leak_free": True}
         if not split["leak_free"]:
             yield f"The split leaks: {split['reason']}. Agreement on it flatters the student."
+        yield from doubts_of(workspace, number)
     bad = [row["name"] for row in workspace.videos() if row["state"] != "ok"]
     if bad:
         yield f"{len(bad)} video(s) could not be used: {', '.join(bad[:8])}"
