@@ -32,6 +32,8 @@ VIDEO = Path(tempfile.mkdtemp()) / "repeated.mp4"
 REPEATS = 2
 WEIGHTS = DATA / "weights/yolox_nano.onnx"
 CORES = os.cpu_count() or 1
+FLOOR, NMS_IOU = 0.05, 0.65
+"""What `detect` keeps, and from which overlap on a box is a copy of a better one."""
 
 
 def repeat() -> None:
@@ -72,8 +74,9 @@ def bare_networks(frames: int) -> None:
 
 
 def naive() -> None:
-    """Read, letterbox and infer one frame after the other with default settings."""
+    """Read, letterbox, infer and read the boxes off, one frame after the other."""
     session = ort.InferenceSession(WEIGHTS, providers=["CPUExecutionProvider"])
+    grid, stride = cells()
     capture = cv2.VideoCapture(str(VIDEO))
     while (read := capture.read())[0]:
         height, width = read[1].shape[:2]
@@ -81,7 +84,22 @@ def naive() -> None:
         small = cv2.resize(read[1], (int(width * scale), int(height * scale)))
         canvas = np.full((416, 416, 3), 114, np.uint8)
         canvas[: small.shape[0], : small.shape[1]] = small
-        session.run(None, {"images": canvas.transpose(2, 0, 1)[None].astype(np.float32)})
+        picture = canvas.transpose(2, 0, 1)[None].astype(np.float32)
+        out = session.run(None, {"images": picture})[0][0]
+        centre, side = (out[:, :2] + grid) * stride, np.exp(out[:, 2:4]) * stride
+        scores = out[:, 4:5] * out[:, 5:]
+        names, best = scores.argmax(axis=1), scores.max(axis=1)
+        kept = best >= FLOOR
+        boxes = (np.hstack((centre - side / 2, side))[kept] / scale).tolist()
+        cv2.dnn.NMSBoxesBatched(boxes, best[kept].tolist(), names[kept].tolist(), FLOOR, NMS_IOU)
+
+
+def cells() -> tuple[np.ndarray, np.ndarray]:
+    """Return the place and the stride of each of YOLOX's cells at 416 pixels."""
+    sides = {stride: 416 // stride for stride in (8, 16, 32)}
+    grids = [np.stack(np.meshgrid(np.arange(n), np.arange(n)), 2) for n in sides.values()]
+    strides = [np.full((n * n, 1), stride) for stride, n in sides.items()]
+    return np.vstack([g.reshape(-1, 2) for g in grids]), np.vstack(strides)
 
 
 def main() -> None:
