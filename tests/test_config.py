@@ -59,11 +59,29 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
         load(path, SECTIONS)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("classes: [a]\nsample: {every: 2}\nsample: {every_s: 1}", "'sample' stands there twice"),
+        ("classes: [a]\nsample:\n  every: 2\n  every: 3", "'every' stands there twice"),
+        ("classes: [a, a]", "each name stands for one class"),
+        ("classes: ['']", "each class needs a name"),
+        ("classes: [truck]\nclass_map: {car: Truck}", "no class of the workspace; did you mean"),
+    ],
+)
+def test_what_would_be_lost_without_a_word_is_an_error(tmp_path, text, said):
+    """A doubled key hides the other, a doubled class or a map to nowhere hides boxes."""
+    (tmp_path / "reelabel.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        load(tmp_path / "reelabel.yaml", SECTIONS)
+
+
 @given(
     st.lists(
         st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8),
         min_size=1,
         max_size=4,
+        unique=True,
     ),
     st.integers(1, 100),
 )

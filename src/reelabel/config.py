@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from reelabel.errors import ConfigError, nearest
 
@@ -62,6 +62,25 @@ class Project(Settings):
     seed: int = 0
     """Of everything that is drawn by lot."""
 
+    @field_validator("classes")
+    @classmethod
+    def named_once(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse names that are empty or doubled."""
+        if not all(name.strip() for name in classes) or len(set(classes)) < len(classes):
+            raise ValueError("each class needs a name, and each name stands for one class")
+        return classes
+
+    @model_validator(mode="after")
+    def mapped_to_classes(self) -> Self:
+        """Refuse a class map that leads elsewhere: such boxes would be lost without a word."""
+        for theirs, own in self.class_map.items():
+            if own not in self.classes:
+                raise ValueError(
+                    f"class_map leads from '{theirs}' to '{own}', which is no class of the "
+                    f"workspace{nearest(own, self.classes)}"
+                )
+        return self
+
 
 @dataclass(frozen=True)
 class Config:
@@ -85,12 +104,25 @@ def load(path: Path, sections: Mapping[str, type[BaseModel]]) -> Config:
         ConfigError: if it is no YAML, or holds an unknown key or a wrong value.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _OnceLoader)  # noqa: S506 -- a safe one
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         raise ConfigError(f"{path}: expected YAML, but {exc}") from exc
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected keys such as 'classes' and 'videos', got {raw!r:.80}")
     return parse(raw, sections, where=str(path))
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """The safe loader, but a key that stands twice is an error: one of them would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return a mapping."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for (key, _), name in zip(node.value, keys, strict=True):
+            if keys.count(name) > 1:
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f"'{name}' stands there twice, the first time in line {line}")
+        return super().construct_mapping(node, deep=deep)
 
 
 def parse(raw: Mapping[str, Any], sections: Mapping[str, type[BaseModel]], where: str) -> Config:
@@ -132,6 +164,8 @@ def _complaint(kind: type[BaseModel], error: dict[str, Any]) -> str:
         return f"unknown key '{place}'{nearest(place, kind.model_fields)}"
     if error["type"] == "missing":
         return f"'{place}' is missing"
+    if error["type"] == "value_error":
+        return f"'{place}': {error['ctx']['error']}" if error["loc"] else str(error["ctx"]["error"])
     return f"'{place}': {error['msg'].lower()}, got {error['input']!r:.80}"
 
 

@@ -17,7 +17,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
+from reelabel.errors import MissingInput, ShardError, UsageError, WorkspaceBusy, WorkspaceError
 from reelabel.tables import FRAMES, VIDEOS, Table
 
 CONFIG_NAME = "reelabel.yaml"
@@ -163,6 +163,18 @@ def _video(path: Path) -> list[dict[str, Any]]:
     rows = pq.ParquetFile(path, memory_map=False).read()
     found: list[dict[str, Any]] = VIDEOS.check(rows.replace_schema_metadata(None)).to_pylist()
     return found
+
+
+def spare(inputs: Iterable[Path], outputs: Iterable[Path | str | None]) -> None:
+    """Refuse to write over what is read.
+
+    Raises:
+        UsageError: naming the file.
+    """
+    read = {path.resolve() for path in inputs}
+    for path in outputs:
+        if path is not None and Path(path).resolve() in read:
+            raise UsageError(f"{path} is read here and would be written over: name another file")
 
 
 @dataclass(frozen=True)

@@ -171,12 +171,19 @@ def test_test_videos_have_their_own_role(bench, footage, disc_clips):
     assert row["video_id"] == by_name(bench)["clip1.mp4"]["video_id"]
 
 
-def test_what_is_named_twice_is_footage(bench, footage):
-    """A file that is footage and test video at once has the role that it was given first."""
-    clip = str(footage / "clip0.mp4")
-    bench.configure(videos=[clip], test_videos=[clip])
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_test_video_stays_one_wherever_else_it_is_named(bench, footage, tmp_path, copied):
+    """In a folder of footage, or as a copy of a piece of it: it is never trained on."""
+    test = footage / "clip0.mp4"
+    if copied:
+        test = tmp_path / "zzz.mp4"
+        shutil.copy(footage / "clip0.mp4", test)
+    bench.configure(videos=[str(footage)], test_videos=[str(test)])
     bench.run("register")
-    assert [row["role"] for row in bench.rows(VIDEOS)] == ["footage"]
+    roles = {row["name"]: row["role"] for row in bench.rows(VIDEOS)}
+    assert roles.pop(test.name) == "test"
+    assert set(roles.values()) == {"footage"}
+    assert copied is False or "clip0.mp4" not in roles
 
 
 def test_a_file_inside_the_workspace_has_a_relative_path(bench, disc_clips):

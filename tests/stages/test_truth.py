@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from reelabel.engine.rounds import doubts_of
 from reelabel.errors import FormatError
 from reelabel.tables import IMPORTED, TRUTH, TRUTH_FRAMES
 
@@ -49,13 +50,48 @@ def test_a_frame_may_be_named_in_three_ways(tied, place):
     assert (notes["frames"], notes["boxes"], notes["unknown_videos"]) == (1, 1, [])
 
 
-@pytest.mark.parametrize(
-    "place", [{"frame_index": 20}, {"pts": 170}, {"pts_time": 5.0}, {}], ids=str
-)
+@pytest.mark.parametrize("place", [{"frame_index": 20}, {"pts": 170}, {"pts_time": 5.0}], ids=str)
 def test_a_frame_that_does_not_exist_is_refused(tied, place):
     """The error names the video and how many frames it has."""
     with pytest.raises(FormatError, match=r"clip0.mp4, which has 20 frames"):
         tied({"video": "clip0.mp4"} | place)
+
+
+def test_an_image_must_say_which_frame_it_is(tied):
+    """A name of a video alone could be any of its frames."""
+    with pytest.raises(FormatError, match=r"clip0.mp4 says nothing of its frame"):
+        tied({"video": "clip0.mp4"})
+
+
+@pytest.mark.parametrize("name", ["Ball", "bal", "car"])
+def test_a_file_of_other_classes_is_refused(tied, name):
+    """Its frames would be taken for empty: a name in other letters is no class of ours."""
+    with pytest.raises(FormatError, match=f"expected boxes of ball, but some are of '{name}'"):
+        tied({"video": "clip0.mp4", "frame_index": 3}, names=(name,))
+
+
+def test_classes_that_nobody_asked_for_are_no_fault(tied):
+    """A file may hold more than the workspace looks for, and empty frames alone."""
+    box = {"image_id": 1, "bbox": [1, 2, 3, 4], "iscrowd": 0}
+    place = {"video": "clip0.mp4", "frame_index": 3}
+    both = [box | {"category_id": 1}, box | {"category_id": 2}]
+    assert len(tied(place, boxes=both, names=("ball", "car"))[1]) == 1
+    assert len(tied(place, boxes=[], names=("car",))[0]) == 1
+
+
+@pytest.mark.parametrize("xywh", [[500, 20, 30, 10], [10, 20, 0, 10], [-40, 20, 30, 10]])
+def test_a_box_that_nobody_can_see_is_left_out_and_named(tied, bench, xywh):
+    """Outside the picture or without area it could never be found; its frame still counts."""
+    seen = {"image_id": 1, "category_id": 1, "bbox": [150, 20, 30, 10], "iscrowd": 0}
+    frames, boxes, notes = tied(
+        {"video": "clip0.mp4", "frame_index": 3}, boxes=[seen | {"bbox": xywh}, seen]
+    )
+    assert (len(frames), len(boxes)) == (1, 1)
+    (said,) = notes["boxes_nowhere"]
+    assert "clip0.mp4 frame 3, ball" in said
+    assert doubts_of(bench.workspace, 0) == [
+        f"1 drawn box(es) have no area in their picture and were left out: {said}"
+    ]
 
 
 def test_a_frame_is_annotated_once(tied):

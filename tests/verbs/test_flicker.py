@@ -211,6 +211,16 @@ def test_parameters_out_of_range_are_usage_errors(video, lone, wrong):
         api.flicker(video, lone, **wrong)
 
 
+def test_what_is_read_is_never_written_over(video, lone, tmp_path, reelabel):
+    """Neither the video nor the detections are lost to a slip of the hand."""
+    before = video.read_bytes(), lone.read_bytes()
+    for target in (video, lone):
+        for flag, of in (("--out", ()), ("--coco-out", ("--class", "ball"))):
+            code, _, err = reelabel("flicker", video, lone, flag, target, *of)
+            assert (code, "be written over" in " ".join(err.split())) == (2, True)
+    assert (video.read_bytes(), lone.read_bytes()) == before
+
+
 def test_a_folder_that_holds_something_and_a_file_that_is_no_video_are_refused(
     video, lone, tmp_path
 ):

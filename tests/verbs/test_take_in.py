@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -98,6 +99,47 @@ def test_drawn_boxes_become_labels_or_truth(begin, drawn, reelabel, what):
     ran(workspace, "truth")
     (row,) = workspace.read(table, row_of(workspace, "clip0.mp4")["video_id"]).to_pylist()
     assert [row[k] for k in ("x1", "y1", "x2", "y2", "category")] == [40, 20, 58, 38, "disc"]
+
+
+def test_what_comes_later_joins_what_came_before(begin, drawn, tmp_path):
+    """Labels of another video are added; pictures that come again replace their older selves."""
+    workspace = begin()
+    api.take_in(workspace, drawn)
+    content = json.loads(drawn.read_text())
+    other = json.loads(drawn.read_text().replace("clip0", "clip1"))
+    (tmp_path / "other.json").write_text(json.dumps(other))
+    api.take_in(workspace, tmp_path / "other.json")
+    content["annotations"][0]["bbox"] = [50, 20, 18, 18]
+    drawn.write_text(json.dumps(content))
+    api.take_in(workspace, drawn)
+    ran(workspace, "truth")
+    left = {}
+    for name in ("clip0.mp4", "clip1.mp4"):
+        (row,) = workspace.read(IMPORTED, row_of(workspace, name)["video_id"]).to_pylist()
+        left[name] = row["x1"]
+    assert left == {"clip0.mp4": 50, "clip1.mp4": 40}
+
+
+def test_pictures_of_the_truth_come_with_it(begin, tmp_path):
+    """A picture that the file names lies beside the copy too, and is a test picture."""
+    cv2.imwrite(str(tmp_path / "own.png"), np.full((40, 60, 3), 90, np.uint8))
+    content = {"images": [{"id": 1, "file_name": "own.png"}], "annotations": []}
+    (tmp_path / "own.json").write_text(json.dumps(content | {"categories": []}))
+    workspace = begin()
+    api.take_in(workspace, tmp_path / "own.json", what="truth")
+    (tmp_path / "own.png").unlink()
+    ran(workspace, "truth")
+    assert row_of(workspace, "own.png")["role"] == "test"
+
+
+def test_labels_of_other_classes_are_refused_before_anything_is_written(begin, drawn, reelabel):
+    """Their frames would be taken for empty."""
+    workspace = begin()
+    drawn.write_text(drawn.read_text().replace('"disc"', '"Disc"'))
+    code, _, err = reelabel("import", workspace.root, drawn)
+    assert code == 5
+    assert "some are of 'Disc'; did you mean 'disc'?" in err
+    assert not (workspace.root / "imports").exists()
 
 
 def exported(workspace, folder, kind):

@@ -18,6 +18,7 @@ from reelabel.cli.stage_commands import (
     workspace_argument,
 )
 
+ROUND = click.IntRange(0)
 STAGES = {
     "register": "Note what each file is: content, size, time base, state.",
     "cut": "Set the spans of each video that are worked on.",
@@ -168,7 +169,7 @@ def status(workspace: Path, *, as_json: bool) -> None:
 @click.option(
     "--format", "kind", default="coco", show_default=True, help="coco, yolo, voc, detections-txt."
 )
-@click.option("--round", "number", type=int, help="Default: the last with a data set.")
+@click.option("--round", "number", type=ROUND, help="Default: the last with a data set.")
 @click.option("--into", type=click.Path(path_type=Path), help="COCO file to add to, as a copy.")
 def export(workspace: Path, out: Path, kind: str, number: int | None, *, into: Path | None) -> None:
     """Write a round's data set, pictures included, for other tools."""
@@ -195,11 +196,19 @@ def export(workspace: Path, out: Path, kind: str, number: int | None, *, into: P
 @click.option("--class", "category", help="Class that a detections-txt is of.")
 def take_in(workspace: Path, file: Path, kind: str, what: Any, **how: Any) -> None:
     """Bring in boxes: drawn by people, or said by another detector."""
+    from reelabel.verbs.take_in import imported_path
     from reelabel.verbs.take_in import take_in as call
+    from reelabel.workspace import Workspace
 
     data = call(workspace, file, format=kind, what=what, **how)
-    what = "what the first teacher says" if kind == "detections-txt" else what or "labels"
-    click.echo(f"{len(data.boxes)} boxes in {len(data.images)} pictures taken in as {what}; now:")
+    drawn = kind != "detections-txt"
+    what = what or "labels" if drawn else "what the first teacher says"
+    click.echo(f"{len(data.boxes)} boxes in {len(data.images)} pictures taken in as {what}")
+    if drawn:
+        click.echo(
+            f"all that was taken in as that: {imported_path(Workspace.open(workspace), what)}"
+        )
+    click.echo("now:")
     click.echo(f"  reelabel run {workspace}")
 
 
@@ -230,7 +239,7 @@ def predict(model: str, files: tuple[Path, ...], *, score: float, quiet: bool, *
 
 @cli.command()
 @workspace_argument
-@click.option("--round", "number", type=int, help="Default: the last with labels, or evidence.")
+@click.option("--round", "number", type=ROUND, help="Default: the last with labels, or evidence.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; for evidence also a file.")
 @click.option("--pictures", default=12, show_default=True, help="JPEGs per video.")
 @film_flags
@@ -257,7 +266,7 @@ def report(workspace: Path) -> None:
 
 @cli.command()
 @workspace_argument
-@click.option("--round", "round_number", type=int, help="Default: 0, the first teacher's.")
+@click.option("--round", "round_number", type=ROUND, help="Default: 0, the first teacher's.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="How many.")
 @work_flags("Trainings")
 def ablate(workspace: Path, round_number: int | None, seeds: int, **how: Any) -> None:

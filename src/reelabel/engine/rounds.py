@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +52,26 @@ def scores_of(workspace: Workspace, round_number: int) -> dict[str, Any]:
 
 def doubts_of(workspace: Workspace, round_number: int) -> list[str]:
     """Return what a reader of a round's scores should know about the truth they rest on."""
+    receipt = workspace.read_receipt("truth", None)
+    odd = receipt.notes if receipt else {}
     scores = scores_of(workspace, round_number)
-    left_out, alike = scores.get("left_out", []), scores.get("alike", {})
-    few = ", ".join(left_out[:8])
+    alike = scores.get("alike", {})
+    found = {
+        "video(s) in the files of drawn boxes are not in this workspace": odd.get("unknown_videos"),
+        "drawn box(es) have no area in their picture and were left out": odd.get("boxes_nowhere"),
+        "annotated video(s) could not be judged": scores.get("left_out"),
+    }
     return [
-        *([f"{len(left_out)} annotated video(s) could not be judged: {few}"] if left_out else []),
+        *(f"{len(some)} {what}: {_few(some)}" for what, some in found.items() if some),
         *(
             f"{name} looks like {other}, which was trained on: its scores are not of unseen footage"
             for name, other in alike.items()
         ),
     ]
+
+
+def _few(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])
 
 
 def model_dir(workspace: Workspace, round_number: int) -> Path:

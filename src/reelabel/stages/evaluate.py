@@ -26,7 +26,16 @@ from reelabel.labels.scores import Scores, coco_scores
 from reelabel.media.quality import LOOK_WH, perceptual_hash
 from reelabel.media.video import frames as decoded
 from reelabel.models.registry import load_detector
-from reelabel.tables import DETECTIONS, FRAMES, LABELS, POSITIVE, TRUTH, TRUTH_FRAMES, xyxy_of
+from reelabel.tables import (
+    DETECTIONS,
+    FRAMES,
+    LABELS,
+    POSITIVE,
+    TRUTH,
+    TRUTH_FRAMES,
+    VIDEOS,
+    xyxy_of,
+)
 from reelabel.workspace import Workspace, fingerprint, read_json, write_json
 
 Row = dict[str, Any]
@@ -235,7 +244,8 @@ def _against_truth(unit: Unit, truth: Row, found: _Found) -> tuple[Row, Row]:
     drawn = {"over": teacher.resamples.unit, "units": teacher.resamples.n_units}
     samples = {"teacher": teacher.resamples, "student": student.resamples}
     every = {who: {"ap": [_number(v) for v in r.samples["ap"]]} for who, r in samples.items()}
-    return facts | both | {"gain_ap": vars(gain), "intervals": drawn}, every
+    gain_ap = {name: _number(value) for name, value in vars(gain).items()}
+    return facts | both | {"gain_ap": gain_ap, "intervals": drawn}, every
 
 
 def _per_video(unit: Unit, truth: Row, found: _Found) -> Iterator[Row]:
@@ -357,7 +367,7 @@ STAGE = Stage(
     settings=EvaluateSettings,
     run=evaluate,
     scope="all",
-    reads=(FRAMES, TRUTH_FRAMES, TRUTH, DETECTIONS, LABELS),
+    reads=(VIDEOS, FRAMES, TRUTH_FRAMES, TRUTH, DETECTIONS, LABELS),
     after=("split", "train"),
     project_keys=("classes", "seed"),
     per_round=True,

@@ -60,8 +60,12 @@ def listed(project: Project, base: Path) -> Iterator[tuple[Path, str]]:
     """
     seen: set[Path] = set()
     pictures = truth_pictures(base / project.truth) if project.truth else []
-    test = (*project.test_videos, *map(str, pictures))
-    named = [("footage", name) for name in project.videos] + [("test", name) for name in test]
+    # What is named as a test stays one, in whatever folder of footage it lies.
+    named = [
+        *(("test", name) for name in project.test_videos),
+        *(("footage", name) for name in project.videos),
+        *(("test", str(picture)) for picture in pictures),
+    ]
     for role, name in named:
         for path in _files(base / name):
             if path not in seen:

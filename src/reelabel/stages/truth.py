@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -42,9 +42,9 @@ def source(workspace: Workspace, project: Project, settings: Any, number: int) -
 def truth(unit: Unit) -> Output:
     """Return the annotated frames and boxes of every video that the files name."""
     truth_path, labels_path = unit.resource
-    unknown: set[str] = set()
-    drawn = list(_drawn(unit, truth_path, unknown))
-    brought = list(_drawn(unit, labels_path, unknown))
+    odd = Odd()
+    drawn = list(_drawn(unit, truth_path, odd))
+    brought = list(_drawn(unit, labels_path, odd))
     tables = {
         "truth_frames": {d.video_id: TRUTH_FRAMES.from_rows(d.frames) for d in drawn},
         "truth": {
@@ -58,9 +58,23 @@ def truth(unit: Unit) -> Output:
         "frames": sum(len(d.frames) for d in drawn),
         "boxes": sum(len(d.boxes) for d in drawn),
         "imported_boxes": sum(len(d.boxes) for d in brought),
-        "unknown_videos": sorted(unknown),
+        "unknown_videos": sorted(odd.videos),
+        "boxes_nowhere": odd.boxes,
     }
     return Output(tables, notes)
+
+
+@dataclass
+class Odd:
+    """What the files hold that is of no use.
+
+    Attributes:
+        videos: names of videos that are not in the workspace.
+        boxes: those without area, or outside their picture, in words.
+    """
+
+    videos: set[str] = field(default_factory=set)
+    boxes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -84,38 +98,71 @@ def _label(box: dict[str, Any]) -> dict[str, Any]:
     return box | {"origin": "person", "score": 1.0}
 
 
-def _drawn(unit: Unit, path: Path | None, strange: set[str]) -> Iterator[Drawn]:
+def _drawn(unit: Unit, path: Path | None, odd: Odd) -> Iterator[Drawn]:
     """Yield what a file holds, video by video, in the order of the video ids.
 
-    Names of videos that are not in the workspace are added to `strange`.
-
     Raises:
-        FormatError: if it is damaged, or names no video of this workspace.
+        FormatError: if it is damaged, or names no video or no class of this workspace.
     """
     if path is None:
         return
     data = read_coco(path)
     videos = [row for row in unit.workspace.videos() if row["state"] == "ok"]
     by_video, unknown = _by_video(data, videos)
-    strange.update(unknown)
+    odd.videos.update(unknown)
     if not by_video:
         raise FormatError(_nothing_known(path, unknown, videos))
+    check_classes(path, data, unit.project)
     boxes = data.boxes_by_image()
     for i, (video_id, images) in enumerate(sorted(by_video.items())):
         row = next(v for v in videos if v["video_id"] == video_id)
         unit.tick(i / len(by_video), row["name"])
         found = _tied(unit, row, [data.images[image] for image in images])
         pairs = list(zip(images, found, strict=True))
+        rows = [
+            _box_row(unit, row, box, data.images[image]) | {"pts": pts, "frame_index": index}
+            for image, (pts, index) in pairs
+            for box in boxes[image]
+            if _own(unit, box.category) in unit.project.classes
+        ]
+        odd.boxes += [_words(row, box) for box in rows if not _visible(row, box)]
         yield Drawn(
             video_id,
             [_frame_row(unit, video_id, at, data.images[image]) for image, at in pairs],
-            [
-                _box_row(unit, row, box, data.images[image]) | {"pts": pts, "frame_index": index}
-                for image, (pts, index) in pairs
-                for box in boxes[image]
-                if _own(unit, box.category) in unit.project.classes
-            ],
+            [box for box in rows if _visible(row, box)],
         )
+
+
+def _visible(row: Row, box: Row) -> bool:
+    """Tell whether any of a box lies in the picture: else nobody can find it."""
+    wide = min(box["x2"], row["width"]) - max(box["x1"], 0)
+    tall = min(box["y2"], row["height"]) - max(box["y1"], 0)
+    return bool(wide > 0 and tall > 0)
+
+
+def _words(row: Row, box: Row) -> str:
+    corners = ", ".join(f"{box[key]:g}" for key in ("x1", "y1", "x2", "y2"))
+    return f"{row['name']} frame {box['frame_index']}, {box['category']} at {corners}"
+
+
+def check_classes(path: Path, data: Dataset, project: Project) -> None:
+    """Refuse a file of other classes, or of one that differs in its letters' case alone.
+
+    Raises:
+        FormatError: naming them; frames without any box would be taken for empty.
+    """
+    theirs = dict.fromkeys(box.category for box in data.boxes)
+    own = {name for name in theirs if project.class_map.get(name, name) in project.classes}
+    missing = {c.lower(): c for c in project.classes if c not in own}
+    alike = [name for name in theirs if name not in own and name.lower() in missing]
+    if not alike and (own or not theirs):
+        return
+    named = ", ".join(f"'{name}'" for name in (alike or list(theirs))[:8])
+    hint = nearest(next(iter(alike or theirs)), project.classes)
+    raise FormatError(
+        f"{path}: expected boxes of {', '.join(project.classes)}, but some are of {named}{hint}; "
+        "rename them, or say in reelabel.yaml what they are: class_map: {theirs: ours}"
+    )
 
 
 def _by_video(
@@ -194,6 +241,11 @@ def _one_frame(
     else:
         # A picture file of its own has one frame.
         index, known = 0, len(timeline) == 1
+        if not known:
+            raise FormatError(
+                f"an image of {row['name']} says nothing of its frame: give it pts, frame_index or "
+                "pts_time"
+            )
     if not known:
         raise FormatError(
             f"truth names frame index {image.frame_index}, pts {image.pts}, time {image.pts_time} "
@@ -247,6 +299,6 @@ STAGE = Stage(
     reads=(VIDEOS,),
     writes=(TRUTH_FRAMES, TRUTH, IMPORTED_FRAMES, IMPORTED),
     project_keys=("classes", "class_map"),
-    version=2,
+    version=3,
     resource=source,
 )

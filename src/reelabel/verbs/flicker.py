@@ -32,7 +32,7 @@ from reelabel.temporal.published import (
     mine_published,
 )
 from reelabel.verbs.write_back import WriteBack, Writer
-from reelabel.workspace import explained
+from reelabel.workspace import explained, spare
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,15 @@ def flicker(  # noqa: PLR0913 -- one argument for each of the published miner's
     more than 70,000 frames are read.
 
     Raises:
-        UsageError: for a parameter out of its range, or a folder that holds something.
+        UsageError: for a parameter out of its range, a folder that holds something, or a file to
+            write that is one of those that are read.
         FormatError: if the detections are damaged, there are more blocks than frames, or the
             file to add to is no COCO file.
         MediaError: if the video cannot be read.
     """
     settings = _settings(valid_score, alpha, valid_sim_score, iou_thr=iou_thr, beta=beta)
+    kept = coco.out if coco is not None else None
+    spare([Path(video), Path(detections)], [out, kept])
     blocks = read_detections(Path(detections), strict=not any_header)
     writer = Writer(coco) if coco is not None else None
     folder = Path(frames) if frames is not None else None

@@ -24,7 +24,7 @@ from reelabel.media.video import Frame, decode, time_range
 from reelabel.models.base import Detector, Image
 from reelabel.models.registry import load_detector
 from reelabel.pipeline import read_config
-from reelabel.workspace import CONFIG_NAME, Workspace, explained, write_json
+from reelabel.workspace import CONFIG_NAME, Workspace, explained, spare, write_json
 
 Row = dict[str, Any]
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
@@ -86,7 +86,8 @@ def predict(
         quiet: show no progress.
 
     Raises:
-        UsageError: for a span that does not fit, or a file that does not exist.
+        UsageError: for a span that does not fit, a file that does not exist, or one that would be
+            written over.
         ModelError: if there is no such model.
         MediaError: if a file cannot be read.
     """
@@ -94,6 +95,7 @@ def predict(
     result = Prediction(detector.name, detector.fingerprint, detector.classes)
     infos = {Path(file): probe(file) for file in files}
     targets, eyes = _targets(infos, render), Eyes(detector)
+    spare(infos, [out, *targets.values()])
     for path, info in infos.items():
         seen = _look(path, info, eyes, span or Span(), quiet=quiet)
         result.videos.append(_video_row(path, info, len(seen)))
@@ -201,11 +203,14 @@ def _targets(infos: Mapping[Path, VideoInfo], render: Path | str | None) -> dict
     """Return where each file is drawn.
 
     Raises:
-        UsageError: if that is one of the files themselves.
+        UsageError: for a picture format that is not written.
     """
     if render is None:
         return {}
-    home, inputs = Path(render), {path.resolve() for path in infos}
+    home = Path(render)
+    suffix = home.suffix.lower()
+    if suffix in PICTURE_SUFFIXES and suffix not in JPEG_SUFFIXES:
+        raise UsageError(f"{home}: pictures are drawn as JPEG: name it {home.with_suffix('.jpg')}")
     if len(infos) == 1 and not home.is_dir():
         targets = dict.fromkeys(infos, home)
     else:
@@ -216,9 +221,6 @@ def _targets(infos: Mapping[Path, VideoInfo], render: Path | str | None) -> dict
             # Files of several folders may have one name.
             again = f"{taken[name]}-" if taken[name] > 1 else ""
             targets[path] = home / f"{again}{name}"
-    for target in targets.values():
-        if target.resolve() in inputs:
-            raise UsageError(f"{target} would be drawn over: render into another file or folder")
     return targets
 
 

@@ -8,14 +8,17 @@ What another detector said becomes the word of the first teacher; see `reelabel.
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Literal
 
 from reelabel.errors import FormatError, UsageError, nearest
-from reelabel.formats.coco import read_coco, write_coco
-from reelabel.formats.dataset import Dataset
+from reelabel.formats.coco import read_coco, truth_pictures, write_coco
+from reelabel.formats.dataset import Dataset, ImageEntry
 from reelabel.formats.voc import read_voc
 from reelabel.formats.yolo import read_yolo
+from reelabel.pipeline import read_config
+from reelabel.stages.truth import check_classes
 from reelabel.verbs.detections import TEACHER, import_detections
 from reelabel.verbs.own_pictures import as_frames
 from reelabel.workspace import Workspace, explained, write_atomic
@@ -44,7 +47,8 @@ def take_in(
             writes, or a text of detections.
         format: coco, yolo, voc, or detections-txt (`reelabel.formats.detections_txt`).
         what: truth, to evaluate on and never to train on; labels, which are trained on and silence
-            models in their frames and classes; or detections, which the first teacher then says
+            models in their frames and classes (both join what was brought in before, but for
+            pictures that come again); or detections, which the first teacher then says
             instead of looking. None is detections for detections-txt, which can be nothing else,
             and labels for the others.
         xyxy: boxes of a coco file are corners, as some scripts write them.
@@ -54,7 +58,8 @@ def take_in(
     Raises:
         UsageError: for an unknown format, or what it cannot be taken in as; if no video or class
             is meant.
-        FormatError: if the file is damaged, or the text is not about all frames of the video.
+        FormatError: if the file is damaged or about other classes, or the text is not about all
+            frames of the video.
     """
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
     if format not in FORMATS:
@@ -70,8 +75,11 @@ def take_in(
             data = import_detections(ws, Path(file), video=video, category=category)
             _name_in_config(ws, "detector", TEACHER)
         else:
-            data = _read(Path(file), format, xyxy=xyxy)
-            data = _bring(ws, as_frames(ws, data), what or "labels")
+            data = as_frames(ws, _read(Path(file), format, xyxy=xyxy))
+            check_classes(Path(file), data, read_config(ws).project)
+            _bring(ws, data, what or "labels")
+            if what == "truth" and format == COCO:
+                _bring_pictures(ws, Path(file))
     return data
 
 
@@ -83,22 +91,53 @@ def _read(file: Path, format_: str, *, xyxy: bool) -> Dataset:
     """Return what a file holds, or all files of a folder."""
     if format_ != COCO:
         return {"yolo": read_yolo, "voc": read_voc}[format_](file)
-    paths = [file]
-    if file.is_dir():
-        paths = sorted((file / "annotations").glob("*.json")) or sorted(file.glob("*.json"))
+    return Dataset.joined(read_coco(path, xyxy=True if xyxy else None) for path in _files(file))
+
+
+def _files(file: Path) -> list[Path]:
+    """Return the COCO files that a file or a folder means."""
+    if not file.is_dir():
+        return [file]
+    paths = sorted((file / "annotations").glob("*.json")) or sorted(file.glob("*.json"))
     if not paths:
         raise FormatError(f"{file}: expected annotations/*.json, but there are none")
-    return Dataset.joined(read_coco(path, xyxy=True if xyxy else None) for path in paths)
+    return paths
 
 
-def _bring(workspace: Workspace, data: Dataset, what: What) -> Dataset:
+def _bring(workspace: Workspace, data: Dataset, what: What) -> None:
     """Copy drawn boxes into the workspace and name them in its settings."""
-    target = workspace.root / "imports" / f"{what}.json"
+    target = imported_path(workspace, what)
+    name = str(target.relative_to(workspace.root))
+    if getattr(read_config(workspace).project, what) == name and target.is_file():
+        before, again = read_coco(target), {_place(image) for image in data.images}
+        others = [i for i, image in enumerate(before.images) if _place(image) not in again]
+        data = Dataset.joined([before.subset(others), data])
     with explained(target):
         target.parent.mkdir(exist_ok=True)
     write_coco(target, data)
-    _name_in_config(workspace, what, f"imports/{what}.json")
-    return data
+    _name_in_config(workspace, what, name)
+
+
+def imported_path(workspace: Workspace, what: What) -> Path:
+    """Return the file that holds all that was brought in as that."""
+    return workspace.root / "imports" / f"{what}.json"
+
+
+def _place(image: ImageEntry) -> tuple[object, ...]:
+    """Return which picture or frame is meant."""
+    name = image.video or image.file_name
+    return name, image.pts, image.frame_index, image.pts_time
+
+
+def _bring_pictures(workspace: Workspace, file: Path) -> None:
+    """Copy the pictures that truth names itself, to where they lie beside its copy too."""
+    home = imported_path(workspace, "truth").parent
+    for path in _files(file):
+        for picture in truth_pictures(path):
+            target = home / picture.resolve().relative_to(path.parent.resolve())
+            with explained(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(picture, target)
 
 
 def _name_in_config(workspace: Workspace, key: str, value: str) -> None:
