@@ -215,8 +215,10 @@ def test_what_is_read_is_never_written_over(video, lone, tmp_path, reelabel):
     """Neither the video nor the detections are lost to a slip of the hand."""
     before = video.read_bytes(), lone.read_bytes()
     for target in (video, lone):
-        for flag, of in (("--out", ()), ("--coco-out", ("--class", "ball"))):
-            code, _, err = reelabel("flicker", video, lone, flag, target, *of)
+        for flag in ("--out", "--coco-out"):
+            others = {"--out": tmp_path / "out.txt", "--class": "ball"} | {flag: target}
+            flags = [word for pair in others.items() for word in pair]
+            code, _, err = reelabel("flicker", video, lone, *flags)
             assert (code, "be written over" in " ".join(err.split())) == (2, True)
     assert (video.read_bytes(), lone.read_bytes()) == before
 
