@@ -330,6 +330,7 @@ EVIDENCE = Table(
         Column("similarity", _F32, "correlation that it rests on, null if none was taken", "-1..1"),
         Column("sigma", _F32, "of a smoothed box's centre, standard deviation, else null", "px"),
         Column("frames", pa.list_(_I64), "time stamps of the frames it rests on", "time base"),
+        Column("between", pa.list_(_I64), "rows of the detections that a gap lies between"),
         Column("reason", _TEXT, "the same in words, with values"),
     ),
     "rounds",

@@ -23,7 +23,7 @@ def row(pts, score):
 def said(kind, detection, pts=None, score=0.9):
     """Return a piece of evidence."""
     words = {"kind": kind, "detection": detection, "track_id": 0, "reason": f"time says {kind}"}
-    return row(detection if pts is None else pts, score) | words | {"frames": [0]}
+    return row(detection if pts is None else pts, score) | words | {"frames": [0], "between": [0]}
 
 
 @pytest.fixture
@@ -86,9 +86,25 @@ def test_a_gap_stands_only_between_boxes_that_the_rules_believe(cleaned, setting
     assert [r["state"] for r in cleaned([0.6, 0.2], *gaps, **settings)] == ["ignore"] * 2
 
 
+def test_an_added_box_may_lie_beside_a_held_one(cleaned):
+    """Sure boxes hold the weak one, and that is an end of the gap; without it the gap falls too."""
+    held = said("gap", 1, score=0.2) | {"between": [0, 2]}
+    added = said("gap", -1, pts=5, score=0.2) | {"between": [1, 2]}
+    assert [r["state"] for r in cleaned([0.9, 0.2, 0.9], held, added)] == ["positive"] * 4
+    states = [r["state"] for r in cleaned([0.9, 0.2, 0.9], added)]
+    assert states == ["positive", "ignore", "positive"]
+
+
+def test_a_gap_asks_its_own_ends(cleaned):
+    """That other boxes of the class are believed in the same frames says nothing of its object."""
+    added = said("gap", -1, pts=5, score=0.3) | {"frames": [0], "between": [1]}
+    states = [r["state"] for r in cleaned([0.9, 0.3], added)]
+    assert states == ["positive", "ignore"]
+
+
 def test_a_track_does_not_lift_what_another_rule_ignores(cleaned):
     """A box too near the picture's edge stays ignored, however sure its neighbours are."""
-    (held,) = cleaned([0.2], said("gap", 0) | {"frames": []}, border_px=15)
+    (held,) = cleaned([0.2], said("gap", 0) | {"between": []}, border_px=15)
     assert (held["state"], held["rule"]) == ("ignore", "border")
 
 

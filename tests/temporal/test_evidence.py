@@ -71,6 +71,17 @@ def flickers_of(boxes, pictures, **settings):
     return flickers(pictures, looks)
 
 
+@pytest.mark.parametrize(("score", "kind"), [(0.3, UNSUPPORTED), (None, FLICKER)])
+def test_boxes_of_another_class_are_no_support_but_a_doubt(score, kind):
+    """A name that flips for one frame is nobody's box; that something is there is known."""
+    others = [(t, LONE, score) for t in range(FRAMES) if score and t != 15]
+    rows = [(15, LONE, 0.9), *others]
+    boxes = said(rows)
+    classes = np.r_[0, np.ones(len(others))].astype(int)
+    (found,) = flickers_of(BoxSequence(boxes.frame, boxes.xyxy, boxes.score, classes), film())
+    assert (found.row, found.kind) == (0, kind)
+
+
 def test_a_lone_box_over_an_unchanged_place_is_a_flicker_with_its_evidence():
     """Nothing supports it, its place is found again: frames and similarities are kept."""
     boxes = said([*tracked(), (15, LONE, 0.8)])
@@ -180,14 +191,19 @@ def test_hidden_objects_are_not_claimed():
     assert [box.frame for box in gaps_of(boxes, film(hidden={13, 14}))] == [12, 15, 16]
 
 
-def test_a_place_that_another_box_holds_is_left():
-    """A box of another class at the place means that the object is labelled already."""
+@pytest.mark.parametrize(
+    ("score", "filled"), [(0.6, [12, 13, 15, 16]), (0.06, [12, 13, 14, 15, 16])]
+)
+@pytest.mark.parametrize("class_id", [0, 1])
+def test_a_place_that_another_box_holds_is_left(score, filled, class_id):
+    """A sure box means that the object is labelled already; a weak one of no track does not."""
     rows = tracked(skip=range(12, 17))
-    boxes = said([*rows, (14, true_box(14), 0.3)])
-    other = BoxSequence(
-        boxes.frame, boxes.xyxy, boxes.score, np.r_[np.zeros(len(rows)), 1].astype(int)
-    )
-    assert [box.frame for box in gaps_of(other, film())] == [12, 13, 15, 16]
+    there = true_box(14) + np.array([6, 0, 6, 0])
+    boxes = said([*rows, (14, there, score)])
+    classes = np.r_[np.zeros(len(rows)), class_id].astype(int)
+    other = BoxSequence(boxes.frame, boxes.xyxy, boxes.score, classes)
+    found = [box.frame for box in gaps_of(other, film())]
+    assert found == filled
 
 
 def test_gaps_mirror_in_time():

@@ -216,7 +216,8 @@ def test_what_is_read_is_never_written_over(video, lone, tmp_path, reelabel):
     before = video.read_bytes(), lone.read_bytes()
     for target in (video, lone):
         for flag in ("--out", "--coco-out"):
-            others = {"--out": tmp_path / "out.txt", "--class": "ball"} | {flag: target}
+            others = {"--out": tmp_path / "o.txt", "--coco-out": tmp_path / "o.json"}
+            others |= {"--class": "ball", flag: target}
             flags = [word for pair in others.items() for word in pair]
             code, _, err = reelabel("flicker", video, lone, *flags)
             assert (code, "be written over" in " ".join(err.split())) == (2, True)

@@ -111,10 +111,11 @@ def clean(unit: Unit) -> Output:
     plain = unit.settings.model_dump(exclude=OWN) | {"states": _known(states)}
     evidence = _heard_kinds(_of_these(unit.inputs["evidence"], detections), unit.settings.hear)
     rules = RuleSettings(**plain)
-    evidence = _standing(evidence, boxes, apply_rules(boxes, rules))
+    evidence = _standing(evidence, apply_rules(boxes, rules), held=True)
     verdicts = apply_rules(boxes, rules, _held(evidence, len(boxes)))
     if unit.settings.outliers != "off":
         verdicts = _without_outliers(unit, boxes, verdicts)
+    evidence = _standing(evidence, verdicts, held=False)
     verdicts = _heard(evidence, verdicts, states)
     smoothed = _smoothed(evidence, boxes.xyxy, unit.settings.smooth_iou)
     added = _from_gaps(evidence, states)
@@ -181,14 +182,16 @@ def _heard_kinds(evidence: pa.Table, hear: tuple[str, ...]) -> pa.Table:
     return evidence.filter(pc.is_in(evidence["kind"], pa.array(kinds, pa.string())))
 
 
-def _standing(evidence: pa.Table, boxes: FrameBoxes, verdicts: Verdicts) -> pa.Table:
-    """Return the evidence without gaps between boxes that the rules themselves do not believe."""
-    good = verdicts.state == POSITIVE
-    believed = set(zip(boxes.pts[good].tolist(), boxes.class_name[good].tolist(), strict=True))
-    columns = (evidence[name].to_pylist() for name in ("kind", "category", "frames"))
+def _standing(evidence: pa.Table, verdicts: Verdicts, *, held: bool) -> pa.Table:
+    """Return the evidence without gaps between boxes that the rules themselves do not believe.
+
+    Asked are the boxes that are held, or those that were added: an added one may lie beside a held.
+    """
+    good = np.append(verdicts.state == POSITIVE, values=True)
+    columns = (evidence[name].to_pylist() for name in ("kind", "detection", "between"))
     stands = [
-        kind != "gap" or all((pts, category) in believed for pts in ends)
-        for kind, category, ends in zip(*columns, strict=True)
+        kind != "gap" or (row >= 0) != held or bool(good[list(ends or [-1])].all())
+        for kind, row, ends in zip(*columns, strict=True)
     ]
     return evidence.filter(pa.array(stands, pa.bool_()))
 
@@ -303,6 +306,6 @@ STAGE = Stage(
     writes=(CANDIDATES,),
     project_keys=("seed",),
     per_round=True,
-    version=2,
+    version=3,
     resource=embedder,
 )

@@ -207,11 +207,11 @@ def _looks(s: MineSettings, scene: Scene, held: list[HeldBox]) -> list[Look[Foun
     if s.flicker:
         looks += flicker_looks(boxes, tracks, count, settings=s.flickering(), **where)
     gaps = gap_looks(boxes, tracks, scene.shift_xy, s.gaps()) if s.gap else []
-    filled = [look.rows[0] for look in gaps] + [box.rows[0] for box in held]
+    filled = [row for look in gaps for row in look.rows] + [row for box in held for row in box.rows]
     if s.static or filled:
         # A gap is not filled at a static repeat, whether or not those are evidence themselves.
-        which = None if s.static else tracks.track_id[filled]
-        looks += static_looks(boxes, tracks, count, track_ids=which, settings=s.statics(), **where)
+        about = None if s.static else np.array(filled)
+        looks += static_looks(boxes, tracks, count, about=about, settings=s.statics(), **where)
     return looks + gaps
 
 
@@ -299,6 +299,7 @@ def _gap(scene: Scene, box: GapBox) -> Row:
         "track_id": box.track_id,
         "similarity": min(a, b),
         "frames": scene.pts[ends].tolist(),
+        "between": list(box.rows),
         "reason": f"found from before ({a:.2f}) and behind ({b:.2f}), IoU {box.agreement:.2f}",
     }
 
@@ -311,6 +312,7 @@ def _held(scene: Scene, box: HeldBox) -> Row:
         "kind": "gap",
         "similarity": None,
         "frames": scene.pts[scene.boxes.frame[ends]].tolist(),
+        "between": ends,
         "reason": f"weak, but sure before ({a:.2f}) and behind ({b:.2f}) on the same track",
     }
 
@@ -341,6 +343,7 @@ def _smoothed(unit: Unit, scene: Scene) -> pa.Table:
         "similarity": pa.nulls(len(track), pa.float32()),
         "sigma": found.sigma_cxcywh[which, :2].max(axis=1),
         "frames": rests,
+        "between": pa.nulls(len(track), EVIDENCE.schema.field("between").type),
         "reason": np.where(observed, "smoothed", "filled by smoothing").tolist(),
     })
 
@@ -362,5 +365,5 @@ STAGE = Stage(
     reads=(VIDEOS, DETECTIONS, CAMERA, TRACKS),
     writes=(EVIDENCE,),
     per_round=True,
-    version=3,
+    version=4,
 )

@@ -249,8 +249,9 @@ class _Neighbours:
         return self.rows[self.bounds[frame] : self.bounds[frame + 1]]
 
     def _free(self, row: int, frame: int, elsewhere: dict[int, bool]) -> Floats:
-        """Return the boxes of a frame whose tracks could be at the candidate's place."""
+        """Return the boxes of its class whose tracks could be at the candidate's place."""
         rows = self._at(frame)
+        rows = rows[self.boxes.class_id[rows] == self.boxes.class_id[row]]
         t = int(self.boxes.frame[row])
         for track in self.track_id[rows].tolist():
             if track not in elsewhere:

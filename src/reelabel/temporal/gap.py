@@ -35,7 +35,7 @@ class GapSettings:
         beta: by how much the searched place is larger than the box, on each side, in box sides.
         min_similarity: correlation that both searches must reach, -1..1.
         agreement_iou: overlap of the two found boxes from which they agree.
-        taken_iou: no box is made where another detection overlaps by more than this.
+        taken_iou: no box is made where a box that is sure or of a started track overlaps by more.
 
     Raises:
         ValueError: if a count is below its least sensible value.
@@ -219,7 +219,9 @@ def gap_looks(
     believed = (boxes.score >= settings.sure_score)[rows]
     believed[np.isin(rows, [held.row for held in held_boxes(boxes, tracks, settings)])] = True
     wanted &= believed[1:] & believed[:-1]
-    by_frame = _ByFrame.of(boxes)
+    # A weak box of no track says too little to keep an object's place for it.
+    speaks = (boxes.score >= settings.sure_score) | tracks.started[tracks.track_id]
+    by_frame = _ByFrame.of(boxes[np.flatnonzero(speaks)])
     return [
         _look(boxes, tracks, (int(rows[k]), int(rows[k + 1])), (path, by_frame, settings))
         for k in np.flatnonzero(wanted)

@@ -129,7 +129,7 @@ def static_looks(
     *,
     shot_starts: Sequence[int] = (),
     shift_xy: Floats | None = None,
-    track_ids: Ints | None = None,
+    about: Ints | None = None,
     settings: StaticSettings = StaticSettings(),
 ) -> list[StaticLook]:
     """Find places that meet points 1 to 4 of the rule, and say when to look at each.
@@ -140,7 +140,7 @@ def static_looks(
         frames: how many frames the video has.
         shot_starts: first frames of new shots; each shot is judged by itself.
         shift_xy: ``(frames, 2)`` camera motion since the frame before, or None.
-        track_ids: the tracks that are asked about, None = all.
+        about: rows; only places of at least one of them are looked at. None = all.
         settings: thresholds.
 
     Raises:
@@ -150,27 +150,29 @@ def static_looks(
         raise ValueError(f"expected tracks of {len(boxes)} boxes within {frames} frames")
     shot = shots(np.arange(frames), shot_starts)
     moving = _moving(boxes, tracks, settings)
-    courses = _Courses.of(boxes, tracks, moving)
-    asked = ~moving if track_ids is None else ~moving & np.isin(tracks.track_id, track_ids)
+    order = np.argsort(shot[boxes.frame], kind="stable")
+    inside = np.split(order, np.flatnonzero(np.diff(shot[boxes.frame][order])) + 1)
     looks = []
-    for number in np.unique(shot[boxes.frame]):
-        span = np.flatnonzero(shot == number)
+    for rows in inside if len(boxes) else []:
+        number = shot[boxes.frame[rows[0]]]
+        span = np.arange(*np.searchsorted(shot, [number, number + 1]))
         # The first frame's shift leads over the cut and says nothing about this shot.
         if (
             shift_xy is not None
             and np.abs(shift_xy[span[1:]]).max(initial=0) > settings.max_camera_px
         ):
             continue
-        inside = shot[boxes.frame] == number
-        for rows in _places(boxes, np.flatnonzero(inside & asked), settings):
-            look = _look(boxes, rows, (span, courses, settings))
-            looks += [look] if look else []
+        courses = _Courses.of(boxes, tracks, rows[moving[rows]])
+        for place in _places(boxes, rows[~moving[rows]], settings):
+            if about is None or np.isin(place, about).any():
+                look = _look(boxes, place, (span, courses, settings))
+                looks += [look] if look else []
     return looks
 
 
 @dataclass(frozen=True)
 class _Courses:
-    """The boxes of all tracks that move, in order of track, then frame.
+    """The boxes of a shot's tracks that move, in order of track, then frame.
 
     Attributes:
         xyxy, frame: the boxes and their frames.
@@ -182,10 +184,9 @@ class _Courses:
     begins: Bools
 
     @classmethod
-    def of(cls, boxes: BoxSequence, tracks: Tracks, moving: Bools) -> _Courses:
-        """Sort the boxes that move."""
-        rows = np.lexsort((boxes.frame, tracks.track_id))
-        rows = rows[moving[rows]]
+    def of(cls, boxes: BoxSequence, tracks: Tracks, rows: Ints) -> _Courses:
+        """Sort the boxes in these rows."""
+        rows = rows[np.lexsort((boxes.frame[rows], tracks.track_id[rows]))]
         begins = np.diff(tracks.track_id[rows], prepend=-1) != 0
         return cls(boxes.xyxy[rows], boxes.frame[rows], begins)
 
