@@ -185,6 +185,18 @@ def test_the_labels_themselves_are_judged(scored):
     assert scored(drawn("clip3.mp4", range(2, 8)))["labels"] == {}
 
 
+def test_where_labels_are_in_doubt_nobody_is_judged(scored, bench):
+    """An ignored label is no false alarm of a student that sees something there."""
+    text = (bench.root / "reelabel.yaml").read_text()
+    (bench.root / "reelabel.yaml").write_text(text.replace("truth: truth.json\n", ""))
+    sure = scored(drawn("clip0.mp4", [2]))["agreement"]["student"]["all"]
+    bench.configure(clean={"border_px": 12})
+    doubtful = scored(drawn("clip0.mp4", [2]))["agreement"]["student"]["all"]
+    assert doubtful["p"]["value"] == sure["p"]["value"] == 1
+    labels = json.loads((bench.workspace.round_dir(0) / "dataset/val.json").read_text())
+    assert sum(box["iscrowd"] for box in labels["annotations"]) == 1
+
+
 def test_agreement_is_never_called_truth(scored, bench):
     """Without truth the labels of held-out frames are what is agreed with."""
     bench.configure(truth=None)

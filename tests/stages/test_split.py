@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from reelabel.errors import SplitError
+from reelabel.errors import ConfigError, SplitError
 from reelabel.tables import DUPLICATES, FRAMES, LABELS, VIDEOS
 
 
@@ -213,3 +213,9 @@ def test_no_labels_at_all_are_refused(bench):
     put(bench, "b", labelled=())
     with pytest.raises(SplitError, match=r"clean\.score"):
         done(bench)
+
+
+def test_shares_must_leave_something_to_train_on(bench):
+    """What is held out and what is kept for a last test cannot be everything."""
+    with pytest.raises(ConfigError, match="leave something to train on"):
+        bench.run("split", held_out=0.5, test_share=0.5)

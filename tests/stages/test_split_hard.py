@@ -37,7 +37,7 @@ def split(bench):
         ],
         LABELS: [
             label(PLAIN, "positive", "teacher", "score"),
-            label(GAP, "positive", "tracker", "gap"),
+            label(GAP, "positive", "previous", "gap"),
             label(FLICKER, "negative", "teacher", "flicker"),
             label(DRAWN, "negative", "person", "imported"),
             label(REJECTED, "negative", "teacher", "flicker"),
@@ -56,7 +56,7 @@ def split(bench):
 
 
 def test_dropped_frames_with_hard_examples_come_back(split):
-    """A gap's box, a flicker and a person bring their frame in; other labels do not."""
+    """A gap's box, also of a round before, a flicker and a person bring their frame in."""
     assert split() == [GAP, FLICKER, DRAWN, REJECTED + 1]
 
 

@@ -100,7 +100,7 @@ def _certainty(truth: Row) -> str:
 def _by_labels(unit: Unit, scores: Row, before: Row) -> Row:
     """Ask whether the student kept what the labels are sure of."""
     held = scores.get("agreement")
-    if held is None:
+    if held is None or held["kept75"] is None:
         why = "nothing to judge by: no truth, and no labelled frames were held out"
         return _refused(unit, before, f"{why}; set split.held_out or give truth")
     kept, least = held["kept75"], unit.settings.min_kept

@@ -29,6 +29,7 @@ from reelabel.models.registry import load_detector
 from reelabel.tables import (
     DETECTIONS,
     FRAMES,
+    IGNORE,
     LABELS,
     POSITIVE,
     TRUTH,
@@ -214,8 +215,13 @@ def _held_out(unit: Unit) -> Row:
     return seen if seen["annotations"] else {"images": []}
 
 
-def _stored(unit: Unit, pictures: Iterable[Row], table: Any, number: int) -> list[Row]:
-    """Return stored boxes on these pictures as COCO results, in pixels of the video."""
+def _stored(
+    unit: Unit, pictures: Iterable[Row], table: Any, number: int, *, state: str = POSITIVE
+) -> list[Row]:
+    """Return stored boxes on these pictures as COCO results, in pixels of the video.
+
+    Of labels only those of that state.
+    """
     ids = _ids(unit.project)
     wanted: dict[str, dict[int, int]] = {}
     for picture in pictures:
@@ -224,7 +230,7 @@ def _stored(unit: Unit, pictures: Iterable[Row], table: Any, number: int) -> lis
     for video_id, image_of in sorted(wanted.items()):
         rows = unit.workspace.read(table, video_id, number)
         if table is LABELS:
-            rows = rows.filter(pa.compute.field("state") == POSITIVE)
+            rows = rows.filter(pa.compute.field("state") == state)
         rows = rows.take(np.flatnonzero(np.isin(rows["pts"].to_numpy(), list(image_of))))
         for row, xyxy in zip(rows.to_pylist(), xyxy_of(rows).tolist(), strict=True):
             result = _result(xyxy, row["score"], ids[row["category"]])
@@ -314,7 +320,8 @@ def _against_labels(unit: Unit, held_out: Row, found: _Found) -> Row:
     pictures = held_out["images"]
     # The labels in pixels of the video, whatever size the written pictures have.
     labels = _stored(unit, pictures, LABELS, unit.round_number)
-    truth = held_out | {"annotations": labels}
+    doubts = _stored(unit, pictures, LABELS, unit.round_number, state=IGNORE)
+    truth = held_out | {"annotations": labels + [row | {"iscrowd": 1} for row in doubts]}
     seen = found.student(pictures)
     return {
         "frames": len(pictures),
@@ -324,8 +331,11 @@ def _against_labels(unit: Unit, held_out: Row, found: _Found) -> Row:
     }
 
 
-def _kept(labels: list[Row], seen: list[Row], threshold: float) -> float:
-    """Return the share of labels that are found again at IoU 0.75, at the working threshold."""
+def _kept(labels: list[Row], seen: list[Row], threshold: float) -> float | None:
+    """Return the share of labels that are found again at IoU 0.75, at the working threshold.
+
+    None if there are no labels.
+    """
     by_picture: dict[tuple[int, int], list[list[float]]] = {}
     for row in seen:
         if row["score"] >= threshold:
@@ -334,7 +344,7 @@ def _kept(labels: list[Row], seen: list[Row], threshold: float) -> float:
         _overlap(label["bbox"], by_picture.get((label["image_id"], label["category_id"]), []))
         for label in labels
     )
-    return hits / max(len(labels), 1)
+    return hits / len(labels) if labels else None
 
 
 def _overlap(xywh: list[float], others: list[list[float]]) -> bool:
@@ -371,6 +381,6 @@ STAGE = Stage(
     after=("split", "train"),
     project_keys=("classes", "seed"),
     per_round=True,
-    version=4,
+    version=5,
     resource=student,
 )

@@ -114,13 +114,13 @@ def _lies_under(rows: LabelRows, others: LabelRows, match_iou: float) -> NDArray
 
 
 def _said_before(rows: LabelRows) -> LabelRows:
+    """Return rows of earlier rounds that fill a frame; what once decided them still stands."""
     reasons = [
         f"of round {n}, not found again; {r}" for n, r in zip(rows.round, rows.reason, strict=True)
     ]
     return replace(
         rows,
         origin=np.array([PREVIOUS] * len(rows), dtype="U16"),
-        rule=np.array(["merge"] * len(rows), dtype="U16"),
         reason=np.array(reasons, dtype=str),
     )
 

@@ -13,12 +13,12 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reelabel.config import Settings
 from reelabel.engine.rounds import dataset_dir
@@ -35,9 +35,7 @@ from reelabel.tables import (
     LABELS,
     NEGATIVE,
     POSITIVE,
-    PREVIOUS,
     TEACHER,
-    TRACKER,
     VIDEOS,
 )
 from reelabel.workspace import explained, fingerprint, write_json
@@ -69,6 +67,13 @@ class SplitSettings(Settings):
     hard_frames_max: int = Field(200, ge=0)
     """So many per video that `sample` did not take, at most; more are thinned evenly."""
 
+    @model_validator(mode="after")
+    def leaves_some(self) -> Self:
+        """Refuse shares that leave nothing to train on."""
+        if (self.held_out or 0.0) + self.test_share >= 1:
+            raise ValueError("held_out and test_share must leave something to train on: below 1")
+        return self
+
 
 def split(unit: Unit) -> Output:
     """Write the data set of this round and report how it was divided."""
@@ -91,7 +96,7 @@ def split(unit: Unit) -> Output:
     if not report["sides"][TRAIN]["boxes"]:
         raise SplitError(_nothing_to_learn(unit))
     write_json(folder / "split.json", report)
-    return Output(notes=report, digest=fingerprint(digests))
+    return Output(notes=report, digest=fingerprint(digests, report["leak_free"], report["reason"]))
 
 
 def _nothing_to_learn(unit: Unit) -> str:
@@ -172,9 +177,9 @@ def _is_drawn(label: Row) -> bool:
 
 
 def _is_hard(label: Row) -> bool:
-    """Tell whether time, not a model or a person, made this label."""
-    by_time = label["state"] == NEGATIVE and label["origin"] in (TEACHER, PREVIOUS)
-    return by_time or label["origin"] == TRACKER
+    """Tell whether time, not a model or a person, made this label, now or rounds ago."""
+    condemned = label["state"] == NEGATIVE and label["origin"] == TEACHER
+    return bool(condemned or (label["state"] == POSITIVE and label["rule"] == "gap"))
 
 
 def _near(unit: Unit) -> list[tuple[str, str]]:

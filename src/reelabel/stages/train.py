@@ -47,13 +47,17 @@ def trainer(
 ) -> Resource:
     """Return the trainer that the settings mean."""
     del number
-    changes: dict[str, Any] = {"seed": settings.seed or project.seed}
+    changes: dict[str, Any] = {"seed": _seed(settings, project)}
     if settings.student in ("auto", "yolox") and settings.weights is None:
         weights, names = _teachers_weights(workspace, project)
         if weights is not None:
             changes |= {"student": "yolox", "weights": weights, "source_classes": names}
     found = load_trainer(settings.model_copy(update=changes))
     return Resource(found, found.fingerprint)
+
+
+def _seed(settings: TrainSettings, project: Project) -> int:
+    return settings.seed if "seed" in settings.model_fields_set else project.seed
 
 
 def _teachers_weights(

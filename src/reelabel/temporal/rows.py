@@ -33,7 +33,9 @@ def sequence_of(detections: pa.Table, seen_pts: Ints) -> BoxSequence:
     kind = np.unique(names, return_inverse=True)[1]
     try:
         xyxy = xyxy_of(detections).astype(np.float64)
-        return BoxSequence(frame, xyxy, detections["score"].to_numpy(), kind)
+        # Stored in single precision; a stored 0.9 is to reach a threshold of 0.9.
+        score = np.round(detections["score"].to_numpy().astype(np.float64), 6)
+        return BoxSequence(frame, xyxy, score, kind)
     except ValueError as exc:
         raise ModelError(f"the teacher said boxes that are none: {exc}") from exc
 

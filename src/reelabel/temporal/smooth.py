@@ -30,7 +30,7 @@ _RATIOS = 10.0 ** np.arange(-6, 1.5, 0.75)
 _VAGUE = 1e4
 """Variance of the first velocity over that of a box: nothing is known of it."""
 _MEDIAN_CHI2 = 0.4549
-_CELLS = 200_000
+_CELLS = 30_000
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _noise(seen: Floats, present: Bools) -> tuple[Floats, Floats]:
     What the filter did not foresee, squared and divided by the variance that it expected, has a
     median of 0.4549 times the boxes' variance; each ratio gets the variance that fits it best.
     """
-    gap, expected = _filter(seen[..., None], present, _RATIOS)[1:]
+    gap, expected = _filter(seen[..., None], present, _RATIOS, keep=False)[1:]
     counted = present.copy()
     # The first two boxes only say where the track starts and how fast it is.
     counted &= np.cumsum(present, axis=0) > 2  # noqa: PLR2004 -- said above
@@ -172,10 +172,16 @@ def _noise(seen: Floats, present: Bools) -> tuple[Floats, Floats]:
     return _RATIOS[best], noise
 
 
-def _filter(seen: Floats, present: Bools, ratio: Floats) -> tuple[_Run, Floats, Floats]:
-    """Run forward; the boxes' variance is 1. Return states, surprises and their variances."""
+def _filter(
+    seen: Floats, present: Bools, ratio: Floats, *, keep: bool = True
+) -> tuple[_Run, Floats, Floats]:
+    """Run forward; the boxes' variance is 1. Return states, surprises and their variances.
+
+    States, most of the memory, are kept on request; else only the last is returned.
+    """
     shape = np.broadcast_shapes(seen.shape[1:], ratio.shape)
-    states = [np.zeros((len(seen), *shape)) for _ in range(5)]
+    kept = len(seen) if keep else 1
+    states = [np.zeros((kept, *shape)) for _ in range(5)]
     gaps, expected = np.zeros((len(seen), *shape)), np.ones((len(seen), *shape))
     mask = present.reshape(present.shape + (1,) * (len(shape) - 1))
     x, v = np.zeros(shape), np.zeros(shape)
@@ -189,7 +195,7 @@ def _filter(seen: Floats, present: Bools, ratio: Floats) -> tuple[_Run, Floats, 
         x, v = x + gain_x * gaps[t], v + gain_v * gaps[t]
         xx, xv, vv = xx - gain_x * xx, xv - gain_x * xv, vv - gain_v * xv
         for column, now in zip(states, (x, v, xx, xv, vv), strict=True):
-            column[t] = now
+            column[min(t, kept - 1)] = now
     return _Run(*states), gaps, expected
 
 

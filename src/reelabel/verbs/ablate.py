@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import Future, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from reelabel.engine.progress import Display
 from reelabel.engine.rounds import ABLATION, RESAMPLES, SCORES, dataset_dir
 from reelabel.errors import MissingInput, UsageError, WorkspaceError
 from reelabel.labels.intervals import Floats, over_seeds, percentiles
-from reelabel.tables import CANDIDATES, EVIDENCE, LABELS, TRACKS, TRUTH_FRAMES
+from reelabel.tables import CANDIDATES, DETECTIONS, EVIDENCE, LABELS, TRACKS, TRUTH_FRAMES
 from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace, read_json, write_json
 
@@ -94,9 +95,11 @@ def _check(ws: Workspace, number: int, seeds: int) -> None:
         raise MissingInput(
             f"round {number} has no tracks: run  reelabel run {ws.root} --until track  first"
         )
-    if not ws.shards(TRUTH_FRAMES):
+    there = {row["video_id"] for row in ws.videos() if row["state"] == "ok"}
+    if not there.intersection(ws.shards(TRUTH_FRAMES), ws.shards(DETECTIONS, number)):
         raise UsageError(
-            "variants are compared on hand-drawn boxes, but the workspace has none: bring some in "
+            "variants are compared on hand-drawn boxes of videos that the teacher has seen, but "
+            "the workspace has none: bring some in "
             f"with  reelabel import {ws.root} --as truth FILE"
         )
 
@@ -136,13 +139,23 @@ def _trained(heard: Branch, config: Config, cells: list[Cell], how: Options) -> 
         try:
             for future in as_completed(futures):
                 name, seed = futures[future]
-                found[name, seed] = future.result()
+                found[name, seed] = _result(future)
                 display.tick(f"{name} {seed}", 1.0, f"{name}, seed {seed}")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
         display.summary(f"{len(jobs)} trainings")
     return {(name, seed): found[same_as[name], seed] for name, seed in cells}
+
+
+def _result(future: Future[Branch]) -> Branch:
+    try:
+        return future.result()
+    except BrokenProcessPool as exc:
+        raise WorkspaceError(
+            "a training died; what the others did is kept: run it again, with fewer workers if "
+            "memory was short. A script must call this below  if __name__ == '__main__':"
+        ) from exc
 
 
 def _labelled(heard: Branch, config: Config, how: Options, variant: str) -> Branch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -113,7 +113,8 @@ def _coco(folder: Path, whole: Dataset, picture: Callable[[ImageEntry], Path]) -
     home = folder / "images"
     home.mkdir()
     for image in whole.images:
-        _link(picture(image), safe_join(home, image.file_name))
+        # A copy: who corrects an export in place must not reach the workspace's own pictures.
+        shutil.copyfile(picture(image), safe_join(home, image.file_name))
     (folder / "annotations").mkdir()
     for split in SPLITS:
         if at := _at(whole, split):
@@ -123,14 +124,6 @@ def _coco(folder: Path, whole: Dataset, picture: Callable[[ImageEntry], Path]) -
 def _at(whole: Dataset, split: str) -> list[int]:
     """Return the positions of the images of one split."""
     return [i for i, image in enumerate(whole.images) if image.split == split]
-
-
-def _link(source: Path, target: Path) -> None:
-    """Give a picture a second name; copy it where the file system cannot."""
-    try:
-        os.link(source, target)
-    except OSError:
-        target.write_bytes(source.read_bytes())
 
 
 WRITERS = {COCO: _coco, "yolo": write_yolo, "voc": write_voc}

@@ -77,17 +77,19 @@ def test_box_that_is_mostly_gone_becomes_ignored(squares):
 
 
 def test_states_and_weights_are_read(squares):
-    """Crowds become ignore regions, negatives are kept, and doubtful scores weigh less."""
+    """Crowds become ignore regions, negatives are kept, what the tracker made gets a soft score."""
 
     def change(coco):
         coco["annotations"][1]["iscrowd"] = 1
         negative = {"bbox": [1, 2, 3, 4], "category": "red", "score": 0.9}
         coco["images"][0]["hard_negatives"] = [negative]
+        coco["annotations"][0]["origin"] = "tracker"
 
     folder = edited(squares(1, 0), change)
     picture = read_album(folder, "train", TrainSettings(soft_lambda=0.5)).pictures[0]
     assert picture.labels.tolist() == [0]
-    assert picture.weights.tolist() == pytest.approx([0.9])  # 1 - 0.5 * (1 - 0.8)
+    assert picture.weights.tolist() == [1.0]
+    assert picture.wanted.tolist() == pytest.approx([0.9])  # 1 - 0.5 * (1 - 0.8)
     assert picture.negatives.tolist() == [[1, 2, 4, 6]]
     assert len(picture.ignore) == 1
     off = TrainSettings(use_ignore=False, use_negatives=False)

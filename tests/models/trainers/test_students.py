@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 
 from reelabel.errors import ModelError, UsageError  # noqa: E402 -- torch
 from reelabel.models.trainers import yolox_loss  # noqa: E402 -- torch
-from reelabel.models.trainers.centre import CentreNet, heat_target  # noqa: E402 -- torch
+from reelabel.models.trainers.centre import CentreNet, _at_centres, heat_target  # noqa: E402 -- torch
 from reelabel.models.trainers.folder import ModelCard, load_student_detector  # noqa: E402 -- torch
 from reelabel.models.trainers.settings import TrainSettings  # noqa: E402 -- torch
 from reelabel.models.trainers.students import (  # noqa: E402 -- torch
@@ -25,12 +25,13 @@ MOBILENET = "fasterrcnn_mobilenet_v3_large_320_fpn"
 FAMILIES = ("centre", "torchvision", "d_fine", "detr")
 
 
-def target(boxes=(), ignore=(), negatives=(), weight=1.0):
+def target(boxes=(), ignore=(), negatives=(), *, weight=1.0, wanted=1.0):
     """Return a target of class 0."""
     return Target(
         boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
         labels=torch.zeros(len(boxes), dtype=torch.int64),
         weights=torch.full((len(boxes),), float(weight)),
+        wanted=torch.full((len(boxes),), float(wanted)),
         ignore=torch.tensor(ignore, dtype=torch.float32).reshape(-1, 4),
         negatives=torch.tensor(negatives, dtype=torch.float32).reshape(-1, 4),
     )
@@ -182,6 +183,28 @@ def test_cells_in_hard_negatives_count_more_for_yolox():
     plain, harder = (yolox_loss.losses(raw, cells, whole, w)["object"].item() for w in (1.0, 4.0))
     assert harder == pytest.approx(4 * plain)
     assert plain > 0
+
+
+@pytest.mark.parametrize("wanted", [0.3, 0.6, 1.0])
+def test_a_score_is_learnt_as_it_is_wanted(wanted):
+    """The gradient at an object's centre pulls towards the wanted score, from both sides."""
+    place = target([[8.0, 8.0, 24.0, 24.0]], wanted=wanted)
+    pulls = []
+    for said in (wanted - 0.2, min(wanted + 0.2, 0.99)):
+        heat = torch.full((1, 1, 8, 8), float(torch.logit(torch.tensor(said))), requires_grad=True)
+        _at_centres(heat, [place]).backward()
+        pulls.append(float(heat.grad.sum()))
+    assert pulls[0] < 0
+    assert pulls[1] > 0 or wanted == 1.0
+
+
+def test_a_hard_negative_is_taught_inside_an_ignore_region():
+    """Somebody looked there: that it is background is known."""
+    student = CentreNet(1, negative_weight=5.0)
+    both = target(ignore=[[0.0, 0.0, 32.0, 32.0]], negatives=[[0.0, 0.0, 16.0, 16.0]])
+    mask = student._background(both, torch.Size((8, 8)))[0]
+    assert mask[0, 0] == 5
+    assert mask[7, 7] == 0
 
 
 def test_weight_zero_teaches_no_box():

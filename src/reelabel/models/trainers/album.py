@@ -19,6 +19,7 @@ from reelabel.errors import DecodeError, FormatError, MissingInput
 from reelabel.labels.boxes import Floats, Ints
 from reelabel.models.base import Image
 from reelabel.models.trainers.settings import TrainSettings
+from reelabel.tables import TRACKER
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Picture:
         size_wh: its size, as the data set says.
         boxes: ``(n, 4)`` positive labels.
         labels: ``(n,)`` class numbers from 0.
-        weights: ``(n,)`` in 0..1.
+        weights: ``(n,)`` in 0..1, how much each counts.
+        wanted: ``(n,)`` in 0..1, the score that each is to be given.
         ignore: ``(m, 4)`` regions that the loss must not see.
         negatives: ``(k, 4)`` boxes that are surely background.
     """
@@ -40,6 +42,7 @@ class Picture:
     boxes: Floats
     labels: Ints
     weights: Floats
+    wanted: Floats
     ignore: Floats
     negatives: Floats
 
@@ -111,18 +114,24 @@ def _picture(folder: Path, image: dict[str, Any], about: _Notes) -> Picture:
         size_wh=(int(image["width"]), int(image["height"])),
         boxes=xyxy_of([each["bbox"] for each in plain]),
         labels=np.array([about.number[each["category_id"]] for each in plain], np.int64),
-        weights=np.array([_weight(each, about.settings) for each in plain], np.float32),
+        weights=np.array([_weight(each) for each in plain], np.float32),
+        wanted=np.array([_wanted(each, about.settings) for each in plain], np.float32),
         ignore=xyxy_of(crowd if about.settings.use_ignore else []),
         negatives=xyxy_of(negatives if about.settings.use_negatives else []),
     )
 
 
-def _weight(note: dict[str, Any], settings: TrainSettings) -> float:
-    """Return a box's own weight, times what is left of it for its score."""
-    score = note.get("score", 1.0)
-    soft = 1.0 - settings.soft_lambda * (1.0 - float(1.0 if score is None else score))
-    weight = note.get("weight", 1.0)
-    return float(np.clip(soft * float(1.0 if weight is None else weight), 0.0, 1.0))
+def _weight(note: dict[str, Any]) -> float:
+    weight = note.get("weight")
+    return float(np.clip(1.0 if weight is None else weight, 0.0, 1.0))
+
+
+def _wanted(note: dict[str, Any], settings: TrainSettings) -> float:
+    """Return the score to be learnt: soft for what the tracker made (arXiv 1904.07305)."""
+    score = note.get("score")
+    if score is None or note.get("origin") != TRACKER:
+        return 1.0
+    return float(np.clip(1 - settings.soft_lambda * (1 - score), 0.0, 1.0))
 
 
 def xyxy_of(xywh: list[list[float]]) -> Floats:

@@ -103,10 +103,11 @@ class CentreNet(nn.Module):
     def _background(self, target: Target, shape: torch.Size) -> Tensor:
         """Return ``(1, h, w)``: what each cell counts as background; 0 where it is ignored."""
         mask = torch.ones(shape, device=target["boxes"].device)
-        if len(target["negatives"]):
-            mask[_inside(target["negatives"], shape)] = self.negative_weight
         if len(target["ignore"]):
             mask[_inside(target["ignore"], shape)] = 0.0
+        # Said even inside what is ignored: somebody looked there.
+        if len(target["negatives"]):
+            mask[_inside(target["negatives"], shape)] = self.negative_weight
         return mask[None]
 
 
@@ -144,15 +145,14 @@ def _focal(logits: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
 
 
 def _at_centres(heat: Tensor, targets: list[Target]) -> Tensor:
-    """Focal loss of the centre cells, each with its box's weight, summed."""
+    """Focal loss of the centre cells towards their wanted scores, with weights, summed."""
     total = heat.sum() * 0
     for each, target in zip(heat, targets, strict=True):
         y, x = centre_cells(target["boxes"], heat.shape[-2:]).unbind(1)
         logits = each[target["labels"], y, x]
-        total = (
-            total
-            + (target["weights"] * logits.sigmoid().neg().add(1) ** 2 * softplus(-logits)).sum()
-        )
+        p, wanted = logits.sigmoid(), target["wanted"]
+        loss = wanted * (1 - p) ** 2 * softplus(-logits) + (1 - wanted) * p**2 * softplus(logits)
+        total = total + (target["weights"] * loss).sum()
     return total
 
 

@@ -196,6 +196,7 @@ def changed_target(
         boxes=torch.from_numpy(boxes[good]),
         labels=torch.from_numpy(picture.labels[good]),
         weights=torch.from_numpy(picture.weights[good]),
+        wanted=torch.from_numpy(picture.wanted[good]),
         ignore=torch.from_numpy(np.concatenate((ignore[large | small], boxes[rest]))),
         negatives=torch.from_numpy(negatives[kept]),
     )

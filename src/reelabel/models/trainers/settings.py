@@ -151,7 +151,8 @@ class TrainSettings(BaseModel):
         default=0.0,
         ge=0,
         le=1,
-        description="weight of a box in the loss is 1 - soft_lambda * (1 - score); 0 = hard labels",
+        description="wanted score of a box that the tracker made: 1 - soft_lambda * (1 - score); "
+        "0 = hard labels",
     )
     early_stop_patience: int = Field(
         default=0,

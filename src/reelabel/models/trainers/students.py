@@ -26,6 +26,7 @@ class Target(TypedDict):
         boxes: ``(n, 4)`` float32, the positive labels.
         labels: ``(n,)`` int64, class numbers from 0.
         weights: ``(n,)`` float32, each box's weight in the loss, 0..1.
+        wanted: ``(n,)`` float32, the score that each box is to be given, 0..1.
         ignore: ``(m, 4)`` float32, regions of which the loss says nothing.
         negatives: ``(k, 4)`` float32, boxes that are surely background.
     """
@@ -33,6 +34,7 @@ class Target(TypedDict):
     boxes: Tensor
     labels: Tensor
     weights: Tensor
+    wanted: Tensor
     ignore: Tensor
     negatives: Tensor
 
@@ -43,6 +45,7 @@ def moved(target: Target, device: torch.device) -> Target:
         boxes=target["boxes"].to(device),
         labels=target["labels"].to(device),
         weights=target["weights"].to(device),
+        wanted=target["wanted"].to(device),
         ignore=target["ignore"].to(device),
         negatives=target["negatives"].to(device),
     )

@@ -2,7 +2,8 @@
 
 torchvision knows positive and background. Here the loss knows more: anchors and proposals whose
 middle lies in an ignore region are never sampled, those that match a box of weight ``w`` are
-sampled with chance ``w``, and hard negatives are sampled more often.
+sampled with chance ``w``, those whose wanted score is ``y`` are background with chance ``1 - y``,
+and hard negatives are sampled more often, in ignore regions too.
 """
 
 from __future__ import annotations
@@ -92,6 +93,7 @@ class TorchvisionStudent(nn.Module):
                 "boxes": each["boxes"],
                 "labels": each["labels"] + 1,  # 0 is background here
                 "weights": each["weights"],
+                "wanted": each["wanted"],
                 "ignore": each["ignore"],
                 "negatives": each["negatives"],
             }
@@ -200,10 +202,11 @@ class _Rpn(RegionProposalNetwork):
         """Return labels (1 object, 0 background, -1 not sampled) and matched boxes."""
         labels, matched = super().assign_targets_to_anchors(anchors, targets)
         for label, near, boxes, target in zip(labels, anchors, matched, targets, strict=True):
-            label[(label == 0) & inside(near, target["ignore"])] = -1
+            label[(label == 0) & _unsaid(near, target)] = -1
             if len(target["boxes"]):
                 objects = torch.nonzero(label == 1)[:, 0]
                 whose = box_iou(boxes[objects], target["boxes"]).argmax(1)
+                label[objects[_left_out(target["wanted"][whose])]] = 0
                 label[objects[_left_out(target["weights"][whose])]] = -1
             if len(target["negatives"]):
                 self._prefer_hard(label, near, target["negatives"])
@@ -253,15 +256,22 @@ class _Heads(RoIHeads):
         for label, index, near, target in zip(
             labels, matched, proposals, self._targets, strict=True
         ):
-            label[(label == 0) & inside(near, target["ignore"])] = -1
+            label[(label == 0) & _unsaid(near, target)] = -1
             if len(target["boxes"]):
-                label[(label > 0) & _left_out(target["weights"][index])] = -1
+                objects = label > 0
+                label[objects & _left_out(target["wanted"][index])] = 0
+                label[objects & _left_out(target["weights"][index])] = -1
         return matched, labels
 
 
-def _left_out(weights: Tensor) -> Tensor:
-    """Return by chance which samples to leave out, so that the others count as the weights say."""
-    return torch.rand_like(weights) >= weights
+def _left_out(shares: Tensor) -> Tensor:
+    """Return by chance which samples not to take, so that such a share of each is taken."""
+    return torch.rand_like(shares) >= shares
+
+
+def _unsaid(boxes: Tensor, target: dict[str, Tensor]) -> Tensor:
+    """Return which boxes the labels say nothing of: a hard negative is said inside ignore too."""
+    return inside(boxes, target["ignore"]) & ~inside(boxes, target["negatives"])
 
 
 def inside(boxes: Tensor, regions: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 Their losses know positive and background alone, and are not ours to change. So ignore regions
 are painted over with the picture's mean colour before the network sees it; where a positive box
 overlaps the region, its part stays. A box of weight ``w`` is kept with chance ``w``, else painted
-over. Hard negatives are background here as they stand; they count through the pictures they are in.
+over; one whose wanted score is ``y`` is background with chance ``1 - y``. Hard negatives are
+background here as they stand; they count through the pictures they are in.
 """
 
 from __future__ import annotations
@@ -170,13 +171,18 @@ def _backbones(net: nn.Module) -> Iterator[nn.Module]:
 
 
 def _thinned(target: Target) -> Target:
-    """Return the target with each box kept by the chance of its weight, else ignored."""
-    kept = torch.rand_like(target["weights"]) < target["weights"]
+    """Return the target with each box kept by the chance of its weight, else ignored.
+
+    Of what is kept some are background, by the chance that the wanted score leaves for it.
+    """
+    counted = torch.rand_like(target["weights"]) < target["weights"]
+    kept = counted & (torch.rand_like(target["wanted"]) < target["wanted"])
     return Target(
         boxes=target["boxes"][kept],
         labels=target["labels"][kept],
         weights=target["weights"][kept],
-        ignore=torch.cat((target["ignore"], target["boxes"][~kept])),
+        wanted=target["wanted"][kept],
+        ignore=torch.cat((target["ignore"], target["boxes"][~counted])),
         negatives=target["negatives"],
     )
 

@@ -37,7 +37,8 @@ def losses(
         cells: what `grid` says (cells, 3).
         targets: per picture ``boxes`` (n, 4) and ``labels`` (n,); if there are any also
             ``ignore`` (m, 4), where it is not taught that nothing is there, ``negatives``
-            (k, 4), where it is taught even inside those, and ``weights`` (n,) of the boxes.
+            (k, 4), where it is taught even inside those, ``weights`` (n,) of the boxes, and
+            ``wanted`` (n,), the score that each is to be given instead of 1.
         negative_weight: what a cell in one of the ``negatives`` counts, against 1 of any other.
     """
     parts = [_one_loss(r, cells, t, negative_weight) for r, t in zip(raw, targets, strict=True)]
@@ -84,7 +85,7 @@ def _one_loss(
     boxes = decode(raw, cells)
     cell, which = _assign(raw, boxes.detach(), cells, target)
     taught, truth = _taught(cells, target, negative_weight), torch.zeros_like(raw[:, 4])
-    truth[cell] = 1.0
+    truth[cell] = target["wanted"][which].to(truth) if "wanted" in target else 1.0
     objectness = functional.binary_cross_entropy_with_logits(raw[:, 4], truth, reduction="none")
     weight = target["weights"][which] if "weights" in target else torch.ones_like(raw[cell, 4])
     taught[cell] = weight.to(taught)
