@@ -16,6 +16,7 @@ import reelabel as api
 from reelabel.engine.local import Options
 from reelabel.engine.plan import bind, counts, plan
 from reelabel.engine.rounds import best_model
+from reelabel.errors import MediaError, UsageError
 from reelabel.pipeline import EACH_ROUND, FLOW, ONCE, read_config, run, run_one
 from reelabel.tables import DETECTIONS, FRAMES, LABELS, SEEN, VIDEOS
 from reelabel.verbs.init import init
@@ -312,6 +313,28 @@ def test_a_broken_file_costs_itself_alone(footage, tmp_path):
     assert bad[0]["error"]
     assert len(workspace.shards(LABELS)) == 3
     assert go(workspace, rounds=1).exit_code == 1, "it is still broken"
+
+
+def test_without_usable_footage_nothing_else_is_blamed(tmp_path):
+    """No video named, or none that can be read: said after the first stage, with the reasons."""
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "text.mp4").write_text("no video")
+    workspace = begin(tmp_path / "w", tmp_path / "v")
+    with pytest.raises(MediaError, match=r"none of the 1 videos can be used: text.mp4: "):
+        go(workspace)
+    text = workspace.config_path.read_text()
+    workspace.config_path.write_text(text.replace(f"- {tmp_path / 'v'}", "").replace("videos:", ""))
+    with pytest.raises(UsageError, match="no footage is named"):
+        go(workspace)
+
+
+def test_a_round_that_cannot_be_yet_is_refused(copied, reelabel):
+    """Nothing is left behind in the folder of a round that does not follow."""
+    for stage in ("clean", "train"):
+        code, _, err = reelabel(stage, copied.root, "--round", 5)
+        assert (code, "round 5 needs round 4 to be finished" in " ".join(err.split())) == (6, True)
+    assert copied.rounds() == [0, 1]
+    assert not (copied.root / "failures" / "round-5").exists()
 
 
 def test_until_stops_behind_a_stage(footage, tmp_path):

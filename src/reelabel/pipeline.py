@@ -26,7 +26,7 @@ from reelabel.engine.local import Options, Result, run_stage
 from reelabel.engine.plan import bind
 from reelabel.engine.rounds import decision_of
 from reelabel.engine.stage import Stage
-from reelabel.errors import SOME_VIDEOS_FAILED, UsageError, nearest
+from reelabel.errors import SOME_VIDEOS_FAILED, MediaError, UsageError, nearest
 from reelabel.stages import (
     advance,
     clean,
@@ -88,7 +88,8 @@ def run(
     """Bring a workspace up to date: all stages, then round after round until it no longer helps.
 
     Raises:
-        UsageError: if `until` names no stage.
+        UsageError: if `until` names no stage, or the settings no footage.
+        MediaError: if none of the footage can be used.
         ReelabelError: what a stage raises; everything done before stays done.
     """
     if until is not None and until not in FLOW:
@@ -97,6 +98,8 @@ def run(
     with workspace.locked():
         for stage, number in _schedule(workspace, rounds):
             report.results.append(run_one(workspace, config, options, stage, number=number))
+            if stage is register.STAGE:
+                _check_footage(workspace)
             if stage.name == until:
                 report.reason = f"stopped after {until}, as asked"
                 return report
@@ -112,6 +115,24 @@ def run_one(
     settings = config.stages.get(stage.name) or stage.settings()
     bound = bind(stage, workspace, config.project, settings, round_number=number)
     return run_stage(bound, options)
+
+
+def _check_footage(workspace: Workspace) -> None:
+    """Say at once that there is nothing to work on, instead of finding no labels later.
+
+    Raises:
+        UsageError: if no footage is named.
+        MediaError: if none of it can be used.
+    """
+    footage = [row for row in workspace.videos() if row["role"] == "footage"]
+    if not footage:
+        raise UsageError(
+            f"no footage is named: list videos or folders under 'videos' in {workspace.config_path}"
+        )
+    if all(row["state"] != "ok" for row in footage):
+        why = "; ".join(f"{row['name']}: {row['error']}" for row in footage[:3])
+        more = " ..." if len(footage) > 3 else ""  # noqa: PLR2004 -- a few
+        raise MediaError(f"none of the {len(footage)} videos can be used: {why}{more}")
 
 
 def _schedule(workspace: Workspace, rounds: int) -> Iterator[tuple[Stage, int]]:

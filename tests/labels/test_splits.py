@@ -106,6 +106,16 @@ def test_time_blocks_keep_their_distance(n, seed, gap):
     assert (split.part[np.argsort(time)][: n // 2] == "train").all()
 
 
+def test_time_blocks_hold_their_share_of_the_labels():
+    """Where objects show only early, the cut lies early too."""
+    time, labels = np.arange(100.0), np.r_[np.full(20, 2), np.zeros(80, np.int64)]
+    shares = {"train": 0.75, "val": 0.25}
+    part = time_blocks(time, shares=shares, gap_s=0, labels=labels).part
+    assert labels[part == "train"].sum() == 30
+    even = time_blocks(time, shares=shares, gap_s=0, labels=np.zeros(100, np.int64)).part
+    assert (even == "train").sum() == 75
+
+
 def test_time_blocks_without_room_are_refused():
     """A gap that swallows a part, or too few frames, is a split error."""
     for time, gap in ((np.arange(20.0), 50.0), (np.arange(2.0), 0.0), (np.zeros(0), 0.0)):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
-from reelabel.errors import MissingInput, UsageError
+from reelabel.errors import MissingInput
 from reelabel.stages.clean import STAGE
 from reelabel.tables import DETECTIONS, EVIDENCE
 
@@ -141,7 +142,7 @@ def test_states_name_evidence_too(cleaned):
     ]
     assert len(cleaned([0.9], said("flicker", 0), states={"flicker": "dropped"})) == 0
     for states in ({"flickr": "ignore"}, {"gap": "postive"}):
-        with pytest.raises(UsageError, match="did you mean"):
+        with pytest.raises(ValidationError, match="did you mean"):
             cleaned([0.9], states=states)
 
 

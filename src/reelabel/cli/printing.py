@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reelabel.engine.rounds import doubts_of, labelled_rounds, scores_of
+from reelabel.engine.rounds import doubts_of, scores_of
 from reelabel.pipeline import Run
 from reelabel.verbs.status import StageStatus, decisions
 from reelabel.workspace import Workspace
@@ -51,8 +51,9 @@ def told_run(workspace: Workspace, run: Run, report: Path | None) -> None:
             )
     if report is None:
         return
-    told_scores(workspace)
-    for doubt in doubts_of(workspace, labelled_rounds(workspace)[-1]):
+    last = run.results[-1].round_number
+    told_scores(workspace, last)
+    for doubt in doubts_of(workspace, last):
         OUT.print(f"[yellow]{escape(doubt)}[/]")
     if run.reason:
         OUT.print(f"[bold]Decision:[/] {escape(run.reason)}")
@@ -72,24 +73,24 @@ SCORES = {
 """Title and columns of each table; what is measured on pseudo-labels is never called AP."""
 
 
-def told_scores(workspace: Workspace) -> None:
-    """Print teacher and students beside each other, truth and agreement apart."""
+def told_scores(workspace: Workspace, last: int | None = None) -> None:
+    """Print teacher and students up to a round beside each other, truth and agreement apart."""
     for kind, (title, columns) in SCORES.items():
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)
         for column in ("model", *columns):
             side: Literal["left", "right"] = "left" if column == "model" else "right"
             table.add_column(column, justify=side, no_wrap=True)
-        rows = list(score_rows(workspace, kind))
+        rows = list(score_rows(workspace, kind, last))
         for row in rows:
             table.add_row(*row)
         if rows:
             OUT.print(table)
 
 
-def score_rows(workspace: Workspace, kind: str) -> list[list[str]]:
+def score_rows(workspace: Workspace, kind: str, last: int | None = None) -> list[list[str]]:
     """Return one row per model that was scored, each figure with its interval."""
     rows: list[list[str]] = []
-    for number in workspace.rounds():
+    for number in (n for n in workspace.rounds() if last is None or n <= last):
         scores = scores_of(workspace, number).get(kind)
         for who in ("teacher", "student"):
             # From round 1 on the teacher is a student that stands in the table already.

@@ -27,7 +27,7 @@ def work_flags(of: str) -> Callable[[Function], Function]:
             "--workers", type=click.IntRange(0), help=f"{of} worked on at once; 0 is one per core."
         ),
         click.option("--force", is_flag=True, help="Do it again even if it is up to date."),
-        click.option("--quiet", "-q", is_flag=True, help="Show nothing but errors."),
+        click.option("--quiet", "-q", is_flag=True, help="Show no progress."),
     )
 
 
@@ -77,6 +77,7 @@ def _stage_callback(name: str) -> Function:
     def call(workspace: Path, round_number: int | None = None, **given: Any) -> int:
         from reelabel.cli.flags import overridden
         from reelabel.cli.printing import told_run
+        from reelabel.engine.rounds import teacher_spec
         from reelabel.pipeline import FLOW, Run, read_config, run_one
         from reelabel.workspace import Workspace
 
@@ -89,6 +90,8 @@ def _stage_callback(name: str) -> Function:
             )
         stages = {**config.stages, name: settings}
         number = round_number if round_number is not None else (ws.rounds() or [0])[-1]
+        if stage.per_round:
+            teacher_spec(ws, config.project, number)  # says so if the round cannot be yet
         config = type(config)(config.project, config.engine, stages)
         with ws.locked():
             result = run_one(ws, config, options_of(config, given), stage, number=number)

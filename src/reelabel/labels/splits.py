@@ -170,17 +170,23 @@ class TimeSplit:
 
 
 def time_blocks(
-    time_s: NDArray[np.float64], *, shares: Mapping[str, float] = SHARES, gap_s: float = 2.0
+    time_s: NDArray[np.float64],
+    *,
+    shares: Mapping[str, float] = SHARES,
+    gap_s: float = 2.0,
+    labels: NDArray[np.int64] | None = None,
 ) -> TimeSplit:
     """Cut one video into contiguous blocks of time, one for each part, with gaps between them.
 
     The way out where only one video exists. The order of the parts is that of ``shares``; each
-    block holds its share of the frames, of which those within ``gap_s / 2`` of a cut are dropped.
+    block holds its share of the labels, if there are any, else of the frames. Frames within
+    ``gap_s / 2`` of a cut are dropped.
 
     Args:
         time_s: ``(n,)`` seconds of each frame, in any order.
         shares: part name -> its share above 0.
         gap_s: seconds without frames between two parts.
+        labels: ``(n,)`` how many labels each frame has.
 
     Raises:
         SplitError: if a part would be left without frames.
@@ -190,9 +196,12 @@ def time_blocks(
     if gap_s < 0:
         raise UsageError(f"gap_s must be 0 or more seconds, but got {gap_s}")
     names = list(shares)
-    ordered = np.sort(time_s)
+    order = np.argsort(time_s, kind="stable")
+    ordered = time_s[order]
+    counted = np.ones(len(order)) if labels is None or not labels.any() else labels[order]
     ends = np.cumsum(list(shares.values())) / sum(shares.values())
-    cut_at = np.round(ends[:-1] * len(ordered)).astype(np.int64)
+    so_far = np.cumsum(counted)
+    cut_at = 1 + np.searchsorted(so_far, np.round(ends[:-1] * so_far[-1:].sum(), 6))
     if len(ordered) < len(names) or (np.diff([0, *cut_at, len(ordered)]) < 1).any():
         raise SplitError(_no_room(names, len(ordered), gap_s))
     cuts = (ordered[cut_at - 1] + ordered[cut_at]) / 2

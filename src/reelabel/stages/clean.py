@@ -9,13 +9,13 @@ one that its track holds is believed, and a smoothed place counts where it is ne
 from __future__ import annotations
 
 from dataclasses import astuple
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from reelabel.config import Project, Settings
 from reelabel.engine.stage import Output, Resource, Stage, Unit
@@ -53,7 +53,7 @@ class CleanSettings(Settings):
 
     score: float = Field(0.5, ge=0, le=1)
     """Positive from this score on."""
-    score_per_class: dict[str, float] = Field(default_factory=dict)
+    score_per_class: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
     """The same for single classes, such as ball=0.4."""
     floor: float = Field(0.05, ge=0, le=1)
     """Between this and the threshold a box is ignored; below it is background."""
@@ -96,6 +96,18 @@ class CleanSettings(Settings):
     """What a rule leads to instead, such as border=dropped or area=negative; also for what time
     says: unsupported, flicker, static and gap."""
 
+    @field_validator("states")
+    @classmethod
+    def known(cls, states: dict[str, str]) -> dict[str, str]:
+        """Refuse rules and states that nobody knows; evidence has names of its own."""
+        for rule, state in states.items():
+            for word, known in ((rule, (*RULES, *HEARD)), (state, STATES)):
+                if word not in known:
+                    raise ValueError(
+                        f"knows {', '.join(known)}, but got '{word}'{nearest(word, known)}"
+                    )
+        return states
+
 
 def clean(unit: Unit) -> Output:
     """Return the detections that stay, each with its state."""
@@ -108,7 +120,8 @@ def clean(unit: Unit) -> Output:
         size_wh=(int(unit.video["width"]), int(unit.video["height"])),
     )
     states = unit.settings.states
-    plain = unit.settings.model_dump(exclude=OWN) | {"states": _known(states)}
+    of_rules = {rule: state for rule, state in states.items() if rule in RULES}
+    plain = unit.settings.model_dump(exclude=OWN) | {"states": of_rules}
     evidence = _heard_kinds(_of_these(unit.inputs["evidence"], detections), unit.settings.hear)
     rules = RuleSettings(**plain)
     evidence = _standing(evidence, apply_rules(boxes, rules), held=True)
@@ -144,22 +157,6 @@ def _rows(detections: pa.Table, verdicts: Verdicts, xyxy: NDArray[np.float32]) -
         "reason": why,
     }
     return CANDIDATES.build(columns)
-
-
-def _known(states: dict[str, str]) -> dict[str, str]:
-    """Return what concerns the box rules; evidence has names of its own.
-
-    Raises:
-        UsageError: for a name or a state that is neither's.
-    """
-    for rule, state in states.items():
-        for word, known in ((rule, (*RULES, *HEARD)), (state, STATES)):
-            if word not in known:
-                known_words = ", ".join(known)
-                raise UsageError(
-                    f"clean.states knows {known_words}, but got '{word}'{nearest(word, known)}"
-                )
-    return {rule: state for rule, state in states.items() if rule in RULES}
 
 
 def _of_these(evidence: pa.Table, detections: pa.Table) -> pa.Table:
@@ -288,8 +285,16 @@ def _crop(picture: Image, frame: dict[str, Any], xyxy: NDArray[np.float32]) -> I
 
 
 def embedder(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
-    """Return the embedder that crops are compared with, if they are compared at all."""
-    del workspace, project, number
+    """Return the embedder that crops are compared with, if they are compared at all.
+
+    Raises:
+        UsageError: if a class has a score of its own that is no class of the workspace.
+    """
+    del workspace, number
+    for name in settings.score_per_class:
+        if name not in project.classes:
+            hint = nearest(name, project.classes)
+            raise UsageError(f"clean.score_per_class names '{name}', which is no class{hint}")
     if settings.outliers == "off":
         return Resource()
     found = load_embedder("tiny")

@@ -246,7 +246,9 @@ def _item(unit: Unit, video_id: str, frames: list[tuple[Row, list[Row]]]) -> Ite
 
 def _blocks(frames: list[Any], shares: dict[str, float], s: SplitSettings) -> list[str]:
     times_s = np.array([frame["time_s"] for frame, _ in frames])
-    return [str(p) for p in time_blocks(times_s, shares=shares, gap_s=s.guard_s).part]
+    labels = np.array([sum(r["state"] == POSITIVE for r in rows) for _, rows in frames], np.int64)
+    found = time_blocks(times_s, shares=shares, gap_s=s.guard_s, labels=labels)
+    return [str(part) for part in found.part]
 
 
 def _report(

@@ -69,7 +69,7 @@ def export(
     if format == DETECTIONS_TXT:
         export_detections(ws, target, round_number)
         return target
-    number = _last_with_data(ws) if round_number is None else round_number
+    number = _round_with_data(ws, round_number)
     begun = CocoFile.read(Path(into)) if into is not None else None
     whole, pictures = _whole(dataset_dir(ws, number))
     with explained(target):
@@ -83,11 +83,16 @@ def export(
     return target
 
 
-def _last_with_data(workspace: Workspace) -> int:
-    for number in reversed(workspace.rounds()):
-        if (dataset_dir(workspace, number) / "split.json").is_file():
-            return number
-    raise MissingInput(f"{workspace.root} has no data set yet: run  reelabel run {workspace.root}")
+def _round_with_data(workspace: Workspace, wanted: int | None) -> int:
+    """Return the round that is wanted, None for the last one with a data set."""
+    there = [n for n in workspace.rounds() if (dataset_dir(workspace, n) / "split.json").is_file()]
+    if not there:
+        again = f"run  reelabel run {workspace.root}"
+        raise MissingInput(f"{workspace.root} has no data set yet: {again}")
+    if wanted is not None and wanted not in there:
+        known = ", ".join(map(str, there))
+        raise UsageError(f"round {wanted} has no data set; rounds that have one: {known}")
+    return there[-1] if wanted is None else wanted
 
 
 def _whole(folder: Path) -> tuple[Dataset, dict[str, Path]]:
