@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from reelabel.errors import FormatError
+from reelabel.errors import DecodeError, FormatError
 from reelabel.temporal.pictures import LazyGrey
 from reelabel.temporal.published import PublishedSettings, mine_published
 
@@ -127,6 +127,23 @@ def test_certain_small_and_border_boxes_are_exempt(exempt):
     """Boxes that are certain, small, or near or over the border are kept untested."""
     blocks = [np.zeros((0, 5))] * 5 + [np.array([exempt], float)] + [np.zeros((0, 5))] * 5
     assert list(mine_published(scene(11), blocks, PublishedSettings(alpha=2))) == []
+
+
+@pytest.mark.parametrize("box", [[400, 200, 0.4, 1200, 0.9], [400, 200, 0, 1700, 0.9]])
+def test_a_box_of_no_whole_pixel_is_kept_untested(box):
+    """There is no picture of it to look for."""
+    pictures = [np.random.default_rng(0).integers(0, 255, (2000, 800)).astype(np.uint8)] * 11
+    others = np.array([[60, 60, 50, 50, 0.9]])
+    blocks = [np.array([box], float) if i == 5 else others for i in range(11)]
+    assert 6 not in [m.number for m in mine_published(pictures, blocks, PublishedSettings(alpha=2))]
+
+
+def test_pictures_of_two_sizes_are_refused():
+    """What cannot be compared is said, not guessed."""
+    pictures = [*scene(6), *(picture[:-40, :-40] for picture in scene(6))]
+    blocks = [LONE if i == 5 else FAR for i in range(12)]
+    with pytest.raises(DecodeError, match="one size"):
+        list(mine_published(pictures, blocks, PublishedSettings(alpha=2)))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.errors import FormatError
+from reelabel.errors import DecodeError, FormatError
 from reelabel.temporal.pictures import Grey, LazyGrey
 
 BORDER_PX = 50
@@ -112,6 +112,7 @@ def mine_published(
     Raises:
         FormatError: for a block that is no ``(n, 5)`` array, holds NaN, infinity or a negative
             size, and when the video ends before the blocks do.
+        DecodeError: if pictures that are compared differ in size.
     """
     ring: deque[_Moment] = deque(maxlen=2 * settings.alpha + 1)
     for newest, moment in enumerate(_moments(frames, blocks, settings)):
@@ -205,9 +206,17 @@ def _found_again(
     """Return whether some neighbour holds a box where the picture of `box` is found again."""
     picture = moment.picture()
     template = picture[int(box[1]) : int(box[3]), int(box[0]) : int(box[2])]
+    # The published miner ends in an error here: a box of no whole pixel cannot be compared.
+    if not template.size:
+        return True
     region = _region(box, picture.shape, settings.beta)
     corner, structured = (int(box[0]), int(box[1])), float(template.std()) >= _STRUCTURE
     for other in neighbours:
+        if other.picture().shape != picture.shape:
+            raise DecodeError(
+                f"expected pictures of one size, but got {picture.shape} and "
+                f"{other.picture().shape} (height, width): cut the video where its size changes"
+            )
         far = structured and not _may_support(other.ltrb, region, template.shape, settings.iou_thr)
         if far and _still_there(other.picture(), template, corner, settings.valid_sim_score):
             continue
