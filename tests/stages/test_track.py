@@ -72,10 +72,17 @@ def test_no_track_crosses_a_cut_between_sampled_frames(tracked):
 
 def test_no_track_crosses_a_hole_in_time(tracked):
     """Frames that are far apart do not belong together, however alike their boxes are."""
-    times = [0.0, 0.1, 2.0, 2.1]
+    times = [0.0, 0.1, 0.2, 0.3, 0.9, 1.0, 1.1, 1.2]
     rows, _ = tracked(times, *[(t, 10.0, 0.9) for t in times])
-    assert [r["track_id"] for r in rows] == [0, 0, 1, 1]
+    assert [r["track_id"] for r in rows] == [0, 0, 0, 0, 1, 1, 1, 1]
     rows, _ = tracked(times, *[(t, 10.0, 0.9) for t in times], max_step_s=3)
+    assert {r["track_id"] for r in rows} == {0}
+
+
+def test_speed_is_that_of_time_and_not_of_frames(tracked):
+    """Where frames were skipped the object went on: it is still one track."""
+    looked = [t / 10 for start in (0, 9, 18, 27) for t in range(start, start + 6)]
+    rows, _ = tracked(looked, *[(t, 10 + 80 * t, 0.9) for t in looked])
     assert {r["track_id"] for r in rows} == {0}
 
 

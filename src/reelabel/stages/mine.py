@@ -32,7 +32,7 @@ from reelabel.temporal.gap import (
 )
 from reelabel.temporal.link import Tracks
 from reelabel.temporal.pictures import Grey, Look, sweep
-from reelabel.temporal.rows import sequence_of, shift_or_none, shot_starts
+from reelabel.temporal.rows import EvenTime, sequence_of, shift_or_none, shot_starts
 from reelabel.temporal.sequence import BoxSequence, Floats, Ints, rows_by_track
 from reelabel.temporal.smooth import smooth
 from reelabel.temporal.static import StaticRepeat, StaticSettings, static_looks
@@ -320,9 +320,12 @@ def _held(scene: Scene, box: HeldBox) -> Row:
 def _smoothed(unit: Unit, scene: Scene) -> pa.Table:
     """Return the smoothed boxes of started tracks; a filled frame has its track's median score."""
     s: MineSettings = unit.settings
-    found = smooth(scene.boxes, scene.tracks.track_id, s.smooth_length, scene.shift_xy)
-    which = np.flatnonzero(scene.tracks.started[found.track_id])
-    track, frame, row = found.track_id[which], found.frame[which], found.row[which]
+    even = EvenTime.of(scene.pts)
+    boxes, shift_xy = even.boxes(scene.boxes), even.shift(scene.shift_xy)
+    found = smooth(boxes, scene.tracks.track_id, s.smooth_length, shift_xy)
+    at = even.back(found.frame)
+    which = np.flatnonzero(scene.tracks.started[found.track_id] & (at >= 0))
+    track, frame, row = found.track_id[which], at[which], found.row[which]
     names, score = _by_track(scene, track)
     # Rows are in order of track, then frame: each track's first and last frame.
     ends = np.stack([np.searchsorted(track, track), np.searchsorted(track, track, "right") - 1], 1)
@@ -365,5 +368,5 @@ STAGE = Stage(
     reads=(VIDEOS, DETECTIONS, CAMERA, TRACKS),
     writes=(EVIDENCE,),
     per_round=True,
-    version=4,
+    version=5,
 )

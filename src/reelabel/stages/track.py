@@ -24,7 +24,7 @@ from reelabel.models.base import Image
 from reelabel.tables import CAMERA, DETECTIONS, FRAMES, SEEN, TRACKS, VIDEOS
 from reelabel.temporal.link import LinkSettings, Tracks, link
 from reelabel.temporal.motion import global_shift
-from reelabel.temporal.rows import sequence_of, shift_or_none, shot_starts
+from reelabel.temporal.rows import EvenTime, sequence_of, shift_or_none, shot_starts
 from reelabel.temporal.sequence import Bools, BoxSequence, Floats, Ints
 
 
@@ -38,7 +38,7 @@ class TrackSettings(Settings):
     min_iou: float = Field(0.5, gt=0, lt=1)
     """Overlap from which boxes of neighbouring frames are joined at once."""
     max_gap: int = Field(30, ge=0)
-    """A track goes on over at most so many frames without a box."""
+    """A track goes on over at most so many frames without a box, counted in usual steps."""
     class_aware: bool = True
     """Whether a track keeps to one class."""
     max_step_s: float = Field(0.5, gt=0)
@@ -67,7 +67,13 @@ def track(unit: Unit) -> Output:
     shot = np.cumsum(breaks | view.cut) - 1
     boxes = sequence_of(detections, pts)
     shift_xy = np.where((breaks | view.cut)[:, None], 0.0, view.shift_xy)
-    tracks = link(boxes, shot_starts(shot), shift_or_none(shift_xy), s.linking())
+    even = EvenTime.of(pts)
+    tracks = link(
+        even.boxes(boxes),
+        even.number[shot_starts(shot)].tolist(),
+        even.shift(shift_or_none(shift_xy)),
+        s.linking(),
+    )
     notes = {
         "tracks": int((tracks.started & (tracks.lengths > 1)).sum()),
         "shots": len(np.unique(shot)),

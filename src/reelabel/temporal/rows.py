@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pyarrow as pa
 
@@ -38,6 +40,48 @@ def sequence_of(detections: pa.Table, seen_pts: Ints) -> BoxSequence:
         return BoxSequence(frame, xyxy, score, kind)
     except ValueError as exc:
         raise ModelError(f"the teacher said boxes that are none: {exc}") from exc
+
+
+@dataclass(frozen=True)
+class EvenTime:
+    """Looked-at frames, numbered by their time: what was skipped between them leaves a hole.
+
+    Speeds are right only if a step always takes the same time. Where every frame was looked at, and
+    the frame rate is constant, nothing changes.
+
+    Attributes:
+        number: ``(frames,)`` rising, from 0; one more per usual step.
+    """
+
+    number: Ints
+
+    @classmethod
+    def of(cls, seen_pts: Ints) -> EvenTime:
+        """Number frames by ``(frames,)`` rising time stamps."""
+        order = np.arange(len(seen_pts))
+        if len(order) < 2:  # noqa: PLR2004 -- a step needs two
+            return cls(order)
+        steps = (seen_pts - seen_pts[0]) / np.median(np.diff(seen_pts))
+        # Two frames in less than a step are still one after the other.
+        later = np.maximum.accumulate(np.round(steps).astype(np.int64) - order)
+        return cls(later + order)
+
+    def boxes(self, boxes: BoxSequence) -> BoxSequence:
+        """Return the boxes with these numbers as frames."""
+        return replace(boxes, frame=self.number[boxes.frame])
+
+    def shift(self, shift_xy: Floats | None) -> Floats | None:
+        """Return the camera's motion with a row for each number; in holes it stands still."""
+        if shift_xy is None:
+            return None
+        result = np.zeros((int(self.number[-1]) + 1, 2))
+        result[self.number] = shift_xy
+        return result
+
+    def back(self, number: Ints) -> Ints:
+        """Return the looked-at frame of each number, -1 for those in holes."""
+        at = np.searchsorted(self.number, number)
+        return np.where(self.number[np.minimum(at, len(self.number) - 1)] == number, at, -1)
 
 
 def shot_starts(shot: Ints) -> list[int]:
