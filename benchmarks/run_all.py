@@ -14,6 +14,7 @@ ORDER = (
     "temporal_simulator.py",
     "flicker_speed.py",
     "flicker_footage.py",
+    "interval_coverage.py",
     "memory.py",
     "resume.py",
 )
