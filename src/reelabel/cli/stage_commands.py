@@ -78,12 +78,15 @@ def _stage_callback(name: str) -> Function:
         from reelabel.cli.flags import overridden
         from reelabel.cli.printing import told_run
         from reelabel.engine.rounds import teacher_spec
+        from reelabel.errors import UsageError
         from reelabel.pipeline import FLOW, Run, read_config, run_one
         from reelabel.workspace import Workspace
 
         ws = Workspace.open(workspace)
         config, stage = read_config(ws), FLOW[name]
         settings = overridden(config.stages.get(name) or stage.settings(), given)
+        if given.get("seeds") and not given.get("ablate"):
+            raise UsageError("--seeds is for --ablate: say both, or --seed for one training")
         if given.get("ablate"):
             return ablated(
                 workspace, round_number, seeds=given["seeds"] or 3, how=given, train=settings

@@ -108,8 +108,10 @@ def training_curve(
         agreement: steps and agreement with the held-out labels, 0..1.
     """
     with _styled(4.6, 3.0) as (figure, axes):
+        # A short training has one point, which a line alone would not show.
+        mark = "o" if len(steps) < 3 else ""  # noqa: PLR2004 -- said above
         for name, values in losses.items():
-            axes.plot(steps, values, label=_plain(name), linewidth=1.3)
+            axes.plot(steps, values, label=_plain(name), linewidth=1.3, marker=mark)
         axes.set(xlabel="step", ylabel="loss")
         positive = [np.min(v) > 0 for v in losses.values() if len(v)]
         if positive and all(positive):

@@ -204,8 +204,9 @@ def _divided(
     shares = {TRAIN: 1 - held_out - s.test_share, VAL: held_out, TEST: s.test_share}
     shares = {name: share for name, share in shares.items() if share > 0}
     if len(shares) > 1 and s.single_video and len(labelled) == 1:
+        cut = {item.name for item in items if item.labels}
         sides = {
-            v: _blocks(frames, shares, s) if group[v] in labelled else [TRAIN] * len(frames)
+            v: _blocks(frames, shares, s) if v in cut else [TRAIN] * len(frames)
             for v, frames in rows.items()
         }
         reason = "one video, split by blocks of time: both sides show the same things"
