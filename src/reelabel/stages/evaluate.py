@@ -43,7 +43,8 @@ Row = dict[str, Any]
 TIGHT_IOU = 0.75
 ALIKE_BITS, ALIKE_SHARE = 4, 0.5
 """A video looks like another if so many of its frames' 64-bit hashes are so near to the other's. A
-copy at half the size and a third of the quality has all, two different clips of one place few."""
+copy at half the size and a third of the quality has all; clips of other places have none, those of
+one still place may have all too."""
 
 
 class EvaluateSettings(Settings):
@@ -193,7 +194,13 @@ def _alike(unit: Unit, truth: Row, trained: set[str]) -> dict[str, str]:
     found = {}
     for video_id in sorted(_videos_of(truth) - trained):
         hashes = _hashes(unit, video_id, [p for p in truth["images"] if p["video"] == video_id])
-        near = {v: (least_distances(hashes, k) <= ALIKE_BITS).mean() for v, k in known.items()}
+        if not len(hashes):
+            continue
+        # Blank pictures have hash 0 and are alike wherever they were filmed.
+        told = hashes != 0
+        near = {
+            v: (told & (least_distances(hashes, k) <= ALIKE_BITS)).mean() for v, k in known.items()
+        }
         other = max(near, key=lambda v: near[v], default=None)
         if other and near[other] >= ALIKE_SHARE:
             found[names[video_id]] = names[other]
