@@ -135,7 +135,8 @@ def test_two_workspaces_on_the_same_footage_are_the_same(finished, footage, tmp_
 
 
 # Runs the loop in children that kill themselves at their n-th write, before or after the rename
-# that gives the file its name, until one of them comes to the end.
+# that gives the file its name, until one of them comes to the end. With one worker, as its settings
+# say: two would count past the n-th at the same moment.
 KILLER = """
 import os, pathlib, random, signal, sys
 from reelabel.engine.local import Options
@@ -159,12 +160,13 @@ def deadly(self, target):
 random.seed(int(sys.argv[2]))
 deaths = 0
 while True:
-    left = random.randint(2, 20)
+    left = random.randint(2, 60)
     child = os.fork()
     if not child:
         random.seed(left)
         pathlib.Path.replace = deadly
-        run(workspace, read_config(workspace), Options(quiet=True))
+        config = read_config(workspace)
+        run(workspace, config, Options(engine=config.engine, quiet=True))
         os._exit(0)
     _, how = os.waitpid(child, 0)
     if not os.WIFSIGNALED(how):
