@@ -57,7 +57,7 @@ def test_a_timetable_keeps_the_video_s_pace(*, gaps, hits, base, slow, pause_s):
     ends = [*(step.at for step in steps[1:]), end]
     own = dict(zip(stamps, [*np.diff(stamps), gaps[-1]], strict=True))
     for step, until in zip(steps, ends, strict=True):
-        pause = {0: 0, 0.3: 0.5, 2: 2}[pause_s] if focus.get(step.pts) else 0
+        pause = {0: 0, 0.3: Fraction(1, 2), 2: 2}[pause_s] if focus.get(step.pts) else 0
         lasting = min(int(own[step.pts]) * base, 1) * (Fraction(slow) if step.slow else 1)
         assert abs((until - step.at) * CLOCK - pause - lasting) <= CLOCK
         half = any(-after / 2 <= (f - step.pts) * base <= before / 2 for f in focus)
