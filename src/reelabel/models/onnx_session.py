@@ -13,9 +13,7 @@ from reelabel.errors import ModelError
 Device = Literal["auto", "cpu", "cuda"]
 
 
-def open_session(
-    path: Path, device: Device = "auto", input_wh: tuple[int, int] | None = None
-) -> Any:
+def open_session(path: Path, device: Device = "auto", network: bytes | None = None) -> Any:
     """Return an ``onnxruntime.InferenceSession`` that computes on one thread or on the GPU.
 
     One thread, because workers run one session each: threads inside a session would compete
@@ -24,21 +22,20 @@ def open_session(
     Args:
         path: the network.
         device: where to compute.
-        input_wh: the size of its one input, if another than the file says.
+        network: what to run in place of the file's content, as `onnx_network.rewritten` gives it.
 
     Raises:
-        ModelError: if the file is no ONNX network, if it cannot have this size, or the GPU was
-            asked for and is not there.
+        ModelError: if this is no ONNX network that can be run, or the GPU was asked for and is
+            not there.
     """
     import onnxruntime as ort  # noqa: PLC0415 -- heavy
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # Errors; warnings tell users of the exporter's habits. Another size is no more than tried.
-    options.log_severity_level = 3 if input_wh is None else 4
+    # Errors; warnings tell users of the exporter's habits. A rewritten network is a try.
+    options.log_severity_level = 3 if network is None else 4
     try:
-        network = path if input_wh is None else _resized(path, input_wh)
-        return ort.InferenceSession(network, options, providers=_providers(device))
+        return ort.InferenceSession(network or path, options, providers=_providers(device))
     except ModelError:
         raise
     except Exception as exc:  # its errors share no base class
@@ -46,20 +43,6 @@ def open_session(
             f"{path} is not an ONNX network that can be run: {_first_line(exc)}. "
             "Export it again, or name another file"
         ) from exc
-
-
-def _resized(path: Path, input_wh: tuple[int, int]) -> bytes:
-    """Return a network whose input has this size; what follows from it is left open."""
-    import onnx  # noqa: PLC0415 -- heavy
-
-    model = onnx.load(path)
-    height, width = model.graph.input[0].type.tensor_type.shape.dim[2:]
-    width.dim_value, height.dim_value = input_wh
-    del model.graph.value_info[:]
-    for output in model.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    data: bytes = model.SerializeToString()
-    return data
 
 
 def _providers(device: Device) -> list[str]:

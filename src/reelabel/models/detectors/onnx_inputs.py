@@ -19,6 +19,7 @@ from reelabel.errors import ModelError
 from reelabel.models.base import Image
 from reelabel.models.detectors.nanodet import NanoDet
 from reelabel.models.detectors.yolox import Yolox
+from reelabel.models.onnx_network import rewritten
 from reelabel.models.onnx_session import Device, open_session, run
 
 Family = Yolox | NanoDet
@@ -93,14 +94,18 @@ class Inputs:
     def _full(self) -> Input:
         full_wh = self._family.size_wh
         if full_wh not in self._known:
-            self._known[full_wh] = self._input(open_session(self._path, self._device), self._family)
+            session = open_session(self._path, self._device, rewritten(self._path))
+            self._known[full_wh] = self._input(session, self._family)
         return self._known[full_wh]
 
     def _cut(self, size_wh: tuple[int, int]) -> Input | None:
         """Open the network at a smaller size, if it then answers for all of its cells."""
         family = replace(self._family, size_wh=size_wh)
+        network = rewritten(self._path, size_wh)
+        if network is None:
+            return None
         try:
-            found = self._input(open_session(self._path, self._device, size_wh), family)
+            found = self._input(open_session(self._path, self._device, network), family)
             outputs = run(found.session, found.buffer[:1])
         except ModelError:
             return None

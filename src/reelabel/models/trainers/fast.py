@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from reelabel.models.onnx_network import rewritten
 from reelabel.models.onnx_session import open_session
 from reelabel.models.trainers.start import YoloxStudent
 from reelabel.models.trainers.yolox import YoloxNano
@@ -40,7 +41,7 @@ class FastYolox(YoloxNano):
 
     def __init__(self, path: Path) -> None:
         nn.Module.__init__(self)
-        self._session = open_session(path, "cpu")
+        self._session = open_session(path, "cpu", rewritten(path))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the raw outputs ``(b, cells, 5 + classes)``."""
