@@ -10,6 +10,7 @@ import click
 from reelabel._version import __version__
 from reelabel.cli.film_flags import asked_film, film_flags
 from reelabel.cli.stage_commands import (
+    COUNT,
     ablated,
     options_of,
     run_flags,
@@ -18,7 +19,6 @@ from reelabel.cli.stage_commands import (
     workspace_argument,
 )
 
-ROUND = click.IntRange(0)
 STAGES = {
     "register": "Note what each file is: content, size, time base, state.",
     "cut": "Set the spans of each video that are worked on.",
@@ -169,7 +169,7 @@ def status(workspace: Path, *, as_json: bool) -> None:
 @click.option(
     "--format", "kind", default="coco", show_default=True, help="coco, yolo, voc, detections-txt."
 )
-@click.option("--round", "number", type=ROUND, help="Default: the last with a data set.")
+@click.option("--round", "number", type=COUNT, help="Default: the last with a data set.")
 @click.option("--into", type=click.Path(path_type=Path), help="COCO file to add to, as a copy.")
 def export(workspace: Path, out: Path, kind: str, number: int | None, *, into: Path | None) -> None:
     """Write a round's data set, pictures included, for other tools."""
@@ -239,7 +239,7 @@ def predict(model: str, files: tuple[Path, ...], *, score: float, quiet: bool, *
 
 @cli.command()
 @workspace_argument
-@click.option("--round", "number", type=ROUND, help="Default: the last with labels, or evidence.")
+@click.option("--round", "number", type=COUNT, help="Default: the last with labels, or evidence.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; for evidence also a file.")
 @click.option("--pictures", default=12, show_default=True, help="JPEGs per video.")
 @film_flags
@@ -266,7 +266,7 @@ def report(workspace: Path) -> None:
 
 @cli.command()
 @workspace_argument
-@click.option("--round", "round_number", type=ROUND, help="Default: 0, the first teacher's.")
+@click.option("--round", "round_number", type=COUNT, help="Default: 0, the first teacher's.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="How many.")
 @work_flags("Trainings")
 def ablate(workspace: Path, round_number: int | None, seeds: int, **how: Any) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from reelabel.engine.stage import Stage
 
 Function = Callable[..., Any]
+COUNT = click.IntRange(0)
+"""Rounds and workers are counted from 0 on."""
 
 
 def workspace_argument(command: Function) -> Function:
@@ -23,9 +25,7 @@ def workspace_argument(command: Function) -> Function:
 def work_flags(of: str) -> Callable[[Function], Function]:
     """Return a decorator that adds flags for how many of something are worked on at once."""
     return _flags(
-        click.option(
-            "--workers", type=click.IntRange(0), help=f"{of} worked on at once; 0 is one per core."
-        ),
+        click.option("--workers", type=COUNT, help=f"{of} worked on at once; 0 is one per core."),
         click.option("--force", is_flag=True, help="Do it again even if it is up to date."),
         click.option("--quiet", "-q", is_flag=True, help="Show no progress."),
     )
@@ -60,10 +60,8 @@ def stage_command(name: str, about: str) -> click.Command:
     if name == "train":
         callback = _ablate_flags(callback)
     if stage.per_round:
-        number = click.IntRange(0)
-        callback = click.option("--round", "round_number", type=number, help="Default: the last.")(
-            callback
-        )
+        flag = click.option("--round", "round_number", type=COUNT, help="Default: the last.")
+        callback = flag(callback)
     return command(workspace_argument(run_flags(callback)))
 
 

@@ -114,14 +114,19 @@ def hash_duplicates(
     return Duplicates(_unsorted(order[leader], order), _unsorted(1 - distance / 64, order))
 
 
-def least_distances(hashes: NDArray[np.uint64], others: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return in how many bits each perceptual hash differs from the nearest of others, at least.
+def alike_share(hashes: NDArray[np.uint64], others: NDArray[np.uint64], max_distance: int) -> float:
+    """Return the share of perceptual hashes that are near to one of others, 0 if there are none.
 
-    >>> least_distances(np.array([0, 7], np.uint64), np.array([1, 255], np.uint64)).tolist()
-    [1, 2]
+    The hash 0 is that of a blank picture: alike wherever it was filmed, it is near to nothing.
+
+    >>> alike_share(np.array([0, 7, 15, 224], np.uint64), np.array([0, 3], np.uint64), 2)
+    0.5
     """
-    nearest = [np.bitwise_count(others ^ one).min(initial=64) for one in hashes]
-    return np.array(nearest, np.int64)
+    near = [
+        bool(one) and np.bitwise_count(others ^ one).min(initial=64) <= max_distance
+        for one in hashes
+    ]
+    return float(np.mean(near)) if near else 0.0
 
 
 class _Clusters:

@@ -184,13 +184,15 @@ def _standing(evidence: pa.Table, verdicts: Verdicts, *, held: bool) -> pa.Table
 
     Asked are the boxes that are held, or those that were added: an added one may lie beside a held.
     """
-    good = np.append(verdicts.state == POSITIVE, values=True)
-    columns = (evidence[name].to_pylist() for name in ("kind", "detection", "between"))
-    stands = [
-        kind != "gap" or (row >= 0) != held or bool(good[list(ends or [-1])].all())
-        for kind, row, ends in zip(*columns, strict=True)
-    ]
-    return evidence.filter(pa.array(stands, pa.bool_()))
+    good = verdicts.state == POSITIVE
+    asked = (evidence["kind"].to_numpy() == "gap") & (
+        (evidence["detection"].to_numpy() >= 0) == held
+    )
+    stands = ~asked
+    between = evidence["between"].to_pylist()
+    for row in np.flatnonzero(asked):
+        stands[row] = all(good[end] for end in between[row] or ())
+    return evidence.filter(pa.array(stands))
 
 
 def _held(evidence: pa.Table, count: int) -> NDArray[np.bool_]:

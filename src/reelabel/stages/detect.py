@@ -85,7 +85,10 @@ def _wanted(unit: Unit) -> list[int] | None:
     drawn = set(unit.inputs["truth_frames"]["pts"].to_pylist())
     if s.frames == "all" and unit.video["role"] != "test":
         spans = unit.inputs["clips"]["origin"].to_pylist()
-        return None if spans == ["whole"] else sorted(_inside(unit, _timeline(unit)) | drawn)
+        if spans == ["whole"]:
+            return None
+        timeline = _timeline(unit)
+        return sorted(_inside(unit, timeline, timeline) | drawn)
     frames = unit.inputs["frames"]
     if not len(frames) and unit.video["role"] != "test":
         raise MissingInput(f"{unit.video['name']}: no frames were sampled from it")
@@ -100,10 +103,10 @@ def _timeline(unit: Unit) -> NDArray[np.int64]:
     return np.asarray(scan(unit.workspace.video_path(dict(unit.video))).pts, np.int64)
 
 
-def _inside(unit: Unit, pts: NDArray[np.int64]) -> set[int]:
+def _inside(unit: Unit, pts: NDArray[np.int64], timeline: NDArray[np.int64]) -> set[int]:
     """Return the time stamps inside the spans that are worked on."""
     base = unit.video["time_base_num"] / unit.video["time_base_den"]
-    time_s = (pts - _timeline(unit)[0]) * base
+    time_s = (pts - timeline[0]) * base
     found: set[int] = set()
     for span in unit.inputs["clips"].to_pylist():
         # Spans were rounded when they were written down.
@@ -117,7 +120,7 @@ def _neighbours(unit: Unit, pts: Any, reach: int) -> set[int]:
     timeline = _timeline(unit)
     at = np.searchsorted(timeline, pts)
     around = np.clip(at[:, None] + np.arange(-reach, reach + 1), 0, len(timeline) - 1)
-    return _inside(unit, timeline[np.unique(around)])
+    return _inside(unit, timeline[np.unique(around)], timeline)
 
 
 def _rows(video_id: str, found: list[Looked], classes: tuple[str, ...]) -> pa.Table:

@@ -20,7 +20,7 @@ from reelabel.engine.look import Eyes, look
 from reelabel.engine.rounds import RESAMPLES, SCORES, dataset_dir, model_dir
 from reelabel.engine.stage import Output, Resource, Stage, Unit
 from reelabel.labels.boxes import iou
-from reelabel.labels.dedup import least_distances
+from reelabel.labels.dedup import alike_share
 from reelabel.labels.intervals import paired_difference
 from reelabel.labels.scores import Scores, coco_scores
 from reelabel.media.quality import LOOK_WH, perceptual_hash
@@ -60,11 +60,12 @@ def evaluate(unit: Unit) -> Output:
     """Write this round's scores."""
     truth = _truth(unit)
     found = _Found(unit)
-    trained = _trained(unit)
+    split = read_json(dataset_dir(unit.workspace, unit.round_number) / "split.json")
+    trained = {video for video, sides in split["videos"].items() if sides.get("train")}
     report: Row = {
         "round": unit.round_number,
         "threshold": unit.settings.threshold,
-        "split": _split_facts(unit),
+        "split": {key: split[key] for key in ("leak_free", "reason")},
         "left_out": _left_out(unit),
         "alike": _alike(unit, truth, trained),
     }
@@ -178,12 +179,6 @@ def _videos_of(truth: Row) -> set[str]:
     return {picture["video"] for picture in truth["images"]}
 
 
-def _trained(unit: Unit) -> set[str]:
-    """Return the videos of which something was trained on."""
-    sides = read_json(dataset_dir(unit.workspace, unit.round_number) / "split.json")["videos"]
-    return {video for video, counts in sides.items() if counts.get("train")}
-
-
 def _alike(unit: Unit, truth: Row, trained: set[str]) -> dict[str, str]:
     """Return the unseen videos that look like one that was trained on, and that one, by name.
 
@@ -194,15 +189,9 @@ def _alike(unit: Unit, truth: Row, trained: set[str]) -> dict[str, str]:
     found = {}
     for video_id in sorted(_videos_of(truth) - trained):
         hashes = _hashes(unit, video_id, [p for p in truth["images"] if p["video"] == video_id])
-        if not len(hashes):
-            continue
-        # Blank pictures have hash 0 and are alike wherever they were filmed.
-        told = hashes != 0
-        near = {
-            v: (told & (least_distances(hashes, k) <= ALIKE_BITS)).mean() for v, k in known.items()
-        }
-        other = max(near, key=lambda v: near[v], default=None)
-        if other and near[other] >= ALIKE_SHARE:
+        share = {v: alike_share(hashes, others, ALIKE_BITS) for v, others in known.items()}
+        other = max(share, key=lambda v: share[v], default=None)
+        if other and share[other] >= ALIKE_SHARE:
             found[names[video_id]] = names[other]
     return found
 
@@ -364,11 +353,6 @@ def _left_out(unit: Unit) -> list[str]:
     """Return the names of annotated videos that could not be judged."""
     missing = set(unit.workspace.shards(TRUTH_FRAMES)) - _usable(unit)
     return sorted(row["name"] for row in unit.workspace.videos() if row["video_id"] in missing)
-
-
-def _split_facts(unit: Unit) -> Row:
-    split = read_json(dataset_dir(unit.workspace, unit.round_number) / "split.json")
-    return {key: split[key] for key in ("leak_free", "reason")}
 
 
 def student(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:

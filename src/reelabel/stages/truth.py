@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -114,8 +115,9 @@ def _drawn(unit: Unit, path: Path | None, odd: Odd) -> Iterator[Drawn]:
         raise FormatError(_nothing_known(path, unknown, videos))
     check_classes(path, data, unit.project)
     boxes = data.boxes_by_image()
+    row_of = {row["video_id"]: row for row in videos}
     for i, (video_id, images) in enumerate(sorted(by_video.items())):
-        row = next(v for v in videos if v["video_id"] == video_id)
+        row = row_of[video_id]
         unit.tick(i / len(by_video), row["name"])
         found = _tied(unit, row, [data.images[image] for image in images])
         pairs = list(zip(images, found, strict=True))
@@ -125,11 +127,14 @@ def _drawn(unit: Unit, path: Path | None, odd: Odd) -> Iterator[Drawn]:
             for box in boxes[image]
             if _own(unit, box.category) in unit.project.classes
         ]
-        odd.boxes += [_words(row, box) for box in rows if not _visible(row, box)]
+        visible = [_visible(row, box) for box in rows]
+        odd.boxes += [
+            _words(row, box) for box, is_there in zip(rows, visible, strict=True) if not is_there
+        ]
         yield Drawn(
             video_id,
             [_frame_row(unit, video_id, at, data.images[image]) for image, at in pairs],
-            [box for box in rows if _visible(row, box)],
+            list(compress(rows, visible)),
         )
 
 
@@ -153,7 +158,7 @@ def check_classes(path: Path, data: Dataset, project: Project) -> None:
     """
     theirs = dict.fromkeys(box.category for box in data.boxes)
     own = {name for name in theirs if project.class_map.get(name, name) in project.classes}
-    missing = {c.lower(): c for c in project.classes if c not in own}
+    missing = {name.lower() for name in project.classes if name not in own}
     alike = [name for name in theirs if name not in own and name.lower() in missing]
     if not alike and (own or not theirs):
         return
@@ -238,14 +243,13 @@ def _one_frame(
     elif image.pts_time is not None:
         index = int(np.argmin(np.abs(times_s - image.pts_time)))
         known = abs(times_s[index] - image.pts_time) <= _half_frame_s(times_s)
+    elif len(timeline) == 1:
+        index, known = 0, True  # a picture file of its own
     else:
-        # A picture file of its own has one frame.
-        index, known = 0, len(timeline) == 1
-        if not known:
-            raise FormatError(
-                f"an image of {row['name']} says nothing of its frame: give it pts, frame_index or "
-                "pts_time"
-            )
+        raise FormatError(
+            f"an image of {row['name']} says nothing of its frame: give it pts, frame_index or "
+            "pts_time"
+        )
     if not known:
         raise FormatError(
             f"truth names frame index {image.frame_index}, pts {image.pts}, time {image.pts_time} "

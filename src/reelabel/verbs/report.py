@@ -141,12 +141,11 @@ def _per_frame(workspace: Workspace, number: int) -> NDArray[np.int64]:
 
 
 def _warnings(workspace: Workspace, rounds: list[int]) -> Iterator[str]:
-    for number in rounds[-1:]:
-        path = dataset_dir(workspace, number) / "split.json"
-        split = read_json(path) if path.is_file() else {"leak_free": True}
-        if not split["leak_free"]:
-            yield f"The split leaks: {split['reason']}. Agreement on it flatters the student."
-        yield from doubts_of(workspace, number)
+    path = dataset_dir(workspace, rounds[-1]) / "split.json"
+    split = read_json(path) if path.is_file() else {"leak_free": True}
+    if not split["leak_free"]:
+        yield f"The split leaks: {split['reason']}. Agreement on it flatters the student."
+    yield from doubts_of(workspace, rounds[-1])
     bad = [row["name"] for row in workspace.videos() if row["state"] != "ok"]
     if bad:
         yield f"{len(bad)} video(s) could not be used: {', '.join(bad[:8])}"
