@@ -206,6 +206,16 @@ def test_a_place_that_another_box_holds_is_left(score, filled, class_id):
     assert found == filled
 
 
+def test_a_gap_is_crossed_by_the_clock():
+    """Where frames were skipped, the line to search along follows time, not the count of frames."""
+    time = np.array([0, 1, 2, 3, 4, 5, 9, 10, 11, 12])
+    boxes = said([(i, true_box(t), 0.9) for i, t in enumerate(time) if i not in (5, 6)])
+    (look,) = gap_looks(boxes, link(boxes), time=time)
+    assert look.share == {5: pytest.approx(1 / 6), 6: pytest.approx(5 / 6)}
+    for i, line in look.lines.items():
+        assert paired_iou(line, true_box(time[i])) > 0.9
+
+
 def test_gaps_mirror_in_time():
     """A film played backwards gives the same boxes."""
     rows = tracked(skip=range(12, 17))

@@ -206,7 +206,7 @@ def _looks(s: MineSettings, scene: Scene, held: list[HeldBox]) -> list[Look[Foun
     looks: list[Look[Found]] = []
     if s.flicker:
         looks += flicker_looks(boxes, tracks, count, settings=s.flickering(), **where)
-    gaps = gap_looks(boxes, tracks, scene.shift_xy, s.gaps()) if s.gap else []
+    gaps = gap_looks(boxes, tracks, scene.shift_xy, s.gaps(), time=scene.pts) if s.gap else []
     filled = [row for look in gaps for row in look.rows] + [row for box in held for row in box.rows]
     if s.static or filled:
         # A gap is not filled at a static repeat, whether or not those are evidence themselves.

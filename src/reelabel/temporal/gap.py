@@ -134,13 +134,19 @@ def without_repeats(found: Iterable[Filled], repeats: Iterable[StaticRepeat]) ->
 
 @dataclass(frozen=True)
 class GapLook:
-    """One gap: its two ends, and where to look in each frame between them."""
+    """One gap: its two ends, and where to look in each frame between them.
+
+    Attributes:
+        share: for each frame between, how much of the gap's time has gone by, 0..1.
+        lines: where the straight line between the ends leads, in pixels.
+    """
 
     track_id: int
     rows: tuple[int, int]
     frames: tuple[int, int]
     ends: tuple[Floats, Floats]
     score: float
+    share: Mapping[int, float]
     lines: Mapping[int, Floats]
     taken: Mapping[int, Floats]
     windows: Mapping[int, Window]
@@ -164,8 +170,7 @@ class GapLook:
         similarity = (forward.similarity, backward.similarity)
         a, b = _placed(self.ends[0], forward), _placed(self.ends[1], backward)
         agreement = float(paired_iou(a, b))
-        share = (t - self.frames[0]) / (self.frames[1] - self.frames[0])
-        xyxy = (1 - share) * a + share * b
+        xyxy = (1 - self.share[t]) * a + self.share[t] * b
         crowded = paired_iou(xyxy, self.taken[t]).max(initial=0.0) > self.settings.taken_iou
         alike = min(similarity) >= self.settings.min_similarity
         if crowded or not alike or agreement <= self.settings.agreement_iou:
@@ -194,6 +199,8 @@ def gap_looks(
     tracks: Tracks,
     shift_xy: Floats | None = None,
     settings: GapSettings = GapSettings(),
+    *,
+    time: Ints | None = None,
 ) -> list[GapLook]:
     """Find the gaps of started tracks between believed boxes, and say where to look in each.
 
@@ -204,13 +211,15 @@ def gap_looks(
         tracks: their tracks.
         shift_xy: ``(frames, 2)`` camera motion since the frame before, or None.
         settings: thresholds.
+        time: ``(frames,)`` rising, when each frame is shown, in any unit; None if all take as long.
 
     Raises:
         ValueError: if `tracks` or `shift_xy` do not fit the boxes.
     """
     if len(tracks.track_id) != len(boxes):
         raise ValueError(f"expected tracks of {len(boxes)} boxes, got {len(tracks.track_id)}")
-    path = drift(shift_xy, int(boxes.frame.max(initial=-1)) + 1)
+    count = int(boxes.frame.max(initial=-1)) + 1
+    way = (drift(shift_xy, count), np.arange(count) if time is None else time)
     rows = np.lexsort((boxes.frame, tracks.track_id))
     track, frame = tracks.track_id[rows], boxes.frame[rows]
     step = frame[1:] - frame[:-1]
@@ -223,7 +232,7 @@ def gap_looks(
     speaks = (boxes.score >= settings.sure_score) | tracks.started[tracks.track_id]
     by_frame = _ByFrame.of(boxes[np.flatnonzero(speaks)])
     return [
-        _look(boxes, tracks, (int(rows[k]), int(rows[k + 1])), (path, by_frame, settings))
+        _look(boxes, tracks, (int(rows[k]), int(rows[k + 1])), (way, by_frame, settings))
         for k in np.flatnonzero(wanted)
     ]
 
@@ -252,17 +261,17 @@ def _look(
     boxes: BoxSequence,
     tracks: Tracks,
     rows: tuple[int, int],
-    rest: tuple[Floats, _ByFrame, GapSettings],
+    rest: tuple[tuple[Floats, Ints], _ByFrame, GapSettings],
 ) -> GapLook:
-    path, by_frame, settings = rest
+    (path, time), by_frame, settings = rest
     a, b = (int(boxes.frame[row]) for row in rows)
     ends = (boxes.xyxy[rows[0]], boxes.xyxy[rows[1]])
-    still = [np.tile(path[t], 2) for t in (a, b)]
-    lines = {}
-    for t in range(a + 1, b):
-        share = (t - a) / (b - a)
-        lines[t] = (1 - share) * (ends[0] - still[0]) + share * (ends[1] - still[1])
-        lines[t] = lines[t] + np.tile(path[t], 2)
+    still = [ends[k] - np.tile(path[t], 2) for k, t in enumerate((a, b))]
+    share = {t: float((time[t] - time[a]) / (time[b] - time[a])) for t in range(a + 1, b)}
+    lines = {
+        t: (1 - done) * still[0] + done * still[1] + np.tile(path[t], 2)
+        for t, done in share.items()
+    }
     sides = np.maximum(*(end[2:] - end[:2] for end in ends))
     windows = {t: _window(line, sides, settings.beta) for t, line in lines.items()}
     windows |= {a: box_window(ends[0]), b: box_window(ends[1])}
@@ -272,6 +281,7 @@ def _look(
         frames=(a, b),
         ends=ends,
         score=float(boxes.score[list(rows)].min()),
+        share=share,
         lines=lines,
         taken={t: by_frame.at(t) for t in lines},
         windows=windows,
