@@ -186,6 +186,14 @@ def test_damaged_checkpoint_is_named(squares, tmp_path):
         train(folder, model, max_steps=8)
 
 
+def test_two_devices_train_one_student(squares, tmp_path):
+    """Processes that share the steps leave one folder, and one of them says how far they are."""
+    said = train(squares(), tmp_path / "model", max_steps=8, devices=2)
+    assert len({text for _, text in said}) == len(said) > 8
+    assert [row["step"] for row in curve(tmp_path / "model")] == ["4", "8"]
+    assert load_student_detector(tmp_path / "model").classes == ("red", "blue")
+
+
 def test_more_devices_than_pictures_is_refused():
     """A step cannot be shared by more devices than it has pictures."""
     from reelabel.models.trainers.fit import check_share  # noqa: PLC0415 -- slow
