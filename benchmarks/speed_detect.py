@@ -4,7 +4,7 @@
 other rows. The bare network is timed alone on one core and, as it has to work, on all at once:
 cores share caches and clocks.
 
-The clip is repeated to about half a minute, so that opening the models does not decide.
+The clip is repeated to about a minute, so that opening the models does not decide.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from reelabel.models.registry import load_detector
 
 CLIP = DATA / "videos/traffic/cars_topdown.mp4"
 VIDEO = Path(tempfile.mkdtemp()) / "repeated.mp4"
-REPEATS = 2
+REPEATS = 4
 WEIGHTS = DATA / "weights/yolox_nano.onnx"
 CORES = os.cpu_count() or 1
 FLOOR, NMS_IOU = 0.05, 0.65
