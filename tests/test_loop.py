@@ -11,12 +11,13 @@ import sys
 import time
 
 import pytest
+import yaml
 
 import reelabel as api
 from reelabel.engine.local import Options
 from reelabel.engine.plan import bind, counts, plan
 from reelabel.engine.rounds import best_model
-from reelabel.errors import MediaError, UsageError
+from reelabel.errors import MediaError, ModelError, UsageError
 from reelabel.pipeline import EACH_ROUND, FLOW, ONCE, read_config, run, run_one
 from reelabel.tables import DETECTIONS, FRAMES, LABELS, SEEN, VIDEOS
 from reelabel.verbs.init import init
@@ -328,6 +329,26 @@ def test_without_usable_footage_nothing_else_is_blamed(tmp_path):
     workspace.config_path.write_text(text.replace(f"- {tmp_path / 'v'}", "").replace("videos:", ""))
     with pytest.raises(UsageError, match="no footage is named"):
         go(workspace)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"detector": "onnx:gone.onnx"}, "gone.onnx"),
+        ({"train": {"student": "yolox"}}, "weights"),
+    ],
+)
+def test_what_is_missing_is_said_before_the_work(footage, tmp_path, changed, said):
+    """A detector or student that cannot be had ends a run before any frame is taken."""
+    workspace = begin(tmp_path / "w", footage)
+    text = workspace.config_path.read_text()
+    values = yaml.safe_load(text) | changed
+    workspace.config_path.write_text(yaml.safe_dump(values))
+    with pytest.raises((ModelError, UsageError), match=said):
+        go(workspace)
+    assert not workspace.shards(FRAMES)
+    workspace.config_path.write_text(text)
+    assert go(workspace, until="sample").exit_code == 0
 
 
 def test_a_round_that_cannot_be_yet_is_refused(copied, reelabel):

@@ -100,6 +100,7 @@ def run(
             report.results.append(run_one(workspace, config, options, stage, number=number))
             if stage is register.STAGE:
                 _check_footage(workspace)
+                _check_resources(workspace, config, until)
             if stage.name == until:
                 report.reason = f"stopped after {until}, as asked"
                 return report
@@ -115,6 +116,21 @@ def run_one(
     settings = config.stages.get(stage.name) or stage.settings()
     bound = bind(stage, workspace, config.project, settings, round_number=number)
     return run_stage(bound, options)
+
+
+def _check_resources(workspace: Workspace, config: Config, until: str | None) -> None:
+    """Ask the first round's stages for what they need: hours of work may lie before the last one.
+
+    Raises:
+        ReelabelError: what a stage says of its resource, such as a missing file or extra.
+    """
+    for stage in FLOW.values():
+        if stage is evaluate.STAGE:  # it asks for the student, which is yet to be made
+            return
+        settings = config.stages.get(stage.name) or stage.settings()
+        stage.resource(workspace, config.project, settings, 0)
+        if stage.name == until:
+            return
 
 
 def _check_footage(workspace: Workspace) -> None:

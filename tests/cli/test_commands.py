@@ -16,7 +16,7 @@ import yaml
 from reelabel.cli.commands import STAGES, cli
 from reelabel.config import load
 from reelabel.pipeline import FLOW, SECTIONS
-from reelabel.tables import CANDIDATES, CLIPS, FRAMES
+from reelabel.tables import CANDIDATES, FRAMES
 from reelabel.workspace import Workspace
 
 COMMANDS = cli.list_commands(click.Context(cli))
@@ -401,7 +401,7 @@ def test_a_wrong_model_is_named(begun, reelabel, detector, words):
     weights.write_text("these are no weights")
     change(begun, detector=detector.replace("WEIGHTS", str(weights)))
     refused(reelabel("run", begun, "--quiet"), 4, words)
-    assert len(Workspace.open(begun).shards(CLIPS)) == 2, "what was done before stays"
+    assert len(Workspace.open(begun).videos()) == 2, "what was done before stays"
 
 
 def test_an_unknown_option_of_a_model_is_named(begun, reelabel):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from reelabel.errors import nearest
+from reelabel.errors import UsageError, nearest
 
 STRIDE = 32
 """Input sides are multiples of this: the coarsest cell that any student has, in pixels."""
@@ -242,7 +242,27 @@ def family_of(settings: TrainSettings) -> str:
 
 
 def completed(settings: TrainSettings) -> TrainSettings:
-    """Return settings in which a family's own values stand wherever the user gave none."""
+    """Return settings in which a family's own values stand wherever the user gave none.
+
+    Raises:
+        UsageError: if the student needs weights and none are named.
+    """
+    if family_of(settings) == "yolox":
+        teachers_weights(settings)
     own = OWN.get(family_of(settings), {})
     unsaid = {name: value for name, value in own.items() if name not in settings.model_fields_set}
     return settings.model_copy(update=unsaid)
+
+
+def teachers_weights(settings: TrainSettings) -> Path:
+    """Return the ONNX file that the student ``yolox`` starts from.
+
+    Raises:
+        UsageError: if none is named.
+    """
+    if settings.weights is None or settings.weights.suffix != ".onnx":
+        raise UsageError(
+            "the student 'yolox' starts from a teacher: name its ONNX file in 'weights', or "
+            f"choose the student 'centre'; got weights = {settings.weights}"
+        )
+    return settings.weights

@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from reelabel.errors import UsageError
 from reelabel.models.coco import COCO_80
-from reelabel.models.trainers.settings import TrainSettings
+from reelabel.models.trainers.settings import TrainSettings, teachers_weights
 from reelabel.models.trainers.students import Found, Target
 from reelabel.models.trainers.yolox import YoloxNano
 
@@ -58,13 +57,9 @@ def yolox(settings: TrainSettings, classes: tuple[str, ...]) -> YoloxStudent:
         UsageError: if no ONNX file is named.
         ModelError: if the file is not of this network.
     """
-    if settings.weights is None or settings.weights.suffix != ".onnx":
-        raise UsageError(
-            "the student 'yolox' starts from a teacher: name its ONNX file in 'weights', or "
-            f"choose the student 'centre'; got weights = {settings.weights}"
-        )
+    weights = teachers_weights(settings)
     names = settings.source_classes or COCO_80
-    net = YoloxNano.from_onnx(settings.weights, classes, names)
+    net = YoloxNano.from_onnx(weights, classes, names)
     return YoloxStudent(
         net, frozen=settings.freeze_backbone, negative_weight=settings.negative_weight
     )
