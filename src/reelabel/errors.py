@@ -102,6 +102,15 @@ class MissingExtra(ReelabelError):  # noqa: N818 -- a state, not a fault
         super().__init__(f"{what} needs more than the core: run  pip install 'reelabel[{extra}]'")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless there is one.
+
+    >>> counted(1, "video"), counted(0, "video")
+    ('1 video', '0 videos')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for the nearest known name, or an empty string.
 

@@ -70,7 +70,7 @@ def test_seed_decides_and_repeats():
 def test_too_few_groups_come_with_advice():
     """One source cannot be split, and the message says what can be done."""
     items = [Item(f"v{i}", source="camera") for i in range(9)]
-    with pytest.raises(SplitError, match=r"9 video\(s\) form 1 .*time blocks"):
+    with pytest.raises(SplitError, match=r"9 videos form 1 .*time blocks"):
         split_items(items)
 
 

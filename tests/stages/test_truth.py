@@ -90,7 +90,7 @@ def test_a_box_that_nobody_can_see_is_left_out_and_named(tied, bench, xywh):
     (said,) = notes["boxes_nowhere"]
     assert "clip0.mp4 frame 3, ball" in said
     assert doubts_of(bench.workspace, 0) == [
-        f"1 drawn box(es) have no area in their picture and were left out: {said}"
+        f"drawn boxes without any area in their picture are left out (1): {said}"
     ]
 
 

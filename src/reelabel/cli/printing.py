@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from reelabel.engine.rounds import doubts_of, scores_of
+from reelabel.errors import counted
 from reelabel.pipeline import Run
 from reelabel.verbs.status import StageStatus, decisions
 from reelabel.workspace import Workspace
@@ -54,7 +55,7 @@ def told_run(workspace: Workspace, run: Run, report: Path | None) -> None:
     last = run.results[-1].round_number
     told_scores(workspace, last)
     for doubt in doubts_of(workspace, last):
-        OUT.print(f"[yellow]{escape(doubt)}[/]")
+        OUT.print(f"[bold]Note:[/] {escape(doubt)}")
     if run.reason:
         OUT.print(f"[bold]Decision:[/] {escape(run.reason)}")
     OUT.print(f"[bold]Report:[/] {escape(str(report))}")
@@ -119,7 +120,7 @@ def told_ablation(found: dict[str, Any]) -> None:
     """Print what each kind of evidence is worth, on one line each."""
     title = (
         f"Round {found['round']}: labels and students with each kind of evidence, "
-        f"{len(found['seeds'])} training(s) each, against the truth"
+        f"{counted(len(found['seeds']), 'training')} each, against the truth"
     )
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in ("evidence", "labels P", "R", "negatives", "student AP", "AP50", "gain"):

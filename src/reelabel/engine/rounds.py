@@ -57,12 +57,12 @@ def doubts_of(workspace: Workspace, round_number: int) -> list[str]:
     scores = scores_of(workspace, round_number)
     alike = scores.get("alike", {})
     found = {
-        "video(s) in the files of drawn boxes are not in this workspace": odd.get("unknown_videos"),
-        "drawn box(es) have no area in their picture and were left out": odd.get("boxes_nowhere"),
-        "annotated video(s) could not be judged": scores.get("left_out"),
+        "boxes are drawn in videos that are not in this workspace": odd.get("unknown_videos"),
+        "drawn boxes without any area in their picture are left out": odd.get("boxes_nowhere"),
+        "annotated videos could not be judged": scores.get("left_out"),
     }
     return [
-        *(f"{len(some)} {what}: {_few(some)}" for what, some in found.items() if some),
+        *(f"{what} ({len(some)}): {_few(some)}" for what, some in found.items() if some),
         *(
             f"{name} looks like {other}, which was trained on: its scores are not of unseen footage"
             for name, other in alike.items()

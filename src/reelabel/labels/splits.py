@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.errors import SplitError, UsageError
+from reelabel.errors import SplitError, UsageError, counted
 
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 _PICTURES = "\0pictures"
@@ -298,21 +298,22 @@ def _why(name: str, group: Mapping[str, str], members: Mapping[str, list[Item]])
     others = len(members[group[name]]) - 1
     if not others:
         return "a group of its own"
-    return f"with {others} other(s) of its source or near to it (group {group[name]})"
+    return f"with {counted(others, 'other')} of its source or near to it (group {group[name]})"
 
 
 def _too_few(members: Mapping[str, list[Item]], shares: Mapping[str, float]) -> str:
     count = sum(len(items) for items in members.values())
     return (
         f"expected at least {len(shares)} independent groups for {', '.join(shares)}, but the "
-        f"{count} video(s) form {len(members)} (linked by source or near-duplicates): add videos "
-        "of other origin, ask for fewer parts, or split one video by time blocks (not leak-free)"
+        f"{counted(count, 'video')} form {len(members)} (linked by source or near-duplicates): add "
+        "videos of other origin, ask for fewer parts, or split one video by time blocks (not "
+        "leak-free)"
     )
 
 
 def _no_room(names: list[str], frames: int, gap_s: float) -> str:
     return (
-        f"expected frames for each of {', '.join(names)}, but {frames} frame(s) with gaps of "
-        f"{gap_s:g} s leave a part empty: sample more frames, shorten the gap or ask for fewer"
+        f"expected frames for each of {', '.join(names)}, but {counted(frames, 'frame')} with gaps "
+        f"of {gap_s:g} s leave a part empty: sample more frames, shorten the gap or ask for fewer"
         " parts"
     )

@@ -77,11 +77,13 @@ class ScoreTable:
         kind: what was compared with. It decides title and headings, so that agreement is never
             taken for accuracy.
         about: on which frames, such as "96 frames of 2 videos that were never trained on".
+        part: what stands behind the title of a table that is about a part, such as "unseen videos".
     """
 
     kind: Literal["truth", "agreement"]
     rows: Sequence[ScoreRow]
     about: str = ""
+    part: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a table that is neither."""
@@ -91,7 +93,7 @@ class ScoreTable:
     @property
     def title(self) -> str:
         """The title that says what the scores mean."""
-        return TITLES[self.kind]
+        return f"{TITLES[self.kind]}: {self.part}" if self.part else TITLES[self.kind]
 
     @property
     def columns(self) -> list[tuple[Measure, str]]:
@@ -357,7 +359,9 @@ def _listed(names: Sequence[str]) -> str:
 
 def _signed(value: float | None) -> str:
     """Return a difference as text, with its sign."""
-    return f"{value:+.3f}" if value is not None and not np.isnan(value) else _figure(None)
+    if value is None or np.isnan(value):
+        return _figure(None)
+    return f"{round(value, 3) + 0:+.3f}"  # 0 takes the sign off a rounded -0
 
 
 def _figure(value: float | None) -> str:

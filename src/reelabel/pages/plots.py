@@ -211,7 +211,11 @@ def rounds_comparison(
                 axes.plot((low, high), (i, i), color=colour, linewidth=5, alpha=0.35)
             axes.plot(value, i, "o", color=colour, markersize=6)
             axes.annotate(
-                f"{value:.3f}", (value, i), (0, 7), textcoords="offset points", ha="center"
+                f"{round(value, 3) + 0:.3f}",
+                (value, i),
+                (0, 7),
+                textcoords="offset points",
+                ha="center",
             )
         if rows:
             axes.axvline(rows[0][1], color=_INK, linestyle=":", linewidth=1)

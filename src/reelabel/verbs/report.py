@@ -25,7 +25,7 @@ from reelabel.engine.rounds import (
     scores_of,
     teacher_spec,
 )
-from reelabel.errors import MissingInput, ShardError
+from reelabel.errors import MissingInput, ShardError, counted
 from reelabel.labels.stats import Count, class_counts, labels_per_frame
 from reelabel.pages import plots
 from reelabel.pages.html import (
@@ -54,10 +54,10 @@ Row = dict[str, Any]
 MEASURES = ("ap", "ap50", "ap75", "ar", "p", "r", "f1")
 WEAKEST = 12
 """So many videos have figures of their own; `scores.json` has them all."""
-KINDS: tuple[tuple[str, Literal["truth", "agreement"], str], ...] = (
-    ("truth", "truth", "annotated frames; their hand-drawn boxes were never trained on"),
-    ("truth_unseen", "truth", "annotated frames of videos that were kept out of training"),
-    ("agreement", "agreement", "labelled frames that were kept out of training"),
+KINDS: tuple[tuple[str, Literal["truth", "agreement"], str, str], ...] = (
+    ("truth", "truth", "", "annotated frames; their hand-drawn boxes were never trained on"),
+    ("truth_unseen", "truth", "unseen videos", "annotated frames, kept out of training"),
+    ("agreement", "agreement", "", "labelled frames that were kept out of training"),
 )
 
 
@@ -84,7 +84,7 @@ def _data(workspace: Workspace, config: Config, rounds: list[int]) -> ReportData
     decision = decision_of(workspace, last)
     time = what_time_says(workspace, last)
     return ReportData(
-        title=f"{', '.join(config.project.classes)}: {len(rounds)} round(s)",
+        title=f"{', '.join(config.project.classes)}: {counted(len(rounds), 'round')}",
         subtitle=f"workspace {workspace.root.resolve().name}, by reelabel {__version__}",
         facts=_facts(workspace, rounds),
         warnings=[*_warnings(workspace, rounds), *time.warnings],
@@ -148,12 +148,12 @@ def _warnings(workspace: Workspace, rounds: list[int]) -> Iterator[str]:
     yield from doubts_of(workspace, rounds[-1])
     bad = [row["name"] for row in workspace.videos() if row["state"] != "ok"]
     if bad:
-        yield f"{len(bad)} video(s) could not be used: {', '.join(bad[:8])}"
+        yield f"Videos that could not be used ({len(bad)}): {', '.join(bad[:8])}"
 
 
 def _tables(workspace: Workspace, rounds: list[int]) -> Iterator[ScoreTable]:
     decision = decision_of(workspace, rounds[-1]) or {}
-    for key, kind, about in KINDS:
+    for key, kind, part, about in KINDS:
         found = {number: scores_of(workspace, number).get(key) for number in rounds}
         scored = {number: one for number, one in found.items() if one}
         rows = [
@@ -162,13 +162,13 @@ def _tables(workspace: Workspace, rounds: list[int]) -> Iterator[ScoreTable]:
         ]
         if rows:
             frames = next(iter(scored.values()))["frames"]
-            yield ScoreTable(kind, rows, f"{frames} {about}")
+            yield ScoreTable(kind, rows, f"{frames} {about}", part)
         videos = scored[max(scored)].get("videos", []) if scored else []
         if len(videos) > 1:
             weakest = sorted(videos, key=lambda one: one["student"]["ap"] or 0.0)[:WEAKEST]
             rows = [_video_row(one, who) for one in weakest for who in ("teacher", "student")]
-            each = f"the same for each video, round {max(scored)}, the student's weakest first"
-            yield ScoreTable(kind, rows, each)
+            each = f"the same frames, round {max(scored)}, the student's weakest first"
+            yield ScoreTable(kind, rows, each, "video by video")
 
 
 def _video_row(said: Row, who: str) -> ScoreRow:
