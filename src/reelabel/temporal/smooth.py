@@ -41,7 +41,8 @@ class Smoothed:
         track_id: ``(m,)`` the track.
         frame: ``(m,)`` the frame; rows are in order of track, then frame.
         xyxy: ``(m, 4)`` smoothed box in pixels.
-        sigma_cxcywh: ``(m, 4)`` standard deviation of centre x, centre y, width, height, pixels.
+        sigma_cxcywh: ``(m, 4)`` standard deviation of centre x, centre y, width, height, pixels;
+            from few boxes little is known of their noise, and it comes out too small.
         row: ``(m,)`` the detection of this track in this frame, -1 where there is none.
     """
 
