@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from reelabel.engine.rounds import doubts_of
+from reelabel.engine.rounds import doubts_of, strangers_of
 from reelabel.errors import FormatError
 from reelabel.tables import IMPORTED, TRUTH, TRUTH_FRAMES
 
@@ -111,10 +111,12 @@ def test_pictures_of_their_own_are_test_pictures(tied, bench):
     assert roles == {"a.png": "test", "clip0.mp4": "footage", "clip1.mp4": "footage"}
 
 
-def test_unknown_videos_are_noted_beside_known_ones(tied):
-    """A file that names some videos which are not here is used for the others."""
+def test_unknown_videos_are_noted_beside_known_ones(tied, bench):
+    """A file that names some videos which are not here is used for the others, without a doubt."""
     _, _, notes = tied({"video": "clip0.mp4", "frame_index": 0}, {"video": "x.mp4", "pts": 0})
-    assert (notes["frames"], notes["boxes"], notes["unknown_videos"]) == (1, 1, ["x.mp4"])
+    assert (notes["frames"], notes["boxes"]) == (1, 1)
+    assert strangers_of(bench.workspace) == ["x.mp4"]
+    assert doubts_of(bench.workspace, 0) == []
 
 
 def test_truth_without_any_known_video_is_refused(tied):

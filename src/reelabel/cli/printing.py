@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reelabel.engine.rounds import doubts_of, scores_of
+from reelabel.engine.rounds import doubts_of, few, scores_of, strangers_of
 from reelabel.errors import counted
 from reelabel.pipeline import Run
 from reelabel.verbs.status import StageStatus, decisions
@@ -54,8 +54,11 @@ def told_run(workspace: Workspace, run: Run, report: Path | None) -> None:
         return
     last = run.results[-1].round_number
     told_scores(workspace, last)
+    if strangers := strangers_of(workspace):
+        said_of = f"boxes are drawn in videos that are not in this workspace: {few(strangers)}"
+        OUT.print(f"[dim]{escape(said_of)}[/]")
     for doubt in doubts_of(workspace, last):
-        OUT.print(f"[bold]Note:[/] {escape(doubt)}")
+        OUT.print(f"[yellow]{escape(doubt)}[/]")
     if run.reason:
         OUT.print(f"[bold]Decision:[/] {escape(run.reason)}")
     OUT.print(f"[bold]Report:[/] {escape(str(report))}")

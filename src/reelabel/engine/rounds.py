@@ -50,19 +50,31 @@ def scores_of(workspace: Workspace, round_number: int) -> dict[str, Any]:
     return dict(read_json(path)) if path.is_file() else {}
 
 
+def strangers_of(workspace: Workspace) -> list[str]:
+    """Return the videos that drawn boxes name and that are not in this workspace.
+
+    There is nothing wrong with that if one file serves several workspaces.
+    """
+    return list(_odd_of(workspace).get("unknown_videos", ()))
+
+
+def _odd_of(workspace: Workspace) -> dict[str, Any]:
+    """Return what the stage `truth` could make no use of."""
+    receipt = workspace.read_receipt("truth", None)
+    return receipt.notes if receipt else {}
+
+
 def doubts_of(workspace: Workspace, round_number: int) -> list[str]:
     """Return what a reader of a round's scores should know about the truth they rest on."""
-    receipt = workspace.read_receipt("truth", None)
-    odd = receipt.notes if receipt else {}
     scores = scores_of(workspace, round_number)
     alike = scores.get("alike", {})
+    nowhere = _odd_of(workspace).get("boxes_nowhere")
     found = {
-        "boxes are drawn in videos that are not in this workspace": odd.get("unknown_videos"),
-        "drawn boxes without any area in their picture are left out": odd.get("boxes_nowhere"),
+        "drawn boxes without any area in their picture are left out": nowhere,
         "annotated videos could not be judged": scores.get("left_out"),
     }
     return [
-        *(f"{what} ({len(some)}): {_few(some)}" for what, some in found.items() if some),
+        *(f"{what} ({len(some)}): {few(some)}" for what, some in found.items() if some),
         *(
             f"{name} looks like {other}, which was trained on: its scores are not of unseen footage"
             for name, other in alike.items()
@@ -70,7 +82,8 @@ def doubts_of(workspace: Workspace, round_number: int) -> list[str]:
     ]
 
 
-def _few(names: Sequence[str], most: int = 5) -> str:
+def few(names: Sequence[str], most: int = 5) -> str:
+    """Return the first names, for a line to read."""
     return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])
 
 
