@@ -33,7 +33,10 @@ NO_DOGS = (
     "scenes/cockatoo_yuv444.mp4",
     "scenes/sintel_cuts.mp4",
 )
-NETWORKS = ("yolox_nano", "nanodet_m_320")
+WEAK = "weak student"
+"""A small network that has learned for a moment, from YOLOX-nano's labels of the same clips."""
+NETWORKS = ("yolox_nano", "nanodet_m_320", WEAK)
+WEAK_STEPS = 200
 
 
 @dataclass
@@ -47,13 +50,31 @@ class Count:
     published: int = 0
 
 
+def detector_of(network: str, name: str, root: Path) -> str:
+    """Return the detector; a weak one is trained first."""
+    if network != WEAK:
+        return f"onnx:{DATA}/weights/{network}.onnx"
+    workspace = reelabel.init(
+        root,
+        classes=[name],
+        videos=[DATA / "videos" / clip for clip in CLIPS[name]],
+        detector=f"onnx:{DATA}/weights/{NETWORKS[0]}.onnx",
+        settings={
+            "train": {"student": "centre", "max_steps": WEAK_STEPS},
+            "split": {"held_out": 0},
+        },
+    )
+    reelabel.run(workspace, until="train", rounds=1)
+    return f"student:{workspace.round_dir(0) / 'model'}"
+
+
 def looked(root: Path, network: str, name: str, clips: tuple[str, ...]) -> Workspace:
     """Let a network look at clips for one class, and ask time."""
     workspace = reelabel.init(
         root,
         classes=[name],
         videos=[DATA / "videos" / clip for clip in clips],
-        detector=f"onnx:{DATA}/weights/{network}.onnx",
+        detector=detector_of(network, name, root.parent / "training"),
         truth=DATA / "annotated/hand_boxes/instances.json" if clips is not NO_DOGS else None,
         settings={
             "detect": {"frames": "all"},
