@@ -335,7 +335,7 @@ def test_without_usable_footage_nothing_else_is_blamed(tmp_path):
     ("changed", "said"),
     [
         ({"detector": "onnx:gone.onnx"}, "gone.onnx"),
-        ({"train": {"student": "yolox"}}, "weights"),
+        pytest.param({"train": {"student": "yolox"}}, "weights", marks=pytest.mark.train),
     ],
 )
 def test_what_is_missing_is_said_before_the_work(footage, tmp_path, changed, said):
