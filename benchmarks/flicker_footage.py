@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 import reelabel
 from common import DATA
-from reelabel.labels.boxes import iou
+from reelabel.data.boxes import iou
 from reelabel.tables import DETECTIONS, EVIDENCE, TRUTH, TRUTH_FRAMES, xyxy_of
 from reelabel.workspace import Workspace
 

@@ -1,14 +1,14 @@
 """How often a bootstrap interval of few units holds the truth that it claims to hold in 95 %.
 
 Units (videos, blocks of time, trainings) have normal means; units are drawn as
-`reelabel.labels.intervals` draws videos, and its percentiles are taken of the mean.
+`reelabel.evaluation.intervals` draws videos, and its percentiles are taken of the mean.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from reelabel.labels.intervals import percentiles
+from reelabel.evaluation.intervals import percentiles
 
 TRIALS, RESAMPLES = 2000, 500
 

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from reelabel.media.synthetic import render
+from reelabel.synthetic.footage import render
 
 KILLS = 20
 STEPS = 120

@@ -21,10 +21,10 @@ import numpy as np
 import onnxruntime as ort
 
 from common import DATA, interleaved, table
-from reelabel.engine.look import Eyes, look
 from reelabel.media.encode import VideoWriter
 from reelabel.media.probe import probe
 from reelabel.media.video import decode
+from reelabel.models.detector_pool import Eyes, look
 from reelabel.models.registry import load_detector
 
 CLIP = DATA / "videos/traffic/cars_topdown.mp4"

@@ -15,7 +15,7 @@ import cv2
 
 from common import DATA, interleaved, table
 from reelabel.config import Engine
-from reelabel.engine.local import Options
+from reelabel.engine.run import Options
 from reelabel.media.quality import CutDetector, measure
 from reelabel.models.registry import load_embedder
 from reelabel.verbs.init import init

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from reelabel.temporal.sequence import BoxSequence, steadied
+from reelabel.data.sequence import BoxSequence, steadied
 from temporal_world import Floats, Ints
 
 _CLASSES = {"SORT": "SORTTracker", "ByteTrack": "ByteTrackTracker", "OC-SORT": "OCSORTTracker"}

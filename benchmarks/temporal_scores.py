@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from reelabel.data.sequence import BoxSequence, paired_iou
 from reelabel.temporal.flicker import FLICKER, FlickerSettings, flicker_looks, flickers
 from reelabel.temporal.gap import gap_boxes, gap_looks, without_repeats
 from reelabel.temporal.link import Tracks
 from reelabel.temporal.published import PublishedSettings, mine_published
-from reelabel.temporal.sequence import BoxSequence, paired_iou
 from reelabel.temporal.smooth import smooth
 from reelabel.temporal.static import static_looks, static_repeats
 from temporal_world import DOUBLE, INVENTED, STAIN, Floats, Ints, World

@@ -27,10 +27,10 @@ import cv2
 import numpy as np
 
 from common import DATA
+from reelabel.data.sequence import BoxSequence
 from reelabel.media.quality import LOOK_WH, CutDetector
 from reelabel.temporal.link import link
 from reelabel.temporal.motion import global_shift
-from reelabel.temporal.sequence import BoxSequence
 from temporal_rivals import follow, rivals
 from temporal_scores import (
     Identity,

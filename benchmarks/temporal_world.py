@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.temporal.sequence import BoxSequence, paired_iou
+from reelabel.data.sequence import BoxSequence, paired_iou
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

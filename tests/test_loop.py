@@ -14,15 +14,15 @@ import pytest
 import yaml
 
 import reelabel as api
-from reelabel.engine.local import Options
 from reelabel.engine.plan import bind, counts, plan
-from reelabel.engine.rounds import best_model
+from reelabel.engine.run import Options
 from reelabel.errors import MediaError, ModelError, UsageError
 from reelabel.pipeline import EACH_ROUND, FLOW, ONCE, read_config, run, run_one
 from reelabel.tables import DETECTIONS, FRAMES, LABELS, SEEN, VIDEOS
 from reelabel.verbs.init import init
 from reelabel.verbs.status import status
 from reelabel.workspace import Workspace
+from reelabel.workspace.rounds import best_model
 
 QUIET = Options(quiet=True)
 SETTINGS = {
@@ -140,7 +140,7 @@ def test_two_workspaces_on_the_same_footage_are_the_same(finished, footage, tmp_
 # say: two would count past the n-th at the same moment.
 KILLER = """
 import os, pathlib, random, signal, sys
-from reelabel.engine.local import Options
+from reelabel.engine.run import Options
 from reelabel.pipeline import read_config, run
 from reelabel.workspace import Workspace
 

@@ -63,6 +63,6 @@ def test_the_work_itself_loads_no_torch():
     """Everything but training runs in the core, which does not need torch."""
     code = (
         "import reelabel.pipeline, reelabel.verbs.predict, reelabel.verbs.report\n"
-        "import reelabel.verbs.export, reelabel.verbs.show, reelabel.verbs.take_in"
+        "import reelabel.verbs.export, reelabel.verbs.show, reelabel.verbs.import_labels"
     )
     assert "torch" not in loaded(code)[-2].split()

@@ -15,16 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
+from reelabel.files import read_json, write_atomic, write_json
 from reelabel.tables import ALL, CLIPS, VIDEOS, named, xyxy_columns, xyxy_of
-from reelabel.workspace import (
-    Receipt,
-    Workspace,
-    digest_of,
-    fingerprint,
-    read_json,
-    write_atomic,
-    write_json,
-)
+from reelabel.workspace import Receipt, Workspace, digest_of, fingerprint
 
 
 @pytest.fixture

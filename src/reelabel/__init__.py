@@ -19,17 +19,17 @@ from reelabel._version import __version__
 from reelabel.errors import ReelabelError
 
 if TYPE_CHECKING:
-    from reelabel.labels.boxes import Detections
+    from reelabel.data.boxes import Detections
     from reelabel.verbs.ablate import ablate
     from reelabel.verbs.demo import demo
     from reelabel.verbs.export import export
     from reelabel.verbs.flicker import flicker
+    from reelabel.verbs.import_labels import import_labels
     from reelabel.verbs.init import init
     from reelabel.verbs.predict import predict
     from reelabel.verbs.report import report
     from reelabel.verbs.run import run, status
     from reelabel.verbs.show import show
-    from reelabel.verbs.take_in import take_in
     from reelabel.workspace import Workspace
 
 __all__ = [
@@ -41,17 +41,17 @@ __all__ = [
     "demo",
     "export",
     "flicker",
+    "import_labels",
     "init",
     "predict",
     "report",
     "run",
     "show",
     "status",
-    "take_in",
 ]
 
 _HOMES = {
-    "Detections": "reelabel.labels.boxes",
+    "Detections": "reelabel.data.boxes",
     "Workspace": "reelabel.workspace",
     "ablate": "reelabel.verbs.ablate",
     "demo": "reelabel.verbs.demo",
@@ -63,7 +63,7 @@ _HOMES = {
     "run": "reelabel.verbs.run",
     "show": "reelabel.verbs.show",
     "status": "reelabel.verbs.run",
-    "take_in": "reelabel.verbs.take_in",
+    "import_labels": "reelabel.verbs.import_labels",
 }
 
 

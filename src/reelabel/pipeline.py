@@ -22,9 +22,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from reelabel.config import Config, load
-from reelabel.engine.local import Options, Result, run_stage
 from reelabel.engine.plan import bind
-from reelabel.engine.rounds import decision_of
+from reelabel.engine.run import Options, Result, run_stage
 from reelabel.engine.stage import Stage
 from reelabel.errors import SOME_VIDEOS_FAILED, MediaError, UsageError, nearest
 from reelabel.stages import (
@@ -44,6 +43,7 @@ from reelabel.stages import (
     truth,
 )
 from reelabel.workspace import Workspace
+from reelabel.workspace.rounds import decision_of
 
 ONCE = (register.STAGE, cut.STAGE, truth.STAGE, sample.STAGE, dedup.STAGE)
 EACH_ROUND = (

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
 
 
 @pytest.fixture(scope="session")

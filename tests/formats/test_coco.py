@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
+from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.errors import FormatError, WorkspaceError
 from reelabel.formats.coco import read_coco, to_coco, truth_pictures, write_coco
-from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
 
 CLASSES = ("dog", "sports ball", "sücht\n")
 NUMBER = st.floats(-1e4, 1e4)

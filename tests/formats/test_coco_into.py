@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
+from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.errors import FormatError
 from reelabel.formats.coco import read_coco
 from reelabel.formats.coco_into import CocoFile
-from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
 
 OLD: dict[str, Any] = {
     "info": {"year": 2014, "note": "sücht"},

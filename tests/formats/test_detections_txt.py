@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.errors import FormatError
-from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.formats.detections_txt import (
     class_folders,
     from_dataset,

@@ -8,19 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reelabel.data.dataset import ImageEntry
 from reelabel.errors import FormatError, UsageError
-from reelabel.formats.dataset import ImageEntry
-from reelabel.formats.files import (
-    LONGEST_NAME,
-    new_folder,
-    picture_size_wh,
-    picture_suffix,
-    place_picture,
-    read_text,
-    safe_join,
-    safe_stem,
-    unique_stems,
-)
+from reelabel.files import LONGEST_NAME, copy_file, new_folder, read_text, safe_join, safe_stem
+from reelabel.formats.pictures import picture_size_wh, picture_suffix, unique_stems
 
 HOSTILE = [
     "/etc/passwd",
@@ -113,7 +104,7 @@ def test_long_names_keep_their_end():
 
 def test_pictures_are_placed_and_measured(tmp_path: Path, picture: Path):
     """A placed picture is the same file, and its size is found."""
-    place_picture(picture, tmp_path / "deep" / "a.png")
+    copy_file(picture, tmp_path / "deep" / "a.png")
     assert (tmp_path / "deep" / "a.png").read_bytes() == picture.read_bytes()
     assert picture_size_wh(picture) == (64, 48)
     assert picture_suffix(Path("A.JPG")) == ".jpg"
@@ -127,7 +118,7 @@ def test_what_is_no_picture_is_refused(tmp_path: Path):
         with pytest.raises(FormatError, match=name):
             picture_size_wh(tmp_path / name)
     with pytest.raises(FormatError, match="none"):
-        place_picture(tmp_path / "none.jpg", tmp_path / "b.jpg")
+        copy_file(tmp_path / "none.jpg", tmp_path / "b.jpg")
     with pytest.raises(FormatError, match="gif"):
         picture_suffix(Path("a.gif"))
 

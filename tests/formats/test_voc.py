@@ -11,9 +11,9 @@ import supervision as sv
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.errors import FormatError, UsageError
 from reelabel.formats import voc
-from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.formats.voc import read_voc, write_voc
 from reelabel.formats.yolo import read_yolo_labels
 

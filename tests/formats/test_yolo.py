@@ -13,9 +13,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.errors import FormatError, UsageError
 from reelabel.formats.coco import read_coco
-from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.formats.yolo import read_yolo, read_yolo_labels, write_yolo
 
 Pictures = Callable[[ImageEntry], Path]

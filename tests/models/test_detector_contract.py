@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from reelabel.labels.boxes import Detections
+from reelabel.data.boxes import Detections
 from reelabel.models.base import Image, Predict
 from reelabel.models.contract import detector_faults, embedder_faults, sample_pictures
 from reelabel.models.registry import load_detector, load_embedder

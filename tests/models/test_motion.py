@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from reelabel.data.boxes import iou
 from reelabel.errors import ModelError
-from reelabel.labels.boxes import iou
 from reelabel.models.detectors.background import Background
 from reelabel.models.registry import load_detector
 

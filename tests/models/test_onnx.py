@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reelabel.data.boxes import Detections, iou
 from reelabel.errors import ModelError
-from reelabel.labels.boxes import Detections, iou
 from reelabel.models.coco import CATEGORY_IDS
 from reelabel.models.detectors.letterbox import letterbox
 from reelabel.models.detectors.nanodet import NanoDet

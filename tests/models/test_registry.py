@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from reelabel.config import Settings
+from reelabel.data.boxes import Detections
 from reelabel.errors import MissingExtra, ModelError, UsageError
-from reelabel.labels.boxes import Detections
 from reelabel.models import registry
 from reelabel.models.coco import CATEGORY_IDS, COCO_80
 from reelabel.models.contract import sample_pictures

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from reelabel.engine.local import Options
+from reelabel.engine.run import Options
 from reelabel.pipeline import FLOW, read_config, run_one
 from reelabel.workspace import Workspace
 

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from reelabel.config import Project
-from reelabel.engine.rounds import best_model, teacher_spec
+from reelabel.files import write_json
 from reelabel.stages.advance import STAGE
-from reelabel.workspace import Workspace, write_json
+from reelabel.workspace import Workspace
+from reelabel.workspace.rounds import best_model, teacher_spec
 
 PROJECT = Project(classes=("ball",), detector="motion")
 

@@ -11,12 +11,12 @@ from fractions import Fraction
 import cv2
 import pytest
 
-from reelabel.engine.rounds import doubts_of
 from reelabel.media.encode import VideoWriter
 from reelabel.media.video import decode
 from reelabel.models.trainers.fake import FakeDetector
 from reelabel.models.trainers.folder import load_student_detector
 from reelabel.tables import DETECTIONS, LABELS, TRUTH, TRUTH_FRAMES
+from reelabel.workspace.rounds import doubts_of
 
 ROUND = ("detect", "track", "mine", "clean", "merge", "split", "train", "evaluate")
 

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from reelabel.engine.rounds import doubts_of, strangers_of
 from reelabel.errors import FormatError
 from reelabel.tables import IMPORTED, TRUTH, TRUTH_FRAMES
+from reelabel.workspace.rounds import doubts_of, strangers_of
 
 
 @pytest.fixture

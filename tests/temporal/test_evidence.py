@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from reelabel.data.sequence import BoxSequence, paired_iou
 from reelabel.errors import DecodeError
 from reelabel.temporal.flicker import (
     FLICKER,
@@ -17,7 +18,6 @@ from reelabel.temporal.gap import GapSettings, gap_boxes, gap_looks
 from reelabel.temporal.link import Tracks, link
 from reelabel.temporal.motion import global_shift
 from reelabel.temporal.pictures import Patch, find, sweep
-from reelabel.temporal.sequence import BoxSequence, paired_iou
 from reelabel.temporal.static import static_looks, static_repeats
 
 FRAMES = 30

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reelabel.data.sequence import BoxSequence
 from reelabel.temporal.gap import GapSettings, HeldBox, held_boxes
 from reelabel.temporal.link import Tracks
-from reelabel.temporal.sequence import BoxSequence
 
 BOX = np.array([10.0, 10.0, 30.0, 30.0])
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reelabel.data.sequence import BoxSequence, paired_iou
 from reelabel.temporal.assign import assign
 from reelabel.temporal.link import LinkSettings, link
 from reelabel.temporal.overlaps import Neighbours, consecutive_overlaps
-from reelabel.temporal.sequence import BoxSequence, paired_iou
 
 # No time limits: the first call imports scipy.
 relaxed = settings(deadline=None, max_examples=60)

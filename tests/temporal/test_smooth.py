@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reelabel.temporal.sequence import BoxSequence
+from reelabel.data.sequence import BoxSequence
 from reelabel.temporal.smooth import smooth
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from reelabel.engine.local import Options
+from reelabel.engine.run import Options
 from reelabel.media.encode import VideoWriter
 from reelabel.pipeline import read_config, run
 from reelabel.tables import EVIDENCE

@@ -9,7 +9,7 @@ import pytest
 
 import reelabel as api
 from reelabel.errors import MissingInput, UsageError
-from reelabel.labels.intervals import over_seeds
+from reelabel.evaluation.intervals import over_seeds
 from reelabel.verbs.ablate import VARIANTS
 
 SETTINGS = {

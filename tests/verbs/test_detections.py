@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import reelabel as api
-from reelabel.engine.local import Options
+from reelabel.engine.run import Options
 from reelabel.errors import MissingInput
 from reelabel.formats.detections_txt import read_detections
 from reelabel.pipeline import read_config, run

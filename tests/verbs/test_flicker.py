@@ -220,7 +220,7 @@ def test_what_is_read_is_never_written_over(video, lone, tmp_path, reelabel):
             others |= {"--class": "ball", flag: target}
             flags = [word for pair in others.items() for word in pair]
             code, _, err = reelabel("flicker", video, lone, *flags)
-            assert (code, "be written over" in " ".join(err.split())) == (2, True)
+            assert (code, "be overwritten" in " ".join(err.split())) == (2, True)
     assert (video.read_bytes(), lone.read_bytes()) == before
 
 

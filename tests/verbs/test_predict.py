@@ -50,8 +50,8 @@ def test_ones_own_files_are_never_drawn_over(files):
     """The footage stays, whatever folder is named."""
     before = [path.read_bytes() for path in files]
     for some, where in ((files[:1], files[0].parent), (files[2:], files[2]), (files, files[1])):
-        with pytest.raises(UsageError, match="would be written over"):
+        with pytest.raises(UsageError, match="would be overwritten"):
             api.predict("fake:", some, render=where if where.is_dir() else where.parent)
-    with pytest.raises(UsageError, match="would be written over"):
+    with pytest.raises(UsageError, match="would be overwritten"):
         api.predict("fake:", files[:1], out=files[0])
     assert [path.read_bytes() for path in files] == before

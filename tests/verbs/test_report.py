@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelabel.engine.rounds import ABLATION, SCORES
 from reelabel.errors import ShardError
 from reelabel.tables import EVIDENCE, LABELS, VIDEOS
-from reelabel.verbs import report_time
-from reelabel.verbs.findings import COLOURS, findings
 from reelabel.verbs.report import report
-from reelabel.verbs.report_time import strip, what_time_says, window
+from reelabel.views import report_evidence
+from reelabel.views.evidence_examples import COLOURS, findings
+from reelabel.views.report_evidence import strip, what_time_says, window
+from reelabel.workspace.rounds import ABLATION, SCORES
 
 STEP = 24
 SECTION = re.compile(r"<h2>What time says</h2>(.*?)</section>", re.DOTALL)
@@ -119,7 +119,7 @@ def test_pictures_have_a_budget_that_kinds_share(timed, monkeypatch):
     """Where pictures would grow too large together, the last of each kind are left out first."""
     full = what_time_says(timed, 0)
     sizes = [len(gallery.pictures[0].uri) for gallery in full.galleries]
-    monkeypatch.setattr(report_time, "MOST_CHARACTERS", sum(sizes[:3]))
+    monkeypatch.setattr(report_evidence, "MOST_CHARACTERS", sum(sizes[:3]))
     less = what_time_says(timed, 0)
     assert [len(gallery.pictures) for gallery in less.galleries] == [1, 1, 1, 0, 0]
     assert less.kinds == full.kinds
@@ -128,13 +128,13 @@ def test_pictures_have_a_budget_that_kinds_share(timed, monkeypatch):
 
 def test_a_video_is_decoded_once(timed, monkeypatch):
     """All pictures of a video come from one pass over it."""
-    asked, usual = [], report_time.frames
+    asked, usual = [], report_evidence.frames
 
     def noted(path, pts, **how):
         asked.append(path)
         return usual(path, pts, **how)
 
-    monkeypatch.setattr(report_time, "frames", noted)
+    monkeypatch.setattr(report_evidence, "frames", noted)
     what_time_says(timed, 0)
     assert len(asked) == 1
 

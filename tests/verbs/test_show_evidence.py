@@ -13,11 +13,11 @@ import reelabel as api
 from reelabel.errors import MissingInput, UsageError
 from reelabel.media.video import decode
 from reelabel.tables import EVIDENCE, VIDEOS
-from reelabel.verbs import film as film_module
-from reelabel.verbs.film import CLOCK, Film, canvas_of, near, timetable
-from reelabel.verbs.findings import COLOURS, findings, spread
 from reelabel.verbs.show import show
 from reelabel.verbs.show_evidence import places
+from reelabel.views import film as film_module
+from reelabel.views.evidence_examples import COLOURS, findings, spread
+from reelabel.views.film import CLOCK, Film, canvas_of, near, timetable
 
 BASE = Fraction(1, 600)
 STEP = 24

@@ -10,7 +10,7 @@ import pytest
 from pycocotools.coco import COCO
 
 import reelabel as api
-from reelabel.engine.local import Options
+from reelabel.engine.run import Options
 from reelabel.errors import FormatError, UsageError
 from reelabel.formats.coco import read_coco
 from reelabel.formats.detections_txt import write_detections

@@ -139,7 +139,7 @@ def run(workspace: Path, rounds: int, until: str | None, **how: Any) -> int:
 
 def _report(workspace: Any, *, again: bool) -> Path:
     """Return the report; what draws one is loaded only if it is to be written."""
-    from reelabel.engine.rounds import report_path
+    from reelabel.workspace.rounds import report_path
 
     there = report_path(workspace)
     if there is not None and there.is_file() and not again:
@@ -194,10 +194,10 @@ def export(workspace: Path, out: Path, kind: str, number: int | None, *, into: P
 @click.option("--xyxy", is_flag=True, help="Boxes are corners, not left, top, width, height.")
 @click.option("--video", help="Video that a detections-txt is of: name, path or id.")
 @click.option("--class", "category", help="Class that a detections-txt is of.")
-def take_in(workspace: Path, file: Path, kind: str, what: Any, **how: Any) -> None:
+def import_labels(workspace: Path, file: Path, kind: str, what: Any, **how: Any) -> None:
     """Bring in boxes: drawn by people, or said by another detector."""
-    from reelabel.verbs.take_in import imported_path
-    from reelabel.verbs.take_in import take_in as call
+    from reelabel.verbs.import_labels import import_labels as call
+    from reelabel.verbs.import_labels import imported_path
     from reelabel.workspace import Workspace
 
     data = call(workspace, file, format=kind, what=what, **how)

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 if TYPE_CHECKING:
-    from reelabel.verbs.film import Film
+    from reelabel.views.film import Film
 
 Function = Callable[..., Any]
 _OF_FILMS = ("kind", "before_s", "after_s", "slow", "pause_s", "hits")
@@ -47,7 +47,7 @@ def asked_film(given: dict[str, Any]) -> Film | None:
         click.UsageError: if one is given without ``--evidence``.
         UsageError: for an unknown kind or a number out of range.
     """
-    from reelabel.verbs.film import Film
+    from reelabel.views.film import Film
 
     evidence, how = given.pop("evidence"), {name: given.pop(name) for name in _OF_FILMS}
     context = click.get_current_context()

@@ -75,10 +75,10 @@ def _stage_callback(name: str) -> Function:
     def call(workspace: Path, round_number: int | None = None, **given: Any) -> int:
         from reelabel.cli.flags import overridden
         from reelabel.cli.printing import told_run
-        from reelabel.engine.rounds import teacher_spec
         from reelabel.errors import UsageError
         from reelabel.pipeline import FLOW, Run, read_config, run_one
         from reelabel.workspace import Workspace
+        from reelabel.workspace.rounds import teacher_spec
 
         ws = Workspace.open(workspace)
         config, stage = read_config(ws), FLOW[name]
@@ -112,10 +112,10 @@ def ablated(
 ) -> int:
     """Compare the kinds of evidence and print the table."""
     from reelabel.cli.printing import told_ablation
-    from reelabel.engine.rounds import ABLATION
     from reelabel.pipeline import read_config
     from reelabel.verbs.ablate import ablate as call
     from reelabel.workspace import Workspace
+    from reelabel.workspace.rounds import ABLATION
 
     ws = Workspace.open(workspace)
     options = options_of(read_config(ws), how)
@@ -129,7 +129,7 @@ def ablated(
 
 def options_of(config: Any, given: dict[str, Any]) -> Any:
     """Return how work is done: as the workspace says, unless flags say otherwise."""
-    from reelabel.engine.local import Options
+    from reelabel.engine.run import Options
 
     changes = {k: given[k] for k in ("workers", "processes") if given.get(k) is not None}
     return Options(

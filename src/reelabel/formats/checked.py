@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.errors import FormatError
-from reelabel.formats.files import read_text
+from reelabel.files import read_text
 
 Row = Mapping[str, Any]
 Box = tuple[float, float, float, float]

@@ -17,7 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.data.states import State
 from reelabel.errors import FormatError
+from reelabel.files import safe_join, write_text
 from reelabel.formats.checked import (
     Box,
     Row,
@@ -32,8 +35,6 @@ from reelabel.formats.checked import (
     whole_of,
     xywh_of,
 )
-from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry, State
-from reelabel.formats.files import safe_join, write_text
 
 __all__ = ["read_coco", "safe_join", "to_coco", "truth_pictures", "write_coco"]
 

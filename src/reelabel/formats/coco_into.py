@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reelabel.data.dataset import Dataset
 from reelabel.errors import FormatError
+from reelabel.files import read_text, write_text
 from reelabel.formats.checked import Row, bad, id_of, rows_of, text_of
 from reelabel.formats.coco import to_coco
-from reelabel.formats.dataset import Dataset
-from reelabel.formats.files import read_text, write_text
 
 _FRAME = ("video", "frame_index", "pts")
 

@@ -28,9 +28,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.errors import FormatError
-from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
-from reelabel.formats.files import read_text, safe_stem, write_text
+from reelabel.files import read_text, safe_stem, write_text
 
 Block = NDArray[np.float64]
 """``(n, 5)``: left, top, width, height in pixels, score in 0..1."""

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from reelabel.errors import FormatError, UsageError
-from reelabel.formats.files import read_text, write_text
+from reelabel.files import read_text, write_text
 
 Box = tuple[float, float, float, float, int]
 """Left, top, width, height in pixels; 1 = kept, 0 = hard negative."""

@@ -18,10 +18,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from reelabel.data.dataset import BoxEntry
+from reelabel.data.states import State
 from reelabel.errors import FormatError
+from reelabel.files import write_text
 from reelabel.formats.checked import bad, load_json, real_of, rows_of, text_of, xywh_of
-from reelabel.formats.dataset import BoxEntry, State
-from reelabel.formats.files import write_text
 
 SIDE_FILE = "ignore.json"
 _ABOUT = "boxes that the label files beside cannot hold: [left, top, width, height] in pixels"

@@ -21,20 +21,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from pathlib import Path, PureWindowsPath
 
+from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.data.states import State
 from reelabel.errors import FormatError
+from reelabel.files import copy_file, new_folder, read_text, safe_join, write_text
 from reelabel.formats.checked import Box
-from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry, State
-from reelabel.formats.files import (
-    PICTURE_SUFFIXES,
-    new_folder,
-    picture_suffix,
-    place_picture,
-    read_text,
-    safe_join,
-    size_wh,
-    unique_stems,
-    write_text,
-)
+from reelabel.formats.pictures import PICTURE_SUFFIXES, picture_suffix, size_wh, unique_stems
 from reelabel.formats.side import read_side, write_side
 
 SPLITS = ("train", "val", "test")
@@ -69,7 +61,7 @@ def write_voc(folder: Path, dataset: Dataset, pictures: Callable[[ImageEntry], P
     for image, boxes, stem in zip(dataset.images, dataset.boxes_by_image(), stems, strict=True):
         source = pictures(image)
         name = f"{stem}{picture_suffix(source)}"
-        place_picture(source, folder / "JPEGImages" / name)
+        copy_file(source, folder / "JPEGImages" / name)
         listed += [(f"JPEGImages/{name}", box) for box in boxes if not _fits(box)]
         text = _xml(name, size_wh(image, source), list(filter(_fits, boxes)))
         write_text(folder / "Annotations" / f"{stem}.xml", text, atomic=False)

@@ -21,20 +21,16 @@ from typing import Any
 
 import yaml
 
+from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.errors import FormatError
+from reelabel.files import copy_file, new_folder, read_text, safe_join, write_text
 from reelabel.formats.checked import Box
-from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
-from reelabel.formats.files import (
+from reelabel.formats.pictures import (
     PICTURE_SUFFIXES,
-    new_folder,
     picture_size_wh,
     picture_suffix,
-    place_picture,
-    read_text,
-    safe_join,
     size_wh,
     unique_stems,
-    write_text,
 )
 from reelabel.formats.side import read_side, write_side
 
@@ -72,7 +68,7 @@ def write_yolo(folder: Path, dataset: Dataset, pictures: Pictures) -> None:
     for image, boxes, stem, split in each:
         source = pictures(image)
         name = f"images/{split}/{stem}{picture_suffix(source)}"
-        place_picture(source, folder / name)
+        copy_file(source, folder / name)
         lines, rest = _lines(boxes, size_wh(image, source), numbers)
         write_text(folder / "labels" / split / f"{stem}.txt", "".join(lines), atomic=False)
         listed += [(name, box) for box in rest]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.labels.boxes import iou
+from reelabel.data.boxes import iou
 
 
 @dataclass(frozen=True)

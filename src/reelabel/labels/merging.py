@@ -23,8 +23,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from reelabel.data.boxes import iou
 from reelabel.errors import UsageError, nearest
-from reelabel.labels.boxes import iou
 from reelabel.labels.fusion import fuse_boxes
 
 Ints = NDArray[np.int64]

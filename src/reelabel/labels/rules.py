@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reelabel.data.boxes import area, iou
 from reelabel.errors import UsageError, nearest
-from reelabel.labels.boxes import area, iou
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, State
 from reelabel.errors import UsageError
 from reelabel.media.convert import Picture
 from reelabel.media.pictures import fit
@@ -20,6 +21,9 @@ Colour = tuple[int, int, int]
 
 Style = Literal["solid", "dashed", "filled"]
 """``solid`` for positives, ``dashed`` for what is to be ignored, ``filled`` for hard negatives."""
+
+STYLES: dict[State, Style] = {POSITIVE: "solid", IGNORE: "dashed", NEGATIVE: "filled"}
+"""How each state of a label is drawn."""
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _LARGEST_PX = 1 << 20  # beyond this a box's edge is at infinity for every picture

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.labels.boxes import Detections
+from reelabel.data.boxes import Detections
 
 Image = NDArray[np.uint8]
 """``(height, width, 3)`` uint8, RGB."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.labels.boxes import Detections
+from reelabel.data.boxes import Detections
 from reelabel.models.base import Detector, Embedder, Image, Predict
 
 _TOLERANCE_PX = 0.01

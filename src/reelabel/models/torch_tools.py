@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from reelabel.config import Settings
+from reelabel.data.boxes import Detections
 from reelabel.errors import ModelError
-from reelabel.labels.boxes import Detections
 from reelabel.models.base import Image, Predict
 
 GPU_BATCH = 16

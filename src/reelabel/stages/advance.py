@@ -13,9 +13,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from reelabel.config import Project, Settings
-from reelabel.engine.rounds import DECISION, decision_of, scores_of
 from reelabel.engine.stage import Output, Resource, Stage, Unit
-from reelabel.workspace import Workspace, fingerprint, write_json
+from reelabel.files import write_json
+from reelabel.workspace import Workspace, fingerprint
+from reelabel.workspace.rounds import DECISION, decision_of, scores_of
 
 Row = dict[str, Any]
 

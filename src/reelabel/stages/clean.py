@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from reelabel.config import Project, Settings
+from reelabel.data.sequence import paired_iou
+from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, TEACHER, TRACKER
 from reelabel.engine.stage import Output, Resource, Stage, Unit
 from reelabel.errors import MissingInput, UsageError, nearest
 from reelabel.labels.outliers import OutlierSettings, find_outliers
@@ -25,21 +27,7 @@ from reelabel.labels.rules import RULES, STATES, FrameBoxes, RuleSettings, Verdi
 from reelabel.media.pictures import read_rgb
 from reelabel.models.base import Image
 from reelabel.models.registry import load_embedder
-from reelabel.tables import (
-    CANDIDATES,
-    DETECTIONS,
-    EVIDENCE,
-    FRAMES,
-    IGNORE,
-    NEGATIVE,
-    POSITIVE,
-    TEACHER,
-    TRACKER,
-    VIDEOS,
-    xyxy_columns,
-    xyxy_of,
-)
-from reelabel.temporal.sequence import paired_iou
+from reelabel.tables import CANDIDATES, DETECTIONS, EVIDENCE, FRAMES, VIDEOS, xyxy_columns, xyxy_of
 from reelabel.workspace import Workspace
 
 OWN = {"outliers", "outlier_deviations", "hear", "smooth_iou"}

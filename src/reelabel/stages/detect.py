@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from reelabel.config import Project, Settings
-from reelabel.engine.look import Eyes, Looked, look
-from reelabel.engine.rounds import teacher_spec
 from reelabel.engine.stage import Output, Resource, Stage, Unit
 from reelabel.errors import MissingInput
 from reelabel.media.stream import scan
 from reelabel.models.base import Detector
+from reelabel.models.detector_pool import Eyes, Looked, look
 from reelabel.models.detectors.recorded import RecordedDetector
 from reelabel.models.registry import load_detector
 from reelabel.tables import CLIPS, DETECTIONS, FRAMES, SEEN, TRUTH_FRAMES, VIDEOS, xyxy_columns
 from reelabel.workspace import Workspace
+from reelabel.workspace.rounds import teacher_spec
 
 
 class DetectSettings(Settings):

@@ -16,28 +16,20 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from reelabel.config import Project, Settings
-from reelabel.engine.look import Eyes, look
-from reelabel.engine.rounds import RESAMPLES, SCORES, dataset_dir, model_dir
+from reelabel.data.boxes import iou
+from reelabel.data.states import IGNORE, POSITIVE
 from reelabel.engine.stage import Output, Resource, Stage, Unit
-from reelabel.labels.boxes import iou
+from reelabel.evaluation.intervals import paired_difference
+from reelabel.evaluation.scores import Scores, coco_scores
+from reelabel.files import read_json, write_json
 from reelabel.labels.dedup import alike_share
-from reelabel.labels.intervals import paired_difference
-from reelabel.labels.scores import Scores, coco_scores
 from reelabel.media.quality import LOOK_WH, perceptual_hash
 from reelabel.media.video import frames as decoded
+from reelabel.models.detector_pool import Eyes, look
 from reelabel.models.registry import load_detector
-from reelabel.tables import (
-    DETECTIONS,
-    FRAMES,
-    IGNORE,
-    LABELS,
-    POSITIVE,
-    TRUTH,
-    TRUTH_FRAMES,
-    VIDEOS,
-    xyxy_of,
-)
-from reelabel.workspace import Workspace, fingerprint, read_json, write_json
+from reelabel.tables import DETECTIONS, FRAMES, LABELS, TRUTH, TRUTH_FRAMES, VIDEOS, xyxy_of
+from reelabel.workspace import Workspace, fingerprint
+from reelabel.workspace.rounds import RESAMPLES, SCORES, dataset_dir, model_dir
 
 Row = dict[str, Any]
 TIGHT_IOU = 0.75

@@ -15,22 +15,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from reelabel.config import Settings
+from reelabel.data.boxes import iou
+from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, PREVIOUS, TEACHER
 from reelabel.engine.stage import Output, Stage, Unit
-from reelabel.labels.boxes import iou
 from reelabel.labels.merging import LabelRows, merge_labels
-from reelabel.tables import (
-    CANDIDATES,
-    IGNORE,
-    IMPORTED,
-    IMPORTED_FRAMES,
-    LABELS,
-    NEGATIVE,
-    POSITIVE,
-    PREVIOUS,
-    TEACHER,
-    xyxy_columns,
-    xyxy_of,
-)
+from reelabel.tables import CANDIDATES, IMPORTED, IMPORTED_FRAMES, LABELS, xyxy_columns, xyxy_of
 
 
 class MergeSettings(Settings):

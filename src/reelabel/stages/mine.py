@@ -17,6 +17,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from reelabel.config import Settings
+from reelabel.data.sequence import BoxSequence, Floats, Ints, rows_by_track
 from reelabel.engine.stage import Output, Stage, Unit
 from reelabel.errors import DecodeError
 from reelabel.media.video import Frame, frames
@@ -33,7 +34,6 @@ from reelabel.temporal.gap import (
 from reelabel.temporal.link import Tracks
 from reelabel.temporal.pictures import Grey, Look, sweep
 from reelabel.temporal.rows import EvenTime, sequence_of, shift_or_none, shot_starts
-from reelabel.temporal.sequence import BoxSequence, Floats, Ints, rows_by_track
 from reelabel.temporal.smooth import smooth
 from reelabel.temporal.static import StaticRepeat, StaticSettings, static_looks
 

@@ -21,6 +21,7 @@ from pydantic import Field, model_validator
 from reelabel.config import Project, Settings
 from reelabel.engine.stage import Output, Resource, Stage, Unit
 from reelabel.errors import MediaError
+from reelabel.files import explained
 from reelabel.media.pictures import fit, write_jpeg
 from reelabel.media.quality import (
     LOOK_WH,
@@ -34,7 +35,7 @@ from reelabel.media.video import Frame, decode
 from reelabel.models.base import Embed, Embedder, Image
 from reelabel.models.registry import load_embedder
 from reelabel.tables import CLIPS, EMBEDDINGS, FRAMES, VIDEOS
-from reelabel.workspace import Workspace, explained
+from reelabel.workspace import Workspace
 
 
 class SampleSettings(Settings):

@@ -21,24 +21,18 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from reelabel.config import Settings
-from reelabel.engine.rounds import dataset_dir
+from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.data.states import NEGATIVE, POSITIVE, TEACHER
 from reelabel.engine.stage import Output, Stage, Unit
 from reelabel.errors import SplitError
+from reelabel.files import explained, write_json
 from reelabel.formats.coco import to_coco
-from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.labels.splits import Item, find_groups, find_leaks, split_items, time_blocks
 from reelabel.media.pictures import fit, write_jpeg
 from reelabel.media.video import frames as decoded
-from reelabel.tables import (
-    DUPLICATES,
-    FRAMES,
-    LABELS,
-    NEGATIVE,
-    POSITIVE,
-    TEACHER,
-    VIDEOS,
-)
-from reelabel.workspace import explained, fingerprint, write_json
+from reelabel.tables import DUPLICATES, FRAMES, LABELS, VIDEOS
+from reelabel.workspace import fingerprint
+from reelabel.workspace.rounds import dataset_dir
 
 Row = dict[str, Any]
 TRAIN, VAL, TEST = "train", "val", "test"

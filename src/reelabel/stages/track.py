@@ -17,6 +17,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from reelabel.config import Settings
+from reelabel.data.sequence import Bools, BoxSequence, Floats, Ints
 from reelabel.engine.stage import Output, Stage, Unit
 from reelabel.media.quality import LOOK_WH, CutDetector
 from reelabel.media.video import frames
@@ -25,7 +26,6 @@ from reelabel.tables import CAMERA, DETECTIONS, FRAMES, SEEN, TRACKS, VIDEOS
 from reelabel.temporal.link import LinkSettings, Tracks, link
 from reelabel.temporal.motion import global_shift
 from reelabel.temporal.rows import EvenTime, sequence_of, shift_or_none, shot_starts
-from reelabel.temporal.sequence import Bools, BoxSequence, Floats, Ints
 
 
 class TrackSettings(Settings):

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.config import Project
-from reelabel.engine.rounds import dataset_dir, model_dir
 from reelabel.engine.stage import Output, Resource, Stage, Unit
+from reelabel.files import explained
 from reelabel.models.detectors.onnx import OnnxDetector
 from reelabel.models.registry import load_detector
 from reelabel.models.trainers.registry import load_trainer
 from reelabel.models.trainers.settings import TrainSettings
-from reelabel.workspace import Workspace, explained, fingerprint
+from reelabel.workspace import Workspace, fingerprint
+from reelabel.workspace.rounds import dataset_dir, model_dir
 
 
 def train(unit: Unit) -> Output:

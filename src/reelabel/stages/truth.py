@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelabel.config import NoSettings, Project
+from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.engine.stage import Output, Resource, Stage, Unit
 from reelabel.errors import FormatError, nearest
 from reelabel.formats.coco import read_coco
-from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.media.stream import scan
 from reelabel.tables import IMPORTED, IMPORTED_FRAMES, TRUTH, TRUTH_FRAMES, VIDEOS
 from reelabel.workspace import Workspace, fingerprint

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from reelabel.temporal.sequence import Bools, Floats, Ints
+from reelabel.data.sequence import Bools, Floats, Ints
 
 _DENSE_LIMIT = 1_000_000
 """A tangle whose matrix would hold more cells than this is resolved best pair first."""

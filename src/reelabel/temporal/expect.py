@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reelabel.data.sequence import BoxSequence, Floats, Ints
 from reelabel.temporal.link import Tracks
-from reelabel.temporal.sequence import BoxSequence, Floats, Ints
 
 _ESTABLISHED = 3
 """From so many boxes on a track is believed to be an object with a course."""

@@ -16,9 +16,9 @@ from itertools import product
 
 import numpy as np
 
+from reelabel.data.sequence import Bools, BoxSequence, Floats, Ints, shots, steadied
 from reelabel.temporal.overlaps import Neighbours, consecutive_overlaps
 from reelabel.temporal.pieces import Pieces, broken_at_kinks, join_once
-from reelabel.temporal.sequence import Bools, BoxSequence, Floats, Ints, shots, steadied
 
 _GAPS = (3, 32)
 """Gaps are closed from short to long, so that velocities are known when needed; but not one by

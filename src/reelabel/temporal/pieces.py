@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reelabel.data.sequence import Floats, Ints, centres
 from reelabel.temporal.assign import assign
-from reelabel.temporal.sequence import Floats, Ints, centres
 
 _TAIL = 7
 """A course is measured over so many boxes at a piece's end: longer lags, shorter is noisy."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
+from reelabel.data.sequence import BoxSequence, Floats, Ints
 from reelabel.errors import ModelError
 from reelabel.tables import xyxy_of
-from reelabel.temporal.sequence import BoxSequence, Floats, Ints
 
 
 def sequence_of(detections: pa.Table, seen_pts: Ints) -> BoxSequence:

@@ -15,15 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reelabel.temporal.sequence import (
-    Bools,
-    BoxSequence,
-    Floats,
-    Ints,
-    centres,
-    drift,
-    rows_by_track,
-)
+from reelabel.data.sequence import Bools, BoxSequence, Floats, Ints, centres, drift, rows_by_track
 
 _RATIOS = 10.0 ** np.arange(-6, 1.5, 0.75)
 """Variance of the pushes over variance of the boxes, from a straight line to no smoothing."""

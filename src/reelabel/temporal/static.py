@@ -26,9 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reelabel.temporal.link import Tracks
-from reelabel.temporal.pictures import Grey, Patch, Window, box_window, find, sweep
-from reelabel.temporal.sequence import (
+from reelabel.data.sequence import (
     Bools,
     BoxSequence,
     Floats,
@@ -38,6 +36,8 @@ from reelabel.temporal.sequence import (
     shots,
     sizes,
 )
+from reelabel.temporal.link import Tracks
+from reelabel.temporal.pictures import Grey, Patch, Window, box_window, find, sweep
 
 _STANDS_IOU = 0.3
 """A track that begins or ends with so much overlap with a place may have stood there."""

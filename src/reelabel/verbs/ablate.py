@@ -20,15 +20,16 @@ from pydantic import BaseModel
 
 from reelabel import pipeline
 from reelabel.config import Config
-from reelabel.engine.branch import Branch
-from reelabel.engine.local import Options, worker_pool
 from reelabel.engine.progress import Display
-from reelabel.engine.rounds import ABLATION, RESAMPLES, SCORES, dataset_dir
+from reelabel.engine.run import Options, worker_pool
 from reelabel.errors import MissingInput, UsageError, WorkspaceError
-from reelabel.labels.intervals import Floats, over_seeds, percentiles
+from reelabel.evaluation.intervals import Floats, over_seeds, percentiles
+from reelabel.files import read_json, write_json
 from reelabel.tables import CANDIDATES, DETECTIONS, EVIDENCE, LABELS, TRACKS, TRUTH_FRAMES
 from reelabel.verbs.run import opened
-from reelabel.workspace import Workspace, read_json, write_json
+from reelabel.workspace import Workspace
+from reelabel.workspace.branches import Branch
+from reelabel.workspace.rounds import ABLATION, RESAMPLES, SCORES, dataset_dir
 
 KINDS = ("gap", "flicker", "static", "smooth")
 VARIANTS: dict[str, tuple[str, ...]] = {

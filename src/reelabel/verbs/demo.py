@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reelabel.engine.local import Options
-from reelabel.engine.rounds import model_dir
+from reelabel.engine.run import Options
 from reelabel.errors import UsageError
-from reelabel.media.synthetic import render
+from reelabel.files import write_json
 from reelabel.models.trainers.folder import WEIGHTS
 from reelabel.pipeline import Run, read_config, run
+from reelabel.synthetic.footage import render
 from reelabel.verbs.ablate import ablate
 from reelabel.verbs.init import init
 from reelabel.verbs.report import report
 from reelabel.verbs.show import Shown, show
-from reelabel.workspace import Workspace, write_json
+from reelabel.workspace import Workspace
+from reelabel.workspace.rounds import model_dir
 
 SETTINGS: dict[str, Any] = {
     "detector_options": {"shape": "round"},

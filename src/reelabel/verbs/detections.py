@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from reelabel.config import Project
-from reelabel.engine.local import Options
+from reelabel.data.dataset import Dataset
+from reelabel.engine.run import Options
 from reelabel.errors import FormatError, MissingInput, UsageError, nearest
-from reelabel.formats.dataset import Dataset
+from reelabel.files import safe_stem
 from reelabel.formats.detections_txt import Block, class_folders, to_dataset, write_detections
-from reelabel.formats.files import safe_stem
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
 from reelabel.media.video import decode

@@ -7,16 +7,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from reelabel.engine.rounds import dataset_dir
+from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.errors import MissingInput, UsageError, nearest
+from reelabel.files import explained
 from reelabel.formats.coco import read_coco, safe_join, write_coco
 from reelabel.formats.coco_into import CocoFile
-from reelabel.formats.dataset import Dataset, ImageEntry
 from reelabel.formats.voc import write_voc
 from reelabel.formats.yolo import write_yolo
 from reelabel.verbs.detections import export_detections
-from reelabel.verbs.own_pictures import picture_name
-from reelabel.workspace import Workspace, explained
+from reelabel.verbs.exported_names import picture_name
+from reelabel.workspace import Workspace
+from reelabel.workspace.rounds import dataset_dir
 
 TRAIN = "train"
 SPLITS = (TRAIN, "val", "test")

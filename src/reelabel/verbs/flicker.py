@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from reelabel.data.dataset import ImageEntry
 from reelabel.engine.progress import Display
 from reelabel.errors import UsageError
+from reelabel.files import explained, new_folder, refuse_overwrite
 from reelabel.formats.coco_into import Added
-from reelabel.formats.dataset import ImageEntry
 from reelabel.formats.detections_txt import read_detections
-from reelabel.formats.files import new_folder
 from reelabel.formats.mined_txt import picture_name, write_mined
 from reelabel.media.pictures import write_jpeg
 from reelabel.media.video import Frame, decode
@@ -32,7 +32,6 @@ from reelabel.temporal.published import (
     mine_published,
 )
 from reelabel.verbs.write_back import WriteBack, Writer
-from reelabel.workspace import explained, spare
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def flicker(  # noqa: PLR0913 -- one argument for each of the published miner's
     """
     settings = _settings(valid_score, alpha, valid_sim_score, iou_thr=iou_thr, beta=beta)
     kept = coco.out if coco is not None else None
-    spare([Path(video), Path(detections)], [out, kept])
+    refuse_overwrite([Path(video), Path(detections)], [out, kept])
     blocks = read_detections(Path(detections), strict=not any_header)
     writer = Writer(coco) if coco is not None else None
     folder = Path(frames) if frames is not None else None

@@ -8,9 +8,10 @@ from typing import Any
 
 from reelabel.config import dump, parse
 from reelabel.errors import UsageError
+from reelabel.files import explained, write_atomic
 from reelabel.pipeline import SECTIONS
 from reelabel.stages.register import listed
-from reelabel.workspace import CONFIG_NAME, Workspace, explained, write_atomic
+from reelabel.workspace import CONFIG_NAME, Workspace
 
 
 def init(

@@ -9,12 +9,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from reelabel.engine.look import Eyes, Looked, look
+from reelabel.data.boxes import Detections
 from reelabel.engine.progress import Display
-from reelabel.engine.rounds import best_model
 from reelabel.errors import ModelError, UsageError
-from reelabel.formats.files import PICTURE_SUFFIXES
-from reelabel.labels.boxes import Detections
+from reelabel.files import explained, refuse_overwrite, write_json
+from reelabel.formats.pictures import PICTURE_SUFFIXES
 from reelabel.media.draw import colour_of, draw_boxes
 from reelabel.media.encode import VideoWriter
 from reelabel.media.pictures import write_jpeg
@@ -22,9 +21,11 @@ from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
 from reelabel.media.video import Frame, decode, time_range
 from reelabel.models.base import Detector, Image
+from reelabel.models.detector_pool import Eyes, Looked, look
 from reelabel.models.registry import load_detector
 from reelabel.pipeline import read_config
-from reelabel.workspace import CONFIG_NAME, Workspace, explained, spare, write_json
+from reelabel.workspace import CONFIG_NAME, Workspace
+from reelabel.workspace.rounds import best_model
 
 Row = dict[str, Any]
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
@@ -95,7 +96,7 @@ def predict(
     result = Prediction(detector.name, detector.fingerprint, detector.classes)
     infos = {Path(file): probe(file) for file in files}
     targets, eyes = _targets(infos, render), Eyes(detector)
-    spare(infos, [out, *targets.values()])
+    refuse_overwrite(infos, [out, *targets.values()])
     for path, info in infos.items():
         seen = _look(path, info, eyes, span or Span(), quiet=quiet)
         result.videos.append(_video_row(path, info, len(seen)))

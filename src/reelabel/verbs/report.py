@@ -15,20 +15,15 @@ from numpy.typing import NDArray
 
 from reelabel._version import __version__
 from reelabel.config import Config
-from reelabel.engine.rounds import (
-    ABLATION,
-    dataset_dir,
-    decision_of,
-    doubts_of,
-    labelled_rounds,
-    report_path,
-    scores_of,
-    teacher_spec,
-)
+from reelabel.data.states import POSITIVE
 from reelabel.errors import MissingInput, ShardError, counted
+from reelabel.files import read_json
 from reelabel.labels.stats import Count, class_counts, labels_per_frame
-from reelabel.pages import plots
-from reelabel.pages.html import (
+from reelabel.pipeline import read_config
+from reelabel.tables import DUPLICATES, FRAMES, LABELS
+from reelabel.verbs.run import opened
+from reelabel.views import plots
+from reelabel.views.html import (
     Ablation,
     AblationRow,
     CountRow,
@@ -43,12 +38,19 @@ from reelabel.pages.html import (
     StateRow,
     write_report,
 )
-from reelabel.pipeline import read_config
-from reelabel.tables import DUPLICATES, FRAMES, LABELS, POSITIVE
-from reelabel.verbs.report_figures import figures_of, labelled_frames, models_in
-from reelabel.verbs.report_time import what_time_says
-from reelabel.verbs.run import opened
-from reelabel.workspace import Workspace, read_json
+from reelabel.views.report_evidence import what_time_says
+from reelabel.views.report_figures import figures_of, labelled_frames, models_in
+from reelabel.workspace import Workspace
+from reelabel.workspace.rounds import (
+    ABLATION,
+    dataset_dir,
+    decision_of,
+    doubts_of,
+    labelled_rounds,
+    report_path,
+    scores_of,
+    teacher_spec,
+)
 
 Row = dict[str, Any]
 MEASURES = ("ap", "ap50", "ap75", "ar", "p", "r", "f1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reelabel import pipeline
-from reelabel.engine.local import Options
+from reelabel.engine.run import Options
 from reelabel.pipeline import Run
 from reelabel.verbs.status import StageStatus
 from reelabel.verbs.status import status as status_of

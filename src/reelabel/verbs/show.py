@@ -6,32 +6,27 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelabel.data.states import POSITIVE, TEACHER
 from reelabel.engine.progress import Display
 from reelabel.errors import MissingInput, UsageError
-from reelabel.media.draw import colour_of, draw_boxes
+from reelabel.files import explained
+from reelabel.media.draw import STYLES, colour_of, draw_boxes
 from reelabel.media.encode import VideoWriter
 from reelabel.media.pictures import write_jpeg
 from reelabel.media.video import decode
 from reelabel.models.base import Image
-from reelabel.tables import IGNORE, LABELS, NEGATIVE, POSITIVE, TEACHER, xyxy_of
-from reelabel.verbs.film import Film
+from reelabel.tables import LABELS, xyxy_of
 from reelabel.verbs.show_evidence import Shown, asked, show_evidence
-from reelabel.workspace import Workspace, explained
+from reelabel.views.film import Film
+from reelabel.workspace import Workspace
 
 __all__ = ["Film", "Shown", "show"]
-
-STYLES: dict[str, Literal["solid", "dashed", "filled"]] = {
-    POSITIVE: "solid",
-    IGNORE: "dashed",
-    NEGATIVE: "filled",
-}
-"""How each state of a label is drawn."""
 
 
 def show(

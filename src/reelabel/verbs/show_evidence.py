@@ -15,11 +15,12 @@ import pyarrow.compute as pc
 
 from reelabel.engine.progress import Display
 from reelabel.errors import MissingInput
+from reelabel.files import explained
 from reelabel.media.draw import Colour
 from reelabel.tables import EVIDENCE
-from reelabel.verbs.film import Film, Mark, Scene, Step, canvas_of, focus_of, near, shoot
-from reelabel.verbs.findings import COLOURS, Finding, findings, said_of
-from reelabel.workspace import Workspace, explained
+from reelabel.views.evidence_examples import COLOURS, Finding, findings, said_of
+from reelabel.views.film import Film, Mark, Scene, Step, canvas_of, focus_of, near, shoot
+from reelabel.workspace import Workspace
 
 Row = dict[str, Any]
 _SAID: Colour = (190, 190, 190)  # what the teacher said

@@ -8,11 +8,11 @@ from typing import Any
 
 from reelabel.config import Config
 from reelabel.engine.plan import bind, counts, plan
-from reelabel.engine.rounds import decision_of
 from reelabel.engine.stage import Stage
 from reelabel.errors import MissingInput, ReelabelError
 from reelabel.pipeline import EACH_ROUND, ONCE
 from reelabel.workspace import Workspace
+from reelabel.workspace.rounds import decision_of
 
 
 @dataclass(frozen=True)

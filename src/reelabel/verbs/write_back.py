@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.data.states import State
 from reelabel.errors import UsageError
 from reelabel.formats.checked import Box
 from reelabel.formats.coco_into import Added, CocoFile
-from reelabel.formats.dataset import BoxEntry, Dataset, ImageEntry, State
 from reelabel.formats.detections_txt import Block
 from reelabel.temporal.published import MinedFrame
 

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
+from reelabel.data.boxes import iou
 from reelabel.errors import ModelError, UsageError
-from reelabel.labels.boxes import iou
 from reelabel.models.base import Detector, Trainer
 from reelabel.models.trainers.album import read_album, read_image
 from reelabel.models.trainers.fake import FakeTrainer

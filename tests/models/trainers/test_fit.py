@@ -11,8 +11,8 @@ pytest.importorskip("lightning")
 
 from safetensors.torch import load_file  # noqa: E402 -- torch
 
+from reelabel.data.boxes import iou  # noqa: E402 -- torch
 from reelabel.errors import ModelError, UsageError  # noqa: E402 -- torch
-from reelabel.labels.boxes import iou  # noqa: E402 -- torch
 from reelabel.models.trainers.album import read_album, read_image  # noqa: E402 -- torch
 from reelabel.models.trainers.centre import CentreNet  # noqa: E402 -- torch
 from reelabel.models.trainers.folder import (  # noqa: E402 -- torch

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from reelabel.config import Settings
-from reelabel.labels.boxes import Detections
+from reelabel.data.boxes import Detections
 from reelabel.models.base import Image, Predict
 from reelabel.models.spec import Request, fingerprint
 

@@ -12,8 +12,8 @@ from typing import cast
 
 import numpy as np
 
+from reelabel.data.boxes import Detections
 from reelabel.errors import ModelError, nearest
-from reelabel.labels.boxes import Detections
 from reelabel.models.base import Detector, Image, Predict
 from reelabel.models.detectors.suppress import suppressed
 from reelabel.models.spec import fingerprint

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from reelabel.config import Settings
+from reelabel.data.boxes import Detections, iou
 from reelabel.errors import ModelError
-from reelabel.labels.boxes import Detections, iou
 from reelabel.models.base import Image, Predict
 from reelabel.models.detectors.background import Background
 from reelabel.models.spec import Request, fingerprint

@@ -16,8 +16,8 @@ import numpy as np
 from pydantic import Field
 
 from reelabel.config import Settings
+from reelabel.data.boxes import Detections
 from reelabel.errors import ModelError
-from reelabel.labels.boxes import Detections
 from reelabel.models.base import Image, Predict
 from reelabel.models.coco import COCO_80
 from reelabel.models.detectors.nanodet import NanoDet

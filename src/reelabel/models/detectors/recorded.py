@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelabel.config import NoSettings
+from reelabel.data.boxes import Detections
 from reelabel.errors import FormatError, MissingInput, ModelError
 from reelabel.formats.detections_txt import Block, class_folders, read_detections
-from reelabel.labels.boxes import Detections
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
 from reelabel.media.video import decode

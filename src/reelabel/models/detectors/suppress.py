@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from reelabel.labels.boxes import Detections, Floats, Ints
+from reelabel.data.boxes import Detections, Floats, Ints
 
 
 def suppress(xyxy: Floats, score: Floats, class_id: Ints, iou_threshold: float) -> Ints:

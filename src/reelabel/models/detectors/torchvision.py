@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reelabel.data.boxes import Detections
 from reelabel.errors import ModelError, nearest
-from reelabel.labels.boxes import Detections
 from reelabel.models.base import Image, Predict
 from reelabel.models.spec import Request, fingerprint
 from reelabel.models.torch_tools import (

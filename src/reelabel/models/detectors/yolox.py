@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.labels.boxes import Detections
+from reelabel.data.boxes import Detections
 from reelabel.models.base import Image
 from reelabel.models.detectors.letterbox import letterbox
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import Field
 
+from reelabel.data.boxes import Detections
 from reelabel.errors import ModelError
-from reelabel.labels.boxes import Detections
 from reelabel.models.base import Image, Predict
 from reelabel.models.detectors.suppress import suppressed
 from reelabel.models.hub import HubOptions, Located, fit_for, locate, network, processor

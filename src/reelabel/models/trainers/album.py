@@ -15,11 +15,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from reelabel.data.boxes import Floats, Ints
+from reelabel.data.states import TRACKER
 from reelabel.errors import DecodeError, FormatError, MissingInput
-from reelabel.labels.boxes import Floats, Ints
 from reelabel.models.base import Image
 from reelabel.models.trainers.settings import TrainSettings
-from reelabel.tables import TRACKER
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.labels.boxes import Floats, area
+from reelabel.data.boxes import Floats, area
 from reelabel.models.base import Image
 from reelabel.models.trainers.settings import TrainSettings
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from reelabel.data.boxes import Floats, area
 from reelabel.errors import UsageError
-from reelabel.labels.boxes import Floats, area
 from reelabel.models.base import Image
 from reelabel.models.trainers.album import Album, Picture, read_image
 from reelabel.models.trainers.augment import (

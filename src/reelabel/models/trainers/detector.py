@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reelabel.labels.boxes import Detections
+from reelabel.data.boxes import Detections
 from reelabel.models.base import Image, Predict
 from reelabel.models.trainers.augment import canvas_wh, fitted_wh, padded, reduce
 from reelabel.models.trainers.fast import NETWORK, FastYolox

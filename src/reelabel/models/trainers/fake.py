@@ -15,8 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from reelabel.data.boxes import Detections, Floats, Ints
 from reelabel.errors import UsageError
-from reelabel.labels.boxes import Detections, Floats, Ints
 from reelabel.models.base import Image, Predict
 from reelabel.models.trainers.album import Album, read_album, read_image
 from reelabel.models.trainers.folder import ModelCard, fingerprint, is_finished, write_card

@@ -1,0 +1,1 @@
+"""What flows in memory between rooms: boxes, sequences of boxes, data sets."""

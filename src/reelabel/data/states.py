@@ -1,0 +1,32 @@
+"""The names of states, origins and kinds of evidence: each is spelled here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+State = Literal["positive", "ignore", "negative"]
+"""What a label is to training: an object, a region without loss, or known background."""
+
+POSITIVE: Final = "positive"
+IGNORE: Final = "ignore"
+NEGATIVE: Final = "negative"
+STATES: tuple[State, ...] = (POSITIVE, IGNORE, NEGATIVE)
+
+Origin = Literal["teacher", "tracker", "previous", "truth", "person"]
+"""Where a label's box came from."""
+
+TEACHER: Final = "teacher"
+TRACKER: Final = "tracker"
+PREVIOUS: Final = "previous"
+GROUND_TRUTH: Final = "truth"
+PERSON: Final = "person"
+
+EvidenceKind = Literal["flicker", "unsupported", "gap", "static", "smooth"]
+"""What the neighbouring frames imply about a box."""
+
+FLICKER: Final = "flicker"
+UNSUPPORTED: Final = "unsupported"
+GAP: Final = "gap"
+STATIC: Final = "static"
+SMOOTH: Final = "smooth"
+EVIDENCE_KINDS: tuple[EvidenceKind, ...] = (FLICKER, UNSUPPORTED, GAP, STATIC, SMOOTH)

@@ -1,0 +1,1 @@
+"""Scores of models: matching, intervals and comparison, as pure functions on arrays."""

@@ -1,0 +1,212 @@
+"""Files: atomic writes, text and JSON readers, safe names and paths.
+
+Every file that must be whole goes through `write_atomic`: a temporary name in the same folder,
+``fsync``, then a rename, so that a reader finds the old content or the new one and never a part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import secrets
+import shutil
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from reelabel.errors import FormatError, ShardError, UsageError, WorkspaceError
+
+LONGEST_NAME = 60
+"""Characters of a file name; at four bytes each they stay below what file systems take."""
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full: free some space and run again",
+    errno.EDQUOT: "the disk quota is used up: free some space and run again",
+    errno.EROFS: "the folder is read-only: choose a writable place",
+    errno.EACCES: "no permission to write: check the owner and the rights of the folder",
+}
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Translate an `OSError` of writing `path` into an error that names the remedy.
+
+    Raises:
+        WorkspaceError: for a full disk, a read-only folder, a missing permission, a bad path.
+    """
+    try:
+        yield
+    except OSError as exc:
+        reason = _REASONS.get(exc.errno or 0, str(exc.strerror or exc))
+        raise WorkspaceError(f"{path}: {reason}; what was done so far is kept") from exc
+
+
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, sync it and rename it to `path`.
+
+    Raises:
+        WorkspaceError: if it cannot be written; nothing is left behind.
+    """
+    scratch = path.with_name(
+        f".{path.name[:LONGEST_NAME]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    )
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(scratch)
+            with scratch.open("rb+") as file:
+                os.fsync(file.fileno())
+            scratch.replace(path)
+        finally:
+            scratch.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically, and its folder.
+
+    Raises:
+        WorkspaceError: if it cannot be written.
+    """
+    write_atomic(path, lambda scratch: scratch.write_bytes(content))
+
+
+def write_text(path: Path, text: str, *, atomic: bool = True) -> None:
+    """Write a UTF-8 text file and its folder; line ends stay as they are.
+
+    Args:
+        path: the file.
+        text: its content.
+        atomic: False for files in a folder that becomes visible as a whole, see `staged_folder`.
+
+    Raises:
+        WorkspaceError: if it cannot be written.
+    """
+    if atomic:
+        write_bytes(path, text.encode("utf-8"))
+        return
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode("utf-8"))
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON atomically: indented, keys sorted, one newline at the end.
+
+    Raises:
+        WorkspaceError: if it cannot be written.
+    """
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+
+
+def read_text(path: Path, limit_bytes: int | None = None) -> str:
+    """Return the content of a UTF-8 text file, without a byte order mark.
+
+    Raises:
+        FormatError: if it cannot be read, is not UTF-8, or is larger than `limit_bytes`.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(-1 if limit_bytes is None else limit_bytes + 1)
+        if limit_bytes is not None and len(raw) > limit_bytes:
+            raise FormatError(f"{path}: expected at most {limit_bytes} bytes, but it is larger")
+        return raw.decode("utf-8-sig")
+    except (OSError, ValueError) as exc:
+        raise FormatError(f"{path}: expected a text file in UTF-8, but {exc}; check it") from exc
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file of the workspace.
+
+    Raises:
+        ShardError: if it is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise ShardError(f"{path}: expected JSON, but {exc}; delete it and run again") from exc
+
+
+def refuse_overwrite(inputs: Iterable[Path], outputs: Iterable[Path | str | None]) -> None:
+    """Refuse outputs that are inputs of the same command.
+
+    Raises:
+        UsageError: naming the file.
+    """
+    read = {path.resolve() for path in inputs}
+    for path in outputs:
+        if path is not None and Path(path).resolve() in read:
+            raise UsageError(f"{path} is read here and would be overwritten: name another file")
+
+
+def new_folder(folder: Path) -> None:
+    """Make a folder that must not hold anything yet.
+
+    Raises:
+        UsageError: if it exists and is not an empty folder.
+        WorkspaceError: if it cannot be made.
+    """
+    with explained(folder):
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(f"expected a new or empty folder, but {folder} holds files already")
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file, and make its folder; a copy, never a link: changing one leaves the other.
+
+    Raises:
+        FormatError: if there is no such file.
+        WorkspaceError: if it cannot be written.
+    """
+    if not source.is_file():
+        raise FormatError(f"expected a file at {source}, but there is none")
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def safe_join(folder: Path, name: str) -> Path:
+    """Return ``folder / name`` if that lies inside the folder, links followed.
+
+    Raises:
+        FormatError: for a name that is empty, absolute, leaves the folder with ``..`` or through a
+            link, or that no file system can hold.
+    """
+    parts = name.replace("\\", "/").split("/")
+    absolute = name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name) is not None
+    if absolute or ".." in parts or "\0" in name or not set(parts) - {"", "."}:
+        raise FormatError(_outside(folder, name))
+    try:
+        inside = (folder / name).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError) as exc:
+        raise FormatError(_outside(folder, name)) from exc
+    if not inside:
+        raise FormatError(_outside(folder, name))
+    return folder / name
+
+
+def _outside(folder: Path, name: str) -> str:
+    return (
+        f"expected the name of a file inside {folder}, but got {name[:200]!r}: "
+        "put the file into that folder and name it relative to it"
+    )
+
+
+def safe_stem(name: str) -> str:
+    r"""Return a file name of letters, digits, ``_``, ``-`` and inner dots, never empty.
+
+    >>> safe_stem("../a b\n"), safe_stem("con"), safe_stem("")
+    ('a_b', 'con_', 'picture')
+    """
+    # Composed letters, so that file systems that compose names store the same one.
+    plain = unicodedata.normalize("NFC", name)
+    kept = "".join(c if c.isalnum() or c in "-._" else "_" for c in plain)
+    # The end of a long name tells more than its beginning: frame numbers stand there.
+    stem = kept[-LONGEST_NAME:].strip("._-")
+    if re.fullmatch(r"(?i:con|prn|aux|nul|com\d|lpt\d)(\..*)?", stem):
+        return f"{stem}_"
+    return stem or "picture"

@@ -1,0 +1,93 @@
+"""Names and sizes of the pictures that label files refer to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from reelabel.data.dataset import ImageEntry
+from reelabel.errors import FormatError
+from reelabel.files import safe_stem
+
+PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+"""Picture files that every reader of YOLO and VOC folders finds."""
+
+
+def picture_suffix(source: Path) -> str:
+    """Return the suffix of a picture file, lower case.
+
+    Raises:
+        FormatError: if readers of the format would not take it for a picture.
+    """
+    suffix = source.suffix.lower()
+    if suffix not in PICTURE_SUFFIXES:
+        known = ", ".join(sorted(PICTURE_SUFFIXES))
+        raise FormatError(f"expected a picture ({known}), but got {source}: convert it first")
+    return suffix
+
+
+def picture_size_wh(path: Path) -> tuple[int, int]:
+    """Return width and height in pixels of a picture file, as it is shown (EXIF followed).
+
+    Raises:
+        FormatError: if it is missing or damaged.
+    """
+    import cv2  # noqa: PLC0415 -- slow to load, and only pictures of unknown size need it
+    import numpy as np  # noqa: PLC0415 -- the same
+
+    try:
+        coded = np.fromfile(path, np.uint8)
+        image = cv2.imdecode(coded, cv2.IMREAD_COLOR) if len(coded) else None
+    except (OSError, cv2.error) as exc:
+        raise FormatError(f"{path}: expected a picture, but it cannot be read: {exc}") from exc
+    if image is None:
+        raise FormatError(f"{path}: expected a picture, but it is damaged: remove or replace it")
+    return int(image.shape[1]), int(image.shape[0])
+
+
+def size_wh(image: ImageEntry, source: Path) -> tuple[int, int]:
+    """Return the size that an entry gives, else that of its picture file.
+
+    Raises:
+        FormatError: if the entry gives none and the file is missing or damaged.
+    """
+    if image.width > 0 and image.height > 0:
+        return image.width, image.height
+    return picture_size_wh(source)
+
+
+def unique_stems(images: Sequence[ImageEntry]) -> list[str]:
+    """Return a file name without suffix for each image: safe everywhere, and no two alike.
+
+    It is the picture's own if no other has the same; else its folders' names come before it, and
+    a number after it where even that is not enough. Upper and lower case count as the same, for
+    file systems that see no difference.
+    """
+    own = [safe_stem(_parts(image)[-1]) for image in images]
+    count = Counter(stem.casefold() for stem in own)
+    used: set[str] = set()
+    stems = []
+    for image, stem in zip(images, own, strict=True):
+        alone = count[stem.casefold()] == 1
+        stems.append(_unused(stem if alone else safe_stem("_".join(_parts(image))), used))
+    return stems
+
+
+def _parts(image: ImageEntry) -> list[str]:
+    if image.file_name:
+        name, ending = image.file_name, ""
+    else:
+        time = image.pts if image.pts is not None else image.frame_index
+        name, ending = image.video, f"_{time:06d}" if time is not None else ""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return [*(part for part in path.parent.parts if part not in {"/", ".."}), path.stem + ending]
+
+
+def _unused(stem: str, used: set[str]) -> str:
+    number, candidate = 1, stem
+    while candidate.casefold() in used:
+        number += 1
+        candidate = f"{stem}_{number}"
+    used.add(candidate.casefold())
+    return candidate

@@ -1,0 +1,376 @@
+"""Footage with exactly known truth: balls that bounce, rendered from nothing but a seed.
+
+It shows what a first run has to cope with: textured balls under gravity with motion blur, hoops,
+boxes and bars of the same colours, posts that hide them, slowly panning cameras, swaying leaves,
+noise, drifting brightness, and hard cuts. A frame is a pure function of its scene and number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+from reelabel.errors import MediaError, UsageError
+from reelabel.media.convert import Picture
+from reelabel.media.encode import VideoWriter
+from reelabel.synthetic.actors import (
+    INSTANTS,
+    Ball,
+    Kind,
+    Post,
+    Room,
+    Shape,
+    Thing,
+    bounce_path,
+    drift_path,
+    roll_path,
+)
+from reelabel.synthetic.scenery import PLACES, UNSEEN_PLACES, Place, Plane, Rgb, backdrop
+from reelabel.synthetic.shot import Scene, Truth, visible_box
+
+__all__ = [
+    "FPS",
+    "HELD_OUT",
+    "MANIFEST",
+    "TRUTH",
+    "Scene",
+    "Truth",
+    "make_scene",
+    "render",
+    "visible_box",
+]
+
+FPS = 25
+"""Frames per second of all footage."""
+
+HELD_OUT = 2
+"""How many videos are made in addition, to be kept out of training."""
+
+TRUTH, MANIFEST = "truth.json", "manifest.json"
+"""The files beside the videos: COCO truth, and which videos are held out."""
+
+_SHAPES: tuple[Shape, ...] = ("square", "square", "bar", "bar", "ring")  # round ones are rare
+_CATEGORY = "ball"
+_LEAST_SIDE, _LEAST_FRAMES = 64, 2
+_COLOURS: tuple[tuple[Kind, Rgb, Rgb], ...] = (
+    ("soccer", (236, 236, 232), (34, 34, 40)),
+    ("basket", (216, 112, 44), (60, 34, 24)),
+    ("tennis", (206, 222, 70), (244, 246, 236)),
+    ("beach", (226, 62, 54), (244, 240, 230)),
+    ("stripe", (48, 98, 196), (240, 222, 92)),
+    ("plain", (196, 44, 72), (0, 0, 0)),
+)
+
+
+def make_scene(
+    seed: int,
+    *,
+    frames: int,
+    size_wh: tuple[int, int] = (320, 240),
+    place: Place = PLACES[0],
+    pan_px: float = 0.0,
+) -> Scene:
+    """Return a scene that is given by its seed alone.
+
+    Args:
+        seed: decides textures, balls, things, paths, noise.
+        frames: how long it lasts.
+        size_wh: picture size in pixels; everything in it is scaled with the height.
+        place: wall and floor.
+        pan_px: how far the camera moves sideways over the whole scene, in pixels.
+    """
+    rng = np.random.default_rng(seed)
+    w, h = size_wh
+    horizon = round(h * rng.uniform(0.56, 0.7))
+    camera = _camera(rng, frames, pan_px)
+    wide = w + int(np.ceil(camera[:, 0].max())) + 4
+    tall = h + 4
+    balls = _balls(rng, frames, (wide, h), horizon)
+    return Scene(
+        size_wh=size_wh,
+        backdrop=backdrop(place, rng, (wide, tall), horizon),
+        horizon=horizon,
+        camera_xy=camera,
+        sway_px=place.sway_px * h / 240,
+        balls=balls,
+        things=_things(rng, frames, (wide, h), horizon),
+        posts=_posts(rng, (wide, h), horizon),
+        shutter=float(rng.uniform(0.35, 0.7)),
+        gain=_gain(rng, frames),
+        noise=float(rng.uniform(1.5, 3.5)),
+        seed=seed,
+    )
+
+
+def _camera(rng: Generator, frames: int, pan_px: float) -> Plane:
+    """Return a pan that starts and ends gently, with a slight unrest if it moves at all."""
+    t = np.arange(frames * INSTANTS) / max(1, frames * INSTANTS - 1)
+    x = abs(pan_px) * t * t * (3 - 2 * t)
+    x = x if pan_px >= 0 else abs(pan_px) - x
+    rate, phase = rng.uniform(3, 6), rng.uniform(0, 6.28)
+    y = 2 + (1.2 * np.sin(rate * t * 2 * np.pi + phase) if pan_px else np.zeros_like(t))
+    return np.stack([x, y], 1).astype(np.float32)
+
+
+def _gain(rng: Generator, frames: int) -> Plane:
+    t = np.arange(frames)
+    wave = np.sin(2 * np.pi * t / rng.uniform(70, 160) + rng.uniform(0, 6.28))
+    gain: Plane = (1 + rng.uniform(0.01, 0.06) * wave).astype(np.float32)
+    return gain
+
+
+def _room(rng: Generator, size_wh: tuple[int, int], horizon: int, reach: float) -> Room:
+    """Return the room of something on a floor line of its own; some rooms are a little wider."""
+    w, h = size_wh
+    outside = rng.choice([0.0, 0.0, 2.5]) * reach
+    floor = rng.uniform(horizon + 0.1 * (h - horizon), h - 0.2 * (h - horizon)) - reach
+    return Room(reach - outside, w - reach + outside, max(1.0, floor), h)
+
+
+def _balls(rng: Generator, frames: int, size_wh: tuple[int, int], horizon: int) -> tuple[Ball, ...]:
+    """Return one to three balls; some roll, some lie still for a while at first."""
+    balls = []
+    for _ in range(int(rng.integers(1, 4))):
+        radius = rng.uniform(5, 14) * size_wh[1] / 240
+        room = _room(rng, size_wh, horizon, radius)
+        kind, main, second = _COLOURS[rng.integers(len(_COLOURS))]
+        if rng.random() < 0.2:  # noqa: PLR2004 -- one ball in five rolls
+            path = roll_path(rng, room, frames)
+        else:
+            wait = int(rng.choice([0, 0, frames // 4]))
+            path = bounce_path(rng, room, frames, wait=wait)
+        spin = float(rng.uniform(0.01, 0.05) * rng.choice([-1, 1]))
+        balls.append(Ball(path, radius, kind, spin, room.floor_y, (main, second)))
+    return tuple(balls)
+
+
+def _things(
+    rng: Generator, frames: int, size_wh: tuple[int, int], horizon: int
+) -> tuple[Thing, ...]:
+    """Return two to four boxes, bars and hoops, thrown or drifting."""
+    things = []
+    for _ in range(int(rng.integers(2, 5))):
+        radius = rng.uniform(6, 14) * size_wh[1] / 240
+        room = _room(rng, size_wh, horizon, radius)
+        move = bounce_path if rng.random() < 0.5 else drift_path  # noqa: PLR2004 -- half of them
+        colour = _COLOURS[rng.integers(len(_COLOURS))][1]
+        shape = _SHAPES[rng.integers(len(_SHAPES))]
+        spin = float(rng.uniform(0.004, 0.03) * rng.choice([-1, 1]))
+        things.append(
+            Thing(move(rng, room, frames), radius, shape, spin, colour, bool(rng.integers(2)))
+        )
+    return tuple(things)
+
+
+def _posts(rng: Generator, size_wh: tuple[int, int], horizon: int) -> tuple[Post, ...]:
+    """Return up to two posts in the foreground."""
+    w, h = size_wh
+    count = int(rng.choice([0, 1, 1, 2]))
+    colours: tuple[Rgb, ...] = ((88, 92, 100), (146, 110, 74), (58, 66, 60))
+    return tuple(
+        Post(
+            x=float(w * rng.uniform(0.12 + 0.45 * i, 0.42 + 0.45 * i)),
+            width=float(rng.uniform(8, 16) * h / 240),
+            foot_y=float(rng.uniform(0.6 * horizon + 0.4 * h, h)),
+            colour=colours[rng.integers(len(colours))],
+        )
+        for i in range(count)
+    )
+
+
+@dataclass(frozen=True)
+class _Shot:
+    """How a scene is to be made; `pan_share` is how many picture widths the camera moves."""
+
+    seed: int
+    frames: int
+    place: Place
+    pan_share: float
+
+
+@dataclass(frozen=True)
+class _Video:
+    """A video to be rendered: its shots one after the other."""
+
+    name: str
+    size_wh: tuple[int, int]
+    shots: tuple[_Shot, ...]
+    held_out: bool
+
+    @property
+    def cuts(self) -> list[int]:
+        """The frames at which a new shot begins, but for the first."""
+        return [int(at) for at in np.cumsum([shot.frames for shot in self.shots])[:-1]]
+
+    def frames(self) -> Iterator[tuple[Picture, Truth]]:
+        """Draw frame by frame, with one scene in memory at a time."""
+        for shot in self.shots:
+            scene = make_scene(
+                shot.seed,
+                frames=shot.frames,
+                size_wh=self.size_wh,
+                place=shot.place,
+                pan_px=shot.pan_share * self.size_wh[0],
+            )
+            yield from (scene.draw(i) for i in range(shot.frames))
+
+
+def render(
+    folder: Path,
+    *,
+    videos: int = 6,
+    frames: int = 120,
+    size_wh: tuple[int, int] = (320, 240),
+    seed: int = 0,
+    log: Callable[[float, str], None] | None = None,
+) -> Path:
+    """Write videos, their truth and a manifest, and return the path of the truth (COCO).
+
+    ``video_00.mp4`` ... are to be labelled and trained on; ``held_out_00.mp4`` and
+    ``held_out_01.mp4`` are made in addition, in places that the others do not show. The manifest
+    says which is which, and where the cuts are.
+
+    Args:
+        folder: is made if it is missing; files of the same names are replaced.
+        videos: how many to train on, 1 and above.
+        frames: frames of each, 2 and above.
+        size_wh: width and height in pixels, even numbers, at least 64.
+        seed: decides everything.
+        log: is told the share done, 0..1, and the name of the video.
+
+    Raises:
+        UsageError: if a number is out of its range.
+        MediaError: if a file cannot be written.
+    """
+    _check(videos, frames, size_wh)
+    _make_folder(folder)
+    plans = _plans(videos, frames, size_wh, seed)
+    coco = _Coco(seed)
+    for i, video in enumerate(plans):
+        if log is not None:
+            log(i / len(plans), video.name)
+        with VideoWriter(folder / video.name, time_base=Fraction(1, FPS), rate=FPS) as writer:
+            for index, (picture, truth) in enumerate(video.frames()):
+                writer.write(picture, index)
+                coco.add(video, index, truth)
+    _write_json(folder / MANIFEST, _manifest(plans, frames, seed))
+    return _write_json(folder / TRUTH, coco.document)
+
+
+def _check(videos: int, frames: int, size_wh: tuple[int, int]) -> None:
+    even = all(side % 2 == 0 for side in size_wh)
+    if videos < 1 or frames < _LEAST_FRAMES or min(size_wh) < _LEAST_SIDE or not even:
+        raise UsageError(
+            f"expected at least 1 video of {_LEAST_FRAMES} frames with even sides from "
+            f"{_LEAST_SIDE} pixels up, but got {videos} of {frames} frames in "
+            f"{size_wh[0]} x {size_wh[1]}"
+        )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise MediaError(f"{folder}: the folder cannot be made: {exc}") from exc
+
+
+def _plans(videos: int, frames: int, size_wh: tuple[int, int], seed: int) -> list[_Video]:
+    """Choose the shots of each video, and those of the held-out ones from the unseen places."""
+    rng = np.random.default_rng(seed)
+    places = [PLACES[k] for k in rng.permutation(len(PLACES))]
+    plans = [
+        _Video(f"video_{i:02}.mp4", size_wh, _shots(rng, i, frames, places), held_out=False)
+        for i in range(videos)
+    ]
+    for i in range(HELD_OUT):
+        shots = _shots(rng, i, frames, UNSEEN_PLACES)
+        plans.append(_Video(f"held_out_{i:02}.mp4", size_wh, shots, held_out=True))
+    return plans
+
+
+def _shots(rng: Generator, number: int, frames: int, places: Sequence[Place]) -> tuple[_Shot, ...]:
+    """Make every third camera pan slowly, and cut every third video in the middle."""
+    pans, has_cut = number % 3 == 1, (number + 1) % 3 == 0
+    lengths = [frames - frames // 2, frames // 2] if has_cut else [frames]
+    return tuple(
+        _Shot(
+            seed=int(rng.integers(2**31)),
+            frames=length,
+            place=places[(number + 3 * i) % len(places)],
+            pan_share=float(rng.choice([-1, 1]) * rng.uniform(0.1, 0.3)) * pans,
+        )
+        for i, length in enumerate(lengths)
+    )
+
+
+class _Coco:
+    """Gathers the truth of all frames."""
+
+    def __init__(self, seed: int) -> None:
+        self.document: dict[str, Any] = {
+            "info": {"description": f"rendered footage, seed {seed}"},
+            "images": [],
+            "annotations": [],
+            "categories": [{"id": 1, "name": _CATEGORY}],
+        }
+
+    def add(self, video: _Video, index: int, truth: Truth) -> None:
+        """Add a frame and its balls."""
+        images, annotations = self.document["images"], self.document["annotations"]
+        images.append({
+            "id": len(images) + 1,
+            "file_name": f"{Path(video.name).stem}/{index:06}.jpg",
+            "video": video.name,
+            "frame_index": index,
+            "pts_time": index / FPS,
+            "width": video.size_wh[0],
+            "height": video.size_wh[1],
+            "complete_categories": [_CATEGORY],
+        })
+        for xyxy, visible, ball in zip(truth.xyxy, truth.visible, truth.ball, strict=True):
+            x1, y1, x2, y2 = (round(float(v), 2) for v in xyxy)
+            w, h = round(x2 - x1, 2), round(y2 - y1, 2)
+            annotations.append({
+                "id": len(annotations) + 1,
+                "image_id": len(images),
+                "category_id": 1,
+                "bbox": [x1, y1, w, h],
+                "area": round(w * h, 2),
+                "iscrowd": 0,
+                "track_id": int(ball),
+                "visible": round(float(visible), 3),
+            })
+
+
+def _manifest(plans: list[_Video], frames: int, seed: int) -> dict[str, Any]:
+    return {
+        "seed": seed,
+        "fps": FPS,
+        "truth": TRUTH,
+        "footage": [video.name for video in plans if not video.held_out],
+        "held_out": [video.name for video in plans if video.held_out],
+        "videos": [
+            {
+                "file_name": video.name,
+                "frames": frames,
+                "cuts": video.cuts,
+                "moving_camera": any(shot.pan_share for shot in video.shots),
+            }
+            for video in plans
+        ],
+    }
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> Path:
+    try:
+        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    except OSError as exc:
+        raise MediaError(f"{path}: cannot be written: {exc}") from exc
+    return path

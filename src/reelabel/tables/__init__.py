@@ -1,0 +1,67 @@
+"""Every table, declared once: column, type, unit and meaning.
+
+Reading and writing check against these declarations, and the reference page of the documentation
+is made from them. A table belongs to the stage that writes it and is never changed afterwards.
+All boxes are ``x1 y1 x2 y2`` in pixels of the upright video picture with square pixels; right and
+bottom are exclusive.
+"""
+
+from reelabel.tables.base import SCHEMA_VERSION, Column, Table, xyxy_columns, xyxy_of
+from reelabel.tables.footage import CLIPS, DUPLICATES, EMBEDDINGS, FRAMES, VIDEOS
+from reelabel.tables.labels import (
+    CAMERA,
+    CANDIDATES,
+    DETECTIONS,
+    EVIDENCE,
+    LABELS,
+    SEEN,
+    TRACKS,
+)
+from reelabel.tables.people import IMPORTED, IMPORTED_FRAMES, TRUTH, TRUTH_FRAMES
+
+__all__ = [
+    "ALL",
+    "CAMERA",
+    "CANDIDATES",
+    "CLIPS",
+    "DETECTIONS",
+    "DUPLICATES",
+    "EMBEDDINGS",
+    "EVIDENCE",
+    "FRAMES",
+    "IMPORTED",
+    "IMPORTED_FRAMES",
+    "LABELS",
+    "SCHEMA_VERSION",
+    "SEEN",
+    "TRACKS",
+    "TRUTH",
+    "TRUTH_FRAMES",
+    "VIDEOS",
+    "Column",
+    "Table",
+    "named",
+    "xyxy_columns",
+    "xyxy_of",
+]
+
+ALL = (
+    *(VIDEOS, CLIPS, FRAMES, EMBEDDINGS, DUPLICATES),
+    TRUTH_FRAMES,
+    TRUTH,
+    IMPORTED_FRAMES,
+    IMPORTED,
+    SEEN,
+    DETECTIONS,
+    CAMERA,
+    TRACKS,
+    EVIDENCE,
+    CANDIDATES,
+    LABELS,
+)
+"""Every table, in the order of the flow."""
+
+
+def named(name: str) -> Table:
+    """Return the declared table of that name."""
+    return {table.name: table for table in ALL}[name]

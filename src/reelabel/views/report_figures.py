@@ -1,0 +1,164 @@
+"""report: figures on scores, labels and training, and some labelled frames."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reelabel.data.states import POSITIVE
+from reelabel.labels.stats import heat_map, size_bins
+from reelabel.media.draw import STYLES, colour_of, draw_boxes
+from reelabel.media.pictures import fit, read_rgb
+from reelabel.tables import FRAMES, LABELS, xyxy_of
+from reelabel.views import plots
+from reelabel.views.html import Gallery, Shown, jpeg_uri
+from reelabel.workspace import Workspace
+from reelabel.workspace.rounds import model_dir, scores_of
+
+Row = dict[str, Any]
+GALLERY = 12
+"""Pictures in the gallery of labelled frames."""
+PICTURE_WH = (360, 270)
+
+
+def figures_of(workspace: Workspace, rounds: Sequence[int], labels: pa.Table) -> Iterator[Shown]:
+    """Yield the figures of a report.
+
+    Args:
+        workspace: the workspace.
+        rounds: those that have labels.
+        labels: of the last round.
+    """
+    yield from _about_scores(workspace, rounds)
+    if len(rounds) > 1:
+        yield Shown(_per_round(workspace, rounds), "Labels of each state", "Labels per round")
+    scores, states = labels["score"].to_numpy(), np.array(labels["state"].to_pylist(), dtype=str)
+    by_state = {str(s): scores[states == s] for s in np.unique(states)}
+    if by_state:
+        yield Shown(plots.score_histogram(by_state), "Scores of the last round's labels", "Scores")
+    yield from _about_boxes(workspace, labels)
+    for number in rounds:
+        curve = _curve(model_dir(workspace, number) / "curve.csv")
+        if curve is not None:
+            yield Shown(curve, "loss and agreement on held-out labels", f"Training, round {number}")
+
+
+def models_in(rounds: Sequence[int]) -> Iterator[tuple[int, str, str, str]]:
+    """Yield round, role, name and spec of the first teacher and of every student."""
+    if rounds:
+        yield rounds[0], "teacher", "teacher", ""
+    for number in rounds:
+        yield number, "student", f"student, round {number}", f"round:{number}"
+
+
+def _about_scores(workspace: Workspace, rounds: Sequence[int]) -> Iterator[Shown]:
+    """Yield AP with its interval, and precision over recall, of every model scored on truth."""
+    scored = {n: scores_of(workspace, n).get("truth") for n in rounds}
+    rows, curves = [], {}
+    for number, who, name, _ in models_in([n for n, one in scored.items() if one]):
+        figures = (scored[number] or {})[who]
+        ap, curve = figures["all"]["ap"], figures.get("pr50")
+        rows += [(name, ap["value"], ap["low"], ap["high"])] if ap["value"] is not None else []
+        if curve and None not in curve:
+            curves[name] = (np.linspace(0, 1, len(curve)), np.array(curve, float))
+    if rows:
+        yield Shown(plots.rounds_comparison(rows), "AP on truth with its interval", "Rounds")
+    if curves:
+        about = "On truth, the mean over classes"
+        yield Shown(plots.precision_recall(curves), about, "Precision and recall")
+
+
+def _per_round(workspace: Workspace, rounds: Sequence[int]) -> str:
+    counts: dict[Any, list[int]] = {state: [] for state in STYLES}
+    for number in rounds:
+        states = np.concatenate([
+            np.array(workspace.read(LABELS, v, number)["state"].to_pylist(), dtype=str)
+            for v in workspace.shards(LABELS, number)
+        ])
+        for state, row in counts.items():
+            row.append(int((states == state).sum()))
+    return plots.counts_per_round(rounds, counts)
+
+
+def _about_boxes(workspace: Workspace, labels: pa.Table) -> Iterator[Shown]:
+    positive = labels.filter(pc.equal(labels["state"], POSITIVE))
+    if not len(positive):
+        return
+    names = np.array(positive["category"].to_pylist(), dtype=str)
+    xyxy = xyxy_of(positive)
+    sizes = {}
+    for name in np.unique(names):
+        bins = size_bins(xyxy[names == name])
+        sizes[str(name)] = {size: one.n for size, one in bins.items()}
+    yield Shown(plots.label_counts(sizes), "Labels per class and COCO size", "Sizes")
+    videos = {row["video_id"]: row for row in workspace.videos()}
+    ids = positive["video_id"].to_pylist()
+    scale = np.array([[1 / videos[v]["width"], 1 / videos[v]["height"]] * 2 for v in ids])
+    shares = (xyxy * scale).astype(np.float32)
+    for name in np.unique(names):
+        covered = heat_map(shares[names == name], (1, 1), (160, 90))
+        yield Shown(plots.heat_map(covered), f"Where boxes of {name} lie", "Heat map")
+
+
+def _curve(path: Path) -> str | None:
+    """Return the plot of a training, or None if it left no curve."""
+    if not path.is_file():
+        return None
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        return None
+    columns = {k: np.array([float(r[k] or "nan") for r in rows]) for k in rows[0] if k}
+    steps, agreement = columns.pop("step"), columns.pop("val_agreement", None)
+    columns.pop("lr", None)
+    some = ~np.isnan(agreement) if agreement is not None else np.zeros(0, bool)
+    held = (steps[some], agreement[some]) if agreement is not None and some.any() else None
+    return plots.training_curve(steps, columns, held)
+
+
+def labelled_frames(workspace: Workspace, labels: pa.Table) -> Iterator[Gallery]:
+    """Yield a gallery of some labelled frames, spread over all videos, if there are any."""
+    shown = list(_labelled_pictures(workspace, labels))
+    if shown:
+        about = "solid: positive, dashed: ignored, filled: negative"
+        yield Gallery("Labelled frames", shown, about)
+
+
+def _labelled_pictures(workspace: Workspace, labels: pa.Table) -> Iterator[Shown]:
+    rows = labels.to_pylist()
+    by_frame: dict[tuple[str, int], list[Row]] = {}
+    for row in rows:
+        by_frame.setdefault((row["video_id"], row["pts"]), []).append(row)
+    keys = [k for k, v in sorted(by_frame.items()) if any(r["state"] == POSITIVE for r in v)]
+    pictures = {
+        (f["video_id"], f["pts"]): f
+        for v in workspace.shards(FRAMES)
+        for f in workspace.read(FRAMES, v).filter(pc.field("kept")).to_pylist()
+    }
+    keys = [key for key in keys if key in pictures]
+    names = {row["video_id"]: row["name"] for row in workspace.videos()}
+    for i in np.linspace(0, len(keys) - 1, min(GALLERY, len(keys))).astype(int):
+        frame = pictures[keys[i]]
+        picture = _drawn(workspace.root / frame["picture"], frame, by_frame[keys[i]])
+        caption = f"{names.get(keys[i][0], keys[i][0])}, {frame['time_s']:.2f} s"
+        yield Shown(picture, caption)
+
+
+def _drawn(path: Path, frame: Row, labels: list[Row]) -> str:
+    scale = np.array([frame["scale_x"], frame["scale_y"]] * 2)
+    offset = np.array([frame["offset_x"], frame["offset_y"]] * 2)
+    xyxy = np.array([[r[k] for k in ("x1", "y1", "x2", "y2")] for r in labels]) * scale + offset
+    drawn = draw_boxes(
+        read_rgb(path),
+        xyxy.astype(np.float32),
+        [f"{r['category']} {r['score']:.2f}" if r["state"] == POSITIVE else "" for r in labels],
+        [colour_of(r["category"]) for r in labels],
+        styles=[STYLES[r["state"]] for r in labels],
+    )
+    return jpeg_uri(fit(drawn, "longest", PICTURE_WH)[0])
