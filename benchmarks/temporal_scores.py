@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from reelabel.data.sequence import BoxSequence, paired_iou
+from reelabel.data.boxes import paired_iou
+from reelabel.data.sequence import BoxSequence
 from reelabel.temporal.flicker import FLICKER, FlickerSettings, flicker_looks, flickers
 from reelabel.temporal.gap import gap_boxes, gap_looks, without_repeats
 from reelabel.temporal.link import Tracks

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.data.sequence import BoxSequence, paired_iou
+from reelabel.data.boxes import paired_iou
+from reelabel.data.sequence import BoxSequence
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

@@ -19,7 +19,7 @@ from reelabel._version import __version__
 from reelabel.errors import ReelabelError
 
 if TYPE_CHECKING:
-    from reelabel.data.boxes import Detections
+    from reelabel.data.boxes import Boxes
     from reelabel.verbs.ablate import ablate
     from reelabel.verbs.demo import demo
     from reelabel.verbs.export import export
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from reelabel.workspace import Workspace
 
 __all__ = [
-    "Detections",
+    "Boxes",
     "ReelabelError",
     "Workspace",
     "__version__",
@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Detections": "reelabel.data.boxes",
+    "Boxes": "reelabel.data.boxes",
     "Workspace": "reelabel.workspace",
     "ablate": "reelabel.verbs.ablate",
     "demo": "reelabel.verbs.demo",

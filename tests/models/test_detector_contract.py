@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.models.base import Image, Predict
 from reelabel.models.contract import detector_faults, embedder_faults, sample_pictures
 from reelabel.models.registry import load_detector, load_embedder
@@ -85,7 +85,7 @@ class Bad:
         calls: list[int] = SHARED if self.fault == "shared" else []
         rng = np.random.default_rng()
 
-        def one(picture: Image, together: int) -> Detections:
+        def one(picture: Image, together: int) -> Boxes:
             h, w = picture.shape[:2]
             box, score, class_id = [0.0, 0.0, w, h], 0.5, 0
             if self.fault == "outside":
@@ -101,9 +101,9 @@ class Bad:
             if self.fault == "shared":
                 calls.append(1)
                 score = 1 / len(calls)
-            return Detections(np.array([box]), np.array([score]), np.array([class_id]))
+            return Boxes(np.array([box]), np.array([score]), np.array([class_id]))
 
-        def predict(pictures: Sequence[Image]) -> list[Detections]:
+        def predict(pictures: Sequence[Image]) -> list[Boxes]:
             found = [one(picture, len(pictures)) for picture in pictures]
             return found[:1] if self.fault == "short" else found
 

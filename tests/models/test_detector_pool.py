@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import reelabel.models.detector_pool as home
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.media.video import decode
 from reelabel.models.detector_pool import AHEAD, Eyes, look
 from reelabel.models.detectors.fake import FakeDetector
@@ -37,7 +37,7 @@ class Recorder:
         def predict(pictures):
             self.seen += [picture.shape for picture in pictures]
             box = np.array([[10, 8, 500, 500]], np.float32)
-            one = Detections(box, np.ones(1, np.float32), np.zeros(1, np.int64))
+            one = Boxes(box, np.ones(1, np.float32), np.zeros(1, np.int64))
             return [one for _ in pictures]
 
         return predict

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelabel.data.boxes import Detections, iou
+from reelabel.data.boxes import Boxes, iou
 from reelabel.errors import ModelError
 from reelabel.models.coco import CATEGORY_IDS
 from reelabel.models.detectors.letterbox import letterbox
@@ -60,7 +60,7 @@ def coco_rows(image_id, found):
 def test_parity_with_the_published_networks(data_dir, monkeypatch, file, published):
     """AP on COCO pictures is that of an independent reading, also with most padding cut off."""
     # The figures were taken without cutting boxes at the picture's edge, which adds 0.001.
-    monkeypatch.setattr(Detections, "clipped", lambda self, _size_wh: self)
+    monkeypatch.setattr(Boxes, "clipped", lambda self, _size_wh: self)
     folder = data_dir / "annotated" / "coco_val"
     truth = json.loads((folder / "instances.json").read_text())
     for rect, near in ((False, 0.0006), (True, 0.003)):
@@ -262,7 +262,7 @@ def test_fast_suppression_is_the_plain_one(rows, iou_threshold):
     """The fast suppression keeps exactly what the plain one keeps, ties included."""
     table = np.array(rows, np.float32).reshape(-1, 6)
     table[:, 2:4] += table[:, :2]
-    found = Detections(table[:, :4], table[:, 4] / 20, table[:, 5].astype(int))
+    found = Boxes(table[:, :4], table[:, 4] / 20, table[:, 5].astype(int))
     ours, plain = suppressed(found, iou_threshold), plainly_suppressed(found, iou_threshold)
     assert np.array_equal(ours.xyxy, plain.xyxy)
     assert np.array_equal(ours.score, plain.score)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reelabel.config import Settings
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.errors import MissingExtra, ModelError, UsageError
 from reelabel.models import registry
 from reelabel.models.coco import CATEGORY_IDS, COCO_80
@@ -131,7 +131,7 @@ def test_joined_classes_are_suppressed_again():
     class Two(FakeDetector):
         def _one(self, _picture):
             box = [[1.0, 1, 9, 9], [1, 1, 9, 9.5]]
-            return Detections(np.array(box), np.array([0.9, 0.6]), np.array([0, 1]))
+            return Boxes(np.array(box), np.array([0.9, 0.6]), np.array([0, 1]))
 
     picture = sample_pictures()[:1]
     inner = Two(classes=("a", "b"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reelabel.data.sequence import BoxSequence, paired_iou
+from reelabel.data.boxes import paired_iou
+from reelabel.data.sequence import BoxSequence
 from reelabel.errors import DecodeError
 from reelabel.temporal.flicker import (
     FLICKER,

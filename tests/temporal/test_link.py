@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reelabel.data.sequence import BoxSequence, paired_iou
+from reelabel.data.boxes import paired_iou
+from reelabel.data.sequence import BoxSequence
 from reelabel.temporal.assign import assign
 from reelabel.temporal.link import LinkSettings, link
 from reelabel.temporal.overlaps import Neighbours, consecutive_overlaps

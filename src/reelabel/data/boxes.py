@@ -1,8 +1,14 @@
-"""Boxes as arrays: the type that detectors return, and geometry on it."""
+"""The box type that every room shares, and the geometry on it.
+
+Layouts are in the names: ``xyxy`` is left, top, right, bottom; ``xywh`` is left, top, width,
+height. Right and bottom are exclusive, so that width is ``right - left``. Pixels are those of the
+picture that the boxes belong to.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -10,19 +16,25 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Strings = NDArray[np.str_]
 
 
 @dataclass(frozen=True)
-class Detections:
-    """Boxes that a model said of one picture.
+class Boxes:
+    """Boxes with their scores and classes, from the detector to the export and to the loss.
 
     Attributes:
-        xyxy: ``(n, 4)`` float32, left, top, right, bottom in pixels of the picture given to the
-            model; right and bottom are exclusive, so that width is ``right - left``.
-        score: ``(n,)`` float32 in 0..1.
-        class_id: ``(n,)`` int64, an index into the model's class names.
+        xyxy: ``(n, 4)`` float32 in pixels.
+        score: ``(n,)`` float32 in 0..1; NaN where no model gave one.
+        class_id: ``(n,)`` int64, an index into class names that travel beside the boxes.
+        track_id: ``(n,)`` int64, the track that each belongs to, or None.
+        state: ``(n,)`` strings of `reelabel.data.states.STATES`, or None: all are positive.
+        origin: ``(n,)`` strings of `reelabel.data.states.Origin`, or None.
+        mask: ``(n, height, width)`` bool, or None.
 
-    The arrays are read-only. Index with a mask or with positions to select: ``d[d.score > 0.5]``.
+    The arrays are read-only copies. Index with a mask, with positions or with a slice to select:
+    ``boxes[boxes.score > 0.5]``.
 
     Raises:
         ValueError: if the shapes do not agree.
@@ -31,52 +43,122 @@ class Detections:
     xyxy: Floats
     score: Floats
     class_id: Ints
+    track_id: Ints | None = None
+    state: Strings | None = None
+    origin: Strings | None = None
+    mask: Bools | None = None
 
     def __post_init__(self) -> None:
         n = len(self.xyxy)
-        for name, shape, dtype in (
-            ("xyxy", (n, 4), np.float32),
-            ("score", (n,), np.float32),
-            ("class_id", (n,), np.int64),
-        ):
-            # A copy, so that making it read-only does not freeze the caller's array.
-            array: NDArray[Any] = np.array(getattr(self, name), dtype=dtype)
-            if array.shape != shape:
-                raise ValueError(f"{name} must have shape {shape}, but got {array.shape}")
-            array.setflags(write=False)
-            object.__setattr__(self, name, array)
+        _freeze(self, "xyxy", np.float32, (n, 4))
+        _freeze(self, "score", np.float32, (n,))
+        _freeze(self, "class_id", np.int64, (n,))
+        _freeze(self, "track_id", np.int64, (n,))
+        _freeze(self, "state", np.str_, (n,))
+        _freeze(self, "origin", np.str_, (n,))
+        if self.mask is not None:
+            _freeze(self, "mask", np.bool_, (n, *self.mask.shape[1:]))
 
     @classmethod
-    def empty(cls) -> Detections:
-        """Return no boxes at all."""
+    def empty(cls) -> Boxes:
+        """Return no boxes."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+    @classmethod
+    def concatenated(cls, parts: Iterable[Boxes]) -> Boxes:
+        """Return the boxes of all parts, in order; a field is kept if every part has it."""
+        parts = [part for part in parts if len(part)]
+        if not parts:
+            return cls.empty()
+        columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
+        joined: dict[str, Any] = {
+            name: None if any(value is None for value in values) else np.concatenate(values)
+            for name, values in columns.items()
+        }
+        return cls(**joined)
 
     def __len__(self) -> int:
         return len(self.xyxy)
 
-    def __getitem__(self, which: NDArray[Any] | slice) -> Detections:
-        return Detections(self.xyxy[which], self.score[which], self.class_id[which])
+    def __getitem__(self, which: NDArray[Any] | slice) -> Boxes:
+        columns: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Boxes(**{k: None if v is None else v[which] for k, v in columns.items()})
 
-    def scaled(self, factor_xy: tuple[float, float]) -> Detections:
+    def __repr__(self) -> str:
+        return f"Boxes({len(self)})"
+
+    def scaled(self, factor_xy: tuple[float, float]) -> Boxes:
         """Return the same boxes in a picture that is larger by ``factor_xy``."""
-        x, y = factor_xy
-        return Detections(self.xyxy * np.array([x, y, x, y]), self.score, self.class_id)
+        return replace(self, xyxy=self.xyxy * np.array(factor_xy * 2))
 
-    def clipped(self, size_wh: tuple[int, int]) -> Detections:
-        """Return the boxes cut at the picture's edges; those with no area left are gone."""
-        w, h = size_wh
-        xyxy = np.clip(self.xyxy, 0, np.array([w, h, w, h], np.float32))
-        return Detections(xyxy, self.score, self.class_id)[area(xyxy) > 0]
+    def clipped(self, size_wh: tuple[int, int]) -> Boxes:
+        """Return the boxes clipped to the picture; those with no area left are dropped."""
+        xyxy = clip(self.xyxy, size_wh)
+        return replace(self, xyxy=xyxy)[area(xyxy) > 0]
 
 
-def area(xyxy: Floats) -> Floats:
-    """Return the area in square pixels of each box: ``(n, 4)`` -> ``(n,)``."""
-    sides = np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None)
-    result: Floats = sides[:, 0] * sides[:, 1]
+def _freeze(boxes: Boxes, name: str, kind: type[np.generic], shape: tuple[int, ...]) -> None:
+    """Replace a field by a read-only copy of its declared type, if it is given."""
+    value = getattr(boxes, name)
+    if value is None:
+        return
+    # A copy, so that making it read-only does not freeze the caller's array.
+    array: NDArray[Any] = np.array(value, dtype=kind)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, but got {array.shape}")
+    array.setflags(write=False)
+    object.__setattr__(boxes, name, array)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a video frame lies in a picture made from it: ``picture = video * scale + offset``.
+
+    Attributes:
+        scale_xy: picture pixels per video pixel.
+        offset_xy: padding at the left and at the top, in picture pixels.
+    """
+
+    scale_xy: tuple[float, float] = (1.0, 1.0)
+    offset_xy: tuple[float, float] = (0.0, 0.0)
+
+    def to_picture(self, xyxy: NDArray[Any]) -> NDArray[Any]:
+        """Map boxes in video pixels to picture pixels: ``(n, 4)`` -> ``(n, 4)``."""
+        result: NDArray[Any] = xyxy * np.array(self.scale_xy * 2) + np.array(self.offset_xy * 2)
+        return result
+
+    def to_video(self, xyxy: NDArray[Any]) -> NDArray[Any]:
+        """Map boxes in picture pixels to video pixels: ``(n, 4)`` -> ``(n, 4)``."""
+        result: NDArray[Any] = (xyxy - np.array(self.offset_xy * 2)) / np.array(self.scale_xy * 2)
+        return result
+
+
+def clip(xyxy: NDArray[Any], size_wh: tuple[int, int]) -> NDArray[Any]:
+    """Return boxes clipped to a picture of this size: ``(n, 4)`` -> ``(n, 4)``."""
+    result: NDArray[Any] = np.clip(xyxy, 0, np.array(size_wh * 2, np.float32))
     return result
 
 
-def iou(a: Floats, b: Floats) -> Floats:
+def xywh_to_xyxy(xywh: NDArray[Any]) -> NDArray[Any]:
+    """Return ``left, top, width, height`` as ``left, top, right, bottom``: ``(n, 4)``."""
+    xywh = np.reshape(xywh, (-1, 4))
+    return np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+
+
+def xyxy_to_xywh(xyxy: NDArray[Any]) -> NDArray[Any]:
+    """Return ``left, top, right, bottom`` as ``left, top, width, height``: ``(n, 4)``."""
+    xyxy = np.reshape(xyxy, (-1, 4))
+    return np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1)
+
+
+def area(xyxy: NDArray[Any]) -> NDArray[Any]:
+    """Return the area in square pixels of each box: ``(n, 4)`` -> ``(n,)``."""
+    sides = np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None)
+    result: NDArray[Any] = sides[:, 0] * sides[:, 1]
+    return result
+
+
+def iou(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """Return intersection over union of each box of ``a`` with each of ``b``: ``(n, m)`` in 0..1.
 
     >>> iou(np.array([[0, 0, 2, 2]], np.float32), np.array([[1, 0, 3, 2]], np.float32)).round(3)
@@ -84,14 +166,29 @@ def iou(a: Floats, b: Floats) -> Floats:
     """
     shared = intersection(a, b)
     union = area(a)[:, None] + area(b)[None, :] - shared
-    result: Floats = shared / np.maximum(union, 1e-9)
+    result: NDArray[Any] = shared / np.maximum(union, 1e-9)
     return result
 
 
-def intersection(a: Floats, b: Floats) -> Floats:
+def intersection(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """Return the shared area of each box of ``a`` with each of ``b``: ``(n, m)``."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     sides = np.clip(high - low, 0, None)
-    result: Floats = sides[..., 0] * sides[..., 1]
+    result: NDArray[Any] = sides[..., 0] * sides[..., 1]
+    return result
+
+
+def paired_iou(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Return intersection over union of boxes that stand opposite each other, broadcasting.
+
+    >>> paired_iou(np.array([0., 0, 2, 2]), np.array([[1., 0, 3, 2], [5, 5, 6, 6]])).round(3)
+    array([0.333, 0.   ])
+    """
+    width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0])
+    height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1])
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
+    area_a = (a[..., 2] - a[..., 0]) * (a[..., 3] - a[..., 1])
+    area_b = (b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1])
+    result: NDArray[Any] = shared / np.maximum(area_a + area_b - shared, 1e-9)
     return result

@@ -110,21 +110,6 @@ def sizes(xyxy: Floats) -> Floats:
     return result
 
 
-def paired_iou(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """Return intersection over union of boxes that stand opposite each other, broadcasting.
-
-    >>> paired_iou(np.array([0., 0, 2, 2]), np.array([[1., 0, 3, 2], [5, 5, 6, 6]])).round(3)
-    array([0.333, 0.   ])
-    """
-    wide = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0])
-    tall = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1])
-    shared = np.maximum(wide, 0) * np.maximum(tall, 0)
-    area_a = (a[..., 2] - a[..., 0]) * (a[..., 3] - a[..., 1])
-    area_b = (b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1])
-    result: NDArray[Any] = shared / np.maximum(area_a + area_b - shared, 1e-9)
-    return result
-
-
 def steadied(xyxy: Floats, frame: Ints, shift_xy: Floats | None) -> Floats:
     """Return boxes as they would lie had the camera not moved.
 

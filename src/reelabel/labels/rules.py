@@ -321,7 +321,7 @@ def _below(value: Any, least: Any) -> str:
     return f"{value:.{digits}f} < {least:.{digits}f}"
 
 
-def _compares(what: str, value: Floats, sign: str, bound: str) -> Any:
+def _compares(what: str, value: NDArray[Any], sign: str, bound: str) -> Any:
     return lambda i: f"{what} {value[i]:.4g} {sign} {bound}"
 
 

@@ -14,13 +14,13 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 
 Image = NDArray[np.uint8]
 """``(height, width, 3)`` uint8, RGB."""
 
-Predict = Callable[[Sequence[Image]], list[Detections]]
-"""Pictures in, one `Detections` each out, boxes in the pixels of the picture that was given."""
+Predict = Callable[[Sequence[Image]], list[Boxes]]
+"""Pictures in, one `Boxes` each out, boxes in the pixels of the picture that was given."""
 
 Embed = Callable[[Sequence[Image]], NDArray[np.float32]]
 """Pictures in, ``(n, dimensions)`` float32 rows of length 1 out."""
@@ -32,7 +32,7 @@ class Detector(Protocol):
 
     Attributes:
         name: how it was asked for, such as ``onnx:yolox_nano.onnx``.
-        classes: the class names that `Detections.class_id` points into.
+        classes: the class names that `Boxes.class_id` points into.
         fingerprint: changes when the weights or the way they are used change.
         fit_wh: a size into which pictures may be reduced (aspect kept) before they are given,
             without loss to the model; None wants them whole.

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.models.base import Detector, Embedder, Image, Predict
 
 _TOLERANCE_PX = 0.01
@@ -81,7 +81,7 @@ def _description_faults(detector: Detector) -> Iterator[str]:
         yield "a pickled description has another fingerprint, so it cannot go to other processes"
 
 
-def _box_faults(found: Detections, picture: Image, n_classes: int) -> Iterator[str]:
+def _box_faults(found: Boxes, picture: Image, n_classes: int) -> Iterator[str]:
     h, w = picture.shape[:2]
     if not (np.isfinite(found.xyxy).all() and np.isfinite(found.score).all()):
         yield "boxes and scores must be finite"
@@ -96,7 +96,7 @@ def _box_faults(found: Detections, picture: Image, n_classes: int) -> Iterator[s
         yield "boxes must have an area"
 
 
-def _interleaved(first: Predict, second: Predict, given: Sequence[Image]) -> list[Detections]:
+def _interleaved(first: Predict, second: Predict, given: Sequence[Image]) -> list[Boxes]:
     """Return what the first says while the second sees the pictures in another order."""
     results = []
     for picture, other in zip(given, reversed(given), strict=True):
@@ -118,11 +118,11 @@ def _odd_picture_faults(detector: Detector) -> Iterator[str]:
         yield "pictures of different sizes must each give a result"
 
 
-def _same(a: Sequence[Detections], b: Sequence[Detections]) -> bool:
+def _same(a: Sequence[Boxes], b: Sequence[Boxes]) -> bool:
     return len(a) == len(b) and all(map(_alike, a, b))
 
 
-def _alike(a: Detections, b: Detections) -> bool:
+def _alike(a: Boxes, b: Boxes) -> bool:
     return (
         len(a) == len(b)
         and bool((a.class_id == b.class_id).all())

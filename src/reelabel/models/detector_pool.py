@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.media.video import Frame, decode, frames
 from reelabel.models.base import Detector, Image, Predict
 
@@ -27,7 +27,7 @@ class Looked:
     pts: int
     index: int
     time_s: float
-    boxes: Detections
+    boxes: Boxes
 
 
 class Eyes:
@@ -48,7 +48,7 @@ class Eyes:
         """Travel to other processes without what is open."""
         return Eyes, (self.detector, self.sessions)
 
-    def see(self, pictures: list[Image]) -> list[Detections]:
+    def see(self, pictures: list[Image]) -> list[Boxes]:
         """Return what the detector sees; a model is opened by the thread that first needs it."""
         try:
             predict = self._idle.get_nowait()
@@ -94,12 +94,10 @@ class Seat:
     time_s: float
 
 
-def _seen(
-    source: Iterable[Frame], eyes: Eyes
-) -> Iterator[tuple[Seat, Detections, tuple[int, int]]]:
+def _seen(source: Iterable[Frame], eyes: Eyes) -> Iterator[tuple[Seat, Boxes, tuple[int, int]]]:
     """Yield each frame with its boxes and the size of the picture that was looked at."""
     batches = _batches(iter(source), eyes.detector)
-    waiting: deque[tuple[list[Seat], list[Image], Future[list[Detections]]]] = deque()
+    waiting: deque[tuple[list[Seat], list[Image], Future[list[Boxes]]]] = deque()
     with ThreadPoolExecutor(eyes.sessions) as pool:
         for seats, pictures in batches:
             waiting.append((seats, pictures, pool.submit(eyes.see, pictures)))
@@ -118,7 +116,7 @@ def _batches(
 
 
 def _unpacked(
-    seats: list[Seat], pictures: list[Image], future: Future[list[Detections]]
-) -> Iterator[tuple[Seat, Detections, tuple[int, int]]]:
+    seats: list[Seat], pictures: list[Image], future: Future[list[Boxes]]
+) -> Iterator[tuple[Seat, Boxes, tuple[int, int]]]:
     for seat, picture, boxes in zip(seats, pictures, future.result(), strict=True):
         yield seat, boxes, (picture.shape[1], picture.shape[0])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from reelabel.config import Settings
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.errors import ModelError
 from reelabel.models.base import Image, Predict
 
@@ -81,15 +81,15 @@ def not_too_long(picture: Image) -> Image:
     return np.pad(picture, ((0, more[0]), (0, more[1]), (0, 0))) if any(more) else picture
 
 
-def in_batches(some: Callable[[Sequence[Image]], list[Detections]], batch_size: int) -> Predict:
+def in_batches(some: Callable[[Sequence[Image]], list[Boxes]], batch_size: int) -> Predict:
     """Return a function that gives `some` batches of pictures of one size.
 
     Networks pad pictures of different sizes to a common one, and then say something else of
     each than they would have said of it alone.
     """
 
-    def predict(pictures: Sequence[Image]) -> list[Detections]:
-        found: list[Detections] = []
+    def predict(pictures: Sequence[Image]) -> list[Boxes]:
+        found: list[Boxes] = []
         start = 0
         for i in range(1, len(pictures) + 1):
             full = i - start == batch_size
@@ -103,7 +103,7 @@ def in_batches(some: Callable[[Sequence[Image]], list[Detections]], batch_size: 
 
 def as_detections(
     boxes: Any, scores: Any, labels: Any, *, size_wh: tuple[int, int], floor: float
-) -> Detections:
+) -> Boxes:
     """Return torch tensors as boxes inside the picture, highest score first.
 
     Args:
@@ -116,7 +116,7 @@ def as_detections(
     arrays = [np.asarray(t.detach().float().cpu().numpy()) for t in (boxes, scores)]
     xyxy: NDArray[np.float32] = arrays[0].reshape(-1, 4)
     score = np.clip(arrays[1], 0, 1)
-    found = Detections(xyxy, score, labels.detach().cpu().numpy().astype(np.int64))
+    found = Boxes(xyxy, score, labels.detach().cpu().numpy().astype(np.int64))
     # A network whose numbers overflowed says nothing, rather than something undefined.
     sound = np.isfinite(found.xyxy).all(axis=1) & (found.score >= floor)
     order = np.argsort(-found.score[sound], kind="stable")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from reelabel.config import Project, Settings
-from reelabel.data.sequence import paired_iou
+from reelabel.data.boxes import paired_iou
 from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, TEACHER, TRACKER
 from reelabel.engine.stage import Output, Resource, Stage, Unit
 from reelabel.errors import MissingInput, UsageError, nearest

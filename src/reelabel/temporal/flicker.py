@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reelabel.data.sequence import BoxSequence, Floats, Ints, drift, paired_iou, shots
+from reelabel.data.boxes import paired_iou
+from reelabel.data.sequence import BoxSequence, Floats, Ints, drift, shots
 from reelabel.temporal.expect import Courses
 from reelabel.temporal.link import Tracks
 from reelabel.temporal.pictures import Grey, Patch, Window, box_window, find, sweep

@@ -17,7 +17,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from reelabel.data.sequence import BoxSequence, Floats, Ints, centres, drift, paired_iou
+from reelabel.data.boxes import paired_iou
+from reelabel.data.sequence import BoxSequence, Floats, Ints, centres, drift
 from reelabel.temporal.link import Tracks
 from reelabel.temporal.pictures import Grey, Hit, Patch, Window, box_window, find, sweep
 from reelabel.temporal.static import StaticRepeat

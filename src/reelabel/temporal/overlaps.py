@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.data.sequence import Bools, Floats, Ints, paired_iou
+from reelabel.data.boxes import paired_iou
+from reelabel.data.sequence import Bools, Floats, Ints
 
 _CELLS = 200_000
 """About so many pairs are compared at once: fits the processor's cache, bounds the memory."""

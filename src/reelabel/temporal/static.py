@@ -26,16 +26,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reelabel.data.sequence import (
-    Bools,
-    BoxSequence,
-    Floats,
-    Ints,
-    centres,
-    paired_iou,
-    shots,
-    sizes,
-)
+from reelabel.data.boxes import paired_iou
+from reelabel.data.sequence import Bools, BoxSequence, Floats, Ints, centres, shots, sizes
 from reelabel.temporal.link import Tracks
 from reelabel.temporal.pictures import Grey, Patch, Window, box_window, find, sweep
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.engine.progress import Display
 from reelabel.errors import ModelError, UsageError
 from reelabel.files import explained, refuse_overwrite, write_json
@@ -254,7 +254,7 @@ def _render(
             writer.write(picture, pts)
 
 
-def _drawn(frame: Frame, boxes: Detections, classes: tuple[str, ...]) -> Image:
+def _drawn(frame: Frame, boxes: Boxes, classes: tuple[str, ...]) -> Image:
     names = [classes[i] for i in boxes.class_id]
     texts = [f"{n} {s:.2f}" for n, s in zip(names, boxes.score, strict=True)]
     return draw_boxes(frame.rgb(), boxes.xyxy, texts, [colour_of(name) for name in names])

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from reelabel.config import Settings
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.models.base import Image, Predict
 from reelabel.models.spec import Request, fingerprint
 
@@ -47,19 +47,19 @@ class FakeDetector:
     def open(self) -> Predict:
         """Return the function that boxes bright blobs."""
 
-        def predict(pictures: Sequence[Image]) -> list[Detections]:
+        def predict(pictures: Sequence[Image]) -> list[Boxes]:
             return [self._one(picture) for picture in pictures]
 
         return predict
 
-    def _one(self, picture: Image) -> Detections:
+    def _one(self, picture: Image) -> Boxes:
         bright = np.where(picture.max(axis=2) >= self.options.threshold, 255, 0).astype(np.uint8)
         n, labelled, stats, _ = cv2.connectedComponentsWithStats(bright)
         blobs = [i for i in range(1, n) if stats[i, cv2.CC_STAT_AREA] >= self.options.min_px]
         colours = np.array([picture[labelled == i].mean(axis=0) for i in blobs]).reshape(-1, 3)
         left_top = stats[blobs, :2].astype(np.float32).reshape(-1, 2)
         size = stats[blobs, 2:4].astype(np.float32).reshape(-1, 2)
-        return Detections(
+        return Boxes(
             np.concatenate([left_top, left_top + size], axis=1),
             colours.max(axis=1, initial=0).astype(np.float32) / 255,
             colours.argmax(axis=1) % len(self.classes),

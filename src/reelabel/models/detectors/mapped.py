@@ -12,7 +12,7 @@ from typing import cast
 
 import numpy as np
 
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.errors import ModelError, nearest
 from reelabel.models.base import Detector, Image, Predict
 from reelabel.models.detectors.suppress import suppressed
@@ -66,17 +66,15 @@ class MappedDetector:
         sources = np.array(self.sources, np.int64)
         joined = len(set(self.sources) - {-1}) < sum(source >= 0 for source in self.sources)
 
-        def predict(pictures: Sequence[Image]) -> list[Detections]:
+        def predict(pictures: Sequence[Image]) -> list[Boxes]:
             return [_renamed(found, sources, joined=joined) for found in inner(pictures)]
 
         return predict
 
 
-def _renamed(
-    found: Detections, sources: np.typing.NDArray[np.int64], *, joined: bool
-) -> Detections:
+def _renamed(found: Boxes, sources: np.typing.NDArray[np.int64], *, joined: bool) -> Boxes:
     class_id = sources[found.class_id]
-    kept = Detections(found.xyxy, found.score, class_id)[class_id >= 0]
+    kept = Boxes(found.xyxy, found.score, class_id)[class_id >= 0]
     return suppressed(kept, _JOIN_IOU) if joined else kept
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from reelabel.config import Settings
-from reelabel.data.boxes import Detections, iou
+from reelabel.data.boxes import Boxes, iou
 from reelabel.errors import ModelError
 from reelabel.models.base import Image, Predict
 from reelabel.models.detectors.background import Background
@@ -94,13 +94,13 @@ class MotionDetector:
         """Return a function with a fresh background; give it one shot's frames in order."""
         background = Background(self.options.window, self.options.follow_camera)
 
-        def predict(pictures: Sequence[Image]) -> list[Detections]:
+        def predict(pictures: Sequence[Image]) -> list[Boxes]:
             return [_find(picture, background, self.options) for picture in pictures]
 
         return predict
 
 
-def _find(picture: Image, background: Background, options: MotionOptions) -> Detections:
+def _find(picture: Image, background: Background, options: MotionOptions) -> Boxes:
     h, w = picture.shape[:2]
     factor = min(1.0, options.work_side / max(h, w))
     small = _reduced(picture, factor)
@@ -120,7 +120,7 @@ def _reduced(picture: Image, factor: float) -> Image:
     return small
 
 
-def _blobs(distance: NDArray[np.float32], options: MotionOptions) -> Detections:
+def _blobs(distance: NDArray[np.float32], options: MotionOptions) -> Boxes:
     """Return boxes around connected areas that differ from the background."""
     moving = cv2.medianBlur((distance > options.sigmas).astype(np.uint8), 3)
     moving = cv2.morphologyEx(moving, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
@@ -131,7 +131,7 @@ def _blobs(distance: NDArray[np.float32], options: MotionOptions) -> Detections:
         score = _blob_score(outline, distance[y : y + h, x : x + w], distance.size, options)
         boxes.append((x, y, x + w, y + h))
         scores.append(score)
-    found = Detections(
+    found = Boxes(
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(scores, np.float32),
         np.zeros(len(scores), np.int64),
@@ -167,13 +167,13 @@ def _roundness(outline: NDArray[np.int32]) -> float:
     return float(likeness * stretch)
 
 
-def _agreed(found: Detections, small: Image, options: MotionOptions) -> Detections:
+def _agreed(found: Boxes, small: Image, options: MotionOptions) -> Boxes:
     """Return blobs, those with a circle on them raised, and circles without a blob."""
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     circles = _circles(grey, options, options.circle_edge)
     alone = circles[iou(circles, found.xyxy).max(axis=1, initial=0) == 0]
     seconded = np.array([_has_circle(grey, box, options) for box in found.xyxy], bool)
-    return Detections(
+    return Boxes(
         np.concatenate([found.xyxy, alone]),
         np.concatenate([found.score + 0.5 * seconded, np.full(len(alone), _CIRCLE_ALONE)]),
         np.zeros(len(found) + len(alone), np.int64),

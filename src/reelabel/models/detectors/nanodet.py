@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.models.base import Image
 from reelabel.models.detectors.letterbox import letterbox
 from reelabel.models.detectors.yolox import grid
@@ -68,7 +68,7 @@ class NanoDet:
 
     def decode(
         self, outputs: Sequence[NDArray[np.float32]], floor: float, asked: NDArray[np.int64]
-    ) -> Detections:
+    ) -> Boxes:
         """Return the boxes of one picture in network pixels, before suppression.
 
         Each cell speaks for the best of the classes asked for.
@@ -83,7 +83,7 @@ class NanoDet:
         best = scores[np.arange(len(scores)), class_id]
         good = np.flatnonzero(best >= floor)
         xyxy = self._boxes(np.concatenate(outputs[3:])[good], good)
-        return Detections(xyxy, np.clip(best[good], 0, 1), class_id[good])
+        return Boxes(xyxy, np.clip(best[good], 0, 1), class_id[good])
 
     def _boxes(self, raw: NDArray[np.float32], cells: NDArray[np.int64]) -> NDArray[np.float32]:
         odds = np.exp(raw.reshape(-1, _SIDES, _BINS) - raw.max(axis=1)[:, None, None])

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from reelabel.config import Settings
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.errors import ModelError
 from reelabel.models.base import Image, Predict
 from reelabel.models.coco import COCO_80
@@ -75,7 +75,7 @@ class OnnxDetector:
         """Return a function that finds boxes, with sessions of its own."""
         inputs = Inputs(self.path, self.family, self.batch_size, self.options.device)
 
-        def predict(pictures: Sequence[Image]) -> list[Detections]:
+        def predict(pictures: Sequence[Image]) -> list[Boxes]:
             return [
                 self._finish(seen, picture)
                 for size_wh, alike in groupby(pictures, self._size_for)
@@ -89,7 +89,7 @@ class OnnxDetector:
         full_wh = self.family.size_wh
         return part_of(full_wh, picture) if self.options.rect else full_wh
 
-    def _finish(self, seen: Seen, picture: Image) -> Detections:
+    def _finish(self, seen: Seen, picture: Image) -> Boxes:
         asked = np.array(self.asked, np.int64)
         found = seen.family.decode(seen.outputs, self.options.floor, asked)
         own = self.options.nms_iou

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelabel.config import NoSettings
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.errors import FormatError, MissingInput, ModelError
 from reelabel.formats.detections_txt import Block, class_folders, read_detections
 from reelabel.media.probe import VideoInfo, probe
@@ -35,7 +35,7 @@ class Said:
     pts: int
     index: int
     time_s: float
-    boxes: Detections
+    boxes: Boxes
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def coded_scale_xy(info: VideoInfo) -> tuple[float, float]:
     return info.display_wh[0] / width, info.display_wh[1] / height
 
 
-def boxes_in(blocks: list[Block], info: VideoInfo) -> Detections:
+def boxes_in(blocks: list[Block], info: VideoInfo) -> Boxes:
     """Return the boxes of one frame, a block for each class, cut at the picture's edges.
 
     What has no area in the picture is left out.
@@ -121,7 +121,7 @@ def boxes_in(blocks: list[Block], info: VideoInfo) -> Detections:
     rows: NDArray[np.float64] = np.concatenate(blocks)
     corners = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
     class_id = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])
-    found = Detections(corners.astype(np.float32), rows[:, 4].astype(np.float32), class_id)
+    found = Boxes(corners.astype(np.float32), rows[:, 4].astype(np.float32), class_id)
     return found.scaled(coded_scale_xy(info)).clipped(info.display_wh)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from reelabel.data.boxes import Detections, Floats, Ints
+from reelabel.data.boxes import Boxes, Floats, Ints
 
 
 def suppress(xyxy: Floats, score: Floats, class_id: Ints, iou_threshold: float) -> Ints:
@@ -33,6 +33,6 @@ def suppress(xyxy: Floats, score: Floats, class_id: Ints, iou_threshold: float) 
     return np.asarray(kept, np.int64)
 
 
-def suppressed(found: Detections, iou_threshold: float) -> Detections:
+def suppressed(found: Boxes, iou_threshold: float) -> Boxes:
     """Return the boxes that `suppress` leaves."""
     return found[suppress(found.xyxy, found.score, found.class_id, iou_threshold)]

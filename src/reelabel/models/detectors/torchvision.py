@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.errors import ModelError, nearest
 from reelabel.models.base import Image, Predict
 from reelabel.models.spec import Request, fingerprint
@@ -57,7 +57,7 @@ class TorchvisionDetector:
         model = _network(self.builder, len(self.classes), self.path, self.options.floor)
         model.to(device)
 
-        def some(pictures: Sequence[Image]) -> list[Detections]:
+        def some(pictures: Sequence[Image]) -> list[Boxes]:
             tensors = [
                 torch.tensor(p, device=device).permute(2, 0, 1).float() / 255 for p in pictures
             ]
@@ -70,7 +70,7 @@ class TorchvisionDetector:
 
         return in_batches(some, self.batch_size)
 
-    def _one(self, one: dict[str, Any], size_wh: tuple[int, int]) -> Detections:
+    def _one(self, one: dict[str, Any], size_wh: tuple[int, int]) -> Boxes:
         real = one["labels"] > 0  # 0 is the background
         boxes, scores, labels = (one[key][real] for key in ("boxes", "scores", "labels"))
         return as_detections(boxes, scores, labels - 1, size_wh=size_wh, floor=self.options.floor)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.models.base import Image, Predict
 from reelabel.models.detectors.suppress import suppressed
 from reelabel.models.hub import HubOptions, Located, fit_for, locate, network, processor
@@ -55,7 +55,7 @@ class TransformersDetector:
         model = network(AutoModelForObjectDetection, self.place).to(device)
         prepare = processor(AutoImageProcessor, self.place)
 
-        def some(pictures: Sequence[Image]) -> list[Detections]:
+        def some(pictures: Sequence[Image]) -> list[Boxes]:
             given = [not_too_long(picture) for picture in pictures]
             sizes_hw = [picture.shape[:2] for picture in given]
             inputs = prepare(given, return_tensors="pt", input_data_format="channels_last")
@@ -72,7 +72,7 @@ class TransformersDetector:
 
         return in_batches(some, self.batch_size)
 
-    def _finish(self, one: dict[str, Any], size_wh: tuple[int, int]) -> Detections:
+    def _finish(self, one: dict[str, Any], size_wh: tuple[int, int]) -> Boxes:
         boxes, scores, labels = (one[key] for key in ("boxes", "scores", "labels"))
         found = as_detections(boxes, scores, labels, size_wh=size_wh, floor=self.options.floor)
         # Some networks score one more class than they have names for: "nothing here".

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.models.base import Image
 from reelabel.models.detectors.letterbox import letterbox
 
@@ -86,7 +86,7 @@ class Yolox:
 
     def decode(
         self, outputs: Sequence[NDArray[np.float32]], floor: float, asked: NDArray[np.int64]
-    ) -> Detections:
+    ) -> Boxes:
         """Return the boxes of one picture in network pixels, before suppression.
 
         Each cell speaks for the best of the classes asked for, so that one object does not come
@@ -103,7 +103,7 @@ class Yolox:
         score = rows[:, 4] * rows[np.arange(len(rows)), 5 + class_id]
         good = score >= floor
         xyxy = self._boxes(rows[good, :4], self._grid[cells[good]])
-        return Detections(xyxy, np.clip(score[good], 0, 1), class_id[good])
+        return Boxes(xyxy, np.clip(score[good], 0, 1), class_id[good])
 
     def _boxes(self, raw: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArray[np.float32]:
         centre, size = raw[:, :2], raw[:, 2:]

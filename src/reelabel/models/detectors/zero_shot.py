@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.errors import ModelError
 from reelabel.models.base import Image, Predict
 from reelabel.models.detectors.suppress import suppressed
@@ -64,7 +64,7 @@ class ZeroShotDetector:
         prepare = processor(AutoProcessor, self.place)
         read = _read_grounded if self.place.config.model_type in _GROUNDED else _read_owl
 
-        def some(pictures: Sequence[Image]) -> list[Detections]:
+        def some(pictures: Sequence[Image]) -> list[Boxes]:
             given = [not_too_long(picture) for picture in pictures]
             sizes_hw = [picture.shape[:2] for picture in given]
             inputs = prepare(
@@ -83,7 +83,7 @@ class ZeroShotDetector:
 
         return in_batches(some, self.batch_size)
 
-    def _finish(self, one: tuple[Any, Any, Any], size_wh: tuple[int, int]) -> Detections:
+    def _finish(self, one: tuple[Any, Any, Any], size_wh: tuple[int, int]) -> Boxes:
         boxes, scores, labels = one
         found = as_detections(boxes, scores, labels, size_wh=size_wh, floor=self.options.floor)
         return suppressed(found, self.options.nms_iou)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reelabel.data.boxes import Detections
+from reelabel.data.boxes import Boxes
 from reelabel.models.base import Image, Predict
 from reelabel.models.trainers.augment import canvas_wh, fitted_wh, padded, reduce
 from reelabel.models.trainers.fast import NETWORK, FastYolox
@@ -44,12 +44,12 @@ class _Finder:
         self._student = cast("Student", student)
         self._card, self._device = card, device
 
-    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+    def __call__(self, images: Sequence[Image]) -> list[Boxes]:
         """Return what is found in each picture, in its own pixels."""
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for i, image in enumerate(images):
             groups[self._canvas(image)].append(i)
-        found: dict[int, Detections] = {}
+        found: dict[int, Boxes] = {}
         for size_wh, numbers in groups.items():
             for start in range(0, len(numbers), self._card.batch_size):
                 part = numbers[start : start + self._card.batch_size]
@@ -62,7 +62,7 @@ class _Finder:
         fitted = fitted_wh((image.shape[1], image.shape[0]), self._card.image_size)
         return canvas_wh(fitted, self._card.stride)
 
-    def _batch(self, images: Sequence[Image], size_wh: tuple[int, int]) -> list[Detections]:
+    def _batch(self, images: Sequence[Image], size_wh: tuple[int, int]) -> list[Boxes]:
         ready = [padded(reduce(each, self._card.image_size), size_wh) for each in images]
         batch = as_input(ready).to(self._device)
         found = detect(self._student, batch, self._card)
@@ -77,9 +77,9 @@ def as_input(images: Sequence[Image]) -> Tensor:
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
 
 
-def back(found: Found, size_wh: tuple[int, int], image_size: int) -> Detections:
+def back(found: Found, size_wh: tuple[int, int], image_size: int) -> Boxes:
     """Return boxes in the pixels of the picture that had this size before it was reduced."""
     fitted = fitted_wh(size_wh, image_size)
     boxes, scores, labels = (each.cpu().numpy() for each in found)
-    said = Detections(boxes, scores, cast("Any", labels))
+    said = Boxes(boxes, scores, cast("Any", labels))
     return said.scaled((size_wh[0] / fitted[0], size_wh[1] / fitted[1])).clipped(size_wh)

@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from reelabel.data.boxes import Detections, Floats, Ints
+from reelabel.data.boxes import Boxes, Floats, Ints
 from reelabel.errors import UsageError
 from reelabel.models.base import Image, Predict
 from reelabel.models.trainers.album import Album, read_album, read_image
@@ -119,20 +119,20 @@ class FakeDetector:
         """Return the function that finds blobs."""
         looks = list(self.card.arch["looks"])
 
-        def predict(images: Sequence[Image]) -> list[Detections]:
+        def predict(images: Sequence[Image]) -> list[Boxes]:
             return [_found(image, looks) for image in images]
 
         return predict
 
 
-def _found(image: Image, looks: list[dict[str, Any] | None]) -> Detections:
+def _found(image: Image, looks: list[dict[str, Any] | None]) -> Boxes:
     said = [_blobs(image, look) for look in looks if look is not None]
     numbers = [i for i, look in enumerate(looks) if look is not None]
     xyxy = np.concatenate([np.zeros((0, 4), np.float32), *(boxes for boxes, _ in said)])
     score = np.concatenate([np.zeros(0, np.float32), *(scores for _, scores in said)])
     counts = [len(scores) for _, scores in said]
     class_id: Ints = np.repeat(np.array(numbers, np.int64), counts)
-    return Detections(xyxy, score, class_id)
+    return Boxes(xyxy, score, class_id)
 
 
 def _blobs(image: Image, look: dict[str, Any]) -> tuple[Floats, Floats]:
