@@ -81,8 +81,9 @@ class Boxes:
         return len(self.xyxy)
 
     def __getitem__(self, which: NDArray[Any] | slice) -> Boxes:
-        columns: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Boxes(**{k: None if v is None else v[which] for k, v in columns.items()})
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        chosen: dict[str, Any] = {k: v if v is None else v[which] for k, v in columns.items()}
+        return Boxes(**chosen)
 
     def __repr__(self) -> str:
         return f"Boxes({len(self)})"
