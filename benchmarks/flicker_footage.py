@@ -90,15 +90,15 @@ def counted(workspace: Workspace, name: str, texts: Path) -> dict[bool, Count]:
     reelabel.export(workspace, texts, format="detections-txt")
     counts = {True: Count(), False: Count()}
     for video in workspace.videos():
-        text = next(texts.glob(f"*-{video['video_id'][:6]}.txt"))
-        mined = reelabel.flicker(workspace.video_path(video), text, valid_score=SURE)
+        text = next(texts.glob(f"*-{video.video_id[:6]}.txt"))
+        mined = reelabel.flicker(video.path, text, valid_score=SURE)
         by_rule = {
             (frame.number - 1, *np.round(box[:2]).astype(int))
             for frame in mined.frames
             for box in frame.boxes
             if box[4] == 0
         }
-        for right, at, found in judged(workspace, video["video_id"], name):
+        for right, at, found in judged(workspace, video.video_id, name):
             count = counts[right]
             count.sure += 1
             count.flickers += "flicker" in found

@@ -13,7 +13,12 @@ import numpy as np
 import pytest
 
 from reelabel.cli import main
+from reelabel.config import Project
+from reelabel.data.video import Video
+from reelabel.engine.stage import Unit
 from reelabel.media.encode import VideoWriter
+from reelabel.tables import VIDEOS
+from reelabel.workspace.folder import OutputFolder
 
 ROOT = Path(__file__).parent.parent
 
@@ -86,3 +91,48 @@ def reelabel(monkeypatch, capsys):
         return int(ended.value.code or 0), *capsys.readouterr()
 
     return run
+
+
+class RowsInMemory:
+    """Stands for what a stage reads: rows by table name, without any workspace."""
+
+    def __init__(self, rows, previous=()):
+        self._rows, self._previous = rows, dict(previous)
+
+    def rows(self, table, video_id, *, previous=False):
+        """Return the rows of a table, empty if none were given."""
+        assert video_id == "v"
+        return (self._previous if previous else self._rows).get(table.name, table.empty())
+
+
+def video_at(path="v.mp4", size_wh=(100, 100)) -> Video:
+    """Return a video that is registered nowhere."""
+    row = {c.name: "" if str(c.type) == "string" else 0 for c in VIDEOS.columns}
+    row |= {"video_id": "v", "path": str(path), "name": "v.mp4", "state": "ok", "role": "footage"}
+    return Video.from_row(row | {"width": size_wh[0], "height": size_wh[1]}, Path())
+
+
+@pytest.fixture(scope="session")
+def make_video():
+    """Return a function from a path and a size to a video that is registered nowhere."""
+    return video_at
+
+
+@pytest.fixture(scope="session")
+def make_unit():
+    """Return a function that makes what a stage function is given, without any workspace."""
+
+    def make(stage, rows, *, settings=None, video=None, previous=(), round_number=0):
+        return Unit(
+            root=Path(),
+            project=Project(classes=("ball",)),
+            settings=settings or stage.settings(),
+            round_number=round_number,
+            inputs=RowsInMemory(rows, previous),
+            resource=None,
+            files=OutputFolder(Path(), Path("unused")),
+            tick=lambda *_: None,
+            target=video or video_at(),
+        )
+
+    return make

@@ -116,3 +116,12 @@ def test_no_file_in_the_source_is_empty_of_meaning():
     for path in FILES:
         text = path.read_text(encoding="utf-8")
         assert not text.strip() or ast.get_docstring(ast.parse(text)), path
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "stages").glob("*.py")), ids=lambda p: p.stem)
+def test_stages_touch_no_workspace(path):
+    """A stage is a pure function: rows and files come in and go out by way of the engine."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    names |= {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names}
+    assert not names & {"workspace", "Workspace"}

@@ -88,7 +88,7 @@ def test_the_student_learns_what_its_teacher_saw(finished):
     workspace, _ = finished
     for row in workspace.videos():
         first, second = (
-            set(workspace.read(LABELS, row["video_id"], n)["pts"].to_pylist()) for n in (0, 1)
+            set(workspace.read(LABELS, row.video_id, n)["pts"].to_pylist()) for n in (0, 1)
         )
         assert first
         assert len(first & second) >= 0.9 * len(first)
@@ -311,9 +311,9 @@ def test_a_broken_file_costs_itself_alone(footage, tmp_path):
     workspace = begin(tmp_path / "w", mine)
     done = go(workspace, rounds=1)
     assert done.exit_code == 1
-    bad = [row for row in workspace.videos() if row["state"] != "ok"]
-    assert [row["name"] for row in bad] == ["text.mp4"]
-    assert bad[0]["error"]
+    bad = [row for row in workspace.videos() if row.state != "ok"]
+    assert [video.name for video in bad] == ["text.mp4"]
+    assert bad[0].error
     assert len(workspace.shards(LABELS)) == 3
     assert go(workspace, rounds=1).exit_code == 1, "it is still broken"
 
@@ -393,7 +393,7 @@ def test_what_a_video_left_before_it_failed_is_not_built_on(footage, make_disc_c
     make_disc_clip(clips / "short.mp4", seed=3, frames=6)
     workspace = begin(tmp_path / "w", clips)
     assert go(workspace, rounds=1).exit_code == 0
-    short = next(row["video_id"] for row in workspace.videos() if row["name"] == "short.mp4")
+    short = next(row.video_id for row in workspace.videos() if row.name == "short.mp4")
     assert short in workspace.shards(LABELS, 0)
     config = workspace.config_path
     config.write_text(config.read_text() + "sample: {start_delay_s: 0.3}\n")

@@ -172,15 +172,15 @@ def test_what_is_known_of_a_shard_is_that_of_the_file_as_it_is(workspace):
         row = {c.name: "" if str(c.type) == "string" else 0 for c in VIDEOS.columns}
         rows = VIDEOS.from_rows([row | {"video_id": video_id}])
         workspace.write(VIDEOS, video_id, rows, fingerprint="f1")
-    workspace.videos()[0]["name"] = "changed by a reader"
-    assert [row["name"] for row in workspace.videos()] == ["", ""]
+    workspace.videos().clear()
+    assert [row.name for row in workspace.videos()] == ["", ""]
     for number in range(2, 20):
         workspace.write(VIDEOS, "v1", rows, fingerprint=f"f{number}")
         assert workspace.receipt(VIDEOS, "v1").fingerprint == f"f{number}"
-    assert [row["video_id"] for row in workspace.videos()] == ["v2", "v2"]
+    assert [row.video_id for row in workspace.videos()] == ["v2", "v2"]
     workspace.remove(VIDEOS, "v1")
     assert workspace.receipt(VIDEOS, "v1") is None
-    assert [row["video_id"] for row in workspace.videos()] == ["v2"]
+    assert [row.video_id for row in workspace.videos()] == ["v2"]
     workspace.shard_path(VIDEOS, "v2").write_bytes(b"rot")
     assert workspace.receipt(VIDEOS, "v2") is None
     with pytest.raises(ShardError, match="run again"):

@@ -45,8 +45,14 @@ def explained(path: Path) -> Iterator[None]:
         raise WorkspaceError(f"{path}: {reason}; what was done so far is kept") from exc
 
 
-def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
+def write_atomic(path: Path, write: Callable[[Path], object], *, sync: bool = True) -> None:
     """Let `write` fill a temporary file beside `path`, sync it and rename it to `path`.
+
+    Args:
+        path: the file.
+        write: given the temporary file's path.
+        sync: False for what can be made again, such as pictures: after a power failure it may be
+            empty, but it is never half-written by a killed process.
 
     Raises:
         WorkspaceError: if it cannot be written; nothing is left behind.
@@ -58,20 +64,26 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             write(scratch)
-            with scratch.open("rb+") as file:
-                os.fsync(file.fileno())
+            if sync:
+                _sync(scratch)
             scratch.replace(path)
         finally:
             scratch.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically, and its folder.
+def _sync(path: Path) -> None:
+    """Have the disk hold what was written."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def write_bytes(path: Path, content: bytes, *, sync: bool = True) -> None:
+    """Write a file atomically, and its folder; see `write_atomic`.
 
     Raises:
         WorkspaceError: if it cannot be written.
     """
-    write_atomic(path, lambda scratch: scratch.write_bytes(content))
+    write_atomic(path, lambda scratch: scratch.write_bytes(content), sync=sync)
 
 
 def write_text(path: Path, text: str, *, atomic: bool = True) -> None:

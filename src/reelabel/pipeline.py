@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from reelabel.config import Config, load
 from reelabel.engine.plan import bind
 from reelabel.engine.run import Options, Result, run_stage
-from reelabel.engine.stage import Stage
+from reelabel.engine.stage import AnyStage
 from reelabel.errors import SOME_VIDEOS_FAILED, MediaError, UsageError, nearest
 from reelabel.stages import (
     advance,
@@ -45,8 +45,8 @@ from reelabel.stages import (
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import decision_of
 
-ONCE = (register.STAGE, cut.STAGE, truth.STAGE, sample.STAGE, dedup.STAGE)
-EACH_ROUND = (
+ONCE: tuple[AnyStage, ...] = (register.STAGE, cut.STAGE, truth.STAGE, sample.STAGE, dedup.STAGE)
+EACH_ROUND: tuple[AnyStage, ...] = (
     detect.STAGE,
     track.STAGE,
     mine.STAGE,
@@ -110,7 +110,7 @@ def run(
 
 
 def run_one(
-    workspace: Workspace, config: Config, options: Options, stage: Stage, *, number: int
+    workspace: Workspace, config: Config, options: Options, stage: AnyStage, *, number: int
 ) -> Result:
     """Bring one stage up to date."""
     settings = config.stages.get(stage.name) or stage.settings()
@@ -128,7 +128,7 @@ def _check_resources(workspace: Workspace, config: Config, until: str | None) ->
         if stage is evaluate.STAGE:  # it asks for the student, which is yet to be made
             return
         settings = config.stages.get(stage.name) or stage.settings()
-        stage.resource(workspace, config.project, settings, 0)
+        bind(stage, workspace, config.project, settings, round_number=0)
         if stage.name == until:
             return
 
@@ -140,18 +140,18 @@ def _check_footage(workspace: Workspace) -> None:
         UsageError: if no footage is named.
         MediaError: if none of it can be used.
     """
-    footage = [row for row in workspace.videos() if row["role"] == "footage"]
+    footage = [video for video in workspace.videos() if not video.is_test]
     if not footage:
         raise UsageError(
             f"no footage is named: list videos or folders under 'videos' in {workspace.config_path}"
         )
-    if all(row["state"] != "ok" for row in footage):
-        why = "; ".join(f"{row['name']}: {row['error']}" for row in footage[:3])
+    if not any(video.usable for video in footage):
+        why = "; ".join(f"{video.name}: {video.error}" for video in footage[:3])
         more = " ..." if len(footage) > 3 else ""  # noqa: PLR2004 -- a few
         raise MediaError(f"none of the {len(footage)} videos can be used: {why}{more}")
 
 
-def _schedule(workspace: Workspace, rounds: int) -> Iterator[tuple[Stage, int]]:
+def _schedule(workspace: Workspace, rounds: int) -> Iterator[tuple[AnyStage, int]]:
     """Yield the stages in their order; a round follows only if the one before says so."""
     yield from ((stage, 0) for stage in ONCE)
     for number in range(rounds):

@@ -64,12 +64,12 @@ def clips(video_id, end_s=1.0):
 
 def cut(unit):
     """Return one clip per video."""
-    return Output({"clips": clips(unit.video["video_id"], unit.settings.end_s)}, {"n": 1})
+    return Output({"clips": clips(unit.video.video_id, unit.settings.end_s)}, {"n": 1})
 
 
 def mark(unit):
     """Return one row per clip."""
-    row = {"video_id": unit.video["video_id"], "pts": 0, "frame_index": len(unit.inputs["clips"])}
+    row = {"video_id": unit.video.video_id, "pts": 0, "frame_index": len(unit.rows(CLIPS))}
     return Output({"truth_frames": TRUTH_FRAMES.from_rows([row])})
 
 
@@ -132,11 +132,11 @@ def test_a_changed_input_makes_its_own_unit_stale(workspace):
 
 def test_a_changed_resource_makes_all_units_stale(workspace):
     """Another model behind the same setting redoes the work."""
-    do(replace(CUT, resource=lambda *_: Resource(None, "model 1")), workspace)
-    assert states(replace(CUT, resource=lambda *_: Resource(None, "model 1")), workspace) == {
+    do(replace(CUT, resource=lambda _: Resource(None, "model 1")), workspace)
+    assert states(replace(CUT, resource=lambda _: Resource(None, "model 1")), workspace) == {
         "done": 3
     }
-    assert states(replace(CUT, resource=lambda *_: Resource(None, "model 2")), workspace) == {
+    assert states(replace(CUT, resource=lambda _: Resource(None, "model 2")), workspace) == {
         "stale": 3
     }
 
@@ -178,7 +178,7 @@ def failing(errors):
     """Return a stage that raises these errors, by video."""
 
     def run(unit):
-        if error := errors.get(unit.video["video_id"]):
+        if error := errors.get(unit.video.video_id):
             raise error
         return cut(unit)
 
@@ -341,7 +341,7 @@ def test_shards_of_two_different_runs_are_not_one_result(workspace):
     """Of a stage with two tables both must come from the same work."""
 
     def both(unit):
-        rows = {"video_id": unit.video["video_id"], "pts": 0, "frame_index": 0}
+        rows = {"video_id": unit.video.video_id, "pts": 0, "frame_index": 0}
         return Output({**cut(unit).tables, "truth_frames": TRUTH_FRAMES.from_rows([rows])})
 
     done = replace(CUT, run=both, writes=(CLIPS, TRUTH_FRAMES))
@@ -357,7 +357,7 @@ def test_the_end_of_a_run_stops_all_workers(workspace, error):
     busy, stopped = threading.Event(), threading.Event()
 
     def run(unit):
-        if unit.video["video_id"] == "v1":
+        if unit.video.video_id == "v1":
             assert busy.wait(30)
             raise error
         busy.set()
@@ -381,11 +381,11 @@ from reelabel.errors import MediaError
 from reelabel.tables import CLIPS, VIDEOS
 
 def run(unit):
-    if unit.resource == "crash" and unit.video["video_id"] == "v2":
+    if unit.resource == "crash" and unit.video.video_id == "v2":
         os._exit(11)
-    if unit.resource == "raise" and unit.video["video_id"] == "v2":
+    if unit.resource == "raise" and unit.video.video_id == "v2":
         raise MediaError("cannot be read")
-    row = {"video_id": unit.video["video_id"], "clip": 0, "start_s": 0.0, "end_s": 1.0}
+    row = {"video_id": unit.video.video_id, "clip": 0, "start_s": 0.0, "end_s": 1.0}
     return Output({"clips": CLIPS.from_rows([row | {"origin": "whole"}])})
 
 STAGE = Stage("cut", "videos -> clips", NoSettings, run, reads=(VIDEOS,), writes=(CLIPS,))
@@ -407,7 +407,7 @@ def importable(tmp_path, monkeypatch):
 
 def with_resource(stage, value):
     """Return a stage whose units are given `value`."""
-    return replace(stage, resource=lambda *_: Resource(value, ""))
+    return replace(stage, resource=lambda _: Resource(value, ""))
 
 
 def test_processes_give_what_threads_give(workspace, importable):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import yaml
 
@@ -51,16 +49,17 @@ def bench(tmp_path):
 
 
 @pytest.fixture
-def call():
+def call(make_unit):
     """Return a function that calls a stage's own function on rows, without any workspace."""
 
     def run(stage, inputs, *, round_number=0, **values):
-        others = {table.name: table.empty() for table in (*stage.reads, *stage.optional)}
-        unit = SimpleNamespace(
-            inputs=others | inputs,
+        previous = {"labels": inputs["previous_labels"]} if "previous_labels" in inputs else {}
+        unit = make_unit(
+            stage,
+            inputs,
             settings=stage.settings(**values),
+            previous=previous,
             round_number=round_number,
-            video={"video_id": "v", "width": 100, "height": 100, "name": "v.mp4"},
         )
         return stage.run(unit)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
 from reelabel.config import Project
+from reelabel.engine.plan import bind, plan
+from reelabel.engine.work import do
 from reelabel.files import write_json
 from reelabel.stages.advance import STAGE
 from reelabel.workspace import Workspace
@@ -25,17 +26,11 @@ def decide(tmp_path):
     def run(scores, number=0, **settings):
         folder = workspace.round_dir(number)
         write_json(folder / "scores.json", scores)
-        given = STAGE.settings(**settings)
-        unit = SimpleNamespace(
-            workspace=workspace,
-            project=PROJECT,
-            settings=given,
-            round_number=number,
-            resource=STAGE.resource(workspace, PROJECT, given, number).value,
-        )
-        output = STAGE.run(unit)
+        bound = bind(STAGE, workspace, PROJECT, STAGE.settings(**settings), round_number=number)
+        (planned,) = plan(bound)
+        notes = do(planned.job)
         written = json.loads((folder / "decision.json").read_text())
-        assert output.notes == written
+        assert notes == written
         return written
 
     run.workspace = workspace

@@ -152,7 +152,7 @@ def test_unseen_truth_stands_apart(scored, bench):
     assert scores["truth"]["frames"] == 18
     assert scores["truth_unseen"]["frames"] == len(frames) in {6, 18}
     assert {row["video_id"] for row in bench.rows(LABELS)}.isdisjoint(
-        row["video_id"] for row in bench.workspace.videos() if row["role"] == "test"
+        row.video_id for row in bench.workspace.videos() if row.role == "test"
     )
 
 

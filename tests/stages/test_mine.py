@@ -8,14 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from reelabel.config import Project
-from reelabel.engine.stage import Unit
 from reelabel.errors import ConfigError, ModelError
 from reelabel.media.encode import VideoWriter
 from reelabel.stages import mine as stage
 from reelabel.stages.track import STAGE as TRACK
 from reelabel.tables import CANDIDATES, DETECTIONS, EVIDENCE, LABELS, SEEN, VIDEOS
-from reelabel.tables import FRAMES as SAMPLED
 
 KINDS = ("flicker", "gap", "static", "smooth")
 FRAMES, SIZE = 24, (240, 160)
@@ -60,50 +57,24 @@ def what_a_teacher_says():
     return DETECTIONS.from_rows(sorted(found, key=lambda row: row["pts"]))
 
 
-class Video:
-    """Stands for a workspace with one file."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def video_path(self, row):
-        """Return the file."""
-        assert row["name"]
-        return self.path
-
-
 @pytest.fixture
-def mined(clip):
+def mined(clip, make_unit, make_video):
     """Return a function from detections and settings to the rows of evidence."""
 
     def run(detections, path=clip, frames=FRAMES, **settings):
-        video = {"video_id": "v", "name": "v.mp4", "width": SIZE[0], "height": SIZE[1]}
+        video = make_video(path, SIZE)
         seen = SEEN.from_rows([
             {"video_id": "v", "pts": i, "frame_index": i, "time_s": i / 25} for i in range(frames)
         ])
-        inputs = {"seen": seen, "detections": detections}
-        tracked = TRACK.run(unit(video, inputs, TRACK.settings(), path)).tables
+        rows = {"seen": seen, "detections": detections}
+        rows |= TRACK.run(make_unit(TRACK, rows, video=video)).tables
         given = stage.STAGE.settings(**dict.fromkeys(KINDS, False) | settings)
-        output = stage.mine(unit(video, inputs | tracked, given, path))
+        output = stage.mine(make_unit(stage.STAGE, rows, settings=given, video=video))
         rows = output.tables["evidence"].to_pylist()
         assert sum(output.notes.values()) == len(rows)
         return rows
 
     return run
-
-
-def unit(video, inputs, settings, path):
-    """Return what a stage function is given."""
-    return Unit(
-        workspace=Video(path),
-        project=Project(classes=("ball",)),
-        settings=settings,
-        round_number=0,
-        video=video,
-        inputs={"frames": SAMPLED.empty()} | inputs,
-        resource=None,
-        tick=lambda *_: None,
-    )
 
 
 def test_a_ghost_is_a_flicker_and_says_what_it_rests_on(mined):

@@ -118,7 +118,7 @@ def test_pictures_of_a_video_that_is_gone_go_too(bench, disc_clips):
     """Taking a video out removes its pictures, also after a kill, and nothing of anybody else."""
     bench.configure(videos=[str(clip) for clip in disc_clips[:2]])
     bench.run("register", "cut", "sample", every=10)
-    left, gone = (row["video_id"] for row in sorted(bench.workspace.videos(), key=by_place))
+    left, gone = (row.video_id for row in sorted(bench.workspace.videos(), key=by_place))
     mine = bench.root / "frames" / "mine" / "1.jpg"
     notes = bench.root / "frames" / ("0" * 16) / "notes.txt"
     lost = bench.root / "frames" / ("1" * 16) / "24.jpg"
@@ -148,9 +148,9 @@ def test_pictures_of_a_file_that_is_gone_stay(bench, disc_clips, tmp_path):
     assert pictures(bench) == before
 
 
-def by_place(row):
+def by_place(video):
     """Return where a video's file lies."""
-    return row["path"]
+    return video.path
 
 
 def test_the_embedder_is_held_to_its_weights(sampled, bench, data_dir):
@@ -240,7 +240,7 @@ def test_copies_of_a_video_stand_for_each_other(bench, disc_clips, tmp_path):
     copy.write_bytes(disc_clips[0].read_bytes() + b"\0")
     bench.configure(videos=[str(disc_clips[0]), str(copy)])
     result = bench.run("register", "cut", "sample", "dedup", similarity=0.99)
-    videos = {row["video_id"] for row in bench.workspace.videos()}
+    videos = {row.video_id for row in bench.workspace.videos()}
     assert len(videos) == 2
     assert any(row["kept_video_id"] != row["video_id"] for row in bench.rows(DUPLICATES))
     assert result.notes["all"]["dropped"] >= 20

@@ -107,7 +107,7 @@ def test_pictures_of_their_own_are_test_pictures(tied, bench):
     cv2.imwrite(str(bench.root / "pictures/a.png"), picture)
     frames, boxes, _ = tied({"file_name": "pictures/a.png"})
     assert [(f["frame_index"], len(boxes)) for f in frames] == [(0, 1)]
-    roles = {row["name"]: row["role"] for row in bench.workspace.videos()}
+    roles = {row.name: row.role for row in bench.workspace.videos()}
     assert roles == {"a.png": "test", "clip0.mp4": "footage", "clip1.mp4": "footage"}
 
 
@@ -133,8 +133,8 @@ def test_the_longest_ending_finds_the_video(tied, bench, disc_clips):
         (home / "same.mp4").write_bytes(clip.read_bytes())
     bench.configure(videos=["a", "b"])
     frames, _, _ = tied({"video": "data/b/same.mp4", "frame_index": 3})
-    path = {row["video_id"]: row["path"] for row in bench.workspace.videos()}
-    assert [path[frame["video_id"]] for frame in frames] == ["b/same.mp4"]
+    path = {row.video_id: row.path for row in bench.workspace.videos()}
+    assert [path[frame["video_id"]] for frame in frames] == [homes[1] / "same.mp4"]
 
 
 def test_frames_may_be_complete_for_some_classes_only(tied, bench):

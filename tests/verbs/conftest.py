@@ -45,7 +45,7 @@ def evidence_row(video_id: str, kind: str, frame: int, **other):
 
 def write_evidence(workspace, rows, number: int = 0):
     """Make these rows the evidence of a round."""
-    videos = {row["video_id"] for row in workspace.videos()}
+    videos = {row.video_id for row in workspace.videos()}
     for video_id in sorted(videos):
         table = EVIDENCE.from_rows([r for r in rows if r["video_id"] == video_id])
         workspace.write(EVIDENCE, video_id, table, fingerprint="x", round_number=number)
@@ -84,7 +84,7 @@ def labelled(disc_clips, tmp_path_factory):
 def timed(labelled, tmp_path):
     """Return a copy of that workspace with evidence of every kind on its first clip."""
     workspace = copied(labelled, tmp_path)
-    first = min(workspace.videos(), key=lambda row: row["name"])["video_id"]
+    first = min(workspace.videos(), key=lambda row: row.name).video_id
     write_evidence(workspace, every_kind(first))
     return workspace
 
@@ -98,7 +98,7 @@ def hear(labelled, tmp_path):
 
     def made(*rows):
         workspace = copied(labelled, tmp_path)
-        ids = [row["video_id"] for row in sorted(workspace.videos(), key=lambda row: row["name"])]
+        ids = [video.video_id for video in sorted(workspace.videos(), key=lambda video: video.name)]
         written = [
             evidence_row(ids[clip], kind, frame, **other) for clip, kind, frame, other in rows
         ]

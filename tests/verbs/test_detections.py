@@ -35,10 +35,10 @@ def test_every_frame_has_its_block_and_every_box_comes_back(workspace, tmp_path,
     out = tmp_path / "out"
     assert reelabel("export", workspace.root, out, "--format", "detections-txt")[0] == 0
     for row in workspace.videos():
-        (path,) = out.glob(f"*-{row['video_id'][:6]}.txt")
+        (path,) = out.glob(f"*-{row.video_id[:6]}.txt")
         blocks = read_detections(path, frames=20)
         assert not any(len(block) for block in blocks[1::2])
-        found = workspace.read(DETECTIONS, row["video_id"]).to_pylist()
+        found = workspace.read(DETECTIONS, row.video_id).to_pylist()
         assert sum(map(len, blocks)) == len(found) > 0
         for box in found:
             x1, y1, width, height, score = blocks[box["frame_index"]][0]
@@ -48,7 +48,7 @@ def test_every_frame_has_its_block_and_every_box_comes_back(workspace, tmp_path,
                 atol=1e-4,
             )
             assert score == pytest.approx(box["score"], abs=1e-6)
-        assert api.flicker(workspace.video_path(row), path).read == 20
+        assert api.flicker(row.path, path).read == 20
 
 
 def test_without_detections_there_is_nothing_to_export(workspace, tmp_path):

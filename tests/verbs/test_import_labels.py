@@ -66,12 +66,12 @@ def ran(workspace, until="detect"):
 
 def row_of(workspace, name):
     """Return the row of a video."""
-    return next(row for row in workspace.videos() if row["name"] == name)
+    return next(row for row in workspace.videos() if row.name == name)
 
 
 def said(workspace, name):
     """Return the detections of a video as rows."""
-    return workspace.read(DETECTIONS, row_of(workspace, name)["video_id"]).to_pylist()
+    return workspace.read(DETECTIONS, row_of(workspace, name).video_id).to_pylist()
 
 
 # -- COCO ----------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def test_drawn_boxes_become_labels_or_truth(begin, drawn, reelabel, what):
     assert f"1 boxes in 1 pictures taken in as {what}" in out
     drawn.unlink()
     ran(workspace, "truth")
-    (row,) = workspace.read(table, row_of(workspace, "clip0.mp4")["video_id"]).to_pylist()
+    (row,) = workspace.read(table, row_of(workspace, "clip0.mp4").video_id).to_pylist()
     assert [row[k] for k in ("x1", "y1", "x2", "y2", "category")] == [40, 20, 58, 38, "disc"]
 
 
@@ -115,7 +115,7 @@ def test_what_comes_later_joins_what_came_before(begin, drawn, tmp_path):
     ran(workspace, "truth")
     left = {}
     for name in ("clip0.mp4", "clip1.mp4"):
-        (row,) = workspace.read(IMPORTED, row_of(workspace, name)["video_id"]).to_pylist()
+        (row,) = workspace.read(IMPORTED, row_of(workspace, name).video_id).to_pylist()
         left[name] = row["x1"]
     assert left == {"clip0.mp4": 50, "clip1.mp4": 40}
 
@@ -129,7 +129,7 @@ def test_pictures_of_the_truth_come_with_it(begin, tmp_path):
     api.import_labels(workspace, tmp_path / "own.json", what="truth")
     (tmp_path / "own.png").unlink()
     ran(workspace, "truth")
-    assert row_of(workspace, "own.png")["role"] == "test"
+    assert row_of(workspace, "own.png").role == "test"
 
 
 def test_labels_of_other_classes_are_refused_before_anything_is_written(begin, drawn, reelabel):
@@ -252,8 +252,8 @@ def test_a_text_is_what_the_first_teacher_says(begin, text, reelabel):
     assert [r["score"] for r in rows] == pytest.approx([0.9, 0.25])
     assert [rows[0][k] for k in ("x1", "y1", "x2", "y2")] == [40, 20, 58, 38]
     for video in workspace.videos():
-        assert len(workspace.read(SEEN, video["video_id"])) == FRAMES
-    labels = workspace.read(LABELS, row_of(workspace, "clip1.mp4")["video_id"]).to_pylist()
+        assert len(workspace.read(SEEN, video.video_id)) == FRAMES
+    labels = workspace.read(LABELS, row_of(workspace, "clip1.mp4").video_id).to_pylist()
     assert [(r["frame_index"], r["origin"]) for r in labels] == [(0, "teacher")]
 
 
@@ -275,12 +275,12 @@ def test_a_video_can_be_named_in_many_ways(begin, text, way):
     workspace = begin()
     ran(workspace, "register")
     row = row_of(workspace, "clip1.mp4")
-    path = workspace.video_path(row)
-    names = {"id": row["video_id"], "name": "clip1.mp4", "path": str(path), "tail": "1/clip1.mp4"}
-    name = f"clip1-{row['video_id'][:6]}.txt" if way == "exported" else "any.txt"
+    path = row.path
+    names = {"id": row.video_id, "name": "clip1.mp4", "path": str(path), "tail": "1/clip1.mp4"}
+    name = f"clip1-{row.video_id[:6]}.txt" if way == "exported" else "any.txt"
     data = api.import_labels(workspace, text(BOX, name=name), format=TEXT, video=names.get(way))
     assert {image.video for image in data.images} == {"clip1.mp4"}
-    assert (workspace.root / "imports/detections/disc" / f"{row['video_id']}.txt").is_file()
+    assert (workspace.root / "imports/detections/disc" / f"{row.video_id}.txt").is_file()
 
 
 def test_names_that_mean_no_video_or_two_are_refused(begin, text, tmp_path):
@@ -360,7 +360,7 @@ def test_boxes_are_cut_at_the_edges(begin, text):
     data = api.import_labels(workspace, text(BOX, *rows), format=TEXT)
     assert [box.xywh for box in data.boxes] == [(40, 20, 18, 18), (0, 0, 20, 10), (150, 90, 10, 6)]
     ran(workspace)
-    rows = workspace.read(DETECTIONS, row_of(workspace, "clip0.mp4")["video_id"])
+    rows = workspace.read(DETECTIONS, row_of(workspace, "clip0.mp4").video_id)
     assert xyxy_of(rows).tolist() == [[40, 20, 58, 38], [0, 0, 20, 10], [150, 90, 160, 96]]
 
 
@@ -439,6 +439,6 @@ def test_texts_speak_of_the_pictures_that_opencv_shows(data_dir, tmp_path, name)
     assert found[-1][0] == pytest.approx(corner, abs=1e-3)
     workspace = Workspace.open(tmp_path / "w")
     (row,) = workspace.videos()
-    rows = workspace.read(DETECTIONS, row["video_id"])
-    assert xyxy_of(rows)[0, 2:] == pytest.approx([row["width"], row["height"]])
+    rows = workspace.read(DETECTIONS, row.video_id)
+    assert xyxy_of(rows)[0, 2:] == pytest.approx(row.size_wh)
     assert rows["pts"].to_pylist() == [frames[-1].pts]

@@ -52,7 +52,7 @@ def picture(uri: str) -> np.ndarray:
 
 def video_id(workspace) -> str:
     """Return the id of the first clip."""
-    return min(workspace.videos(), key=lambda row: row["name"])["video_id"]
+    return min(workspace.videos(), key=lambda row: row.name).video_id
 
 
 # -- what time says -------------------------------------------------------------------------------

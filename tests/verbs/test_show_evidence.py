@@ -26,7 +26,7 @@ SHORT = Film(before_s=0.12, after_s=0.08, slow=3, pause_s=1)
 
 def first_id(workspace):
     """Return the id of the first clip."""
-    return min(workspace.videos(), key=lambda row: row["name"])["video_id"]
+    return min(workspace.videos(), key=lambda row: row.name).video_id
 
 
 def evidence_of(workspace):
@@ -193,7 +193,7 @@ def test_spread_takes_turns_between_videos(hear):
     """Each video's best comes first, by score, then each one's second, whatever their number."""
     rows = [(0, "flicker", t, {"detection": t, "score": 0.9 - t / 100}) for t in range(4)]
     workspace = hear(*rows, (1, "flicker", 5, {"score": 0.5}))
-    names = {row["video_id"]: row["name"] for row in workspace.videos()}
+    names = {row.video_id: row.name for row in workspace.videos()}
     found = {v: findings(workspace.read(EVIDENCE, v, 0), "flicker") for v in names}
     taken = [(names[v], round(one.shown["score"], 2)) for v, one in spread(found, 3)]
     assert taken == [("clip0.mp4", 0.9), ("clip1.mp4", 0.5), ("clip0.mp4", 0.89)]

@@ -38,7 +38,7 @@ def told_new(workspace: Workspace) -> None:
 
 def told_run(workspace: Workspace, run: Run, report: Path | None) -> None:
     """Say what failed, how the rounds compare, and where to look."""
-    names = {row["video_id"]: row["name"] for row in workspace.videos()}
+    names = {video.video_id: video.name for video in workspace.videos()}
     said: set[str] = set()
     for result in run.results:
         waiting = {v: words for v, words in result.waiting.items() if v not in said}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from reelabel.engine.stage import Stage
+    from reelabel.engine.stage import AnyStage
 
 Function = Callable[..., Any]
 COUNT = click.IntRange(0)
@@ -54,7 +54,7 @@ def stage_command(name: str, about: str) -> click.Command:
     from reelabel.cli.flags import settings_flags
 
     # Not the whole flow: its help is to answer soon.
-    stage: Stage = import_module(f"reelabel.stages.{name}").STAGE
+    stage: AnyStage = import_module(f"reelabel.stages.{name}").STAGE
     callback = settings_flags(stage.settings)(_stage_callback(name))
     command = click.command(name, help=f"{about}\n\n\b\n{stage.arrow}")
     if name == "train":

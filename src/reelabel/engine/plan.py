@@ -3,16 +3,73 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from reelabel.config import Project
-from reelabel.engine.stage import Job, Resource, Stage
+from reelabel.data.video import Video
+from reelabel.engine.inputs import Inputs, Reads
+from reelabel.engine.stage import AnyStage, Context, Resource, Source
 from reelabel.tables import SCHEMA_VERSION, VIDEOS, Table
 from reelabel.workspace import Receipt, Workspace, fingerprint
+from reelabel.workspace.folder import OutputFolder
 
 State = Literal["done", "stale", "missing", "failed"]
+Target = Video | Source | None
+"""What a unit is about; None stands for all videos."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A stage with everything that its work depends on."""
+
+    stage: AnyStage
+    workspace: Workspace
+    project: Project
+    settings: Any
+    round_number: int
+    resource: Resource[Any]
+
+    @property
+    def number(self) -> int | None:
+        """Return the round of its receipt, None if it belongs to all rounds."""
+        return self.stage.number(self.round_number)
+
+    @cached_property
+    def context(self) -> Context[Any]:
+        """Return what the stage may know before it works."""
+        return context_of(
+            self.stage, self.workspace, self.project, self.settings, number=self.round_number
+        )
+
+    def folder(self, target: Target) -> OutputFolder:
+        """Return the folder of a unit's own files."""
+        ws, stage = self.workspace, self.stage
+        home = ws.round_dir(self.round_number) if stage.per_round else ws.root
+        path = home / stage.folder if stage.folder else home
+        return OutputFolder(ws.root, path if stage.scope == "all" else path / key_of(target))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of work that is to be done: everything that a worker needs, and picklable."""
+
+    bound: Bound
+    target: Target
+    fingerprint: str
+    afresh: bool = False
+
+    @property
+    def key(self) -> str:
+        """Return what names its shard."""
+        return key_of(self.target)
+
+    @property
+    def label(self) -> str:
+        """Return what people call it."""
+        return label_of(self.target) or self.bound.stage.name
 
 
 @dataclass(frozen=True)
@@ -23,36 +80,48 @@ class Planned:
     state: State
 
 
-@dataclass(frozen=True)
-class Bound:
-    """A stage with everything that its work depends on."""
+def key_of(target: Target) -> str:
+    """Return what names a unit's shard."""
+    if target is None:
+        return "all"
+    return target.video_id if isinstance(target, Video) else target.key
 
-    stage: Stage
-    workspace: Workspace
-    project: Project
-    settings: Any
-    round_number: int
-    resource: Resource
 
-    @property
-    def number(self) -> int | None:
-        """Return the round of its receipt, None if it belongs to all rounds."""
-        return self.stage.number(self.round_number)
+def label_of(target: Target) -> str:
+    """Return what people call a unit, empty if it is about all videos."""
+    if target is None:
+        return ""
+    return target.name if isinstance(target, Video) else target.label
 
 
 def bind(
-    stage: Stage, workspace: Workspace, project: Project, settings: Any, *, round_number: int
+    stage: AnyStage, workspace: Workspace, project: Project, settings: Any, *, round_number: int
 ) -> Bound:
     """Bring a stage together with its settings and load its resource's description."""
-    resource = stage.resource(workspace, project, settings, round_number)
-    return Bound(stage, workspace, project, settings, round_number, resource)
+    context = context_of(stage, workspace, project, settings, number=round_number)
+    return Bound(stage, workspace, project, settings, round_number, stage.resource(context))
+
+
+def context_of(
+    stage: AnyStage, workspace: Workspace, project: Project, settings: Any, *, number: int
+) -> Context[Any]:
+    """Return what a stage may know before it works."""
+    reads = Reads(
+        own=stage.name,
+        written=stage.writes,
+        tables=stage.reads,
+        previous=stage.reads_previous,
+        optional=stage.optional,
+        after=stage.after,
+    )
+    return Context(workspace.root, project, settings, number, Inputs(workspace, reads, number))
 
 
 def plan(bound: Bound) -> list[Planned]:
     """Return every unit of a stage with its state, in a fixed order."""
     if bound.stage.scope == "all":
-        return [_planned(bound, {}, _finished_all(bound))]
-    return [_planned(bound, video, _finished(bound, video)) for video in _videos(bound)]
+        return [_planned(bound, None, _finished_all(bound))]
+    return [_planned(bound, target, _finished(bound, target)) for target in _targets(bound)]
 
 
 def counts(planned: list[Planned]) -> dict[str, int]:
@@ -60,16 +129,19 @@ def counts(planned: list[Planned]) -> dict[str, int]:
     return dict(Counter(unit.state for unit in planned))
 
 
-def _videos(bound: Bound) -> Iterator[Mapping[str, Any]]:
-    for row in bound.workspace.videos():
-        if row["state"] == "ok" and (bound.stage.tests_too or row["role"] != "test"):
-            yield row
+def _targets(bound: Bound) -> Iterator[Video | Source]:
+    if bound.stage.scope == "source":
+        yield from bound.stage.sources(bound.context)
+        return
+    for video in bound.workspace.videos():
+        if video.usable and (bound.stage.tests_too or not video.is_test):
+            yield video
 
 
-def _finished(bound: Bound, video: Mapping[str, Any]) -> Receipt | None:
+def _finished(bound: Bound, target: Target) -> Receipt | None:
     """Return the receipt of the table that is written last, if all the others are there too."""
     ws, number = bound.workspace, bound.round_number
-    receipts = [ws.receipt(t, video["video_id"], number) for t in bound.stage.writes]
+    receipts = [ws.receipt(t, key_of(target), number) for t in bound.stage.writes]
     made_by = {receipt.fingerprint if receipt else None for receipt in receipts}
     return receipts[-1] if len(made_by) == 1 else None
 
@@ -89,7 +161,7 @@ def digest_of_all(receipts: Sequence[Receipt | None], artefact: str = "") -> str
     return fingerprint([artefact, *(receipt.digest if receipt else None for receipt in receipts)])
 
 
-def _planned(bound: Bound, video: Mapping[str, Any], receipt: Receipt | None) -> Planned:
+def _planned(bound: Bound, target: Target, receipt: Receipt | None) -> Planned:
     wanted = fingerprint(
         SCHEMA_VERSION,
         bound.stage.name,
@@ -97,45 +169,42 @@ def _planned(bound: Bound, video: Mapping[str, Any], receipt: Receipt | None) ->
         bound.settings.model_dump(mode="json"),
         {key: getattr(bound.project, key) for key in bound.stage.project_keys},
         bound.resource.fingerprint,
-        _inputs(bound, video),
+        _inputs(bound, target),
     )
-    job = Job(
-        stage=bound.stage,
-        workspace=bound.workspace,
-        project=bound.project,
-        settings=bound.settings,
-        round_number=bound.round_number,
-        video=video,
-        fingerprint=wanted,
-    )
-    return Planned(job, _state(bound, video, receipt, wanted))
+    return Planned(Job(bound, target, wanted), _state(bound, target, receipt, wanted))
 
 
-def _state(bound: Bound, video: Mapping[str, Any], receipt: Receipt | None, wanted: str) -> State:
+def _state(bound: Bound, target: Target, receipt: Receipt | None, wanted: str) -> State:
     if receipt is not None and receipt.fingerprint == wanted:
         return "done"
-    name = str(video.get("video_id", "all"))
-    if bound.workspace.failure_path(bound.stage.name, bound.number, name).is_file():
+    if bound.workspace.failure_path(bound.stage.name, bound.number, key_of(target)).is_file():
         return "failed"
     return "stale" if receipt is not None else "missing"
 
 
-def _inputs(bound: Bound, video: Mapping[str, Any]) -> list[Any]:
+def _inputs(bound: Bound, target: Target) -> list[Any]:
     """Return the digests of everything a unit reads."""
     ws, stage, number = bound.workspace, bound.stage, bound.round_number
     tables: list[tuple[Table, int]] = [(t, number) for t in (*stage.reads, *stage.optional)]
     tables += [(t, number - 1) for t in stage.reads_previous if number > 0]
-    ids = [video["video_id"]] if video else None
     digests: list[Any] = [
         [t.name, n, v, receipt.digest]
         for t, n in tables
-        if not (video and t is VIDEOS)
-        for v in (ids if ids is not None else ws.shards(t, n))
+        if not (target and t is VIDEOS)
+        for v in ([key_of(target)] if target else ws.shards(t, n))
         if (receipt := ws.receipt(t, v, n)) is not None
     ]
-    # Footage that was moved or renamed is the same footage.
-    digests.append({k: v for k, v in video.items() if k not in ("path", "name")})
+    digests.append(_facts(target))
     for name in stage.after:
         receipts = [ws.read_receipt(name, n) for n in (number, None)]
         digests.append([name, next((r.digest for r in receipts if r), None)])
     return digests
+
+
+def _facts(target: Target) -> dict[str, Any]:
+    """Return what is known of a unit; footage that was moved or renamed is the same footage."""
+    if target is None:
+        return {}
+    if isinstance(target, Source):
+        return dict(target.facts)
+    return {k: v for k, v in asdict(target).items() if k not in ("path", "name")}

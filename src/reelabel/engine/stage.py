@@ -1,74 +1,146 @@
-"""What a stage is, and what its function is given and gives back."""
+"""What a stage is, and what its function is given and returns."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import pyarrow as pa
 from pydantic import BaseModel
 
 from reelabel.config import Project
-from reelabel.errors import MissingInput
+from reelabel.data.video import Video
+from reelabel.engine.inputs import Inputs
 from reelabel.tables import Table
-from reelabel.workspace import Workspace
+from reelabel.workspace.folder import OutputFolder
+
+S = TypeVar("S", bound=BaseModel)
+"""A stage's settings."""
+R = TypeVar("R")
+"""A stage's resource, such as a detector."""
 
 Tick = Callable[[float, str], None]
 """Called by a stage function as it goes: the share that is done, in 0..1, and a few words."""
 
 
-class Cancelled(Exception):  # noqa: N818 -- not an error: somebody asked to stop
+class Cancelled(Exception):  # noqa: N818 -- not an error: the user asked to stop
     """Raised inside a stage function when the run is to stop."""
 
 
+class Savable(Protocol):
+    """A typed result of a round, such as its scores: saved by the engine, not by the stage."""
+
+    def save(self, folder: Path) -> None:
+        """Write it into a round's folder."""
+        ...
+
+
 @dataclass(frozen=True)
-class Unit:
-    """What a stage function is given: one video, or all of them.
+class Source:
+    """Work that is not a video yet, such as a wanted download.
 
     Attributes:
-        video: the video's row; empty if the stage sees all videos.
-        inputs: the rows of the tables that the stage reads, for this video.
-        resource: what the stage asked to be loaded once, such as a detector.
-        tick: to be called now and then; raises `Cancelled` when the run is to stop.
-        afresh: nothing of an earlier attempt is to be gone on with.
+        key: names its shard; letters, digits, ``_`` and ``-``.
+        label: for people.
+        facts: what decides whether finished work is up to date; JSON values.
     """
 
-    workspace: Workspace
+    key: str
+    label: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Context(Generic[S]):
+    """What a stage may know before it works: its settings and what earlier stages made.
+
+    Attributes:
+        root: the workspace's folder, which relative paths of the settings start from.
+        inputs: what earlier stages made, as far as the stage declares to read it.
+    """
+
+    root: Path
     project: Project
-    settings: Any
+    settings: S
     round_number: int
-    video: Mapping[str, Any]
-    inputs: Mapping[str, pa.Table]
-    resource: Any
+    inputs: Inputs
+
+
+@dataclass(frozen=True)
+class Unit(Context[S], Generic[S, R]):
+    """What a stage function is given: one video, one source, or all videos.
+
+    Attributes:
+        resource: what the stage asked to be loaded once, such as a detector.
+        files: the folder of the stage's own files.
+        tick: to be called now and then; raises `Cancelled` when the run is to stop.
+        target: the video or the source; None if the stage sees all videos.
+        afresh: partial results of an earlier attempt must not be used.
+    """
+
+    resource: R
+    files: OutputFolder
     tick: Tick
+    target: Video | Source | None = None
     afresh: bool = False
 
-    def shards(self, table: Table, *, previous: bool = False) -> Iterator[tuple[str, pa.Table]]:
+    @property
+    def video(self) -> Video:
+        """Return the video of a stage of scope ``video``."""
+        if not isinstance(self.target, Video):
+            raise TypeError("only a stage of scope 'video' has a video")
+        return self.target
+
+    @property
+    def source(self) -> Source:
+        """Return the source of a stage of scope ``source``."""
+        if not isinstance(self.target, Source):
+            raise TypeError("only a stage of scope 'source' has a source")
+        return self.target
+
+    def rows(self, table: Table, video_id: str = "", *, previous: bool = False) -> pa.Table:
+        """Return a table's rows of this video, or of another if the stage sees all videos.
+
+        Args:
+            table: one that the stage declares to read.
+            video_id: empty for the unit's own.
+            previous: of the round before.
+
+        Raises:
+            MissingInput: if an earlier stage has not made them and the table is not optional.
+        """
+        if not video_id:
+            video_id = self.video.video_id
+        return self.inputs.rows(table, video_id, previous=previous)
+
+    def shards(self, table: Table) -> Iterator[tuple[str, pa.Table]]:
         """Yield each video's rows of a table, in the order of the video ids."""
-        number = self.round_number - previous
-        for video_id in self.workspace.shards(table, number):
-            yield video_id, self.workspace.read(table, video_id, number)
+        for video_id in self.inputs.video_ids(table):
+            yield video_id, self.inputs.rows(table, video_id)
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a stage function gives back.
+    """What a stage function returns.
 
     Attributes:
         tables: rows by table name; for a stage that sees all videos, by table and video.
-        notes: small facts to keep with the result: counts, errors survived, decisions.
-        digest: of an artefact that is not a table, such as a model's weights.
+        notes: small facts to keep with the result: counts, errors survived.
+        digest: of what is no table, such as a model's weights.
+        results: typed results of the round, which the engine saves.
     """
 
     tables: Mapping[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     digest: str = ""
+    results: tuple[Savable, ...] = ()
 
 
 @dataclass(frozen=True)
-class Resource:
+class Resource(Generic[R]):
     """Something that is prepared once per run and given to every unit.
 
     Attributes:
@@ -77,41 +149,54 @@ class Resource:
         in_turn: True if one unit with it already uses the whole machine.
     """
 
-    value: Any = None
+    value: R
     fingerprint: str = ""
     in_turn: bool = False
 
 
-def no_resource(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
+def no_resource(context: Context[Any]) -> Resource[Any]:
     """Return nothing: for stages that need only their tables."""
-    del workspace, project, settings, number
-    return Resource()
+    del context
+    return Resource(None)
+
+
+def no_sources(context: Context[Any]) -> Sequence[Source]:
+    """Return nothing: for stages whose units are videos."""
+    del context
+    return ()
 
 
 @dataclass(frozen=True)
-class Stage:
+class Stage(Generic[S, R]):
     """A verb: what it reads, what it writes, and the pure function between.
+
+    The function reads and writes nothing but what it is given: rows and files come in by
+    `Unit.inputs` and leave as `Output` and through `Unit.files`; the engine does the rest.
 
     Attributes:
         name: the verb; also the CLI command, the Python function and the file.
         arrow: the first line of its file, such as ``sample  clips -> frames  1:N``.
-        scope: ``video``, one call per video, or ``all``, one call that sees every video.
+        scope: ``video``: one call per video; ``source``: one call per source of `sources`;
+            ``all``: one call that sees every video.
         reads: tables it needs, of this round or of all rounds.
         reads_previous: tables of the round before, absent in round 0.
         optional: tables that it reads where they exist.
-        writes: the last one is written last and says that the unit is finished.
-        after: stages of scope ``all`` whose receipts it rests on.
+        writes: the last one is written last and marks the unit as finished.
+        after: stages of scope ``all`` whose receipts it depends on.
         project_keys: the parts of the project's settings that change its result.
         per_round: whether every round does it again.
         version: raised when the function changes its results.
         tests_too: True if videos with the role ``test`` pass through it.
+        folder: name of the folder for its own files, below the round's or the workspace's.
+        resource: what is prepared once per run.
+        sources: lists the units of scope ``source``.
     """
 
     name: str
     arrow: str
-    settings: type[BaseModel]
-    run: Callable[[Unit], Output]
-    scope: Literal["video", "all"] = "video"
+    settings: type[S]
+    run: Callable[[Unit[S, R]], Output]
+    scope: Literal["video", "source", "all"] = "video"
     reads: tuple[Table, ...] = ()
     reads_previous: tuple[Table, ...] = ()
     optional: tuple[Table, ...] = ()
@@ -121,30 +206,17 @@ class Stage:
     per_round: bool = False
     version: int = 1
     tests_too: bool = False
-    resource: Callable[[Workspace, Project, Any, int], Resource] = no_resource
+    folder: str = ""
+    resource: Callable[[Context[S]], Resource[R]] = no_resource
+    sources: Callable[[Context[S]], Sequence[Source]] = no_sources
 
     def number(self, round_number: int) -> int | None:
         """Return the round that its receipt belongs to, None if it belongs to all."""
         return round_number if self.per_round else None
 
 
-@dataclass(frozen=True)
-class Job:
-    """One unit of work that is to be done: everything that a worker needs, and picklable."""
-
-    stage: Stage
-    workspace: Workspace
-    project: Project
-    settings: Any
-    round_number: int
-    video: Mapping[str, Any]
-    fingerprint: str
-    afresh: bool = False
-
-    @property
-    def label(self) -> str:
-        """Return what people call it."""
-        return str(self.video.get("name") or self.stage.name)
+AnyStage = Stage[Any, Any]
+"""A stage whose settings and resource do not matter to the code at hand."""
 
 
 @dataclass
@@ -154,31 +226,6 @@ class Stop:
     event: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """Raise `Cancelled` if somebody asked to stop."""
+        """Raise `Cancelled` if the run is to stop."""
         if self.event.is_set():
             raise Cancelled
-
-
-def inputs_of(job: Job) -> dict[str, pa.Table]:
-    """Read the rows that a job needs.
-
-    Raises:
-        MissingInput: if an earlier stage has not made them.
-    """
-    stage, video_id = job.stage, job.video.get("video_id")
-    if video_id is None:
-        return {}
-    found = {t.name: job.workspace.read(t, video_id, job.round_number) for t in stage.reads}
-    for table in stage.optional:
-        found[table.name] = _or_empty(job, table, job.round_number)
-    for table in stage.reads_previous:
-        found[f"previous_{table.name}"] = _or_empty(job, table, job.round_number - 1)
-    return found
-
-
-def _or_empty(job: Job, table: Table, number: int) -> pa.Table:
-    """Return a table that may not exist, without rows if it does not."""
-    try:
-        return job.workspace.read(table, job.video["video_id"], number)
-    except MissingInput:
-        return table.empty()

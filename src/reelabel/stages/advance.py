@@ -12,11 +12,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from reelabel.config import Project, Settings
-from reelabel.engine.stage import Output, Resource, Stage, Unit
-from reelabel.files import write_json
-from reelabel.workspace import Workspace, fingerprint
-from reelabel.workspace.rounds import DECISION, decision_of, scores_of
+from reelabel.config import Settings
+from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
+from reelabel.workspace import fingerprint
+from reelabel.workspace.results import DECISION, SCORES, JsonResult
 
 Row = dict[str, Any]
 
@@ -38,9 +37,12 @@ class AdvanceSettings(Settings):
     """Let the student teach even if it is not better; the best model so far stays the best."""
 
 
-def advance(unit: Unit) -> Output:
-    """Write this round's decision."""
-    scores = scores_of(unit.workspace, unit.round_number)
+AdvanceUnit = Unit[AdvanceSettings, Row]
+
+
+def advance(unit: AdvanceUnit) -> Output:
+    """Return this round's decision."""
+    scores = unit.inputs.result(SCORES) or {}
     before = unit.resource
     judged = _by_truth(unit, scores, before) if _truth_decides(unit, scores) else None
     decision = judged or _by_labels(unit, scores, before)
@@ -50,26 +52,25 @@ def advance(unit: Unit) -> Output:
             "next_teacher": f"round:{unit.round_number}",
             "reason": f"{decision['reason']}; going on all the same, as advance.keep_going says",
         }
-    write_json(unit.workspace.round_dir(unit.round_number) / DECISION, decision)
-    return Output(notes=decision, digest=fingerprint(decision))
+    result = JsonResult(DECISION.file, decision)
+    return Output(notes=decision, digest=fingerprint(decision), results=(result,))
 
 
-def _before(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
+def _before(context: Context[AdvanceSettings]) -> Resource[Row]:
     """Return what the round before left as the best model."""
-    del settings
-    first = {"best": project.detector, "best_ap": None}
-    found = decision_of(workspace, number - 1) or first
+    first: Row = {"best": context.project.detector, "best_ap": None}
+    found = context.inputs.result(DECISION, previous=True) or first
     return Resource(found, fingerprint(found))
 
 
-def _truth_decides(unit: Unit, scores: Row) -> bool:
-    s: AdvanceSettings = unit.settings
+def _truth_decides(unit: AdvanceUnit, scores: Row) -> bool:
+    s = unit.settings
     if s.by == "labels" or "truth" not in scores:
         return False
     return s.by == "truth" or scores["truth"]["boxes"] >= s.min_truth_boxes
 
 
-def _by_truth(unit: Unit, scores: Row, before: Row) -> Row | None:
+def _by_truth(unit: AdvanceUnit, scores: Row, before: Row) -> Row | None:
     """Compare the student with the best model so far on the same annotated frames."""
     truth = scores["truth"]
     student = truth["student"]["all"]["ap"]["value"]
@@ -98,7 +99,7 @@ def _certainty(truth: Row) -> str:
     return f" (difference {low:+.3f} to {high:+.3f}{sure})"
 
 
-def _by_labels(unit: Unit, scores: Row, before: Row) -> Row:
+def _by_labels(unit: AdvanceUnit, scores: Row, before: Row) -> Row:
     """Ask whether the student kept what the labels are sure of."""
     held = scores.get("agreement")
     if held is None or held["kept75"] is None:
@@ -115,7 +116,7 @@ def _by_labels(unit: Unit, scores: Row, before: Row) -> Row:
     )
 
 
-def _accepted(unit: Unit, reason: str) -> Row:
+def _accepted(unit: AdvanceUnit, reason: str) -> Row:
     name = f"round:{unit.round_number}"
     return {
         "round": unit.round_number,
@@ -127,7 +128,7 @@ def _accepted(unit: Unit, reason: str) -> Row:
     }
 
 
-def _refused(unit: Unit, before: Row, reason: str) -> Row:
+def _refused(unit: AdvanceUnit, before: Row, reason: str) -> Row:
     return {
         "round": unit.round_number,
         "action": "stop",

@@ -17,18 +17,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from reelabel.config import Project, Settings
+from reelabel.config import Settings
 from reelabel.data.boxes import paired_iou
 from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, TEACHER, TRACKER
-from reelabel.engine.stage import Output, Resource, Stage, Unit
+from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import MissingInput, UsageError, nearest
 from reelabel.labels.outliers import OutlierSettings, find_outliers
 from reelabel.labels.rules import RULES, STATES, FrameBoxes, RuleSettings, Verdicts, apply_rules
 from reelabel.media.pictures import read_rgb
-from reelabel.models.base import Image
+from reelabel.models.base import Embedder, Image
 from reelabel.models.registry import load_embedder
 from reelabel.tables import CANDIDATES, DETECTIONS, EVIDENCE, FRAMES, VIDEOS, xyxy_columns, xyxy_of
-from reelabel.workspace import Workspace
 
 OWN = {"outliers", "outlier_deviations", "hear", "smooth_iou"}
 """Settings that are not those of the box rules."""
@@ -97,20 +96,23 @@ class CleanSettings(Settings):
         return states
 
 
-def clean(unit: Unit) -> Output:
+CleanUnit = Unit[CleanSettings, Embedder | None]
+
+
+def clean(unit: CleanUnit) -> Output:
     """Return the detections that stay, each with its state."""
-    detections = unit.inputs["detections"]
+    detections = unit.rows(DETECTIONS)
     boxes = FrameBoxes(
         pts=detections["pts"].to_numpy(),
         xyxy=xyxy_of(detections),
         score=detections["score"].to_numpy().astype(np.float32),
         class_name=np.array(detections["category"].to_pylist(), dtype=str),
-        size_wh=(int(unit.video["width"]), int(unit.video["height"])),
+        size_wh=unit.video.size_wh,
     )
     states = unit.settings.states
     of_rules = {rule: state for rule, state in states.items() if rule in RULES}
     plain = unit.settings.model_dump(exclude=OWN) | {"states": of_rules}
-    evidence = _heard_kinds(_of_these(unit.inputs["evidence"], detections), unit.settings.hear)
+    evidence = _heard_kinds(_of_these(unit.rows(EVIDENCE), detections), unit.settings.hear)
     rules = RuleSettings(**plain)
     evidence = _standing(evidence, apply_rules(boxes, rules), held=True)
     verdicts = apply_rules(boxes, rules, _held(evidence, len(boxes)))
@@ -228,9 +230,9 @@ def _from_gaps(evidence: pa.Table, states: dict[str, str]) -> pa.Table:
     })
 
 
-def _without_outliers(unit: Unit, boxes: FrameBoxes, verdicts: Verdicts) -> Verdicts:
+def _without_outliers(unit: CleanUnit, boxes: FrameBoxes, verdicts: Verdicts) -> Verdicts:
     """Ignore positive boxes whose crops are unlike the others of their class."""
-    s: CleanSettings = unit.settings
+    s = unit.settings
     state, rule, reason = (a.astype(object) for a in astuple(verdicts))
     at, vectors = _crops(unit, boxes, np.flatnonzero(verdicts.state == POSITIVE))
     how = OutlierSettings(
@@ -246,18 +248,20 @@ def _without_outliers(unit: Unit, boxes: FrameBoxes, verdicts: Verdicts) -> Verd
 
 
 def _crops(
-    unit: Unit, boxes: FrameBoxes, rows: NDArray[np.int64]
+    unit: CleanUnit, boxes: FrameBoxes, rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the rows whose frame has a picture, and the vectors of their crops."""
+    if unit.resource is None:
+        raise AssertionError("crops are compared without an embedder")
     embed = unit.resource.open()
-    frames = {f["pts"]: f for f in unit.inputs["frames"].to_pylist() if f["kept"]}
+    frames = {f["pts"]: f for f in unit.rows(FRAMES).to_pylist() if f["kept"]}
     at: list[int] = []
     vectors: list[NDArray[np.float32]] = []
     for pts in np.unique(boxes.pts[rows]):
         frame = frames.get(int(pts))
         if frame is None:
             continue
-        picture = read_rgb(unit.workspace.root / frame["picture"])
+        picture = read_rgb(unit.inputs.path(frame["picture"]))
         inside = rows[boxes.pts[rows] == pts]
         at += inside.tolist()
         vectors += [embed([_crop(picture, frame, boxes.xyxy[i])])[0] for i in inside]
@@ -274,19 +278,19 @@ def _crop(picture: Image, frame: dict[str, Any], xyxy: NDArray[np.float32]) -> I
     return picture[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
 
 
-def embedder(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
+def embedder(context: Context[CleanSettings]) -> Resource[Embedder | None]:
     """Return the embedder that crops are compared with, if they are compared at all.
 
     Raises:
         UsageError: if a class has a score of its own that is no class of the workspace.
     """
-    del workspace, number
+    settings, classes = context.settings, context.project.classes
     for name in settings.score_per_class:
-        if name not in project.classes:
-            hint = nearest(name, project.classes)
+        if name not in classes:
+            hint = nearest(name, classes)
             raise UsageError(f"clean.score_per_class names '{name}', which is no class{hint}")
     if settings.outliers == "off":
-        return Resource()
+        return Resource(None)
     found = load_embedder("tiny")
     return Resource(found, found.fingerprint)
 

@@ -25,14 +25,14 @@ class CutSettings(Settings):
     """Length in seconds from the start; not together with an end."""
 
 
-def cut(unit: Unit) -> Output:
+def cut(unit: Unit[CutSettings, None]) -> Output:
     """Return one span per video."""
     s = unit.settings
-    info = probe(unit.workspace.video_path(dict(unit.video)))
+    info = probe(unit.video.path)
     start_s, end_s = time_range(info, s.start_s, s.end_s, s.duration_s)
     chosen = (s.start_s, s.end_s, s.duration_s) != (None, None, None)
     row: dict[str, object] = {
-        "video_id": unit.video["video_id"],
+        "video_id": unit.video.video_id,
         "clip": 0,
         "start_s": start_s,
         "end_s": end_s,

@@ -38,6 +38,9 @@ class DedupSettings(Settings):
     """Between shots and between videos: cosine of the embeddings, at least."""
 
 
+DedupUnit = Unit[DedupSettings, None]
+
+
 @dataclass(frozen=True)
 class Pool:
     """The kept frames of all videos, as columns."""
@@ -50,10 +53,10 @@ class Pool:
     vector: NDArray[np.float32]
 
 
-def dedup(unit: Unit) -> Output:
+def dedup(unit: DedupUnit) -> Output:
     """Return the dropped frames of every video, each with the frame that stands for it."""
-    s: DedupSettings = unit.settings
-    shards: dict[str, list[dict[str, Any]]] = {v: [] for v in unit.workspace.shards(FRAMES)}
+    s = unit.settings
+    shards: dict[str, list[dict[str, Any]]] = {v: [] for v in unit.inputs.video_ids(FRAMES)}
     pool = _pool(unit) if s.enabled else None
     if pool is not None:
         for row in _duplicates(pool, s):
@@ -64,12 +67,12 @@ def dedup(unit: Unit) -> Output:
     return Output({"duplicates": tables}, {"frames": total, "dropped": dropped})
 
 
-def _pool(unit: Unit) -> Pool | None:
+def _pool(unit: DedupUnit) -> Pool | None:
     """Bring the kept frames of all videos together, without their pictures."""
     parts: dict[str, list[Any]] = defaultdict(list)
     for video_id, frames in unit.shards(FRAMES):
         rows = frames.filter(pa.compute.field("kept"))
-        vectors = unit.workspace.read(EMBEDDINGS, video_id)
+        vectors = unit.rows(EMBEDDINGS, video_id)
         if not len(rows):
             continue
         parts["video"].append(np.full(len(rows), video_id))

@@ -14,17 +14,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
-from reelabel.config import Project, Settings
-from reelabel.engine.stage import Output, Resource, Stage, Unit
+from reelabel.config import Settings
+from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import MissingInput
 from reelabel.media.stream import scan
-from reelabel.models.base import Detector
 from reelabel.models.detector_pool import Eyes, Looked, look
 from reelabel.models.detectors.recorded import RecordedDetector
 from reelabel.models.registry import load_detector
 from reelabel.tables import CLIPS, DETECTIONS, FRAMES, SEEN, TRUTH_FRAMES, VIDEOS, xyxy_columns
-from reelabel.workspace import Workspace
-from reelabel.workspace.rounds import teacher_spec
+from reelabel.workspace.results import DECISION
+from reelabel.workspace.rounds import teacher_of
 
 
 class DetectSettings(Settings):
@@ -39,33 +38,36 @@ class DetectSettings(Settings):
     """Copies of the model that work at once; 0 means one per core."""
 
 
-def detect(unit: Unit) -> Output:
+DetectUnit = Unit[DetectSettings, Eyes]
+
+
+def detect(unit: DetectUnit) -> Output:
     """Return all boxes that the teacher sees in one video."""
-    detector: Detector = unit.resource.detector
+    detector = unit.resource.detector
     found: list[Looked] = []
-    looks = _recalled(unit) if isinstance(detector, RecordedDetector) else _looked(unit)
-    expected = max(1.0, float(unit.video["duration_s"]))
+    looks = _recalled(unit, detector) if isinstance(detector, RecordedDetector) else _looked(unit)
+    expected = max(1.0, float(unit.video.duration_s))
     for seen in looks:
         unit.tick(seen.time_s / expected, f"{len(found)} frames")
         found.append(seen)
     notes = {"frames": len(found), "boxes": sum(len(f.boxes) for f in found)}
-    video_id = unit.video["video_id"]
+    video_id = unit.video.video_id
     rows = _rows(video_id, found, detector.classes)
     return Output({"seen": _seen(video_id, found), "detections": rows}, notes)
 
 
-def _looked(unit: Unit) -> Iterator[Looked]:
+def _looked(unit: DetectUnit) -> Iterator[Looked]:
     """Show the video to the detector."""
-    size_wh = (int(unit.video["width"]), int(unit.video["height"]))
-    path = unit.workspace.video_path(dict(unit.video))
+    size_wh = unit.video.size_wh
+    path = unit.video.path
     return look(path, unit.resource, _wanted(unit), size_wh=size_wh)
 
 
-def _recalled(unit: Unit) -> Iterator[Looked]:
+def _recalled(unit: DetectUnit, detector: RecordedDetector) -> Iterator[Looked]:
     """Yield what a detector has said already: of all frames, as none has to be decoded for it."""
-    path = unit.workspace.video_path(dict(unit.video))
-    wanted = set(_wanted(unit) or ()) if unit.video["role"] == "test" else None
-    for said in unit.resource.detector.recall(path, unit.video["video_id"]):
+    path = unit.video.path
+    wanted = set(_wanted(unit) or ()) if unit.video.is_test else None
+    for said in detector.recall(path, unit.video.video_id):
         if wanted is None or said.pts in wanted:
             yield Looked(said.pts, said.index, said.time_s, said.boxes)
 
@@ -79,43 +81,43 @@ def _seen(video_id: str, found: list[Looked]) -> pa.Table:
     })
 
 
-def _wanted(unit: Unit) -> list[int] | None:
+def _wanted(unit: DetectUnit) -> list[int] | None:
     """Return the time stamps to look at, or None for all."""
-    s: DetectSettings = unit.settings
-    drawn = set(unit.inputs["truth_frames"]["pts"].to_pylist())
-    if s.frames == "all" and unit.video["role"] != "test":
-        spans = unit.inputs["clips"]["origin"].to_pylist()
+    s = unit.settings
+    drawn = set(unit.rows(TRUTH_FRAMES)["pts"].to_pylist())
+    if s.frames == "all" and not unit.video.is_test:
+        spans = unit.rows(CLIPS)["origin"].to_pylist()
         if spans == ["whole"]:
             return None
         timeline = _timeline(unit)
         return sorted(_inside(unit, timeline, timeline) | drawn)
-    frames = unit.inputs["frames"]
-    if not len(frames) and unit.video["role"] != "test":
-        raise MissingInput(f"{unit.video['name']}: no frames were sampled from it")
+    frames = unit.rows(FRAMES)
+    if not len(frames) and not unit.video.is_test:
+        raise MissingInput(f"{unit.video.name}: no frames were sampled from it")
     wanted = set(frames["pts"].to_pylist()) | drawn
     if s.frames == "near":
         wanted |= _neighbours(unit, np.array(sorted(wanted), np.int64), s.near)
     return sorted(wanted)
 
 
-def _timeline(unit: Unit) -> NDArray[np.int64]:
+def _timeline(unit: DetectUnit) -> NDArray[np.int64]:
     """Return the time stamps of all frames."""
-    return np.asarray(scan(unit.workspace.video_path(dict(unit.video))).pts, np.int64)
+    return np.asarray(scan(unit.video.path).pts, np.int64)
 
 
-def _inside(unit: Unit, pts: NDArray[np.int64], timeline: NDArray[np.int64]) -> set[int]:
+def _inside(unit: DetectUnit, pts: NDArray[np.int64], timeline: NDArray[np.int64]) -> set[int]:
     """Return the time stamps inside the spans that are worked on."""
-    base = unit.video["time_base_num"] / unit.video["time_base_den"]
+    base = float(unit.video.time_base)
     time_s = (pts - timeline[0]) * base
     found: set[int] = set()
-    for span in unit.inputs["clips"].to_pylist():
+    for span in unit.rows(CLIPS).to_pylist():
         # Spans were rounded when they were written down.
         inside = (time_s >= span["start_s"] - 1e-6) & (time_s < span["end_s"] - 1e-6)
         found |= set(pts[inside].tolist())
     return found
 
 
-def _neighbours(unit: Unit, pts: Any, reach: int) -> set[int]:
+def _neighbours(unit: DetectUnit, pts: Any, reach: int) -> set[int]:
     """Return the time stamps up to `reach` frames away from any of `pts`."""
     timeline = _timeline(unit)
     at = np.searchsorted(timeline, pts)
@@ -138,19 +140,21 @@ def _rows(video_id: str, found: list[Looked], classes: tuple[str, ...]) -> pa.Ta
     })
 
 
-def teacher(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
+def teacher(context: Context[DetectSettings]) -> Resource[Eyes]:
     """Return the description of this round's teacher, speaking the workspace's class names."""
-    spec = teacher_spec(workspace, project, number)
+    project = context.project
+    decision = context.inputs.result(DECISION, previous=True)
+    spec = teacher_of(project, context.round_number, decision)
     first = spec == project.detector
     detector = load_detector(
         spec,
-        home=workspace.root,
+        home=context.root,
         options=project.detector_options if first else {},
         wanted=project.classes,
         mapping=project.class_map if first else None,
     )
     # A model looks with one session per core; one that sees frames in turn has only one.
-    eyes = Eyes(detector, settings.sessions)
+    eyes = Eyes(detector, context.settings.sessions)
     return Resource(eyes, detector.fingerprint, in_turn=not detector.in_order)
 
 

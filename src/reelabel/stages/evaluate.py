@@ -18,18 +18,18 @@ from pydantic import Field
 from reelabel.config import Project, Settings
 from reelabel.data.boxes import iou
 from reelabel.data.states import IGNORE, POSITIVE
-from reelabel.engine.stage import Output, Resource, Stage, Unit
+from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.evaluation.intervals import paired_difference
 from reelabel.evaluation.scores import Scores, coco_scores
-from reelabel.files import read_json, write_json
+from reelabel.files import read_json
 from reelabel.labels.dedup import alike_share
 from reelabel.media.quality import LOOK_WH, perceptual_hash
 from reelabel.media.video import frames as decoded
 from reelabel.models.detector_pool import Eyes, look
 from reelabel.models.registry import load_detector
-from reelabel.tables import DETECTIONS, FRAMES, LABELS, TRUTH, TRUTH_FRAMES, VIDEOS, xyxy_of
-from reelabel.workspace import Workspace, fingerprint
-from reelabel.workspace.rounds import RESAMPLES, SCORES, dataset_dir, model_dir
+from reelabel.tables import DETECTIONS, FRAMES, LABELS, TRUTH, TRUTH_FRAMES, VIDEOS, Table, xyxy_of
+from reelabel.workspace import fingerprint
+from reelabel.workspace.results import RESAMPLES, SCORES, SPLIT, JsonResult
 
 Row = dict[str, Any]
 TIGHT_IOU = 0.75
@@ -48,11 +48,15 @@ class EvaluateSettings(Settings):
     """Bootstrap resamples for the intervals; 0 for none."""
 
 
-def evaluate(unit: Unit) -> Output:
-    """Write this round's scores."""
+EvaluateUnit = Unit[EvaluateSettings, Eyes]
+
+
+def evaluate(unit: EvaluateUnit) -> Output:
+    """Return this round's scores."""
     truth = _truth(unit)
     found = _Found(unit)
-    split = read_json(dataset_dir(unit.workspace, unit.round_number) / "split.json")
+    resamples: Row = {}
+    split = unit.inputs.result(SPLIT) or {"videos": {}, "leak_free": False, "reason": ""}
     trained = {video for video, sides in split["videos"].items() if sides.get("train")}
     report: Row = {
         "round": unit.round_number,
@@ -64,7 +68,6 @@ def evaluate(unit: Unit) -> Output:
     if truth["images"]:
         report["truth"], resamples = _against_truth(unit, truth, found)
         report["truth"]["videos"] = list(_per_video(unit, truth, found))
-        write_json(unit.workspace.round_dir(unit.round_number) / RESAMPLES, resamples)
         unseen = _only(truth, _videos_of(truth) - trained)
         if unseen["images"]:
             report["truth_unseen"], _ = _against_truth(unit, unseen, found)
@@ -72,21 +75,20 @@ def evaluate(unit: Unit) -> Output:
     held_out = _held_out(unit)
     if held_out["images"]:
         report["agreement"] = _against_labels(unit, held_out, found)
-    write_json(unit.workspace.round_dir(unit.round_number) / SCORES, report)
-    return Output(notes={"kinds": sorted(report)}, digest=fingerprint(report))
+    results = (JsonResult(SCORES.file, report), JsonResult(RESAMPLES.file, resamples))
+    return Output(notes={"kinds": sorted(report)}, digest=fingerprint(report), results=results)
 
 
 class _Found:
     """What teacher and student say of any frames; the student looks once at each."""
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: EvaluateUnit) -> None:
         self._unit = unit
-        self._videos = {row["video_id"]: row for row in unit.workspace.videos()}
         self._seen: dict[tuple[str, int], list[Row]] = {}
 
     def teacher(self, pictures: Iterable[Row]) -> list[Row]:
         """Return this round's stored detections on these pictures, as COCO results."""
-        return _stored(self._unit, pictures, DETECTIONS, self._unit.round_number)
+        return _stored(self._unit, pictures, DETECTIONS)
 
     def student(self, pictures: list[Row]) -> list[Row]:
         """Return what the student sees on these pictures, as COCO results."""
@@ -95,7 +97,7 @@ class _Found:
             if (picture["video"], picture["pts"]) not in self._seen:
                 by_video.setdefault(picture["video"], []).append(picture)
         for i, (video_id, some) in enumerate(sorted(by_video.items())):
-            self._unit.tick(i / len(by_video), self._videos[video_id]["name"])
+            self._unit.tick(i / len(by_video), self._unit.inputs.video(video_id).name)
             self._look(video_id, sorted({p["pts"] for p in some}))
         return [
             {**row, "image_id": picture["id"]}
@@ -104,12 +106,10 @@ class _Found:
         ]
 
     def _look(self, video_id: str, wanted: list[int]) -> None:
-        row, eyes = self._videos[video_id], self._unit.resource
-        size_wh = (int(row["width"]), int(row["height"]))
+        video, eyes = self._unit.inputs.video(video_id), self._unit.resource
         self._seen |= {(video_id, pts): [] for pts in wanted}
         ids = _ids(self._unit.project)
-        path = self._unit.workspace.video_path(row)
-        for one in look(path, eyes, wanted, size_wh=size_wh):
+        for one in look(video.path, eyes, wanted, size_wh=video.size_wh):
             names = [eyes.detector.classes[i] for i in one.boxes.class_id]
             boxes = zip(one.boxes.xyxy.tolist(), one.boxes.score.tolist(), names, strict=True)
             self._seen[video_id, one.pts] = [_result(xyxy, s, ids[n]) for xyxy, s, n in boxes]
@@ -124,7 +124,7 @@ def _ids(project: Project) -> dict[str, int]:
     return {name: i for i, name in enumerate(project.classes, 1)}
 
 
-def _truth(unit: Unit) -> Row:
+def _truth(unit: EvaluateUnit) -> Row:
     """Return the hand-drawn truth as COCO; picture ids count the frames."""
     ids = _ids(unit.project)
     pictures: list[Row] = []
@@ -140,7 +140,7 @@ def _truth(unit: Unit) -> Row:
             if frame["complete"] is not None:
                 picture["complete_categories"] = [ids[name] for name in frame["complete"]]
             pictures.append(picture | {"frame_index": frame["frame_index"]})
-        rows = unit.workspace.read(TRUTH, video_id)
+        rows = unit.rows(TRUTH, video_id)
         for row, xyxy in zip(rows.to_pylist(), xyxy_of(rows).tolist(), strict=True):
             drawn = _result(xyxy, 1.0, ids[row["category"]])
             annotations.append(
@@ -149,10 +149,10 @@ def _truth(unit: Unit) -> Row:
     return {"images": pictures, "annotations": annotations, "categories": _categories(ids)}
 
 
-def _usable(unit: Unit) -> set[str]:
+def _usable(unit: EvaluateUnit) -> set[str]:
     """Return the videos that both models can be judged on: there, and seen by the teacher."""
-    there = {row["video_id"] for row in unit.workspace.videos() if row["state"] == "ok"}
-    return there & set(unit.workspace.shards(DETECTIONS, unit.round_number))
+    there = {video.video_id for video in unit.inputs.videos if video.usable}
+    return there & set(unit.inputs.video_ids(DETECTIONS))
 
 
 def _categories(ids: Mapping[str, int]) -> list[Row]:
@@ -171,13 +171,13 @@ def _videos_of(truth: Row) -> set[str]:
     return {picture["video"] for picture in truth["images"]}
 
 
-def _alike(unit: Unit, truth: Row, trained: set[str]) -> dict[str, str]:
+def _alike(unit: EvaluateUnit, truth: Row, trained: set[str]) -> dict[str, str]:
     """Return the unseen videos that look like one that was trained on, and that one, by name.
 
     They may be copies under another name or in another encoding, or the same scene once more.
     """
-    names = {row["video_id"]: row["name"] for row in unit.workspace.videos()}
-    known = {v: unit.workspace.read(FRAMES, v)["hash"].to_numpy() for v in sorted(trained)}
+    names = {video.video_id: video.name for video in unit.inputs.videos}
+    known = {v: unit.rows(FRAMES, v)["hash"].to_numpy() for v in sorted(trained)}
     found = {}
     for video_id in sorted(_videos_of(truth) - trained):
         hashes = _hashes(unit, video_id, [p for p in truth["images"] if p["video"] == video_id])
@@ -188,23 +188,22 @@ def _alike(unit: Unit, truth: Row, trained: set[str]) -> dict[str, str]:
     return found
 
 
-def _hashes(unit: Unit, video_id: str, pictures: list[Row]) -> NDArray[np.uint64]:
+def _hashes(unit: EvaluateUnit, video_id: str, pictures: list[Row]) -> NDArray[np.uint64]:
     """Return the perceptual hashes of annotated frames, as those that are sampled have them."""
-    row = next(row for row in unit.workspace.videos() if row["video_id"] == video_id)
     wanted = sorted({picture["pts"] for picture in pictures})
-    looked = decoded(unit.workspace.video_path(row), wanted, on_error=lambda _: None)
+    looked = decoded(unit.inputs.video(video_id).path, wanted, on_error=lambda _: None)
     return np.array([perceptual_hash(frame.grey(LOOK_WH)) for frame in looked], np.uint64)
 
 
-def _held_out(unit: Unit) -> Row:
+def _held_out(unit: EvaluateUnit) -> Row:
     """Return the validation side of the data set, whose boxes are pseudo-labels."""
-    data = read_json(dataset_dir(unit.workspace, unit.round_number) / "val.json")
+    data = read_json(unit.inputs.folder("dataset") / "val.json")
     seen = _only(data, _usable(unit))
     return seen if seen["annotations"] else {"images": []}
 
 
 def _stored(
-    unit: Unit, pictures: Iterable[Row], table: Any, number: int, *, state: str = POSITIVE
+    unit: EvaluateUnit, pictures: Iterable[Row], table: Table, *, state: str = POSITIVE
 ) -> list[Row]:
     """Return stored boxes on these pictures as COCO results, in pixels of the video.
 
@@ -216,7 +215,7 @@ def _stored(
         wanted.setdefault(picture["video"], {})[picture["pts"]] = picture["id"]
     results: list[Row] = []
     for video_id, image_of in sorted(wanted.items()):
-        rows = unit.workspace.read(table, video_id, number)
+        rows = unit.rows(table, video_id)
         if table is LABELS:
             rows = rows.filter(pa.compute.field("state") == state)
         rows = rows.take(np.flatnonzero(np.isin(rows["pts"].to_numpy(), list(image_of))))
@@ -226,7 +225,7 @@ def _stored(
     return results
 
 
-def _against_truth(unit: Unit, truth: Row, found: _Found) -> tuple[Row, Row]:
+def _against_truth(unit: EvaluateUnit, truth: Row, found: _Found) -> tuple[Row, Row]:
     """Return the figures, and the AP of both models in every resample."""
     teacher = _scored(unit, truth, found.teacher(truth["images"]))
     student = _scored(unit, truth, found.student(truth["images"]))
@@ -242,9 +241,9 @@ def _against_truth(unit: Unit, truth: Row, found: _Found) -> tuple[Row, Row]:
     return facts | both | {"gain_ap": gain_ap, "intervals": drawn}, every
 
 
-def _per_video(unit: Unit, truth: Row, found: _Found) -> Iterator[Row]:
+def _per_video(unit: EvaluateUnit, truth: Row, found: _Found) -> Iterator[Row]:
     """Yield the figures of both models on each video, without intervals."""
-    names = {row["video_id"]: row["name"] for row in unit.workspace.videos()}
+    names = {video.video_id: video.name for video in unit.inputs.videos}
     for video_id in sorted(_videos_of(truth)):
         some = _only(truth, {video_id})
         said = {"teacher": found.teacher, "student": found.student}
@@ -254,8 +253,8 @@ def _per_video(unit: Unit, truth: Row, found: _Found) -> Iterator[Row]:
         yield facts | {who: {k: f[k]["value"] for k in NAMES} for who, f in figures.items()}
 
 
-def _scored(unit: Unit, truth: Row, results: list[Row]) -> Scores:
-    s: EvaluateSettings = unit.settings
+def _scored(unit: EvaluateUnit, truth: Row, results: list[Row]) -> Scores:
+    s = unit.settings
     return coco_scores(
         truth, results, threshold=s.threshold, n_resamples=s.resamples, seed=unit.project.seed
     )
@@ -293,22 +292,22 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 6)
 
 
-def _label_quality(unit: Unit, truth: Row) -> Row:
+def _label_quality(unit: EvaluateUnit, truth: Row) -> Row:
     """Return precision and recall of the labels themselves on the truth frames of the footage."""
-    some = _only(truth, unit.workspace.shards(LABELS, unit.round_number))
+    some = _only(truth, unit.inputs.video_ids(LABELS))
     if not some["images"]:
         return {}
-    results = _stored(unit, some["images"], LABELS, unit.round_number)
+    results = _stored(unit, some["images"], LABELS)
     scores = coco_scores(some, results, threshold=0.0)
     return {k: _figure(getattr(scores.overall, v), None) for k, v in RATES.items()}
 
 
-def _against_labels(unit: Unit, held_out: Row, found: _Found) -> Row:
+def _against_labels(unit: EvaluateUnit, held_out: Row, found: _Found) -> Row:
     """Return how far both agree with the pseudo-labels of frames that were not trained on."""
     pictures = held_out["images"]
     # The labels in pixels of the video, whatever size the written pictures have.
-    labels = _stored(unit, pictures, LABELS, unit.round_number)
-    doubts = _stored(unit, pictures, LABELS, unit.round_number, state=IGNORE)
+    labels = _stored(unit, pictures, LABELS)
+    doubts = _stored(unit, pictures, LABELS, state=IGNORE)
     truth = held_out | {"annotations": labels + [row | {"iscrowd": 1} for row in doubts]}
     seen = found.student(pictures)
     return {
@@ -341,16 +340,16 @@ def _overlap(xywh: list[float], others: list[list[float]]) -> bool:
     return bool((iou(xyxy[:1], xyxy[1:]) >= TIGHT_IOU).any())
 
 
-def _left_out(unit: Unit) -> list[str]:
+def _left_out(unit: EvaluateUnit) -> list[str]:
     """Return the names of annotated videos that could not be judged."""
-    missing = set(unit.workspace.shards(TRUTH_FRAMES)) - _usable(unit)
-    return sorted(row["name"] for row in unit.workspace.videos() if row["video_id"] in missing)
+    missing = set(unit.inputs.video_ids(TRUTH_FRAMES)) - _usable(unit)
+    return sorted(video.name for video in unit.inputs.videos if video.video_id in missing)
 
 
-def student(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
+def student(context: Context[EvaluateSettings]) -> Resource[Eyes]:
     """Return the description of this round's student."""
-    del settings
-    detector = load_detector(f"student:{model_dir(workspace, number)}", wanted=project.classes)
+    model = context.inputs.folder("model")
+    detector = load_detector(f"student:{model}", wanted=context.project.classes)
     return Resource(Eyes(detector), detector.fingerprint)
 
 

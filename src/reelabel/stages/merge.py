@@ -34,12 +34,15 @@ class MergeSettings(Settings):
     """Rounds after which an old box that no round found again becomes a region to ignore."""
 
 
-def merge(unit: Unit) -> Output:
+MergeUnit = Unit[MergeSettings, None]
+
+
+def merge(unit: MergeUnit) -> Output:
     """Return the labels of one video."""
-    drawn = unit.inputs["imported_frames"].to_pylist()
-    new = _free(_rows(unit.inputs["candidates"], unit.round_number), drawn)
-    old = _free(_rows(unit.inputs["previous_labels"], None), drawn)
-    fixed = _rows(unit.inputs["imported"], unit.round_number)
+    drawn = unit.rows(IMPORTED_FRAMES).to_pylist()
+    new = _free(_rows(unit.rows(CANDIDATES), unit.round_number), drawn)
+    old = _free(_rows(unit.rows(LABELS, previous=True), None), drawn)
+    fixed = _rows(unit.rows(IMPORTED), unit.round_number)
     parts = [
         _one_class(name, old, new, fixed, unit=unit)
         for name in sorted({*old.class_name, *new.class_name, *fixed.class_name})
@@ -64,10 +67,10 @@ def _free(rows: LabelRows, drawn: list[dict[str, Any]]) -> LabelRows:
 
 
 def _one_class(
-    name: str, old: LabelRows, new: LabelRows, fixed: LabelRows, *, unit: Unit
+    name: str, old: LabelRows, new: LabelRows, fixed: LabelRows, *, unit: MergeUnit
 ) -> LabelRows:
     """Merge one class; a frame in which a person drew it is the person's."""
-    s: MergeSettings = unit.settings
+    s = unit.settings
     old, new, fixed = (rows[rows.class_name == name] for rows in (old, new, fixed))
     old = old[~np.isin(old.pts, fixed.pts)]
     new = new[~np.isin(new.pts, fixed.pts)]
@@ -146,15 +149,15 @@ def _tidy(rows: LabelRows) -> LabelRows:
     return rows[np.lexsort((rows.state, rows.class_name, y2, x2, y1, x1, rows.pts))]
 
 
-def _table(unit: Unit, rows: LabelRows) -> pa.Table:
-    tables = [unit.inputs[name] for name in ("candidates", "previous_labels", "imported")]
+def _table(unit: MergeUnit, rows: LabelRows) -> pa.Table:
+    tables = [unit.rows(CANDIDATES), unit.rows(LABELS, previous=True), unit.rows(IMPORTED)]
     index = {
         p: i
         for t in tables
         for p, i in zip(t["pts"].to_pylist(), t["frame_index"].to_pylist(), strict=True)
     }
     columns: dict[str, Any] = {
-        "video_id": [unit.video["video_id"]] * len(rows),
+        "video_id": [unit.video.video_id] * len(rows),
         "pts": rows.pts,
         "frame_index": [index[int(pts)] for pts in rows.pts],
         "category": rows.class_name.tolist(),

@@ -6,7 +6,7 @@ decoded and converted. What is switched off costs nothing; with all of it off no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -129,6 +129,9 @@ class MineSettings(Settings):
         )
 
 
+MineUnit = Unit[MineSettings, None]
+
+
 @dataclass(frozen=True)
 class Scene:
     """One video as the teacher and the tracker saw it.
@@ -148,9 +151,8 @@ class Scene:
     shift_xy: Floats | None
 
     @classmethod
-    def of(cls, inputs: Mapping[str, pa.Table]) -> Scene:
+    def of(cls, camera: pa.Table, rows: pa.Table, detections: pa.Table) -> Scene:
         """Bring the tables together."""
-        camera, rows, detections = inputs["camera"], inputs["tracks"], inputs["detections"]
         pts, track_id = camera["pts"].to_numpy(), rows["track_id"].to_numpy()
         started = np.zeros(int(track_id.max(initial=-1)) + 1, bool)
         started[track_id] = rows["started"].to_numpy(zero_copy_only=False)
@@ -166,25 +168,25 @@ class Scene:
         )
 
 
-def mine(unit: Unit) -> Output:
+def mine(unit: MineUnit) -> Output:
     """Return the evidence on one video."""
-    s: MineSettings = unit.settings
+    s = unit.settings
     tables = []
     if s.flicker or s.gap or s.static or s.smooth:
-        scene = Scene.of(unit.inputs)
+        scene = Scene.of(unit.rows(CAMERA), unit.rows(TRACKS), unit.rows(DETECTIONS))
         rows = sorted(
             _rows(unit, scene), key=lambda r: (r["pts"], r["kind"], r["detection"], r["track_id"])
         )
-        tables = [EVIDENCE.from_rows([{"video_id": unit.video["video_id"], **r} for r in rows])]
+        tables = [EVIDENCE.from_rows([{"video_id": unit.video.video_id, **r} for r in rows])]
         tables += [_smoothed(unit, scene)] if s.smooth else []
     evidence = pa.concat_tables([*tables, EVIDENCE.empty()]).combine_chunks()
     counted = evidence["kind"].value_counts().to_pylist()
     return Output({"evidence": evidence}, {c["values"]: c["counts"] for c in counted})
 
 
-def _rows(unit: Unit, scene: Scene) -> Iterator[Row]:
+def _rows(unit: MineUnit, scene: Scene) -> Iterator[Row]:
     """Yield what the pictures and the tracks say; one decode serves all."""
-    s: MineSettings = unit.settings
+    s = unit.settings
     held = held_boxes(scene.boxes, scene.tracks, s.gaps()) if s.gap else []
     looks = _looks(s, scene, held)
     wanted = sorted({frame for look in looks for frame in look.windows})
@@ -215,10 +217,10 @@ def _looks(s: MineSettings, scene: Scene, held: list[HeldBox]) -> list[Look[Foun
     return looks + gaps
 
 
-def _pictures(unit: Unit, pts: Ints, wanted: list[int]) -> Iterator[Callable[[], Grey]]:
+def _pictures(unit: MineUnit, pts: Ints, wanted: list[int]) -> Iterator[Callable[[], Grey]]:
     """Yield what makes each frame's picture, up to the last wanted one."""
-    path = unit.workspace.video_path(dict(unit.video))
-    size_wh = (int(unit.video["width"]), int(unit.video["height"]))
+    path = unit.video.path
+    size_wh = unit.video.size_wh
     source = frames(path, pts[wanted].tolist(), threads=1)
     chosen = set(wanted)
     for i in range(wanted[-1] + 1 if wanted else 0):
@@ -317,9 +319,9 @@ def _held(scene: Scene, box: HeldBox) -> Row:
     }
 
 
-def _smoothed(unit: Unit, scene: Scene) -> pa.Table:
+def _smoothed(unit: MineUnit, scene: Scene) -> pa.Table:
     """Return the smoothed boxes of started tracks; a filled frame has its track's median score."""
-    s: MineSettings = unit.settings
+    s = unit.settings
     even = EvenTime.of(scene.pts)
     boxes, shift_xy = even.boxes(scene.boxes), even.shift(scene.shift_xy)
     found = smooth(boxes, scene.tracks.track_id, s.smooth_length, shift_xy)
@@ -334,7 +336,7 @@ def _smoothed(unit: Unit, scene: Scene) -> pa.Table:
     )
     observed = row >= 0
     return EVIDENCE.build({
-        "video_id": [unit.video["video_id"]] * len(track),
+        "video_id": [unit.video.video_id] * len(track),
         "pts": scene.pts[frame],
         "frame_index": scene.index[frame],
         "category": names,

@@ -7,19 +7,20 @@ that was made from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from reelabel.config import NoSettings, Project
-from reelabel.engine.stage import Output, Resource, Stage, Unit
+from reelabel.engine.inputs import notes_of
+from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import MediaError, UsageError
 from reelabel.formats.coco import truth_pictures
 from reelabel.media.probe import VideoInfo, content_id, probe
 from reelabel.tables import VIDEOS
-from reelabel.workspace import Workspace, fingerprint
+from reelabel.workspace import fingerprint
 
 SUFFIXES = frozenset([
     ".mp4",
@@ -50,6 +51,7 @@ SUFFIXES = frozenset([
 """What is taken from a folder; a file that is named itself is taken whatever its suffix."""
 
 UNREADABLE = "unreadable-"
+Row = dict[str, Any]
 
 
 def listed(project: Project, base: Path) -> Iterator[tuple[Path, str]]:
@@ -82,10 +84,13 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def listing(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
+Listed = list[tuple[Path, str]]
+"""Files with their roles."""
+
+
+def listing(context: Context[NoSettings]) -> Resource[Listed]:
     """Return the files with their sizes and times, which decide whether anything is new."""
-    del settings, number
-    files = list(listed(project, workspace.root))
+    files = list(listed(context.project, context.root))
     stats = [(str(path), role, _stamp(path)) for path, role in files]
     return Resource(files, fingerprint(stats))
 
@@ -99,16 +104,18 @@ def _stamp(path: Path) -> list[int]:
     return [stat.st_size, stat.st_mtime_ns]
 
 
-def register(unit: Unit) -> Output:
+def register(unit: Unit[NoSettings, Listed]) -> Output:
     """Return a row for every file; files that did not change keep the row they have."""
-    known = {row["path"]: row for row in unit.workspace.videos()}
-    before = _before(unit.workspace, known)
+    ids = unit.inputs.video_ids(VIDEOS)
+    rows_before = [row for v in ids for row in unit.rows(VIDEOS, v).to_pylist()]
+    known: dict[str, Row] = {row["path"]: row for row in rows_before}
+    before = _before(notes_of(unit.inputs.receipt("register")), known)
     rows: dict[str, dict[str, Any]] = {}
     stamps: dict[str, list[int]] = {}
     copies: dict[str, str] = {}
     for i, (path, role) in enumerate(unit.resource):
         unit.tick(i / len(unit.resource), path.name)
-        name = _relative(path, unit.workspace.root)
+        name = _relative(path, unit.root)
         stamps[name] = _stamp(path)
         stamp, row = before.get(name, ([], None))
         if row is None or not stamp or stamp != stamps[name]:
@@ -121,15 +128,14 @@ def register(unit: Unit) -> Output:
             rows.setdefault(row["video_id"], row | {"state": "failed", "error": "the file is gone"})
     shards = {video_id: VIDEOS.from_rows([row]) for video_id, row in rows.items()}
     failed = sorted(row["name"] for row in rows.values() if row["state"] != "ok")
-    return Output({"videos": shards}, {"stamps": stamps, "copies": copies, "failed": failed})
+    notes = {"stamps": stamps, "copies": copies, "failed": failed}
+    return Output({"videos": shards}, notes=notes)
 
 
 def _before(
-    workspace: Workspace, known: dict[str, dict[str, Any]]
-) -> dict[str, tuple[list[int], dict[str, Any] | None]]:
+    notes: Mapping[str, Any], known: dict[str, Row]
+) -> dict[str, tuple[list[int], Row | None]]:
     """Return the stamp and the row that each file had; one that repeats another has its row."""
-    receipt = workspace.read_receipt("register", None)
-    notes = receipt.notes if receipt else {}
     usable = {row["video_id"]: row for row in known.values() if row["state"] == "ok"}
     copies: dict[str, str] = notes.get("copies", {})
     stamps: dict[str, list[int]] = notes.get("stamps", {})
@@ -139,11 +145,11 @@ def _before(
     }
 
 
-def _still_wanted(name: str, unit: Unit) -> bool:
+def _still_wanted(name: str, unit: Unit[NoSettings, Listed]) -> bool:
     """Tell whether a file that is gone lay in a folder that is still named."""
-    path = unit.workspace.root / name
+    path = unit.root / name
     named = (*unit.project.videos, *unit.project.test_videos)
-    homes = [unit.workspace.root / video for video in named]
+    homes = [unit.root / video for video in named]
     return any(home == path or home in path.parents for home in homes)
 
 

@@ -11,18 +11,16 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from reelabel.config import Project, Settings
-from reelabel.engine.stage import Output, Resource, Stage, Unit
+from reelabel.config import Settings
+from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import MediaError
-from reelabel.files import explained
-from reelabel.media.pictures import fit, write_jpeg
+from reelabel.media.pictures import encode_jpeg, fit
 from reelabel.media.quality import (
     LOOK_WH,
     CutDetector,
@@ -35,7 +33,7 @@ from reelabel.media.video import Frame, decode
 from reelabel.models.base import Embed, Embedder, Image
 from reelabel.models.registry import load_embedder
 from reelabel.tables import CLIPS, EMBEDDINGS, FRAMES, VIDEOS
-from reelabel.workspace import Workspace
+from reelabel.workspace.workspace import PICTURE_NAME
 
 
 class SampleSettings(Settings):
@@ -71,6 +69,9 @@ class SampleSettings(Settings):
         if sum(rules) > 1:
             raise ValueError("give only one of every, every_s and per_video")
         return self
+
+
+SampleUnit = Unit[SampleSettings, Embedder]
 
 
 @dataclass
@@ -122,25 +123,23 @@ class Chooser:
             self._next_s = math.ceil(self._next_s / self._step_s - 1e-6) * self._step_s
 
 
-def sample(unit: Unit) -> Output:
+def sample(unit: SampleUnit) -> Output:
     """Return the sampled frames of one video and their vectors; write their pictures."""
-    s: SampleSettings = unit.settings
-    embedder: Embedder = unit.resource
+    s = unit.settings
+    embedder = unit.resource
     embed = embedder.open()
     taken, problems = Taken(), list[str]()
-    folder = unit.workspace.pictures_dir(unit.video["video_id"])
     for looked in _looks(unit, problems):
         row = _row(unit, looked)
         if row["kept"]:
             picture = looked.frame.rgb()
-            row |= _write(picture, folder / f"{looked.frame.pts}.jpg", unit)
+            row |= _write(picture, f"{looked.frame.pts}.jpg", unit)
             taken.vectors[looked.frame.pts] = _vector(looked.frame, embed, embedder)
         taken.rows.append(row)
         if len(taken.rows) > s.max_per_video:
             looked.chooser.thin()
-            taken.thin(lambda gone: _remove(unit.workspace, gone))
-    pictures = {f"{pts}.jpg" for pts in taken.vectors}
-    unit.workspace.keep_pictures(unit.video["video_id"], pictures)
+            taken.thin(lambda gone: _remove(unit, gone))
+    unit.files.keep_only({f"{pts}.jpg" for pts in taken.vectors}, PICTURE_NAME)
     return _output(unit, taken, problems)
 
 
@@ -156,11 +155,11 @@ class Look:
     chooser: Chooser
 
 
-def _looks(unit: Unit, problems: list[str]) -> Iterator[Look]:
+def _looks(unit: SampleUnit, problems: list[str]) -> Iterator[Look]:
     """Yield the frames that the sampling rule takes, from one decode of each clip."""
-    s: SampleSettings = unit.settings
+    s = unit.settings
     shot = -1
-    for clip in unit.inputs["clips"].to_pylist():
+    for clip in unit.rows(CLIPS).to_pylist():
         length_s = clip["end_s"] - clip["start_s"]
         chooser, cuts = Chooser(s, length_s), CutDetector()
         before: Any = None
@@ -176,9 +175,9 @@ def _looks(unit: Unit, problems: list[str]) -> Iterator[Look]:
                 before = grey
 
 
-def _frames(unit: Unit, clip: dict[str, Any], problems: list[str]) -> Iterator[Frame]:
-    path = unit.workspace.video_path(dict(unit.video))
-    duration_s = unit.inputs["videos"]["duration_s"][0].as_py()
+def _frames(unit: SampleUnit, clip: dict[str, Any], problems: list[str]) -> Iterator[Frame]:
+    path = unit.video.path
+    duration_s = unit.rows(VIDEOS)["duration_s"][0].as_py()
     return decode(
         path,
         start_s=clip["start_s"] or None,
@@ -188,11 +187,11 @@ def _frames(unit: Unit, clip: dict[str, Any], problems: list[str]) -> Iterator[F
     )
 
 
-def _row(unit: Unit, look: Look) -> dict[str, Any]:
+def _row(unit: SampleUnit, look: Look) -> dict[str, Any]:
     q, frame = look.quality, look.frame
     reason = reject_reason(q, unit.settings.quality) or ""
     return {
-        "video_id": unit.video["video_id"],
+        "video_id": unit.video.video_id,
         "pts": frame.pts,
         "frame_index": frame.index,
         "time_s": frame.time_s,
@@ -210,17 +209,15 @@ def _row(unit: Unit, look: Look) -> dict[str, Any]:
     }
 
 
-def _write(picture: Image, path: Path, unit: Unit) -> dict[str, Any]:
-    s: SampleSettings = unit.settings
+def _write(picture: Image, name: str, unit: SampleUnit) -> dict[str, Any]:
+    s = unit.settings
     scale_xy, offset_xy = (1.0, 1.0), (0.0, 0.0)
     if s.resize != "none":
         picture, scale_xy, offset_xy = fit(picture, s.resize, s.size)
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        written = write_jpeg(path, picture, quality=s.jpeg_quality)
+    written = encode_jpeg(picture, quality=s.jpeg_quality)
     height, width = picture.shape[:2]
     return {
-        "picture": str(path.relative_to(unit.workspace.root)),
+        "picture": unit.files.write(name, written),
         "crc32": zlib.crc32(written),
         "width": width,
         "height": height,
@@ -235,20 +232,20 @@ def _vector(frame: Frame, embed: Embed, embedder: Embedder) -> Any:
     return embed([frame.rgb(embedder.fit_wh)])[0]
 
 
-def _remove(workspace: Workspace, row: dict[str, Any]) -> None:
+def _remove(unit: SampleUnit, row: dict[str, Any]) -> None:
     if row["picture"]:
-        (workspace.root / row["picture"]).unlink(missing_ok=True)
+        unit.files.remove(f"{row['pts']}.jpg")
 
 
-def _output(unit: Unit, taken: Taken, problems: list[str]) -> Output:
+def _output(unit: SampleUnit, taken: Taken, problems: list[str]) -> Output:
     if not taken.rows:
         why = f": {problems[0]}" if problems else ""
-        raise MediaError(f"{unit.video['name']}: no frame could be taken{why}")
+        raise MediaError(f"{unit.video.name}: no frame could be taken{why}")
     vectors = pa.array(
         [np.asarray(v, np.float32) for v in taken.vectors.values()], EMBEDDINGS.schema[2].type
     )
     embeddings = EMBEDDINGS.build({
-        "video_id": [unit.video["video_id"]] * len(vectors),
+        "video_id": [unit.video.video_id] * len(vectors),
         "pts": list(taken.vectors),
         "vector": vectors,
     })
@@ -259,10 +256,9 @@ def _output(unit: Unit, taken: Taken, problems: list[str]) -> Output:
     return Output({"embeddings": embeddings, "frames": FRAMES.from_rows(taken.rows)}, notes)
 
 
-def embedder_of(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
+def embedder_of(context: Context[SampleSettings]) -> Resource[Embedder]:
     """Return the description of the embedder that the settings name."""
-    del project, number
-    embedder = load_embedder(settings.embedder, home=workspace.root)
+    embedder = load_embedder(context.settings.embedder, home=context.root)
     return Resource(embedder, embedder.fingerprint)
 
 
@@ -273,5 +269,6 @@ STAGE = Stage(
     run=sample,
     reads=(VIDEOS, CLIPS),
     writes=(EMBEDDINGS, FRAMES),
+    folder="frames",
     resource=embedder_of,
 )

@@ -8,11 +8,9 @@ the video, and so is every frame in which a person drew. Frames without labels a
 from __future__ import annotations
 
 import os
-import shutil
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -25,14 +23,13 @@ from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.data.states import NEGATIVE, POSITIVE, TEACHER
 from reelabel.engine.stage import Output, Stage, Unit
 from reelabel.errors import SplitError
-from reelabel.files import explained, write_json
 from reelabel.formats.coco import to_coco
 from reelabel.labels.splits import Item, find_groups, find_leaks, split_items, time_blocks
-from reelabel.media.pictures import fit, write_jpeg
+from reelabel.media.pictures import encode_jpeg, fit
 from reelabel.media.video import frames as decoded
 from reelabel.tables import DUPLICATES, FRAMES, LABELS, VIDEOS
 from reelabel.workspace import fingerprint
-from reelabel.workspace.rounds import dataset_dir
+from reelabel.workspace.results import SPLIT, JsonResult
 
 Row = dict[str, Any]
 TRAIN, VAL, TEST = "train", "val", "test"
@@ -69,12 +66,12 @@ class SplitSettings(Settings):
         return self
 
 
-def split(unit: Unit) -> Output:
+SplitUnit = Unit[SplitSettings, None]
+
+
+def split(unit: SplitUnit) -> Output:
     """Write the data set of this round and report how it was divided."""
-    folder = dataset_dir(unit.workspace, unit.round_number)
-    with explained(folder):
-        shutil.rmtree(folder / HARD, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
+    unit.files.clear(HARD)
     rows = {video_id: list(_images(unit, video_id, labels)) for video_id, labels in _labels(unit)}
     near = _near(unit)
     sides, report = _divided(unit, rows, near)
@@ -83,36 +80,35 @@ def split(unit: Unit) -> Output:
         entries = [
             e for v in rows for e, side in zip(rows[v], sides[v], strict=True) if side == name
         ]
-        coco = to_coco(_dataset(unit, entries, folder))
+        coco = to_coco(_dataset(unit, entries))
         report["sides"][name] = _counts(coco)
-        write_json(folder / f"{name}.json", coco)
+        unit.files.write_json(f"{name}.json", coco)
         digests.append(fingerprint(coco, [frame["crc32"] for frame, _ in entries]))
     if not report["sides"][TRAIN]["boxes"]:
         raise SplitError(_nothing_to_learn(unit))
-    write_json(folder / "split.json", report)
-    return Output(notes=report, digest=fingerprint(digests, report["leak_free"], report["reason"]))
+    return Output(
+        notes=report,
+        digest=fingerprint(digests, report["leak_free"], report["reason"]),
+        results=(JsonResult(SPLIT.file, report),),
+    )
 
 
-def _nothing_to_learn(unit: Unit) -> str:
+def _nothing_to_learn(unit: SplitUnit) -> str:
     return (
         f"round {unit.round_number}: there is no label to train on. The teacher found nothing that "
         "passed the rules: look at  reelabel show, lower clean.score, or take another detector"
     )
 
 
-def _labels(unit: Unit) -> Iterator[tuple[str, pa.Table]]:
-    footage = {
-        row["video_id"]
-        for row in unit.workspace.videos()
-        if row["role"] == "footage" and row["state"] == "ok"
-    }
+def _labels(unit: SplitUnit) -> Iterator[tuple[str, pa.Table]]:
+    footage = {v.video_id for v in unit.inputs.videos if v.usable and not v.is_test}
     yield from ((v, rows) for v, rows in unit.shards(LABELS) if v in footage)
 
 
-def _images(unit: Unit, video_id: str, labels: pa.Table) -> Iterator[tuple[Row, list[Row]]]:
+def _images(unit: SplitUnit, video_id: str, labels: pa.Table) -> Iterator[tuple[Row, list[Row]]]:
     """Yield the frames of one video that go into the data set, each with its labels."""
-    frames = unit.workspace.read(FRAMES, video_id)
-    gone = set(unit.workspace.read(DUPLICATES, video_id)["pts"].to_pylist())
+    frames = unit.rows(FRAMES, video_id)
+    gone = set(unit.rows(DUPLICATES, video_id)["pts"].to_pylist())
     by_pts: dict[int, list[Row]] = {}
     for label in labels.to_pylist():
         by_pts.setdefault(label["pts"], []).append(label)
@@ -125,9 +121,9 @@ def _images(unit: Unit, video_id: str, labels: pa.Table) -> Iterator[tuple[Row, 
         yield frame, by_pts[frame["pts"]]
 
 
-def _untaken(unit: Unit, by_pts: dict[int, list[Row]], frames: pa.Table) -> list[int]:
+def _untaken(unit: SplitUnit, by_pts: dict[int, list[Row]], frames: pa.Table) -> list[int]:
     """Return the time stamps of frames, taken by nobody yet, with drawn boxes or hard examples."""
-    s: SplitSettings = unit.settings
+    s = unit.settings
     known = set(frames["pts"].to_pylist())
     kept = set(frames.filter(pc.field("kept"))["pts"].to_pylist())
     drawn = {p for p, rows in by_pts.items() if p not in kept and any(map(_is_drawn, rows))}
@@ -139,26 +135,21 @@ def _untaken(unit: Unit, by_pts: dict[int, list[Row]], frames: pa.Table) -> list
     return sorted({*drawn, *hard})
 
 
-def _taken(unit: Unit, video_id: str, wanted: list[int]) -> Iterator[Row]:
+def _taken(unit: SplitUnit, video_id: str, wanted: list[int]) -> Iterator[Row]:
     """Write the pictures of these frames, in the video's own size; yield their rows."""
     if not wanted:
         return
-    row = next(row for row in unit.workspace.videos() if row["video_id"] == video_id)
-    folder = dataset_dir(unit.workspace, unit.round_number) / HARD / video_id
-    size_wh = (int(row["width"]), int(row["height"]))
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    for frame in decoded(unit.workspace.video_path(row), wanted, on_error=lambda _: None):
-        path = folder / f"{frame.pts}.jpg"
-        with explained(path):
-            written = write_jpeg(path, fit(frame.rgb(), "exact", size_wh)[0])
+    video = unit.inputs.video(video_id)
+    size_wh = video.size_wh
+    for frame in decoded(video.path, wanted, on_error=lambda _: None):
+        written = encode_jpeg(fit(frame.rgb(), "exact", size_wh)[0])
         place = {"width": size_wh[0], "height": size_wh[1], "scale_x": 1.0, "scale_y": 1.0}
         yield place | {
             "video_id": video_id,
             "pts": frame.pts,
             "frame_index": frame.index,
             "time_s": frame.time_s,
-            "picture": str(path.relative_to(unit.workspace.root)),
+            "picture": unit.files.write(f"{HARD}/{video_id}/{frame.pts}.jpg", written),
             "crc32": zlib.crc32(written),
             "offset_x": 0.0,
             "offset_y": 0.0,
@@ -176,7 +167,7 @@ def _is_hard(label: Row) -> bool:
     return bool(condemned or (label["state"] == POSITIVE and label["rule"] == "gap"))
 
 
-def _near(unit: Unit) -> list[tuple[str, str]]:
+def _near(unit: SplitUnit) -> list[tuple[str, str]]:
     """Return the pairs of videos that share near-duplicates."""
     near: set[tuple[str, str]] = set()
     for video_id, rows in unit.shards(DUPLICATES):
@@ -185,10 +176,10 @@ def _near(unit: Unit) -> list[tuple[str, str]]:
 
 
 def _divided(
-    unit: Unit, rows: dict[str, list[Any]], near: list[tuple[str, str]]
+    unit: SplitUnit, rows: dict[str, list[Any]], near: list[tuple[str, str]]
 ) -> tuple[dict[str, list[str]], Row]:
     """Return the side of every frame, and the report."""
-    s: SplitSettings = unit.settings
+    s = unit.settings
     items = [_item(unit, video_id, frames) for video_id, frames in rows.items()]
     group = find_groups(items, near)
     labelled = {group[item.name] for item in items if item.labels}
@@ -218,7 +209,7 @@ def _divided(
 
 
 def _dealt(
-    unit: Unit, items: list[Item], near: list[tuple[str, str]], shares: dict[str, float]
+    unit: SplitUnit, items: list[Item], near: list[tuple[str, str]], shares: dict[str, float]
 ) -> Mapping[str, str]:
     """Return the side of every video."""
     try:
@@ -230,11 +221,11 @@ def _dealt(
         raise SplitError(f"{exc}; in reelabel.yaml: {ways}") from exc
 
 
-def _item(unit: Unit, video_id: str, frames: list[tuple[Row, list[Row]]]) -> Item:
+def _item(unit: SplitUnit, video_id: str, frames: list[tuple[Row, list[Row]]]) -> Item:
     counts = Counter(
         label["category"] for _, labels in frames for label in labels if label["state"] == POSITIVE
     )
-    origin = unit.workspace.read(VIDEOS, video_id)["origin"][0].as_py()
+    origin = unit.inputs.video(video_id).origin
     source = origin if unit.settings.same_source else None
     return Item(video_id, pictures=len(frames), labels=counts, source=source or None)
 
@@ -247,14 +238,14 @@ def _blocks(frames: list[Any], shares: dict[str, float], s: SplitSettings) -> li
 
 
 def _report(
-    unit: Unit,
+    unit: SplitUnit,
     sides: dict[str, list[str]],
     group: dict[str, str],
     reason: str,
     *,
     leaks: list[str],
 ) -> Row:
-    names = {row["video_id"]: row["name"] for row in unit.workspace.videos()}
+    names = {video.video_id: video.name for video in unit.inputs.videos}
     return {
         "leak_free": not leaks,
         "leaks": leaks,
@@ -266,15 +257,15 @@ def _report(
     }
 
 
-def _dataset(unit: Unit, entries: list[tuple[Row, list[Row]]], folder: Path) -> Dataset:
+def _dataset(unit: SplitUnit, entries: list[tuple[Row, list[Row]]]) -> Dataset:
     images: list[ImageEntry] = []
     boxes: list[BoxEntry] = []
     for frame, labels in entries:
         boxes += [_box(len(images), frame, label) for label in labels]
-        picture = unit.workspace.root / frame["picture"]
+        picture = unit.inputs.path(frame["picture"])
         images.append(
             ImageEntry(
-                file_name=os.path.relpath(picture, folder),
+                file_name=os.path.relpath(picture, unit.files.path),
                 width=frame["width"],
                 height=frame["height"],
                 video=frame["video_id"],
@@ -321,6 +312,7 @@ STAGE = Stage(
     settings=SplitSettings,
     run=split,
     scope="all",
+    folder="dataset",
     reads=(VIDEOS, FRAMES, DUPLICATES, LABELS),
     project_keys=("classes", "seed", "truth"),
     per_round=True,

@@ -57,10 +57,13 @@ class TrackSettings(Settings):
         return LinkSettings(**self.model_dump(exclude={"max_step_s", "camera"}))
 
 
-def track(unit: Unit) -> Output:
+TrackUnit = Unit[TrackSettings, None]
+
+
+def track(unit: TrackUnit) -> Output:
     """Return the track of every detection of one video, and what is known of the camera."""
-    s: TrackSettings = unit.settings
-    seen, detections = unit.inputs["seen"], unit.inputs["detections"]
+    s = unit.settings
+    seen, detections = unit.rows(SEEN), unit.rows(DETECTIONS)
     pts = seen["pts"].to_numpy()
     breaks = np.diff(seen["time_s"].to_numpy(), prepend=-np.inf) > s.max_step_s
     view = _watched(unit, pts, breaks) if s.camera and len(detections) else _told(unit, pts)
@@ -90,10 +93,10 @@ class View:
     shift_xy: Floats
 
 
-def _told(unit: Unit, pts: Ints) -> View:
+def _told(unit: TrackUnit, pts: Ints) -> View:
     """Return what the sampled frames tell about cuts; of the camera's motion they tell nothing."""
     cut = np.zeros(len(pts) + 1, bool)
-    sampled = unit.inputs["frames"].sort_by("pts")
+    sampled = unit.rows(FRAMES).sort_by("pts")
     at, shot = sampled["pts"].to_numpy(), sampled["shot"].to_numpy()
     for k in np.flatnonzero(np.diff(shot)):
         # The cut lies somewhere between two sampled frames: what lies between is on its own.
@@ -102,7 +105,7 @@ def _told(unit: Unit, pts: Ints) -> View:
     return View(cut[:-1], np.zeros((len(pts), 2)))
 
 
-def _watched(unit: Unit, pts: Ints, breaks: Bools) -> View:
+def _watched(unit: TrackUnit, pts: Ints, breaks: Bools) -> View:
     """Return what one decode tells; nothing is compared across a break."""
     cut, shift_xy = np.zeros(len(pts), bool), np.zeros((len(pts), 2))
     detector, before = CutDetector(), None
@@ -113,15 +116,15 @@ def _watched(unit: Unit, pts: Ints, breaks: Bools) -> View:
         cut[i] = detector.is_cut(small)
         if before is not None and before.shape == grey.shape and not cut[i]:
             height, width = grey.shape
-            factor = (unit.video["width"] / width, unit.video["height"] / height)
+            factor = (unit.video.width / width, unit.video.height / height)
             shift_xy[i] = np.multiply(global_shift(before, grey), factor)
         before = grey
     return View(cut, shift_xy)
 
 
-def _small(unit: Unit, pts: Ints) -> Iterator[tuple[int, Image]]:
+def _small(unit: TrackUnit, pts: Ints) -> Iterator[tuple[int, Image]]:
     """Yield each looked-at frame's position and its small picture."""
-    path = unit.workspace.video_path(dict(unit.video))
+    path = unit.video.path
     # A frame that cannot be decoded any more tells nothing; its neighbours are compared.
     for frame in frames(path, pts.tolist(), threads=1, on_error=lambda _: None):
         i = int(np.searchsorted(pts, frame.pts))

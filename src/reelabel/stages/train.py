@@ -6,51 +6,45 @@ student starts from, unless another student is chosen.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from reelabel.config import Project
-from reelabel.engine.stage import Output, Resource, Stage, Unit
-from reelabel.files import explained
+from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
+from reelabel.models.base import Trainer
 from reelabel.models.detectors.onnx import OnnxDetector
 from reelabel.models.registry import load_detector
 from reelabel.models.trainers.registry import load_trainer
 from reelabel.models.trainers.settings import TrainSettings
-from reelabel.workspace import Workspace, fingerprint
-from reelabel.workspace.rounds import dataset_dir, model_dir
+from reelabel.workspace import fingerprint
+
+TrainUnit = Unit[TrainSettings, Trainer]
 
 
-def train(unit: Unit) -> Output:
+def train(unit: TrainUnit) -> Output:
     """Train this round's student and return what identifies it."""
-    target = model_dir(unit.workspace, unit.round_number)
-    data = dataset_dir(unit.workspace, unit.round_number)
-    split = unit.workspace.read_receipt("split", unit.round_number)
+    split = unit.inputs.receipt("split")
     origin = fingerprint(unit.resource.fingerprint, split.digest if split else "")
-    _make_room(target, origin, afresh=unit.afresh)
-    unit.resource.fit(data, target, unit.tick)
-    student = load_detector(f"student:{target}")
+    _make_room(unit, origin)
+    unit.resource.fit(unit.inputs.folder("dataset"), unit.files.path, unit.tick)
+    student = load_detector(f"student:{unit.files.path}")
     return Output(notes={"student": student.name}, digest=student.fingerprint)
 
 
-def _make_room(folder: Path, origin: str, *, afresh: bool) -> None:
+def _make_room(unit: TrainUnit, origin: str) -> None:
     """Remove a student of other labels or settings; a training that was killed may go on."""
-    note = folder / "origin"
-    if afresh or not note.is_file() or note.read_text(encoding="utf-8") != origin:
-        with explained(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            note.write_text(origin, encoding="utf-8")
+    note = unit.files.path / "origin"
+    if unit.afresh or not note.is_file() or note.read_text(encoding="utf-8") != origin:
+        unit.files.clear()
+        unit.files.write("origin", origin.encode())
 
 
-def trainer(
-    workspace: Workspace, project: Project, settings: TrainSettings, number: int
-) -> Resource:
+def trainer(context: Context[TrainSettings]) -> Resource[Trainer]:
     """Return the trainer that the settings mean."""
-    del number
+    settings, project = context.settings, context.project
     changes: dict[str, Any] = {"seed": _seed(settings, project)}
     if settings.student in ("auto", "yolox") and settings.weights is None:
-        weights, names = _teachers_weights(workspace, project)
+        weights, names = _teachers_weights(context.root, project)
         if weights is not None:
             changes |= {"student": "yolox", "weights": weights, "source_classes": names}
     found = load_trainer(settings.model_copy(update=changes))
@@ -61,15 +55,11 @@ def _seed(settings: TrainSettings, project: Project) -> int:
     return settings.seed if "seed" in settings.model_fields_set else project.seed
 
 
-def _teachers_weights(
-    workspace: Workspace, project: Project
-) -> tuple[Path | None, tuple[str, ...]]:
+def _teachers_weights(root: Path, project: Project) -> tuple[Path | None, tuple[str, ...]]:
     """Return the file of a YOLOX teacher and its class names in the workspace's words."""
     if not project.detector.startswith("onnx:"):
         return None, ()
-    detector = load_detector(
-        project.detector, home=workspace.root, options=project.detector_options
-    )
+    detector = load_detector(project.detector, home=root, options=project.detector_options)
     if not isinstance(detector, OnnxDetector) or type(detector.family).__name__ != "Yolox":
         return None, ()
     said = dict.fromkeys(project.class_map.values())
@@ -85,6 +75,7 @@ STAGE = Stage(
     settings=TrainSettings,
     run=train,
     scope="all",
+    folder="model",
     after=("split",),
     per_round=True,
     resource=trainer,

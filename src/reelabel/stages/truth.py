@@ -20,27 +20,33 @@ from numpy.typing import NDArray
 
 from reelabel.config import NoSettings, Project
 from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
-from reelabel.engine.stage import Output, Resource, Stage, Unit
+from reelabel.data.video import Video
+from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import FormatError, nearest
 from reelabel.formats.coco import read_coco
 from reelabel.media.stream import scan
 from reelabel.tables import IMPORTED, IMPORTED_FRAMES, TRUTH, TRUTH_FRAMES, VIDEOS
-from reelabel.workspace import Workspace, fingerprint
+from reelabel.workspace import fingerprint
 
 Row = Mapping[str, Any]
+Truths = Unit[NoSettings, "Paths"]
 
 
-def source(workspace: Workspace, project: Project, settings: Any, number: int) -> Resource:
+Paths = list[Path | None]
+"""The file of truth and the file of labels, where they are named."""
+
+
+def source(context: Context[NoSettings]) -> Resource[Paths]:
     """Return the two files, whose content decides whether they must be read again."""
-    del settings, number
-    paths = [workspace.root / name if name else None for name in (project.truth, project.labels)]
+    named = (context.project.truth, context.project.labels)
+    paths = [context.root / name if name else None for name in named]
     for path in paths:
         if path is not None and not path.is_file():
             raise FormatError(f"{path}: expected a COCO file of drawn boxes, but there is none")
     return Resource(paths, fingerprint([p.read_bytes().hex() if p else "" for p in paths]))
 
 
-def truth(unit: Unit) -> Output:
+def truth(unit: Unit[NoSettings, Paths]) -> Output:
     """Return the annotated frames and boxes of every video that the files name."""
     truth_path, labels_path = unit.resource
     odd = Odd()
@@ -62,7 +68,7 @@ def truth(unit: Unit) -> Output:
         "unknown_videos": sorted(odd.videos),
         "boxes_nowhere": odd.boxes,
     }
-    return Output(tables, notes)
+    return Output(tables, notes=notes)
 
 
 @dataclass
@@ -99,7 +105,7 @@ def _label(box: dict[str, Any]) -> dict[str, Any]:
     return box | {"origin": "person", "score": 1.0}
 
 
-def _drawn(unit: Unit, path: Path | None, odd: Odd) -> Iterator[Drawn]:
+def _drawn(unit: Truths, path: Path | None, odd: Odd) -> Iterator[Drawn]:
     """Yield what a file holds, video by video, in the order of the video ids.
 
     Raises:
@@ -108,18 +114,18 @@ def _drawn(unit: Unit, path: Path | None, odd: Odd) -> Iterator[Drawn]:
     if path is None:
         return
     data = read_coco(path)
-    videos = [row for row in unit.workspace.videos() if row["state"] == "ok"]
+    videos = [video for video in unit.inputs.videos if video.usable]
     by_video, unknown = _by_video(data, videos)
     odd.videos.update(unknown)
     if not by_video:
         raise FormatError(_nothing_known(path, unknown, videos))
     check_classes(path, data, unit.project)
     boxes = data.boxes_by_image()
-    row_of = {row["video_id"]: row for row in videos}
+    row_of = {row.video_id: row for row in videos}
     for i, (video_id, images) in enumerate(sorted(by_video.items())):
         row = row_of[video_id]
-        unit.tick(i / len(by_video), row["name"])
-        found = _tied(unit, row, [data.images[image] for image in images])
+        unit.tick(i / len(by_video), row.name)
+        found = _tied(row, [data.images[image] for image in images])
         pairs = list(zip(images, found, strict=True))
         rows = [
             _box_row(unit, row, box, data.images[image]) | {"pts": pts, "frame_index": index}
@@ -138,16 +144,16 @@ def _drawn(unit: Unit, path: Path | None, odd: Odd) -> Iterator[Drawn]:
         )
 
 
-def _visible(row: Row, box: Row) -> bool:
+def _visible(row: Video, box: Row) -> bool:
     """Tell whether any of a box lies in the picture: else nobody can find it."""
-    wide = min(box["x2"], row["width"]) - max(box["x1"], 0)
-    tall = min(box["y2"], row["height"]) - max(box["y1"], 0)
+    wide = min(box["x2"], row.width) - max(box["x1"], 0)
+    tall = min(box["y2"], row.height) - max(box["y1"], 0)
     return bool(wide > 0 and tall > 0)
 
 
-def _words(row: Row, box: Row) -> str:
+def _words(row: Video, box: Row) -> str:
     corners = ", ".join(f"{box[key]:g}" for key in ("x1", "y1", "x2", "y2"))
-    return f"{row['name']} frame {box['frame_index']}, {box['category']} at {corners}"
+    return f"{row.name} frame {box['frame_index']}, {box['category']} at {corners}"
 
 
 def check_classes(path: Path, data: Dataset, project: Project) -> None:
@@ -170,9 +176,7 @@ def check_classes(path: Path, data: Dataset, project: Project) -> None:
     )
 
 
-def _by_video(
-    data: Dataset, videos: list[dict[str, Any]]
-) -> tuple[dict[str, list[int]], list[str]]:
+def _by_video(data: Dataset, videos: list[Video]) -> tuple[dict[str, list[int]], list[str]]:
     """Return the positions of the images of each video, and the names that no video has."""
     found: dict[str, list[int]] = defaultdict(list)
     unknown: set[str] = set()
@@ -182,18 +186,18 @@ def _by_video(
         if row is None:
             unknown.add(name)
         else:
-            found[row["video_id"]].append(i)
+            found[row.video_id].append(i)
     return dict(found), sorted(unknown)
 
 
-def _named(name: str, videos: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _named(name: str, videos: list[Video]) -> Video | None:
     """Return the video of this id, or whose path ends like `name` in most parts, at least one."""
     wanted = PurePath(name).parts[::-1]
     best, most = None, 0
     for row in videos:
-        if name == row["video_id"]:
+        if name == row.video_id:
             return row
-        parts = PurePath(row["path"]).parts[::-1]
+        parts = PurePath(row.path).parts[::-1]
         same = next(
             (i for i, (a, b) in enumerate(zip(wanted, parts, strict=False)) if a != b), None
         )
@@ -203,8 +207,8 @@ def _named(name: str, videos: list[dict[str, Any]]) -> dict[str, Any] | None:
     return best
 
 
-def _nothing_known(path: Any, unknown: list[str], videos: list[dict[str, Any]]) -> str:
-    names = [row["name"] for row in videos]
+def _nothing_known(path: Any, unknown: list[str], videos: list[Video]) -> str:
+    names = [row.name for row in videos]
     first = PurePath(unknown[0]).name if unknown else ""
     return (
         f"{path}: none of the videos that it names is in this workspace: {', '.join(unknown[:5])}"
@@ -213,27 +217,27 @@ def _nothing_known(path: Any, unknown: list[str], videos: list[dict[str, Any]]) 
     )
 
 
-def _tied(unit: Unit, row: Row, images: list[ImageEntry]) -> list[tuple[int, int]]:
+def _tied(row: Video, images: list[ImageEntry]) -> list[tuple[int, int]]:
     """Return the time stamp and index of the frame that each image means.
 
     Raises:
         FormatError: if a frame is named that the video does not have, or one is named twice.
     """
-    timeline = np.asarray(scan(unit.workspace.video_path(dict(row))).pts, np.int64)
-    base = row["time_base_num"] / row["time_base_den"]
+    timeline = np.asarray(scan(row.path).pts, np.int64)
+    base = float(row.time_base)
     times_s = (timeline - timeline[0]) * base
     found = [_one_frame(image, row, timeline, times_s) for image in images]
     index, times = max(Counter(index for _, index in found).items(), key=lambda item: item[1])
     if times > 1:
         raise FormatError(
-            f"frame {index} of {row['name']} is annotated {times} times, as {times} images: "
+            f"frame {index} of {row.name} is annotated {times} times, as {times} images: "
             "bring its boxes together in one"
         )
     return found
 
 
 def _one_frame(
-    image: ImageEntry, row: Row, timeline: NDArray[np.int64], times_s: NDArray[np.float64]
+    image: ImageEntry, row: Video, timeline: NDArray[np.int64], times_s: NDArray[np.float64]
 ) -> tuple[int, int]:
     if image.pts is not None:
         index = int(np.searchsorted(timeline, image.pts))
@@ -247,13 +251,13 @@ def _one_frame(
         index, known = 0, True  # a picture file of its own
     else:
         raise FormatError(
-            f"an image of {row['name']} says nothing of its frame: give it pts, frame_index or "
+            f"an image of {row.name} says nothing of its frame: give it pts, frame_index or "
             "pts_time"
         )
     if not known:
         raise FormatError(
             f"truth names frame index {image.frame_index}, pts {image.pts}, time {image.pts_time} "
-            f"of {row['name']}, which has {len(timeline)} frames up to {times_s[-1]:.3f} s"
+            f"of {row.name}, which has {len(timeline)} frames up to {times_s[-1]:.3f} s"
         )
     return int(timeline[index]), index
 
@@ -263,7 +267,7 @@ def _half_frame_s(times_s: NDArray[np.float64]) -> float:
 
 
 def _frame_row(
-    unit: Unit, video_id: str, found: tuple[int, int], image: ImageEntry
+    unit: Truths, video_id: str, found: tuple[int, int], image: ImageEntry
 ) -> dict[str, object]:
     complete = None
     if image.complete is not None:
@@ -273,13 +277,13 @@ def _frame_row(
     return {"video_id": video_id, "pts": pts, "frame_index": index, "complete": complete}
 
 
-def _box_row(unit: Unit, row: Row, box: BoxEntry, image: ImageEntry) -> dict[str, object]:
+def _box_row(unit: Truths, row: Video, box: BoxEntry, image: ImageEntry) -> dict[str, object]:
     """Return a box in pixels of the upright video, whatever size it was drawn at."""
-    x_factor = row["width"] / image.width if image.width else 1.0
-    y_factor = row["height"] / image.height if image.height else 1.0
+    x_factor = row.width / image.width if image.width else 1.0
+    y_factor = row.height / image.height if image.height else 1.0
     x, y, w, h = box.xywh
     return {
-        "video_id": row["video_id"],
+        "video_id": row.video_id,
         "category": _own(unit, box.category),
         "x1": x * x_factor,
         "y1": y * y_factor,
@@ -289,7 +293,7 @@ def _box_row(unit: Unit, row: Row, box: BoxEntry, image: ImageEntry) -> dict[str
     }
 
 
-def _own(unit: Unit, category: str) -> str:
+def _own(unit: Truths, category: str) -> str:
     """Return the workspace's word for a category."""
     return unit.project.class_map.get(category, category)
 

@@ -20,8 +20,9 @@ from pydantic import BaseModel
 
 from reelabel import pipeline
 from reelabel.config import Config
+from reelabel.engine.executors import worker_pool
 from reelabel.engine.progress import Display
-from reelabel.engine.run import Options, worker_pool
+from reelabel.engine.run import Options
 from reelabel.errors import MissingInput, UsageError, WorkspaceError
 from reelabel.evaluation.intervals import Floats, over_seeds, percentiles
 from reelabel.files import read_json, write_json
@@ -96,7 +97,7 @@ def _check(ws: Workspace, number: int, seeds: int) -> None:
         raise MissingInput(
             f"round {number} has no tracks: run  reelabel run {ws.root} --until track  first"
         )
-    there = {row["video_id"] for row in ws.videos() if row["state"] == "ok"}
+    there = {video.video_id for video in ws.videos() if video.usable}
     if not there.intersection(ws.shards(TRUTH_FRAMES), ws.shards(DETECTIONS, number)):
         raise UsageError(
             "variants are compared on hand-drawn boxes of videos that the teacher has seen, but "

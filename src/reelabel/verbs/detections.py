@@ -9,7 +9,6 @@ table, as it does for every other teacher.
 from __future__ import annotations
 
 from pathlib import Path, PurePath
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from reelabel.config import Project
 from reelabel.data.dataset import Dataset
+from reelabel.data.video import Video
 from reelabel.engine.run import Options
 from reelabel.errors import FormatError, MissingInput, UsageError, nearest
 from reelabel.files import safe_stem
@@ -56,7 +56,7 @@ def export_detections(workspace: Workspace, folder: Path, number: int | None) ->
     rounds = [n for n in rounds if number is None or n == number]
     if not rounds:
         raise MissingInput(f"{workspace.root} has no such detections yet: run  reelabel detect")
-    names = {row["video_id"]: row for row in workspace.videos()}
+    names = {video.video_id: video for video in workspace.videos()}
     shards = {
         v: workspace.read(DETECTIONS, v, rounds[-1])
         for v in workspace.shards(DETECTIONS, rounds[-1])
@@ -66,7 +66,7 @@ def export_detections(workspace: Workspace, folder: Path, number: int | None) ->
     folders = class_folders(classes)
     written = []
     for video_id, rows in shards.items():
-        video = workspace.video_path(names[video_id])
+        video = names[video_id].path
         seen = len(workspace.read(SEEN, video_id, rounds[-1]))
         pts, scale_xy = _decoded_pts(video, seen), coded_scale_xy(probe(video))
         for name in classes or [""]:
@@ -78,8 +78,8 @@ def export_detections(workspace: Workspace, folder: Path, number: int | None) ->
     return written
 
 
-def _stem(video: dict[str, Any]) -> str:
-    return f"{safe_stem(Path(video['name']).stem)}-{video['video_id'][:6]}"
+def _stem(video: Video) -> str:
+    return f"{safe_stem(Path(video.name).stem)}-{video.video_id[:6]}"
 
 
 def _decoded_pts(video: Path, seen: int) -> NDArray[np.int64]:
@@ -126,7 +126,7 @@ def import_detections(
         )
     run_one(workspace, config, Options(quiet=True), FLOW["register"], number=0)
     row = _meant(workspace, text, video)
-    path = workspace.video_path(row)
+    path = row.path
     blocks, _ = read_recorded(text, path)
     info = probe(path)
     kept = [_in_picture(block, info) for block in blocks]
@@ -134,10 +134,10 @@ def import_detections(
     if lost > sum(map(len, kept)):
         raise FormatError(
             f"{text}: expected boxes in a picture of {info.coded_wh[0]} x {info.coded_wh[1]}, but "
-            f"{lost} lie outside: are these the detections of {row['name']}, at its own size?"
+            f"{lost} lie outside: are these the detections of {row.name}, at its own size?"
         )
-    write_detections(home / f"{row['video_id']}.txt", blocks)
-    return to_dataset(kept, video=row["name"], category=name, size_wh=info.display_wh)
+    write_detections(home / f"{row.video_id}.txt", blocks)
+    return to_dataset(kept, video=row.name, category=name, size_wh=info.display_wh)
 
 
 def _in_picture(block: Block, info: VideoInfo) -> Block:
@@ -161,28 +161,28 @@ def _class(project: Project, given: str | None) -> str:
     )
 
 
-def _meant(workspace: Workspace, text: Path, given: str | None) -> dict[str, Any]:
-    """Return the row of the video that a text is of."""
+def _meant(workspace: Workspace, text: Path, given: str | None) -> Video:
+    """Return the video that a text is of."""
     rows = workspace.videos()
     if given is None:
-        found = [row for row in rows if text.stem in (Path(row["name"]).stem, _stem(row))]
+        found = [row for row in rows if text.stem in (Path(row.name).stem, _stem(row))]
     else:
-        found = [row for row in rows if given == row["video_id"]]
-        found = found or [row for row in rows if _is_at(workspace, row, given)]
+        found = [row for row in rows if given == row.video_id]
+        found = found or [row for row in rows if _is_at(row, given)]
     if len(found) != 1:
         wanted = given or text.stem
-        names = [row["name"] for row in found or rows]
+        names = [row.name for row in found or rows]
         raise UsageError(
             f"expected one video of the workspace to be '{wanted}' (--video), but "
             f"{len(found)} are{nearest(wanted, names)}; name one by its path or id: "
             f"{', '.join(names[:10])}"
         )
-    if found[0]["state"] != "ok":
-        raise UsageError(f"{found[0]['name']} cannot be used: {found[0]['error']}")
+    if not found[0].usable:
+        raise UsageError(f"{found[0].name} cannot be used: {found[0].error}")
     return found[0]
 
 
-def _is_at(workspace: Workspace, row: dict[str, Any], given: str) -> bool:
+def _is_at(row: Video, given: str) -> bool:
     """Tell whether a video lies at a path, or its path ends like it, or in its name alone."""
-    path, wanted = workspace.video_path(row).resolve(), PurePath(given).parts
+    path, wanted = row.path.resolve(), PurePath(given).parts
     return path == Path(given).resolve() or path.parts[-len(wanted) :] == wanted

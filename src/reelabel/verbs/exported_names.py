@@ -31,7 +31,7 @@ def as_frames(workspace: Workspace, data: Dataset) -> Dataset:
 
     Other pictures stay as they are.
     """
-    videos = {row["video_id"]: row for row in workspace.videos()}
+    videos = {video.video_id: video for video in workspace.videos()}
     images, boxes = list(data.images), list[BoxEntry]()
     frames: dict[str, dict[int, Row]] = {}
     for i, (image, drawn) in enumerate(zip(data.images, data.boxes_by_image(), strict=True)):
@@ -42,7 +42,7 @@ def as_frames(workspace: Workspace, data: Dataset) -> Dataset:
             continue
         if video_id not in frames:
             frames[video_id] = _frames(workspace, video_id)
-        size = int(video["width"]), int(video["height"])
+        size = video.size_wh
         images[i] = replace(image, video=video_id, pts=pts, width=size[0], height=size[1])
         made = frames[video_id].get(pts)
         boxes += [_in_video(box, images[i], image, made) for box in drawn]

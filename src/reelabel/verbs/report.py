@@ -116,7 +116,7 @@ def labels_of(workspace: Workspace, number: int) -> pa.Table:
 
 def _facts(workspace: Workspace, rounds: list[int]) -> list[tuple[str, str]]:
     videos = workspace.videos()
-    failed = sum(row["state"] != "ok" for row in videos)
+    failed = sum(not video.usable for video in videos)
     sampled = sum(len(workspace.read(FRAMES, v)) for v in workspace.shards(FRAMES))
     first, last = (_per_frame(workspace, n) for n in (rounds[0], rounds[-1]))
     labelled = [np.count_nonzero(counts) for counts in (first, last)]
@@ -148,7 +148,7 @@ def _warnings(workspace: Workspace, rounds: list[int]) -> Iterator[str]:
     if not split["leak_free"]:
         yield f"The split leaks: {split['reason']}. Agreement on it flatters the student."
     yield from doubts_of(workspace, rounds[-1])
-    bad = [row["name"] for row in workspace.videos() if row["state"] != "ok"]
+    bad = [video.name for video in workspace.videos() if not video.usable]
     if bad:
         yield f"Videos that could not be used ({len(bad)}): {', '.join(bad[:8])}"
 
@@ -246,7 +246,7 @@ def _states(labels: pa.Table) -> list[StateRow]:
 
 def _duplicates(workspace: Workspace) -> list[DuplicateGroup]:
     """Return the largest groups of near-duplicates."""
-    names = {row["video_id"]: row["name"] for row in workspace.videos()}
+    names = {video.video_id: video.name for video in workspace.videos()}
     groups: dict[str, list[str]] = {}
     for video_id in workspace.shards(DUPLICATES):
         for row in workspace.read(DUPLICATES, video_id).to_pylist():

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelabel.data.states import POSITIVE, TEACHER
+from reelabel.data.video import Video
 from reelabel.engine.progress import Display
 from reelabel.errors import MissingInput, UsageError
 from reelabel.files import explained
@@ -63,7 +64,7 @@ def show(
     folder = out or workspace.round_dir(number) / "show"
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    videos = {row["video_id"]: row for row in workspace.videos() if row["state"] == "ok"}
+    videos = {video.video_id: video for video in workspace.videos() if video.usable}
     ids = [v for v in workspace.shards(LABELS, number) if v in videos]
     with Display("show", len(ids), quiet=quiet) as display:
         one = partial(_show_one, workspace, number, folder=folder, wish=(pictures, display))
@@ -85,29 +86,29 @@ def _labelled(workspace: Workspace, number: int | None) -> int:
 def _show_one(
     workspace: Workspace,
     number: int,
-    video: dict[str, Any],
+    video: Video,
     *,
     folder: Path,
     wish: tuple[int, Display],
 ) -> Shown:
     pictures, display = wish
-    labels = workspace.read(LABELS, video["video_id"], number)
+    labels = workspace.read(LABELS, video.video_id, number)
     chosen = _spread(labels, pictures)
-    stem = f"{Path(video['name']).stem}-{video['video_id'][:6]}"
+    stem = f"{Path(video.name).stem}-{video.video_id[:6]}"
     movie, written = folder / f"{stem}.mp4", list[Path]()
-    base = Fraction(video["time_base_num"], video["time_base_den"])
-    rate = Fraction(video["fps"]).limit_denominator(1001)
+    base = video.time_base
+    rate = Fraction(video.fps).limit_denominator(1001)
     by_pts = _by_frame(labels)
     with VideoWriter(movie, time_base=base, rate=rate, quick=True) as writer:
-        for frame in decode(workspace.video_path(video)):
-            share = frame.time_s / max(video["duration_s"], 1e-9)
-            display.tick(video["name"], share, video["name"])
+        for frame in decode(video.path):
+            share = frame.time_s / max(video.duration_s, 1e-9)
+            display.tick(video.name, share, video.name)
             picture = _drawn(frame.rgb(), by_pts.get(frame.pts))
             writer.write(picture, frame.pts)
             if frame.pts in chosen:
                 written.append(folder / f"{stem}-{frame.pts}.jpg")
                 write_jpeg(written[-1], picture, quality=90)
-    return Shown(video["name"], movie, written)
+    return Shown(video.name, movie, written)
 
 
 def _spread(labels: pa.Table, count: int) -> set[int]:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelabel.data.video import Video
 from reelabel.engine.progress import Display
 from reelabel.errors import MissingInput
 from reelabel.files import explained
@@ -84,7 +85,7 @@ def _is_file(out: Path) -> bool:
 
 def _round(
     workspace: Workspace, number: int | None, kinds: tuple[str, ...]
-) -> tuple[int, list[Row]]:
+) -> tuple[int, list[Video]]:
     """Return the round and its videos that have such evidence.
 
     Raises:
@@ -128,13 +129,13 @@ def _counted(workspace: Workspace, number: int) -> dict[str, Counter[str]]:
 
 def _of_kinds(
     workspace: Workspace, number: int, counted: dict[str, Counter[str]], kinds: tuple[str, ...]
-) -> list[Row]:
+) -> list[Video]:
     """Return the videos with such evidence.
 
     Raises:
         MissingInput: if there are none.
     """
-    videos = {row["video_id"]: row for row in workspace.videos()}
+    videos = {video.video_id: video for video in workspace.videos()}
     wanted = [videos[v] for v in sorted(counted) if set(kinds) & set(counted[v]) and v in videos]
     if not wanted:
         total = sum(counted.values(), Counter[str]())
@@ -155,10 +156,10 @@ class _Studio:
     film: Film
     display: Display
 
-    def alone(self, video: Row, folder: Path, pictures: int) -> Shown:
+    def alone(self, video: Video, folder: Path, pictures: int) -> Shown:
         """Write the film of one video, and some of its paused frames."""
         scene, total = self._scene(video)
-        stem = f"{Path(video['name']).stem}-{video['video_id'][:6]}-evidence"
+        stem = f"{Path(video.name).stem}-{video.video_id[:6]}-evidence"
         paused = sorted(pts for pts, pause in scene.focus().items() if pause)
         at = np.linspace(0, len(paused) - 1, min(pictures, len(paused))).astype(int)
         chosen = {paused[i] for i in at}
@@ -166,18 +167,18 @@ class _Studio:
         def still(_: Scene, step: Step) -> Path | None:
             return folder / f"{stem}-{step.pts}.jpg" if step.pts in chosen else None
 
-        movie, size_wh = folder / f"{stem}.mp4", canvas_of([_size_wh(video)])
+        movie, size_wh = folder / f"{stem}.mp4", canvas_of([video.size_wh])
         stills = shoot([scene], movie, self.film, size_wh=size_wh, still=still, tick=self._tick)
-        return Shown(video["name"], movie, stills, (len(scene.found), total))
+        return Shown(video.name, movie, stills, (len(scene.found), total))
 
-    def together(self, videos: list[Row], movie: Path) -> Shown:
+    def together(self, videos: list[Video], movie: Path) -> Shown:
         """Write one film of all videos."""
         hits = Counter[str]()
-        size_wh = canvas_of([_size_wh(video) for video in videos])
+        size_wh = canvas_of([video.size_wh for video in videos])
         shoot(self._each(videos, hits), movie, self.film, size_wh=size_wh, tick=self._tick)
         return Shown("", movie, [], (hits["shown"], hits["found"]))
 
-    def _each(self, videos: list[Row], hits: Counter[str]) -> Iterator[Scene]:
+    def _each(self, videos: list[Video], hits: Counter[str]) -> Iterator[Scene]:
         """Yield one scene after the other, and count what they show."""
         for video in videos:
             scene, total = self._scene(video)
@@ -187,17 +188,17 @@ class _Studio:
     def _tick(self, scene: Scene, share: float) -> None:
         self.display.tick(scene.name, share, scene.name)
 
-    def _scene(self, video: Row) -> tuple[Scene, int]:
+    def _scene(self, video: Video) -> tuple[Scene, int]:
         """Return what a film shows of a video, and how many findings there are."""
-        evidence = self.workspace.read(EVIDENCE, video["video_id"], self.number)
+        evidence = self.workspace.read(EVIDENCE, video.video_id, self.number)
         found = {kind: findings(evidence, kind) for kind in self.film.kinds}
         chosen = [one for some in found.values() for one in some[: self.film.hits]]
-        base = Fraction(video["time_base_num"], video["time_base_den"])
+        base = video.time_base
         marks: dict[int, list[Mark]] = {}
-        for pts, mark in self._marks(video["video_id"], evidence, chosen, base):
+        for pts, mark in self._marks(video.video_id, evidence, chosen, base):
             marks.setdefault(pts, []).append(mark)
-        path = self.workspace.video_path(video)
-        return Scene(video["name"], path, base, chosen, marks), sum(map(len, found.values()))
+        path = video.path
+        return Scene(video.name, path, base, chosen, marks), sum(map(len, found.values()))
 
     def _marks(
         self, video_id: str, evidence: pa.Table, chosen: list[Finding], base: Fraction
@@ -220,10 +221,6 @@ class _Studio:
             for row in one.rows:
                 text = f"{one.kind} {row['score']:.2f}"
                 yield row["pts"], _mark(row, text, COLOURS[one.kind])
-
-
-def _size_wh(video: Row) -> tuple[int, int]:
-    return int(video["width"]), int(video["height"])
 
 
 def places(one: Finding) -> Iterator[tuple[int, Mark]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from reelabel.config import Config
 from reelabel.engine.plan import bind, counts, plan
-from reelabel.engine.stage import Stage
+from reelabel.engine.stage import AnyStage
 from reelabel.errors import MissingInput, ReelabelError
 from reelabel.pipeline import EACH_ROUND, ONCE
 from reelabel.workspace import Workspace
@@ -51,16 +51,16 @@ def decisions(workspace: Workspace) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, decision
 
 
-def _status(workspace: Workspace, config: Config, stage: Stage, number: int) -> StageStatus:
+def _status(workspace: Workspace, config: Config, stage: AnyStage, number: int) -> StageStatus:
     shown = stage.number(number)
-    names = {row["video_id"]: row["name"] for row in workspace.videos()}
+    names = {video.video_id: video.name for video in workspace.videos()}
     failures = {
         names.get(video, video): str(failure["error"])
         for video, failure in workspace.failures(stage.name, shown).items()
     }
     if stage.name == "register":
-        bad = [row for row in workspace.videos() if row["state"] != "ok"]
-        failures |= {row["name"]: row["error"] for row in bad}
+        bad = [video for video in workspace.videos() if not video.usable]
+        failures |= {video.name: video.error for video in bad}
     try:
         settings = config.stages.get(stage.name) or stage.settings()
         bound = bind(stage, workspace, config.project, settings, round_number=number)
@@ -72,7 +72,7 @@ def _status(workspace: Workspace, config: Config, stage: Stage, number: int) -> 
 
 
 def _partial(
-    workspace: Workspace, stage: Stage, number: int, names: dict[str, str]
+    workspace: Workspace, stage: AnyStage, number: int, names: dict[str, str]
 ) -> dict[str, str]:
     """Return the videos of which only a part could be read."""
     if stage.name != "sample":

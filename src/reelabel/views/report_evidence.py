@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from reelabel.data.video import Video
 from reelabel.errors import MediaError
 from reelabel.media.draw import Colour, draw_boxes, montage
 from reelabel.media.pictures import fit
@@ -76,7 +77,7 @@ def what_time_says(workspace: Workspace, number: int, per_kind: int = PER_KIND) 
     counts, found = _found(workspace, number, per_kind)
     says = TimeSays([row for row in counts if row.boxes])
     chosen = [pair for some in found.values() for pair in spread(some, per_kind)]
-    videos = {row["video_id"]: row for row in workspace.videos()}
+    videos = {video.video_id: video for video in workspace.videos()}
     pictures: dict[int, str] = {}
     for video_id in dict.fromkeys(v for v, _ in chosen):
         some = [(i, one) for i, (v, one) in enumerate(chosen) if v == video_id]
@@ -108,7 +109,7 @@ def _found(
 def _galleries(
     chosen: Sequence[tuple[str, Finding]],
     pictures: Mapping[int, str],
-    videos: Mapping[str, Row],
+    videos: Mapping[str, Video],
     kinds: Sequence[KindRow],
 ) -> Iterator[Gallery]:
     """Yield one gallery per kind; the first of every kind come before the second of any."""
@@ -130,11 +131,11 @@ def _galleries(
         yield Gallery(row.kind, shown, about)
 
 
-def _shown(one: Finding, uri: str, video: Row) -> Shown:
+def _shown(one: Finding, uri: str, video: Video) -> Shown:
     row = one.shown
-    base = video["time_base_num"] / video["time_base_den"]
-    when = f"{(row['pts'] - video['start_pts']) * base:.2f} s"
-    title = f"{row['category']} {row['score']:.2f}, {video['name']}, {when}{one.many}"
+    base = float(video.time_base)
+    when = f"{(row['pts'] - video.start_pts) * base:.2f} s"
+    title = f"{row['category']} {row['score']:.2f}, {video.name}, {when}{one.many}"
     return Shown(uri, row["reason"], title)
 
 
@@ -151,11 +152,11 @@ class _Piece:
 class _Album:
     """Cuts the pictures of one video's findings, from one decode."""
 
-    def __init__(self, workspace: Workspace, number: int, video: Row) -> None:
-        self._path = workspace.video_path(video)
-        self._size_wh = int(video["width"]), int(video["height"])
-        self._base = video["time_base_num"] / video["time_base_den"]
-        self._said = said_of(workspace, number, video["video_id"]).sort_by("pts")
+    def __init__(self, workspace: Workspace, number: int, video: Video) -> None:
+        self._path = video.path
+        self._size_wh = video.size_wh
+        self._base = float(video.time_base)
+        self._said = said_of(workspace, number, video.video_id).sort_by("pts")
 
     def pictures(self, found: Sequence[tuple[int, Finding]]) -> dict[int, str]:
         """Return the number of each finding -> its picture as a data URI."""

@@ -97,9 +97,9 @@ def _about_boxes(workspace: Workspace, labels: pa.Table) -> Iterator[Shown]:
         bins = size_bins(xyxy[names == name])
         sizes[str(name)] = {size: one.n for size, one in bins.items()}
     yield Shown(plots.label_counts(sizes), "Labels per class and COCO size", "Sizes")
-    videos = {row["video_id"]: row for row in workspace.videos()}
+    videos = {video.video_id: video for video in workspace.videos()}
     ids = positive["video_id"].to_pylist()
-    scale = np.array([[1 / videos[v]["width"], 1 / videos[v]["height"]] * 2 for v in ids])
+    scale = np.array([[1 / videos[v].width, 1 / videos[v].height] * 2 for v in ids])
     shares = (xyxy * scale).astype(np.float32)
     for name in np.unique(names):
         covered = heat_map(shares[names == name], (1, 1), (160, 90))
@@ -142,7 +142,7 @@ def _labelled_pictures(workspace: Workspace, labels: pa.Table) -> Iterator[Shown
         for f in workspace.read(FRAMES, v).filter(pc.field("kept")).to_pylist()
     }
     keys = [key for key in keys if key in pictures]
-    names = {row["video_id"]: row["name"] for row in workspace.videos()}
+    names = {video.video_id: video.name for video in workspace.videos()}
     for i in np.linspace(0, len(keys) - 1, min(GALLERY, len(keys))).astype(int):
         frame = pictures[keys[i]]
         picture = _drawn(workspace.root / frame["picture"], frame, by_frame[keys[i]])

@@ -34,13 +34,21 @@ def teacher_spec(workspace: Workspace, project: Project, round_number: int) -> s
     Raises:
         MissingInput: if the round before was not finished.
     """
+    return teacher_of(project, round_number, decision_of(workspace, round_number - 1))
+
+
+def teacher_of(project: Project, round_number: int, before: dict[str, Any] | None) -> str:
+    """Return the teacher of a round, given what the round before decided.
+
+    Raises:
+        MissingInput: if the round before was not finished.
+    """
     if round_number == 0:
         return project.detector
-    before = decision_of(workspace, round_number - 1)
     if before is None:
         raise MissingInput(
             f"round {round_number} needs round {round_number - 1} to be finished: "
-            f"run  reelabel run {workspace.root}"
+            "run  reelabel run  first"
         )
     return str(before["next_teacher"])
 

@@ -21,15 +21,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reelabel.data.video import Video
 from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
 from reelabel.files import explained, read_json, write_atomic, write_json
 from reelabel.tables import FRAMES, VIDEOS, Table
+from reelabel.workspace.folder import OutputFolder
 from reelabel.workspace.receipts import Receipt, digest_of
 
 CONFIG_NAME = "reelabel.yaml"
 _META = b"reelabel"
 _VIDEO_ID = re.compile(r"[0-9a-f]{16}")
-_PICTURE = re.compile(r"-?\d+\.jpg|\.-?\d+\.jpg\.\d+\.tmp")  # the latter: left by a kill
+PICTURE_NAME = re.compile(r"-?\d+\.jpg|\.-?\d+\.jpg\..*\.tmp")
+"""A frame's picture, or what a killed write of one left behind."""
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -105,10 +108,6 @@ class Workspace:
         """Return the folder of the pictures of one video's sampled frames, ``<pts>.jpg``."""
         return self.root / "frames" / video_id
 
-    def video_path(self, row: dict[str, Any]) -> Path:
-        """Return where a video's file lies, from its row."""
-        return self.root / str(row["path"])
-
     # -- shards -------------------------------------------------------------------------------
 
     def write(
@@ -173,29 +172,14 @@ class Workspace:
         if table is FRAMES and home.is_dir():
             names = {path.name for path in home.iterdir()} - set(video_ids)
             for name in filter(_VIDEO_ID.fullmatch, names):
-                self.keep_pictures(name, ())
+                OutputFolder(self.root, self.pictures_dir(name)).keep_only((), PICTURE_NAME)
 
-    def keep_pictures(self, video_id: str, names: Collection[str]) -> None:
-        """Remove all but these pictures of a video; a folder with other files stays as it is."""
-        folder = self.pictures_dir(video_id)
-        if not folder.is_dir() or folder.is_symlink():
-            return
-        with explained(folder):
-            paths = list(folder.iterdir())
-            if not all(_PICTURE.fullmatch(path.name) and path.is_file() for path in paths):
-                return
-            for path in paths:
-                if path.name not in names:
-                    path.unlink()
-            if not names:
-                folder.rmdir()
-
-    def videos(self) -> list[dict[str, Any]]:
-        """Return the rows of all registered videos, also of the failed ones, sorted by id."""
-        found: list[dict[str, Any]] = []
+    def videos(self) -> list[Video]:
+        """Return all registered videos, also the failed ones, sorted by id."""
+        found: list[Video] = []
         for path in (self.shard_path(VIDEOS, v) for v in self.shards(VIDEOS)):
             with _readable(path):
-                found += map(dict, _held(_video, path))
+                found += [Video.from_row(row, self.root) for row in _held(_video, path)]
         return found
 
     # -- receipts and failures ----------------------------------------------------------------

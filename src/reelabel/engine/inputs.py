@@ -1,0 +1,126 @@
+"""What a stage reads: rows, typed results and files of earlier stages, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import pyarrow as pa
+
+from reelabel.data.video import Video
+from reelabel.errors import MissingInput
+from reelabel.tables import Table
+from reelabel.workspace import Receipt, Workspace
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+
+class Loadable(Protocol[T_co]):
+    """A kind of typed result, such as the scores of a round."""
+
+    def load(self, folder: Path) -> T_co | None:
+        """Return what was saved in a round's folder, or None."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What a stage declares to read.
+
+    Attributes:
+        tables: of this round, or of all rounds.
+        previous: of the round before.
+        optional: empty where they were not made.
+        own: the stage's name, whose receipt it may look at.
+        written: the stage's own tables, which it may read as it left them.
+        after: stages of scope ``all`` whose receipts it depends on.
+    """
+
+    own: str
+    written: tuple[Table, ...] = ()
+    tables: tuple[Table, ...] = ()
+    previous: tuple[Table, ...] = ()
+    optional: tuple[Table, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+class Inputs:
+    """Read access for one stage in one round; only what its declaration names.
+
+    What it reads decides whether its results are up to date, so that reading anything else would
+    make stale results look current.
+    """
+
+    def __init__(self, workspace: Workspace, reads: Reads, round_number: int) -> None:
+        self._workspace, self._reads, self._round = workspace, reads, round_number
+        self._by_id: dict[str, Video] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be sent to another process without what was read."""
+        return Inputs, (self._workspace, self._reads, self._round)
+
+    @property
+    def videos(self) -> Sequence[Video]:
+        """Return all registered videos, also those that failed, in the order of their ids."""
+        if not self._by_id:
+            self._by_id = {video.video_id: video for video in self._workspace.videos()}
+        return list(self._by_id.values())
+
+    def video(self, video_id: str) -> Video:
+        """Return the video of that id."""
+        if not self._by_id:
+            _ = self.videos
+        return self._by_id[video_id]
+
+    def video_ids(self, table: Table, *, previous: bool = False) -> list[str]:
+        """Return the ids of the videos that have rows of a table, sorted."""
+        self._declared(table, previous=previous)
+        return self._workspace.shards(table, self._round - previous)
+
+    def rows(self, table: Table, video_id: str, *, previous: bool = False) -> pa.Table:
+        """Return one video's rows of a table.
+
+        Raises:
+            MissingInput: if an earlier stage has not made them and the table is not optional.
+        """
+        self._declared(table, previous=previous)
+        try:
+            return self._workspace.read(table, video_id, self._round - previous)
+        except MissingInput:
+            if previous or table in (*self._reads.optional, *self._reads.written):
+                return table.empty()
+            raise
+
+    def result(self, kind: Loadable[T], *, previous: bool = False) -> T | None:
+        """Return a typed result of this round or of the one before, None if there is none."""
+        return kind.load(self._workspace.round_dir(self._round - previous))
+
+    def folder(self, name: str) -> Path:
+        """Return the folder that another stage of this round has filled."""
+        return self._workspace.round_dir(self._round) / name
+
+    def receipt(self, stage: str) -> Receipt | None:
+        """Return the receipt of the stage itself, or of one that it depends on."""
+        assert stage in {self._reads.own, *self._reads.after}, f"reads {stage} undeclared"  # noqa: S101 -- a defect of a stage, not of its input
+        for number in (self._round, None):
+            if found := self._workspace.read_receipt(stage, number):
+                return found
+        return None
+
+    def path(self, relative: str) -> Path:
+        """Return where a file named in a table lies, such as a frame's picture."""
+        return self._workspace.root / relative
+
+    def _declared(self, table: Table, *, previous: bool) -> None:
+        own = self._reads
+        known = own.previous if previous else (*own.tables, *own.optional, *own.written)
+        if table not in known:
+            raise AssertionError(f"{self._reads.own} reads {table.name} without declaring it")
+
+
+def notes_of(receipt: Receipt | None) -> Mapping[str, Any]:
+    """Return the notes of a receipt, empty if there is none."""
+    return receipt.notes if receipt else {}
