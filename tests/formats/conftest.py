@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.formats.entries import Entry, to_boxes, to_entries
 
 
 @pytest.fixture(scope="session")
@@ -34,11 +35,31 @@ def mixed() -> Dataset:
         ImageEntry("b/two.jpg", 64, 48, split="val"),
         ImageEntry("b/empty.jpg", 64, 48, split="train"),
     )
-    boxes = (
-        BoxEntry(0, "dog", (1.25, 2.5, 30.0625, 20.125)),
-        BoxEntry(0, "ball", (10.0, 11.0, 5.0, 6.0)),
-        BoxEntry(0, "ball", (40.0, 1.0, 12.5, 9.0), 0.4, "ignore", "teacher"),
-        BoxEntry(1, "ball", (0.0, 0.0, 64.0, 48.0)),
-        BoxEntry(1, "dog", (3.0, 4.0, 5.0, 6.5), 0.9, "negative", "tracker"),
-    )
-    return Dataset(("dog", "ball"), images, boxes)
+    box = Entry.from_xywh
+    one = [
+        box((1.25, 2.5, 30.063, 20.125), 0),
+        box((10.0, 11.0, 5.0, 6.0), 1),
+        box((40.0, 1.0, 12.5, 9.0), 1, score=0.4, state="ignore", origin="teacher"),
+    ]
+    two = [
+        box((0.0, 0.0, 64.0, 48.0), 1),
+        box((3.0, 4.0, 5.0, 6.5), 0, score=0.9, state="negative", origin="tracker"),
+    ]
+    return Dataset(("dog", "ball"), images, (to_boxes(one), to_boxes(two), to_boxes([])))
+
+
+Row = tuple[int, str, str, tuple[float, ...]]
+
+
+@pytest.fixture(scope="session")
+def rows() -> Callable[[Dataset], list[Row]]:
+    """Return a function that lists the boxes of a data set: image, class, state, xywh."""
+
+    def listed(dataset: Dataset) -> list[Row]:
+        return [
+            (i, dataset.classes[entry.class_id], entry.state, entry.xywh)
+            for i, boxes in enumerate(dataset.boxes)
+            for entry in to_entries(boxes)
+        ]
+
+    return listed

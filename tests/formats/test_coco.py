@@ -3,62 +3,68 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
-from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.data.boxes import xyxy_to_xywh
+from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.data.states import STATES
 from reelabel.errors import FormatError, WorkspaceError
 from reelabel.formats.coco import read_coco, to_coco, truth_pictures, write_coco
+from reelabel.formats.entries import Entry, to_boxes, to_entries
 
+Rows = Callable[[Dataset], list[tuple[int, str, str, tuple[float, ...]]]]
 CLASSES = ("dog", "sports ball", "sücht\n")
-NUMBER = st.floats(-1e4, 1e4)
-SIZE = st.floats(0, 1e4)
-SCORE = st.none() | st.floats(0, 1)
+SIZE_WH = (8000, 6000)
+# Thousandths of a pixel, as files hold.
+NUMBER = st.integers(0, 6_000_000).map(lambda n: n / 1000)
+SCORE = st.none() | st.floats(0, 1, width=32)
 EXTRA = st.dictionaries(
     st.sampled_from(["weight", "note", "x"]), st.integers() | st.text() | st.booleans()
 )
 IMAGE = st.builds(
     ImageEntry,
     file_name=st.text(min_size=1),
-    width=st.integers(0, 9000),
-    height=st.integers(0, 9000),
+    width=st.sampled_from([0, SIZE_WH[0]]),
+    height=st.sampled_from([0, SIZE_WH[1]]),
     video=st.text(),
     frame_index=st.none() | st.integers(0, 2**70),
     pts=st.none() | st.integers(-(2**63), 2**63),
-    pts_time=st.none() | NUMBER,
-    complete=st.none() | st.lists(st.sampled_from(CLASSES)).map(tuple),
+    pts_time=st.none() | st.floats(-1e4, 1e4),
+    complete=st.none() | st.lists(st.integers(0, len(CLASSES) - 1)).map(tuple),
     split=st.sampled_from(["", "train", "val", "test"]),
     extra=EXTRA,
 )
 
 
-def boxes_of(state: str, count: int) -> st.SearchStrategy[list[BoxEntry]]:
-    """Return boxes of one state in `count` images."""
-    box = st.builds(
-        BoxEntry,
-        image=st.integers(0, count - 1),
-        category=st.sampled_from(CLASSES),
-        xywh=st.tuples(NUMBER, NUMBER, SIZE, SIZE),
-        score=SCORE,
-        state=st.just(state),
-        origin=st.sampled_from(["", "person", "teacher"]),
-        extra=EXTRA,
+@st.composite
+def entries(draw: st.DrawFn) -> Entry:
+    """Draw a box inside its picture."""
+    x, y = (sorted(draw(st.tuples(NUMBER, NUMBER).filter(lambda p: p[0] != p[1]))) for _ in "xy")
+    return Entry(
+        (x[0], y[0], x[1], y[1]),
+        draw(st.integers(0, len(CLASSES) - 1)),
+        draw(SCORE),
+        draw(st.sampled_from(STATES)),
+        draw(st.sampled_from(["", "person", "teacher"])),
+        draw(EXTRA),
     )
-    return st.lists(box, max_size=4)
 
 
 @st.composite
 def datasets(draw: st.DrawFn) -> Dataset:
-    """Draw a data set whose negatives come last and in the order of their images."""
+    """Draw a data set in whose images the negatives come last."""
     images = draw(st.lists(IMAGE, min_size=1, max_size=4))
-    shown = draw(boxes_of("positive", len(images))) + draw(boxes_of("ignore", len(images)))
-    negatives = sorted(draw(boxes_of("negative", len(images))), key=lambda box: box.image)
-    return Dataset(CLASSES, tuple(images), (*shown, *negatives))
+    drawn = [draw(st.lists(entries(), max_size=5)) for _ in images]
+    ordered = [sorted(some, key=lambda entry: entry.state == "negative") for some in drawn]
+    return Dataset(CLASSES, tuple(images), tuple(map(to_boxes, ordered)))
 
 
 def written(path: Path, content: Any) -> Path:
@@ -94,17 +100,18 @@ def test_ids_are_contiguous_and_negatives_hidden(mixed: Dataset):
     assert coco["categories"] == [{"id": 1, "name": "dog"}, {"id": 2, "name": "ball"}]
     assert [row["iscrowd"] for row in coco["annotations"]] == [0, 0, 1, 0]
     assert coco["annotations"][2]["area"] == 12.5 * 9
+    assert coco["annotations"][0]["bbox"] == [1.25, 2.5, 30.063, 20.125]
     assert coco["annotations"][2]["score"] == 0.4
     assert coco["images"][1]["hard_negatives"] == [
         {"bbox": [3, 4, 5, 6.5], "category": "dog", "score": 0.9, "origin": "tracker"}
     ]
 
 
-def test_classes_come_in_the_order_of_ids(tmp_path: Path):
+def test_classes_come_in_the_order_of_ids(tmp_path: Path, rows: Rows):
     """Sparse ids are kept apart, and classes are ordered by them as other readers do."""
     dataset = read_coco(written(tmp_path / "a.json", small()))
     assert dataset.classes == ("dog", "ball")
-    assert dataset.boxes == (BoxEntry(0, "ball", (1, 2, 3, 4)),)
+    assert rows(dataset) == [(0, "ball", "positive", (1, 2, 3, 4))]
 
 
 def test_two_ids_of_one_name_are_one_class(tmp_path: Path):
@@ -119,7 +126,7 @@ def test_complete_categories_are_ids_or_names(tmp_path: Path, given: list[object
     """What an image is complete for may be said in ids, names or both."""
     content = small(image={"complete_categories": given})
     image = read_coco(written(tmp_path / "a.json", content)).images[0]
-    assert image.complete == ("ball", "dog")
+    assert image.complete == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -129,11 +136,13 @@ def test_complete_categories_are_ids_or_names(tmp_path: Path, given: list[object
         ({"bbox": [1, 2, 3, 4], "category_id": 37}, "ball"),
     ],
 )
-def test_hard_negatives_name_a_class_or_its_id(tmp_path: Path, negative: Any, category: str):
+def test_hard_negatives_name_a_class_or_its_id(
+    tmp_path: Path, negative: Any, category: str, rows: Rows
+):
     """Boxes known to be background are read as negatives of the class they were taken for."""
     content = small(image={"hard_negatives": [negative]})
-    box = read_coco(written(tmp_path / "a.json", content)).boxes[-1]
-    assert (box.state, box.category, box.xywh) == ("negative", category, (1, 2, 3, 4))
+    found = rows(read_coco(written(tmp_path / "a.json", content)))
+    assert found[-1] == (0, category, "negative", (1, 2, 3, 4))
 
 
 @pytest.mark.parametrize(
@@ -145,6 +154,8 @@ def test_hard_negatives_name_a_class_or_its_id(tmp_path: Path, negative: Any, ca
         (small(box={"bbox": None}), "'bbox'"),
         (small(box={"bbox": [1, 2, 3, "4"]}), "'bbox'"),
         (small(box={"bbox": [1, 2, 3, 10**400]}), "'bbox'"),
+        (small(box={"bbox": [1, 2, 3, 1e30]}), "'bbox'"),
+        (small(left_out=3), "'left_out'"),
         (small(box={"bbox": [1, 2, 3, True]}), "'bbox'"),
         (small(box={"image_id": 8}), "'image_id'"),
         (small(box={"image_id": [7]}), "'image_id'"),
@@ -238,7 +249,7 @@ def corners(**changes: Any) -> dict[str, Any]:
 def test_corners_are_read_when_asked_for(tmp_path: Path):
     """With xyxy=True boxes are left, top, right, bottom."""
     dataset = read_coco(written(tmp_path / "a.json", corners()), xyxy=True)
-    assert [box.xywh for box in dataset.boxes] == [(30, 20, 30, 24), (2, 3, 18, 7)]
+    assert dataset.boxes[0].xyxy.tolist() == [[30, 20, 60, 44], [2, 3, 20, 10]]
 
 
 def test_corners_are_recognised(tmp_path: Path):
@@ -246,13 +257,32 @@ def test_corners_are_recognised(tmp_path: Path):
     path = written(tmp_path / "a.json", corners())
     with pytest.raises(FormatError, match="xyxy=True"):
         read_coco(path)
-    assert read_coco(path, xyxy=False).boxes[0].xywh == (30, 20, 60, 44)
+    assert read_coco(path, xyxy=False).boxes[0].xyxy[0].tolist() == [30, 20, 64, 48]
 
 
 def test_a_box_beyond_the_edge_is_no_sign_of_corners(tmp_path: Path):
-    """Where annotations have ids as COCO's, one box that leaves its picture is taken as it is."""
+    """Where annotations have ids as COCO's, one box that leaves its picture is clipped."""
     path = written(tmp_path / "a.json", corners(id=1))
-    assert read_coco(path).boxes[0].xywh == (30, 20, 60, 44)
+    assert read_coco(path).boxes[0].xyxy[0].tolist() == [30, 20, 64, 48]
+
+
+def test_shares_of_the_picture_are_recognised(tmp_path: Path):
+    """A file whose boxes are all fractions in 0..1 is refused; xyxy=False reads it."""
+    path = written(tmp_path / "a.json", small(box={"bbox": [0.1, 0.2, 0.25, 0.3]}))
+    with pytest.raises(FormatError, match="shares"):
+        read_coco(path)
+    assert read_coco(path, xyxy=False).box_count == 1
+
+
+def test_boxes_outside_are_left_out_and_named(tmp_path: Path):
+    """Boxes are clipped; of one outside, or without area, a sentence stays, also in a copy."""
+    boxes = [[-5, -5, 10, 10], [70, 5, 9, 9], [5, 5, 0, 9], [60, 40, 99, 99]]
+    annotations = [{"id": 1, "image_id": 7, "category_id": 37, "bbox": box} for box in boxes]
+    dataset = read_coco(written(tmp_path / "a.json", small(annotations=annotations)))
+    assert dataset.boxes[0].xyxy.tolist() == [[0, 0, 5, 5], [60, 40, 64, 48]]
+    assert dataset.left_out == ("a.jpg, ball at 70, 5, 79, 14", "a.jpg, ball at 5, 5, 5, 14")
+    write_coco(tmp_path / "b.json", dataset)
+    assert read_coco(tmp_path / "b.json") == dataset
 
 
 def test_wrong_corners_are_refused(tmp_path: Path):
@@ -289,12 +319,6 @@ def test_values_json_cannot_hold_are_refused(tmp_path: Path):
     assert path.read_bytes() == before
 
 
-def test_complete_for_an_unknown_class_is_refused():
-    """An image cannot be written as complete for a class that the data set has not."""
-    with pytest.raises(FormatError, match="cat"):
-        to_coco(Dataset(("ball",), (ImageEntry("a.jpg", complete=("cat",)),)))
-
-
 def test_a_place_that_cannot_be_written_is_explained(tmp_path: Path, mixed: Dataset):
     """What the file system refuses is told with the place, and nothing is left behind."""
     (tmp_path / "file").touch()
@@ -308,7 +332,7 @@ def test_a_place_that_cannot_be_written_is_explained(tmp_path: Path, mixed: Data
 
 @pytest.mark.parametrize("atomic", [True, False])
 def test_pycocotools_reads_the_same_boxes(
-    tmp_path: Path, mixed: Dataset, atomic: bool, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, mixed: Dataset, atomic: bool, capsys: pytest.CaptureFixture[str], *, rows: Rows
 ):
     """The reference reader finds every picture, background too, and the same boxes."""
     path = tmp_path / "a.json"
@@ -317,11 +341,12 @@ def test_pycocotools_reads_the_same_boxes(
     capsys.readouterr()
     assert coco.getImgIds() == [1, 2, 3]
     assert coco.getAnnIds(imgIds=[3]) == []
-    shown = [box for box in mixed.boxes if box.state != "negative"]
-    found = coco.loadAnns(coco.getAnnIds())
-    assert [tuple(row["bbox"]) for row in found] == [box.xywh for box in shown]
     names = {row["id"]: row["name"] for row in coco.loadCats(coco.getCatIds())}
-    assert [names[row["category_id"]] for row in found] == [box.category for box in shown]
+    found = [
+        (row["image_id"] - 1, names[row["category_id"]], tuple(row["bbox"]))
+        for row in coco.loadAnns(coco.getAnnIds())
+    ]
+    assert found == [(i, name, xywh) for i, name, state, xywh in rows(mixed) if state != "negative"]
 
 
 @pytest.mark.train
@@ -335,7 +360,8 @@ def test_torchvision_reads_the_same_boxes(tmp_path: Path, mixed: Dataset, pictur
     write_coco(tmp_path / "a.json", mixed)
     found = [rows for _, rows in datasets.CocoDetection(str(tmp_path), str(tmp_path / "a.json"))]
     wanted = [
-        [box.xywh for box in boxes if box.state != "negative"] for boxes in mixed.boxes_by_image()
+        [entry.xywh for entry in to_entries(boxes) if entry.state != "negative"]
+        for boxes in mixed.boxes
     ]
     assert [[tuple(row["bbox"]) for row in rows] for rows in found] == wanted
 
@@ -353,23 +379,29 @@ REAL = [
 def test_real_files_survive(
     data_dir: Path, tmp_path: Path, name: str, counts: tuple[int, int, int]
 ):
-    """Published files are read whole, boxes as they stand, and come back from a round trip."""
+    """Published files are read whole, to a thousandth of a pixel, and survive a round trip."""
     path = data_dir / name
     dataset = read_coco(path)
-    assert (len(dataset.images), len(dataset.boxes), len(truth_pictures(path))) == counts
-    raw = json.loads(path.read_text(encoding="utf-8"))["annotations"]
-    assert [box.xywh for box in dataset.boxes] == [tuple(row["bbox"]) for row in raw]
-    assert [box.state == "ignore" for box in dataset.boxes] == [row["iscrowd"] == 1 for row in raw]
+    assert (len(dataset.images), dataset.box_count, len(truth_pictures(path))) == counts
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    for image, boxes in zip(raw["images"], dataset.boxes, strict=True):
+        wanted = [row for row in raw["annotations"] if row["image_id"] == image["id"]]
+        assert boxes.has_state("ignore").tolist() == [row["iscrowd"] == 1 for row in wanted]
+        xywh = np.array([row["bbox"] for row in wanted]).reshape(-1, 4)
+        assert np.allclose(xyxy_to_xywh(boxes.xyxy), xywh, rtol=0, atol=1e-3)
     write_coco(tmp_path / "a.json", dataset)
-    assert read_coco(tmp_path / "a.json") == dataset
+    back = read_coco(tmp_path / "a.json")
+    assert list(map(to_entries, back.boxes)) == list(map(to_entries, dataset.boxes))
+    assert (back.classes, back.images) == (dataset.classes, dataset.images)
 
 
 def test_hand_boxes_name_frames_and_complete_classes(data_dir: Path):
     """Frames of videos keep index, time and the classes that are fully annotated."""
-    image = read_coco(data_dir / "annotated/hand_boxes/instances.json").images[1]
+    dataset = read_coco(data_dir / "annotated/hand_boxes/instances.json")
+    image = dataset.images[1]
     assert image.video == "videos/sports/soccer_juggle.mp4"
     assert (image.frame_index, image.pts_time, image.pts) == (20, 0.8333, None)
-    assert image.complete == ("person", "sports ball")
+    assert [dataset.classes[i] for i in image.complete] == ["person", "sports ball"]
 
 
 def test_result_files_are_told_apart(data_dir: Path):
@@ -378,11 +410,11 @@ def test_result_files_are_told_apart(data_dir: Path):
         read_coco(data_dir / "manifests/coco_eval/instances_val2014_fakebbox100_results.json")
 
 
-def test_a_bare_box_is_a_hard_negative_of_the_only_class(tmp_path: Path):
+def test_a_bare_box_is_a_hard_negative_of_the_only_class(tmp_path: Path, rows: Rows):
     """Without a class, a hard negative is of the only one there is; of several it is refused."""
     content = small(image={"hard_negatives": [[1, 2, 3, 4]]})
     with pytest.raises(FormatError, match="'category'"):
         read_coco(written(tmp_path / "a.json", content))
     content["categories"] = [{"id": 37, "name": "ball"}]
-    box = read_coco(written(tmp_path / "a.json", content)).boxes[-1]
-    assert (box.state, box.category, box.xywh) == ("negative", "ball", (1, 2, 3, 4))
+    found = rows(read_coco(written(tmp_path / "a.json", content)))
+    assert found[-1] == (0, "ball", "negative", (1, 2, 3, 4))

@@ -9,15 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
 from reelabel.errors import FormatError
 from reelabel.formats.detections_txt import (
     class_folders,
-    from_dataset,
     read_detections,
     to_dataset,
     write_detections,
 )
+from reelabel.formats.entries import Entry, to_entries
 
 SETS = [
     "cars_topdown_jitter",
@@ -44,13 +43,11 @@ def same(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
 
 @pytest.mark.parametrize("name", SETS)
 def test_published_files_come_back_byte_for_byte(data_dir: Path, tmp_path: Path, name: str):
-    """Reading and writing a golden file leaves it as it was, also by way of a data set."""
+    """Reading and writing a golden file leaves it as it was."""
     source = data_dir / "golden" / "flicker" / name / "detections.txt"
     blocks = read_detections(source)
     write_detections(tmp_path / "a.txt", blocks)
     assert (tmp_path / "a.txt").read_bytes() == source.read_bytes()
-    dataset = to_dataset(blocks, video="v.mp4", category="ball")
-    assert same(from_dataset(dataset, frames=len(blocks)), blocks)
 
 
 @given(blocks=BLOCKS, bare_header=st.booleans())
@@ -154,31 +151,8 @@ def test_a_data_set_holds_every_frame():
         ("v.mp4", 0, 64),
         ("v.mp4", 1, 64),
     ]
-    assert dataset.boxes == (BoxEntry(0, "ball", (1, 2, 3, 4), 0.5),)
-
-
-def test_frames_that_are_no_images_get_empty_blocks():
-    """Boxes stand in the block of their frame index; only positives are written; no score is 1."""
-    images = (ImageEntry("", video="v", frame_index=2), ImageEntry("", video="v", frame_index=0))
-    boxes = (
-        BoxEntry(0, "ball", (1, 2, 3, 4)),
-        BoxEntry(1, "ball", (5, 6, 7, 8), 0.5),
-        BoxEntry(1, "ball", (0, 0, 1, 1), state="ignore"),
-        BoxEntry(1, "ball", (0, 0, 1, 1), state="negative"),
-    )
-    blocks = from_dataset(Dataset(("ball",), images, boxes), frames=4)
-    assert [block.tolist() for block in blocks] == [[[5, 6, 7, 8, 0.5]], [], [[1, 2, 3, 4, 1]], []]
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [(("v", 0), ("w", 1)), (("v", 0), ("v", 0)), (("v", 0), ("v", None)), (("v", 0), ("v", 9))],
-)
-def test_other_than_one_video_is_refused(first: tuple[str, int], second: tuple[str, int | None]):
-    """Two videos, a frame twice, an image without frame or beyond the end are format errors."""
-    images = tuple(ImageEntry("", video=v, frame_index=at) for v, at in (first, second))
-    with pytest.raises(FormatError, match="expected"):
-        from_dataset(Dataset(("ball",), images), frames=3)
+    assert to_entries(dataset.boxes[0]) == [Entry((1, 2, 4, 6), 0, 0.5)]
+    assert to_entries(dataset.boxes[1]) == []
 
 
 def test_each_class_has_a_folder_of_its_own():

@@ -13,18 +13,19 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.errors import FormatError, UsageError
 from reelabel.formats.coco import read_coco
+from reelabel.formats.entries import Entry, to_boxes, to_entries
 from reelabel.formats.yolo import read_yolo, read_yolo_labels, write_yolo
 
 Pictures = Callable[[ImageEntry], Path]
 
 
-def boxes_by_stem(dataset: Dataset) -> dict[str, list[BoxEntry]]:
+def boxes_by_stem(dataset: Dataset) -> dict[str, list[Entry]]:
     """Return the boxes of each picture under its name without folder and suffix."""
     stems = [Path(image.file_name).stem for image in dataset.images]
-    return dict(zip(stems, dataset.boxes_by_image(), strict=True))
+    return dict(zip(stems, map(to_entries, dataset.boxes), strict=True))
 
 
 def test_layout(tmp_path: Path, mixed: Dataset, always: Pictures):
@@ -62,18 +63,7 @@ def test_all_states_come_back(tmp_path: Path, mixed: Dataset, always: Pictures):
         ("images/train/one.png", "train"),
         ("images/val/two.png", "val"),
     ]
-    found, wanted = boxes_by_stem(back), boxes_by_stem(mixed)
-    assert set(found) == set(wanted)
-    for stem, boxes in wanted.items():
-        assert len(found[stem]) == len(boxes)
-        for a, b in zip(found[stem], boxes, strict=True):
-            assert (a.category, a.state, a.score, a.origin) == (
-                b.category,
-                b.state,
-                b.score,
-                b.origin,
-            )
-            assert a.xywh == pytest.approx(b.xywh, abs=1e-6)
+    assert boxes_by_stem(back) == boxes_by_stem(mixed)
 
 
 @st.composite
@@ -90,29 +80,25 @@ def test_boxes_come_back_within_a_thousandth_pixel(
     picture: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ):
-    """Shares have digits enough for large pictures, and no box is lost."""
+    """Shares have digits enough for large pictures, and no box that has an area is lost."""
     folder = tmp_path_factory.mktemp("yolo")
-    boxes = tuple(BoxEntry(0, "ball", xywh) for xywh in drawn)
-    dataset = Dataset(("ball",), (ImageEntry("a.jpg", 8192, 48),), boxes)
+    boxes = to_boxes([Entry.from_xywh(xywh, 0) for xywh in drawn])
+    dataset = Dataset(("ball",), (ImageEntry("a.jpg", 8192, 48),), (boxes,))
     write_yolo(folder, dataset, lambda _: picture)
     found = read_yolo_labels(folder / "labels/train/a.txt", ["ball"], (8192, 48))
-    assert len(found) == len(drawn)
-    for a, b in zip(found, drawn, strict=True):
-        assert a.xywh == pytest.approx(b, abs=1e-3)
+    wanted = to_entries(boxes, (8192, 48))
+    assert len(found) == len(wanted)
+    for a, b in zip(found, wanted, strict=True):
+        assert a.xyxy == pytest.approx(b.xyxy, abs=1e-3)
 
 
 def test_boxes_beyond_the_edge(tmp_path: Path, always: Pictures):
-    """A box is cut where shares would leave 0..1; one with nothing inside keeps its numbers."""
-    boxes = (
-        BoxEntry(0, "ball", (-50.0, 10.0, 60.0, 20.0)),
-        BoxEntry(0, "ball", (-5.0, 10.0, 30.0, 20.0)),
-        BoxEntry(0, "ball", (200.0, 10.0, 10.0, 10.0), 0.5),
-    )
-    write_yolo(tmp_path / "y", Dataset(("ball",), (ImageEntry("a", 64, 48),), boxes), always)
-    found = [box.xywh for box in read_yolo(tmp_path / "y").boxes]
-    assert found[0] == pytest.approx((0, 10, 10, 20), abs=1e-6)
-    assert found[1] == pytest.approx((-5, 10, 30, 20), abs=1e-6)
-    assert found[2] == (200, 10, 10, 10)
+    """A box is clipped to its picture, and one with nothing inside is not written."""
+    drawn = [(-50.0, 10.0, 60.0, 20.0), (-5.0, 10.0, 30.0, 20.0), (200.0, 10.0, 10.0, 10.0)]
+    boxes = to_boxes([Entry.from_xywh(xywh, 0) for xywh in drawn])
+    write_yolo(tmp_path / "y", Dataset(("ball",), (ImageEntry("a", 64, 48),), (boxes,)), always)
+    found = [entry.xywh for entry in to_entries(read_yolo(tmp_path / "y").boxes[0])]
+    assert found == [(0, 10, 10, 20), (0, 10, 25, 20)]
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -128,17 +114,16 @@ def test_supervision_reads_the_same_boxes(
     )
     assert found.classes == ["dog", "ball"]
     wanted = {
-        Path(image.file_name).stem: [box for box in boxes if box.state == "positive"]
-        for image, boxes in zip(mixed.images, mixed.boxes_by_image(), strict=True)
+        Path(image.file_name).stem: boxes[boxes.has_state("positive")]
+        for image, boxes in zip(mixed.images, mixed.boxes, strict=True)
         if image.split == split
     }
     assert {Path(path).stem for path in found.image_paths} == set(wanted)
     for path, _, seen in found:
         boxes = wanted[Path(path).stem]
-        xywh = np.array([box.xywh for box in boxes]).reshape(-1, 4)
-        xyxy = np.concatenate((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), axis=1)
-        assert np.allclose(seen.xyxy, xyxy, atol=1e-4)
-        assert [found.classes[i] for i in seen.class_id] == [box.category for box in boxes]
+        assert np.allclose(seen.xyxy, boxes.xyxy, atol=1e-4)
+        names = [mixed.classes[i] for i in boxes.class_id]
+        assert [found.classes[i] for i in seen.class_id] == names
 
 
 def test_hostile_names_stay_inside(tmp_path: Path, always: Pictures):
@@ -154,12 +139,12 @@ def test_hostile_names_stay_inside(tmp_path: Path, always: Pictures):
         "😀\0.jpg",
     ]
     images = tuple(ImageEntry(name, 64, 48) for name in names)
-    boxes = tuple(BoxEntry(i, "ball", (i, 1, 2, 3)) for i in range(len(names)))
+    boxes = tuple(to_boxes([Entry((i, 1, i + 2, 4), 0)]) for i in range(len(names)))
     write_yolo(tmp_path / "y", Dataset(("ball",), images, boxes), always)
     assert [path.name for path in tmp_path.iterdir()] == ["y"]
     back = read_yolo(tmp_path / "y")
     assert len(back.images) == len(names)
-    assert sorted(round(box.xywh[0]) for box in back.boxes) == list(range(len(names)))
+    assert sorted(round(boxes.xyxy[0, 0]) for boxes in back.boxes) == list(range(len(names)))
 
 
 @pytest.mark.parametrize("name", ["no", "1", "ä: b", "- x", "a\nb", "", "null", "\ud800\0"])
@@ -171,7 +156,7 @@ def test_any_class_name_comes_back(tmp_path: Path, always: Pictures, name: str):
 
 def test_pictures_of_unknown_size_are_measured(tmp_path: Path, always: Pictures):
     """Where an entry gives no size, the picture's own is taken."""
-    dataset = Dataset(("a",), (ImageEntry("a"),), (BoxEntry(0, "a", (32.0, 24.0, 32.0, 24.0)),))
+    dataset = Dataset(("a",), (ImageEntry("a"),), (to_boxes([Entry((32, 24, 64, 48), 0)]),))
     write_yolo(tmp_path / "y", dataset, always)
     text = (tmp_path / "y/labels/train/a.txt").read_text()
     assert [float(field) for field in text.split()] == [0, 0.75, 0.75, 0.5, 0.5]
@@ -223,6 +208,14 @@ def test_scores_and_polygons_are_understood(tmp_path: Path):
     assert (polygon.xywh, polygon.score) == ((16, 24, 32, 24), None)
 
 
+def test_a_folder_without_any_label_file_is_refused(tmp_path: Path, picture: Path):
+    """Labels in another place would make background of every picture."""
+    folder = foreign(tmp_path / "f", picture, {"train": "train/images", "names": ["a", "b"]})
+    (folder / "train/labels").rename(folder / "train/annotations")
+    with pytest.raises(FormatError, match=r"at least one of 1 pictures.*train/labels/train\.txt"):
+        read_yolo(folder)
+
+
 def foreign(folder: Path, picture: Path, content: object) -> Path:
     """Write a small folder as another tool would: <split>/images and a list of names."""
     for split in ("train", "valid"):
@@ -258,7 +251,7 @@ def test_exports_of_other_tools_are_read(
         ("train/images/train.png", "train", 64),
         ("valid/images/valid.png", "val", 64),
     ]
-    assert dataset.boxes == (BoxEntry(0, "ball", (16, 12, 32, 24)),)
+    assert [to_entries(boxes) for boxes in dataset.boxes] == [[Entry((16, 12, 48, 36), 1)], []]
 
 
 @pytest.mark.parametrize(
@@ -322,10 +315,10 @@ def test_real_labels_agree_with_coco(data_dir: Path):
     folder = data_dir / "annotated/volleyball_ball"
     coco = read_coco(folder / "instances.json")
     checked = 0
-    for image, boxes in zip(coco.images, coco.boxes_by_image(), strict=True):
+    for image, boxes in zip(coco.images, coco.boxes, strict=True):
         path = folder / "labels_yolo/clip_two" / f"{image.extra['source_frame']:04d}.txt"
         if Path(image.video).stem == "clip_two" and path.is_file():
-            (found,) = read_yolo_labels(path, ["ball"], (image.width, image.height))
-            assert found.xywh == pytest.approx(boxes[0].xywh, abs=0.01)
+            (found,) = read_yolo_labels(path, ["ball"], image.size_wh)
+            assert found.xyxy == pytest.approx(boxes.xyxy[0], abs=0.01)
             checked += 1
     assert checked == 60

@@ -203,7 +203,7 @@ def import_labels(workspace: Path, file: Path, kind: str, what: Any, **how: Any)
     data = call(workspace, file, format=kind, what=what, **how)
     drawn = kind != "detections-txt"
     what = what or "labels" if drawn else "what the first teacher says"
-    click.echo(f"{len(data.boxes)} boxes in {len(data.images)} pictures taken in as {what}")
+    click.echo(f"{data.box_count} boxes in {len(data.images)} pictures taken in as {what}")
     if drawn:
         click.echo(
             f"all that was taken in as that: {imported_path(Workspace.open(workspace), what)}"

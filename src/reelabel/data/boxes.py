@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reelabel.data.states import POSITIVE, State
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Strings = NDArray[np.str_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Boxes:
     """Boxes with their scores and classes, from the detector to the export and to the loss.
 
@@ -32,6 +34,7 @@ class Boxes:
         state: ``(n,)`` strings of `reelabel.data.states.STATES`, or None: all are positive.
         origin: ``(n,)`` strings of `reelabel.data.states.Origin`, or None.
         mask: ``(n, height, width)`` bool, or None.
+        extra: ``(n,)`` dictionaries of further values that a file format carries, or None.
 
     The arrays are read-only copies. Index with a mask, with positions or with a slice to select:
     ``boxes[boxes.score > 0.5]``.
@@ -47,6 +50,7 @@ class Boxes:
     state: Strings | None = None
     origin: Strings | None = None
     mask: Bools | None = None
+    extra: NDArray[np.object_] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.xyxy)
@@ -56,6 +60,7 @@ class Boxes:
         _freeze(self, "track_id", np.int64, (n,))
         _freeze(self, "state", np.str_, (n,))
         _freeze(self, "origin", np.str_, (n,))
+        _freeze(self, "extra", np.object_, (n,))
         if self.mask is not None:
             _freeze(self, "mask", np.bool_, (n, *self.mask.shape[1:]))
 
@@ -85,8 +90,22 @@ class Boxes:
         chosen: dict[str, Any] = {k: v if v is None else v[which] for k, v in columns.items()}
         return Boxes(**chosen)
 
+    def __eq__(self, other: object) -> bool:
+        """Tell whether all fields are equal; NaN equals NaN."""
+        if not isinstance(other, Boxes):
+            return NotImplemented
+        return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+
+    __hash__ = None  # type: ignore[assignment]  # arrays have no hash
+
     def __repr__(self) -> str:
         return f"Boxes({len(self)})"
+
+    def has_state(self, state: State) -> Bools:
+        """Return which boxes are in this state: ``(n,)`` bool."""
+        if self.state is None:
+            return np.full(len(self), state == POSITIVE)
+        return np.equal(self.state, state)
 
     def scaled(self, factor_xy: tuple[float, float]) -> Boxes:
         """Return the same boxes in a picture that is larger by ``factor_xy``."""
@@ -96,6 +115,13 @@ class Boxes:
         """Return the boxes clipped to the picture; those with no area left are dropped."""
         xyxy = clip(self.xyxy, size_wh)
         return replace(self, xyxy=xyxy)[area(xyxy) > 0]
+
+
+def _same(a: NDArray[Any] | None, b: NDArray[Any] | None) -> bool:
+    """Tell whether two fields are both left out, or equal."""
+    if a is None or b is None:
+        return a is b
+    return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
 def _freeze(boxes: Boxes, name: str, kind: type[np.generic], shape: tuple[int, ...]) -> None:
@@ -134,7 +160,7 @@ class Placement:
         return result
 
 
-def clip(xyxy: NDArray[Any], size_wh: tuple[int, int]) -> NDArray[Any]:
+def clip(xyxy: NDArray[Any], size_wh: tuple[float, float]) -> NDArray[Any]:
     """Return boxes clipped to a picture of this size: ``(n, 4)`` -> ``(n, 4)``."""
     result: NDArray[Any] = np.clip(xyxy, 0, np.array(size_wh * 2, np.float32))
     return result

@@ -1,13 +1,19 @@
-"""The neutral type between formats: pictures and boxes, nothing of where they came from."""
+"""The neutral type between formats: pictures and their boxes, without a file format."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from typing import Any
 
-from reelabel.data.states import POSITIVE, State
+import numpy as np
+from numpy.typing import NDArray
+
+from reelabel.data.boxes import Bools, Boxes, Ints, clip
+
+DIGITS = 3
+"""Decimals of a pixel that files hold: float32 has them in pictures up to 8192 pixels wide."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +27,10 @@ class ImageEntry:
         frame_index: position among the decoded frames; None if the format does not say.
         pts: time stamp in the video's time base; None if the format does not say.
         pts_time: seconds from the first frame; None if the format does not say.
-        complete: classes that are fully annotated in it; None means all.
+        complete: classes that are fully annotated in it, as positions in `Dataset.classes`; None
+            means all.
         split: train, val or test; empty if the format does not say.
-        extra: whatever else stood there, kept for the way back.
+        extra: further values of a file, kept for writing it again.
     """
 
     file_name: str
@@ -33,79 +40,156 @@ class ImageEntry:
     frame_index: int | None = None
     pts: int | None = None
     pts_time: float | None = None
-    complete: tuple[str, ...] | None = None
+    complete: tuple[int, ...] | None = None
     split: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height in pixels; 0 where unknown."""
+        return self.width, self.height
 
-@dataclass(frozen=True)
-class BoxEntry:
-    """One box.
-
-    Attributes:
-        image: position of its picture in `Dataset.images`.
-        category: class name.
-        xywh: left, top, width, height in pixels.
-        score: 0..1; None if nobody said how sure it is.
-        state: positive: an object; ignore: a region that neither trains nor counts; negative: a
-            box that is known to be background.
-        origin: teacher, previous, tracker, truth or person; empty if unknown.
-        extra: whatever else stood there, kept for the way back.
-    """
-
-    image: int
-    category: str
-    xywh: tuple[float, float, float, float]
-    score: float | None = None
-    state: State = POSITIVE
-    origin: str = ""
-    extra: dict[str, Any] = field(default_factory=dict)
+    def __str__(self) -> str:
+        """Return the name of the picture, or of the video and its frame, for messages."""
+        if not self.video:
+            return self.file_name
+        if self.frame_index is not None:
+            return f"{self.video} frame {self.frame_index}"
+        if self.pts is not None:
+            return f"{self.video} pts {self.pts}"
+        return self.video if self.pts_time is None else f"{self.video} at {self.pts_time:g} s"
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Pictures with their boxes; pictures without boxes are background and count.
 
+    Attributes:
+        classes: class names; `Boxes.class_id` and `ImageEntry.complete` are positions in them.
+        images: the pictures.
+        boxes: those of each picture, in its pixels and in the order of `images`; a box without
+            a score has NaN. Left out, no picture has any.
+        left_out: boxes that a reader did not take, because nothing of them lies in their picture
+            or a side rounds to 0: one sentence each.
+
     Raises:
-        ValueError: if a box points to no picture or names no class of the data set.
+        ValueError: if the lengths differ, or a class id is outside the classes.
     """
 
     classes: tuple[str, ...]
     images: tuple[ImageEntry, ...]
-    boxes: tuple[BoxEntry, ...] = ()
+    boxes: tuple[Boxes, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        known = set(self.classes)
-        for box in self.boxes:
-            if not 0 <= box.image < len(self.images):
-                raise ValueError(f"a box points to picture {box.image} of {len(self.images)}")
-            if box.category not in known:
-                raise ValueError(f"a box is of class '{box.category}', not one of {self.classes}")
+        if not self.boxes:
+            object.__setattr__(self, "boxes", (Boxes.empty(),) * len(self.images))
+        if len(self.boxes) != len(self.images):
+            raise ValueError(
+                f"expected boxes for {len(self.images)} images, but got {len(self.boxes)}"
+            )
+        for image, boxes in zip(self.images, self.boxes, strict=True):
+            used = [*boxes.class_id.tolist(), *(image.complete or ())]
+            if used and not 0 <= min(used) <= max(used) < len(self.classes):
+                raise ValueError(
+                    f"{image}: expected class ids below {len(self.classes)}, but got "
+                    f"{min(used)} to {max(used)}"
+                )
 
-    def boxes_by_image(self) -> list[list[BoxEntry]]:
-        """Return the boxes of each picture, in their order."""
-        found: list[list[BoxEntry]] = [[] for _ in self.images]
-        for box in self.boxes:
-            found[box.image].append(box)
-        return found
+    @property
+    def box_count(self) -> int:
+        """The number of boxes of all states."""
+        return sum(map(len, self.boxes))
+
+    @property
+    def used_classes(self) -> tuple[str, ...]:
+        """The classes that have a box, in the order of `classes`."""
+        used = {class_id for boxes in self.boxes for class_id in boxes.class_id.tolist()}
+        return tuple(name for i, name in enumerate(self.classes) if i in used)
 
     def subset(self, positions: Iterable[int]) -> Dataset:
-        """Return some of the pictures with their boxes, renumbered in the order given."""
-        new = {old: i for i, old in enumerate(positions)}
-        images = tuple(self.images[old] for old in new)
-        boxes = tuple(replace(box, image=new[box.image]) for box in self.boxes if box.image in new)
+        """Return some of the pictures with their boxes, in the order given."""
+        at = list(positions)
+        images, boxes = tuple(self.images[i] for i in at), tuple(self.boxes[i] for i in at)
         return Dataset(self.classes, images, boxes)
+
+    def clipped(self) -> Dataset:
+        """Return the data set with all boxes clipped to their pictures.
+
+        Those of which nothing is left, or a side rounds to 0, are named in `left_out`.
+        """
+        boxes, left_out = list[Boxes](), list(self.left_out)
+        for image, some in zip(self.images, self.boxes, strict=True):
+            _, kept = fitted(some.xyxy, image.size_wh)
+            left_out += (self._sentence(image, some, i) for i in np.flatnonzero(~kept).tolist())
+            xyxy = clip(some.xyxy, _edges(image.size_wh))
+            boxes.append(replace(some, xyxy=xyxy)[kept])
+        return replace(self, boxes=tuple(boxes), left_out=tuple(left_out))
+
+    def _sentence(self, image: ImageEntry, boxes: Boxes, i: int) -> str:
+        corners = ", ".join(f"{value:g}" for value in boxes.xyxy[i].tolist())
+        return f"{image}, {self.classes[boxes.class_id[i]]} at {corners}"
+
+    def in_classes(
+        self, classes: Sequence[str], renamed: Mapping[str, str] | None = None
+    ) -> Dataset:
+        """Return the data set with other classes; boxes of classes that are not in them go.
+
+        Args:
+            classes: the new class names.
+            renamed: new names of present classes; those that are not in it keep theirs.
+        """
+        known = {name: i for i, name in enumerate(classes)}
+        names = [(renamed or {}).get(name, name) for name in self.classes]
+        new_id = np.array([known.get(name, -1) for name in names], np.int64)
+        images = (
+            image
+            if image.complete is None
+            else replace(image, complete=_known(new_id[np.array(image.complete, np.int64)]))
+            for image in self.images
+        )
+        boxes = tuple(_renumbered(each, new_id[each.class_id]) for each in self.boxes)
+        return Dataset(tuple(classes), tuple(images), boxes, self.left_out)
 
     @classmethod
     def joined(cls, parts: Iterable[Dataset]) -> Dataset:
         """Return several data sets as one, classes in the order in which they first come."""
         parts = list(parts)
-        firsts = accumulate((len(part.images) for part in parts), initial=0)
-        boxes = (
-            replace(box, image=first + box.image)
-            for part, first in zip(parts, firsts, strict=False)
-            for box in part.boxes
+        classes = tuple(dict.fromkeys(name for part in parts for name in part.classes))
+        parts = [part.in_classes(classes) for part in parts]
+        return cls(
+            classes,
+            tuple(image for part in parts for image in part.images),
+            tuple(boxes for part in parts for boxes in part.boxes),
+            tuple(sentence for part in parts for sentence in part.left_out),
         )
-        classes = dict.fromkeys(name for part in parts for name in part.classes)
-        images = (image for part in parts for image in part.images)
-        return cls(tuple(classes), tuple(images), tuple(boxes))
+
+
+def fitted(xyxy: NDArray[Any], size_wh: tuple[int, int]) -> tuple[NDArray[np.float64], Bools]:
+    """Return boxes rounded to `DIGITS` and clipped, and which of them have an area then.
+
+    Args:
+        xyxy: ``(n, 4)`` in pixels of the picture.
+        size_wh: size of the picture; where it is 0 it is unknown, and there is no edge.
+
+    Returns:
+        ``(n, 4)`` float64 and ``(n,)`` bool.
+    """
+    found = clip(np.round(xyxy.astype(np.float64), DIGITS), _edges(size_wh))
+    return found, (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1])
+
+
+def _edges(size_wh: tuple[int, int]) -> tuple[float, float]:
+    """Return where a picture ends; nowhere where its size is unknown."""
+    width, height = size_wh
+    return width or math.inf, height or math.inf
+
+
+def _renumbered(boxes: Boxes, class_id: Ints) -> Boxes:
+    """Return the boxes with other class ids, without those whose id is negative."""
+    return replace(boxes, class_id=class_id)[class_id >= 0]
+
+
+def _known(ids: Ints) -> tuple[int, ...]:
+    """Return the ids that are classes, each once, in order."""
+    return tuple(np.unique(ids[ids >= 0]).tolist())

@@ -20,6 +20,9 @@ from reelabel.files import read_text
 Row = Mapping[str, Any]
 Box = tuple[float, float, float, float]
 
+FARTHEST = 2**24
+"""Pixels from the picture's corner; beyond, float32 does not tell neighbouring pixels apart."""
+
 
 def load_json(path: Path) -> Any:
     """Return the content of a JSON file; NaN and Infinity, which JSON has not, become None."""
@@ -80,6 +83,14 @@ def real_of(where: str, row: Row, key: str) -> float | None:
     return None if value is None else number(f"{where}: '{key}'", value, "a number")
 
 
+def score_of(where: str, row: Row) -> float | None:
+    """Return a score in 0..1, None if there is none."""
+    score = real_of(where, row, "score")
+    if score is not None and not 0 <= score <= 1:
+        raise bad(f"{where}: 'score'", "a number in 0..1", score)
+    return score
+
+
 def number(where: str, value: object, expected: str) -> float:
     """Return a finite number."""
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -102,15 +113,15 @@ def whole_of(where: str, row: Row, key: str, least: int | None = None) -> int | 
     return int(value)
 
 
-def xywh_of(where: str, bbox: object, *, xyxy: bool) -> Box:
-    """Return a box as left, top, width, height; `xyxy`: it is given by its corners."""
-    layout = "[left, top, right, bottom]" if xyxy else "[left, top, width, height]"
-    expected = f"{layout} in pixels, four finite numbers and none below zero in size"
+def xyxy_of(where: str, bbox: object, *, corners: bool) -> Box:
+    """Return a box as left, top, right, bottom; `corners`: it is given by them."""
+    layout = "[left, top, right, bottom]" if corners else "[left, top, width, height]"
+    expected = f"{layout} in pixels, four numbers up to {FARTHEST} and none below zero in size"
     if not isinstance(bbox, list) or len(bbox) != 4:  # noqa: PLR2004 -- a box has four sides
         raise bad(where, expected, bbox)
-    x, y, w, h = (number(where, each, expected) for each in bbox)
-    if xyxy:
-        w, h = w - x, h - y
-    if not (0 <= w < math.inf and 0 <= h < math.inf):
+    x1, y1, x2, y2 = (number(where, each, expected) for each in bbox)
+    if not corners:
+        x2, y2 = x1 + x2, y1 + y2
+    if x2 < x1 or y2 < y1 or max(map(abs, (x1, y1, x2, y2))) > FARTHEST:
         raise bad(where, expected, bbox)
-    return x, y, w, h
+    return x1, y1, x2, y2

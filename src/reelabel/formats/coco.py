@@ -5,7 +5,8 @@ Beside what COCO defines, an image may name the ``video`` that it is a frame of,
 ``pts_time`` (seconds); ``complete_categories`` (ids or names): the only ones that are fully
 annotated in it; ``split``; and ``hard_negatives``: a list of ``{"bbox", "category", "score",
 "origin"}``, boxes that are known to be background. They stand there so that a reader that does
-not know of them never takes them for objects. An annotation may carry ``score`` and ``origin``.
+not know of them never takes them for objects. An annotation may carry ``score`` and ``origin``. The
+file may hold ``left_out``: sentences on boxes that were not taken when it was made.
 """
 
 from __future__ import annotations
@@ -13,16 +14,15 @@ from __future__ import annotations
 import json
 import reprlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
-from reelabel.data.states import State
+from reelabel.data.dataset import DIGITS, Dataset, ImageEntry
+from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, State
 from reelabel.errors import FormatError
 from reelabel.files import safe_join, write_text
 from reelabel.formats.checked import (
-    Box,
     Row,
     bad,
     id_of,
@@ -31,12 +31,15 @@ from reelabel.formats.checked import (
     order,
     real_of,
     rows_of,
+    score_of,
     text_of,
     whole_of,
-    xywh_of,
+    xyxy_of,
 )
+from reelabel.formats.entries import Entry, Four, dataset_of, to_entries
+from reelabel.formats.layout import check_layout
 
-__all__ = ["read_coco", "safe_join", "to_coco", "truth_pictures", "write_coco"]
+__all__ = ["coco_text", "read_coco", "to_coco", "truth_pictures", "write_coco"]
 
 _IMAGE_KEYS = frozenset({
     "id",
@@ -70,29 +73,32 @@ def read_coco(path: Path, *, xyxy: bool | None = None) -> Dataset:
 
     Ids may be sparse and need not be numbers; annotations need no id and no area. Two categories
     of one name become one class. ``iscrowd`` becomes the state ignore. Masks are left out;
-    other unknown keys go to `extra`. File names are taken as they stand: use `safe_join` before
+    other unknown keys go to `extra`. Boxes are clipped to their pictures; `Dataset.left_out` names
+    those of which nothing is left. File names are taken as they stand: use `safe_join` before
     one is used as a path.
 
     Args:
         path: the file.
         xyxy: True if a ``bbox`` is left, top, right, bottom. None: it is left, top, width,
-            height, and a file of which that cannot be true is refused. False: the same unchecked.
+            height in pixels, and a file of which that cannot be true is refused. False: the same
+            unchecked.
 
     Raises:
         FormatError: if the file is no such JSON, or an entry is wrong; it says which, and what
             was expected.
     """
     raw = _load(path)
-    found = _Found(str(path), xyxy is True)
-    found.read_categories(raw)
-    found.read_images(raw)
-    rows = list(rows_of(found.path, raw, "annotations"))
-    boxes = [found.box(where, row) for where, row in rows]
-    images = tuple(found.images)
+    reader = _Reader(str(path), xyxy is True)
+    reader.read_categories(raw)
+    reader.read_images(raw)
+    rows = list(rows_of(reader.path, raw, "annotations"))
+    drawn = [reader.read_annotation(where, row) for where, row in rows]
     if xyxy is None:
-        _check_layout(found.path, images, boxes, loose=all("id" not in row for _, row in rows))
-    classes = tuple(dict.fromkeys(found.names.values()))
-    return Dataset(classes, images, (*boxes, *found.negatives))
+        check_layout(reader.path, drawn, loose=all("id" not in row for _, row in rows))
+    pairs = zip(reader.shown, reader.negatives, strict=True)
+    found = dataset_of(reader.classes, reader.images, [[*a, *b] for a, b in pairs])
+    before = raw.get("left_out")
+    return replace(found, left_out=(*map(str, before or ()), *found.left_out))
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -103,22 +109,26 @@ def _load(path: Path) -> dict[str, Any]:
             f"{path}: expected a COCO file with the lists 'images', 'annotations' and "
             f"'categories', but got {came}; a list alone is a result file, which names no images"
         )
+    if not isinstance(raw.get("left_out"), list | None):
+        raise bad(f"{path}: 'left_out'", "a list of sentences", raw["left_out"])
     return raw
 
 
 @dataclass
-class _Found:
+class _Reader:
     """What was read so far: the classes and images that later entries point to."""
 
     path: str
     xyxy: bool
     names: dict[object, str] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
     images: list[ImageEntry] = field(default_factory=list)
     position: dict[object, int] = field(default_factory=dict)
-    negatives: list[BoxEntry] = field(default_factory=list)
+    shown: list[list[Entry]] = field(default_factory=list)
+    negatives: list[list[Entry]] = field(default_factory=list)
 
     def read_categories(self, raw: Row) -> None:
-        """Fill `names`: category id -> class name, in the order of the ids."""
+        """Fill `names`: category id -> class name, in the order of the ids, and `classes`."""
         names: dict[object, str] = {}
         for where, row in rows_of(self.path, raw, "categories"):
             id_ = id_of(where, row, "id")
@@ -128,6 +138,7 @@ class _Found:
             if names.setdefault(id_, name) != name:
                 raise bad(f"{where}: 'id'", "an id of its own", id_)
         self.names = dict(sorted(names.items(), key=lambda item: order(item[0])))
+        self.classes = tuple(dict.fromkeys(self.names.values()))
 
     def read_images(self, raw: Row) -> None:
         """Fill `images`, their `position` by id, and the `negatives` that stand in them."""
@@ -136,7 +147,8 @@ class _Found:
             if id_ in self.position:
                 raise bad(f"{where}: 'id'", "an id of its own", id_)
             self.position[id_] = len(self.images)
-            self.negatives += self._hard_negatives(where, row)
+            self.negatives.append(list(self._hard_negatives(where, row)))
+            self.shown.append([])
             self.images.append(self._image(where, row))
 
     def _image(self, where: str, row: Row) -> ImageEntry:
@@ -156,23 +168,23 @@ class _Found:
             extra={key: value for key, value in row.items() if key not in _IMAGE_KEYS},
         )
 
-    def _complete(self, where: str, given: object) -> tuple[str, ...] | None:
+    def _complete(self, where: str, given: object) -> tuple[int, ...] | None:
         where = f"{where}: 'complete_categories'"
         if given is None:
             return None
         if not isinstance(given, list):
             raise bad(where, "a list of category ids or names", given)
-        return tuple(self._named(where, each) for each in given)
+        return tuple(self._class_id(where, each) for each in given)
 
-    def _named(self, where: str, given: object) -> str:
-        """Return the class that is meant by an id or a name."""
-        if isinstance(given, str) and given in self.names.values():
-            return given
+    def _class_id(self, where: str, given: object) -> int:
+        """Return the class that is meant by a category's id or name."""
+        if isinstance(given, str) and given in self.classes:
+            return self.classes.index(given)
         if not is_id(given) or given not in self.names:
             raise bad(where, f"one of the categories {reprlib.repr(self.names)}", given)
-        return self.names[given]
+        return self.classes.index(self.names[given])
 
-    def _hard_negatives(self, where: str, row: Row) -> Iterator[BoxEntry]:
+    def _hard_negatives(self, where: str, row: Row) -> Iterator[Entry]:
         listed = row.get("hard_negatives")
         if not isinstance(listed, list | None):
             raise bad(f"{where}: 'hard_negatives'", "a list", listed)
@@ -182,19 +194,17 @@ class _Found:
             entry = {"bbox": each} if isinstance(each, list) else each
             if not isinstance(entry, dict):
                 raise bad(here, "an object with 'bbox' and 'category'", each)
-            category = self._negative_class(here, entry)
-            yield self._entry(here, entry, category, image=len(self.images), state="negative")
+            yield self._entry(here, entry, self._negative_class(here, entry), NEGATIVE)
 
-    def _negative_class(self, where: str, row: Row) -> str:
-        classes = set(self.names.values())
+    def _negative_class(self, where: str, row: Row) -> int:
         key = "category" if "category" in row else "category_id"
         # With one class there is no doubt which one it is not.
-        if key not in row and len(classes) == 1:
-            return next(iter(classes))
-        return self._named(f"{where}: 'category'", row.get(key))
+        if key not in row and len(self.classes) == 1:
+            return 0
+        return self._class_id(f"{where}: 'category'", row.get(key))
 
-    def box(self, where: str, row: Row) -> BoxEntry:
-        """Return an annotation."""
+    def read_annotation(self, where: str, row: Row) -> tuple[ImageEntry, Four]:
+        """Add an annotation to its image, and return that with the four numbers of the box."""
         image_id = id_of(where, row, "image_id")
         if image_id not in self.position:
             raise bad(f"{where}: 'image_id'", "the id of one of the images", image_id)
@@ -206,90 +216,69 @@ class _Found:
         # A tuple: it compares, and so takes what has no hash.
         if crowd not in (0, 1, None):
             raise bad(f"{where}: 'iscrowd'", "0 or 1", crowd)
-        state: State = "ignore" if crowd else "positive"
-        image = self.position[image_id]
-        return self._entry(where, row, self.names[category_id], image=image, state=state)
+        class_id = self.classes.index(self.names[category_id])
+        entry = self._entry(where, row, class_id, IGNORE if crowd else POSITIVE)
+        at = self.position[image_id]
+        self.shown[at].append(entry)
+        x, y, w, h = row["bbox"]
+        return self.images[at], (x, y, w, h)
 
-    def _entry(self, where: str, row: Row, category: str, *, image: int, state: State) -> BoxEntry:
-        score = real_of(where, row, "score")
-        if score is not None and not 0 <= score <= 1:
-            raise bad(f"{where}: 'score'", "a number in 0..1", score)
-        return BoxEntry(
-            image=image,
-            category=category,
-            xywh=xywh_of(f"{where}: 'bbox'", row.get("bbox"), xyxy=self.xyxy),
-            score=score,
-            state=state,
-            origin=text_of(where, row, "origin"),
-            extra={key: value for key, value in row.items() if key not in _BOX_KEYS},
+    def _entry(self, where: str, row: Row, class_id: int, state: State) -> Entry:
+        return Entry(
+            xyxy_of(f"{where}: 'bbox'", row.get("bbox"), corners=self.xyxy),
+            class_id,
+            score_of(where, row),
+            state,
+            text_of(where, row, "origin"),
+            {key: value for key, value in row.items() if key not in _BOX_KEYS},
         )
-
-
-def _check_layout(
-    path: str, images: tuple[ImageEntry, ...], boxes: list[BoxEntry], *, loose: bool
-) -> None:
-    """Refuse boxes that can only be left, top, right, bottom.
-
-    That is so if all lie inside their pictures when read that way, and leave them when read as
-    COCO: all of them, or, where the annotations have no ids as COCO has (`loose`), any.
-    """
-    sized = [(images[box.image], box.xywh) for box in boxes]
-    if not boxes or not all(_inside_as_xyxy(image, given) for image, given in sized):
-        return
-    leave = [_leaves_as_xywh(image, given) for image, given in sized]
-    if all(leave) or (loose and any(leave)):
-        raise FormatError(
-            f"{path}: expected bbox = [left, top, width, height], but all boxes look like "
-            "[left, top, right, bottom]: read it with xyxy=True; "
-            "if the boxes do leave their pictures, with xyxy=False"
-        )
-
-
-def _inside_as_xyxy(image: ImageEntry, given: Box) -> bool:
-    left, top, right, bottom = given
-    return left < right <= image.width and top < bottom <= image.height
-
-
-def _leaves_as_xywh(image: ImageEntry, given: Box) -> bool:
-    x, y, w, h = given
-    # One pixel is what rounding and 1-based corners may be off.
-    return x + w > image.width + 1 or y + h > image.height + 1
 
 
 def write_coco(path: Path, dataset: Dataset, *, atomic: bool = True) -> None:
-    """Write `to_coco` as JSON; `atomic`: the file is either whole or what it was before.
+    """Write `coco_text`; `atomic`: the file is either whole or what it was before.
 
     Raises:
-        FormatError: as `to_coco`, or if an `extra` holds what JSON cannot.
+        FormatError: if an `extra` holds what JSON cannot.
         WorkspaceError: if the file system refuses.
     """
+    write_text(path, coco_text(dataset), atomic=atomic)
+
+
+def coco_text(dataset: Dataset) -> str:
+    """Return `to_coco` as JSON.
+
+    Raises:
+        FormatError: if an `extra` holds what JSON cannot.
+    """
     try:
-        text = json.dumps(to_coco(dataset), allow_nan=False)
+        return json.dumps(to_coco(dataset), allow_nan=False) + "\n"
     except (TypeError, ValueError, RecursionError) as exc:
-        raise FormatError(f"{path}: expected values that JSON can hold, but {exc}") from exc
-    write_text(path, text + "\n", atomic=atomic)
+        raise FormatError(f"expected values that JSON can hold, but {exc}") from exc
 
 
 def to_coco(dataset: Dataset) -> dict[str, Any]:
     """Return a data set as COCO: ids from 1 in order, ``area`` is width times height.
 
-    Raises:
-        FormatError: if an image is said to be complete for a class that the data set has not.
+    Boxes are clipped to their pictures; one that has no area left is not written.
     """
-    ids = {name: i for i, name in enumerate(dataset.classes, start=1)}
-    images = [_image_row(i, image, ids) for i, image in enumerate(dataset.images, start=1)]
+    images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for box in dataset.boxes:
-        if box.state == "negative":
-            row = {"bbox": list(box.xywh), "category": box.category, **_said(box)}
-            images[box.image].setdefault("hard_negatives", []).append(row)
-        else:
-            annotations.append(_box_row(len(annotations) + 1, box, ids))
-    categories = [{"id": id_, "name": name} for name, id_ in ids.items()]
-    return {"images": images, "annotations": annotations, "categories": categories}
+    for image, boxes in zip(dataset.images, dataset.boxes, strict=True):
+        row = _image_row(len(images) + 1, image)
+        for entry in to_entries(boxes, image.size_wh):
+            if entry.state == NEGATIVE:
+                category = dataset.classes[entry.class_id]
+                negative = {"bbox": list(entry.xywh), "category": category, **_optional(entry)}
+                row.setdefault("hard_negatives", []).append(negative)
+            else:
+                annotations.append(_box_row(len(annotations) + 1, row["id"], entry))
+        images.append(row)
+    categories = [{"id": i, "name": name} for i, name in enumerate(dataset.classes, start=1)]
+    coco = {"images": images, "annotations": annotations, "categories": categories}
+    return coco | ({"left_out": list(dataset.left_out)} if dataset.left_out else {})
 
 
-def _image_row(id_: int, image: ImageEntry, ids: Mapping[str, int]) -> dict[str, Any]:
+def _image_row(id_: int, image: ImageEntry) -> dict[str, Any]:
     row: dict[str, Any] = {
         "id": id_,
         "file_name": image.file_name,
@@ -301,32 +290,32 @@ def _image_row(id_: int, image: ImageEntry, ids: Mapping[str, int]) -> dict[str,
             row[key] = value
     row |= {key: value for key in ("video", "split") if (value := getattr(image, key))}
     if image.complete is not None:
-        unknown = [name for name in image.complete if name not in ids]
-        if unknown:
-            raise FormatError(f"expected complete classes among {list(ids)}, but got {unknown}")
-        row["complete_categories"] = [ids[name] for name in image.complete]
-    return row | _kept(image.extra, _IMAGE_KEYS)
+        row["complete_categories"] = [class_id + 1 for class_id in image.complete]
+    return row | _unknown(image.extra, _IMAGE_KEYS)
 
 
-def _box_row(id_: int, box: BoxEntry, ids: Mapping[str, int]) -> dict[str, Any]:
+def _box_row(id_: int, image_id: int, entry: Entry) -> dict[str, Any]:
+    xywh = entry.xywh
     return {
         "id": id_,
-        "image_id": box.image + 1,
-        "category_id": ids[box.category],
-        "bbox": list(box.xywh),
-        "area": box.xywh[2] * box.xywh[3],
-        "iscrowd": int(box.state == "ignore"),
-    } | _said(box)
+        "image_id": image_id,
+        "category_id": entry.class_id + 1,
+        "bbox": list(xywh),
+        "area": round(xywh[2] * xywh[3], 2 * DIGITS),
+        "iscrowd": int(entry.state == IGNORE),
+    } | _optional(entry)
 
 
-def _said(box: BoxEntry) -> dict[str, Any]:
-    said: dict[str, Any] = {} if box.score is None else {"score": box.score}
-    if box.origin:
-        said["origin"] = box.origin
-    return said | _kept(box.extra, _BOX_KEYS)
+def _optional(entry: Entry) -> dict[str, Any]:
+    """Return what COCO does not define and stands only where it is known."""
+    values: dict[str, Any] = {} if entry.score is None else {"score": entry.score}
+    if entry.origin:
+        values["origin"] = entry.origin
+    return values | _unknown(entry.extra, _BOX_KEYS)
 
 
-def _kept(extra: Mapping[str, Any], own: frozenset[str]) -> dict[str, Any]:
+def _unknown(extra: Mapping[str, Any], own: frozenset[str]) -> dict[str, Any]:
+    """Return the further values, without those whose keys we write ourselves."""
     return {key: value for key, value in extra.items() if key not in own}
 
 

@@ -43,17 +43,17 @@ class Added:
     new_classes: tuple[str, ...]
 
     def sentences(self) -> Iterator[str]:
-        """Say what a user should know."""
+        """Yield what a user should know."""
         yield (
             f"{self.images} pictures added, with {self.annotations} boxes "
             f"and {self.hard_negatives} hard negatives"
         )
         if self.known:
-            yield f"{self.known} pictures were there already and stay as they are"
+            yield f"{self.known} pictures were in the file already and stay as they are"
         if self.new_classes:
             yield (
-                f"new categories: {', '.join(self.new_classes)}; readers take it that the pictures "
-                "from before show none of them"
+                f"new categories: {', '.join(self.new_classes)}; readers will assume that the "
+                "earlier pictures show none of them"
             )
 
 
@@ -112,18 +112,18 @@ class CocoFile:
         part = dataset.subset(self._unknown(dataset))
         new = to_coco(part)
         ids = self._category_ids(dataset.classes)
-        others = set(before) - set(dataset.classes)
+        every = tuple(range(len(dataset.classes))) if set(before) - set(dataset.classes) else None
         for image, row in zip(part.images, new["images"], strict=True):
-            searched = dataset.classes if image.complete is None and others else image.complete
+            searched = every if image.complete is None else image.complete
             if searched is not None:
-                row["complete_categories"] = [ids[name] for name in searched]
+                row["complete_categories"] = [ids[class_id] for class_id in searched]
         for row in new["annotations"]:
-            row["category_id"] = ids[dataset.classes[row["category_id"] - 1]]
+            row["category_id"] = ids[row["category_id"] - 1]
         self._append(new["images"], new["annotations"])
         return Added(
             images=len(part.images),
             annotations=len(new["annotations"]),
-            hard_negatives=sum(box.state == "negative" for box in part.boxes),
+            hard_negatives=sum(len(row.get("hard_negatives", ())) for row in new["images"]),
             known=len(dataset.images) - len(part.images),
             new_classes=tuple(name for name in dataset.classes if name not in before),
         )
@@ -153,13 +153,14 @@ class CocoFile:
         self.raw["images"].extend(images)
         there.extend(annotations)
 
-    def _category_ids(self, classes: Sequence[str]) -> dict[str, Any]:
-        """Return the id of each class, after adding what is missing."""
+    def _category_ids(self, classes: Sequence[str]) -> list[Any]:
+        """Return the category id of each class, after adding what is missing."""
         rows = self.raw.setdefault("categories", [])
         highest = _highest(rows)
         missing = [name for name in classes if name not in self.classes]
         rows.extend({"id": highest + i, "name": name} for i, name in enumerate(missing, start=1))
-        return {row["name"]: row["id"] for row in reversed(rows)}
+        id_of_name = {row["name"]: row["id"] for row in reversed(rows)}
+        return [id_of_name[name] for name in classes]
 
     def write(self, path: Path) -> None:
         """Write the file; it is either whole or what it was before.
@@ -189,8 +190,7 @@ def _key(row: Row) -> object:
 
 
 def _frame(row: Row) -> str:
-    said = {key: row[key] for key in _FRAME if key in row}
-    return f"the frame {said}"
+    return f"the frame { {key: row[key] for key in _FRAME if key in row} }"
 
 
 def _highest(rows: Sequence[Mapping[str, Any]]) -> int:

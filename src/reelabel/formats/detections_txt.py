@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.data.boxes import Boxes, xywh_to_xyxy
+from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.errors import FormatError
 from reelabel.files import read_text, safe_stem, write_text
 
@@ -176,44 +176,9 @@ def to_dataset(
     blocks: Sequence[Block], *, video: str, category: str, size_wh: tuple[int, int] = (0, 0)
 ) -> Dataset:
     """Return the blocks of one video as a data set: every frame an image, all boxes positive."""
-    width, height = size_wh
-    images = tuple(
-        ImageEntry("", width, height, video=video, frame_index=i) for i in range(len(blocks))
-    )
+    images = tuple(ImageEntry("", *size_wh, video=video, frame_index=i) for i in range(len(blocks)))
     boxes = tuple(
-        BoxEntry(i, category, (x, y, w, h), score)
-        for i, block in enumerate(blocks)
-        for x, y, w, h, score in np.asarray(block, np.float64).tolist()
+        Boxes(xywh_to_xyxy(block[:, :4]), block[:, 4], np.zeros(len(block), np.int64))
+        for block in (each.astype(np.float32) for each in blocks)
     )
     return Dataset((category,), images, boxes)
-
-
-def from_dataset(dataset: Dataset, *, frames: int | None = None) -> list[Block]:
-    """Return the positive boxes of a data set of one video, a block for each frame.
-
-    Classes are not told apart: take a part of the data set first. A box without score has 1.
-
-    Args:
-        dataset: its images name one video, and a frame index each.
-        frames: how many frames the video has; None ends with the last frame named.
-
-    Raises:
-        FormatError: if there is more than one video, or a frame is not named, named twice, or
-            beyond the end.
-    """
-    videos = sorted({image.video for image in dataset.images})
-    if len(videos) > 1:
-        raise FormatError(f"expected the frames of one video, but got {len(videos)}: {videos[:5]}")
-    places = [image.frame_index for image in dataset.images if image.frame_index is not None]
-    count = max(places, default=-1) + 1 if frames is None else frames
-    if len(set(places)) < len(dataset.images) or not all(0 <= at < count for at in places):
-        raise FormatError(
-            f"expected each image to name a frame of its own among {count}, "
-            f"but got {places[:10]} for {len(dataset.images)} images"
-        )
-    rows: dict[int, list[list[float]]] = defaultdict(list)
-    for box in dataset.boxes:
-        if box.state == "positive":
-            score = 1.0 if box.score is None else box.score
-            rows[places[box.image]].append([*box.xywh, score])
-    return [np.array(rows.get(i, []), np.float64).reshape(-1, _FIELDS) for i in range(count)]

@@ -18,20 +18,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from reelabel.data.dataset import BoxEntry
-from reelabel.data.states import State
-from reelabel.errors import FormatError
+from reelabel.data.states import STATES, State
 from reelabel.files import write_text
-from reelabel.formats.checked import bad, load_json, real_of, rows_of, text_of, xywh_of
+from reelabel.formats.checked import Row, bad, load_json, rows_of, score_of, text_of, xyxy_of
+from reelabel.formats.entries import Entry
 
 SIDE_FILE = "ignore.json"
 _ABOUT = "boxes that the label files beside cannot hold: [left, top, width, height] in pixels"
-_STATES: dict[object, State] = {each: each for each in ("positive", "ignore", "negative")}
+_STATES: dict[object, State] = {each: each for each in STATES}
 
 
-def write_side(
-    folder: Path, classes: Sequence[str], listed: Iterable[tuple[str, BoxEntry]]
-) -> None:
+def write_side(folder: Path, classes: Sequence[str], listed: Iterable[tuple[str, Entry]]) -> None:
     """Write the side file.
 
     Args:
@@ -40,66 +37,61 @@ def write_side(
         listed: the picture's name relative to the folder, with a box in it.
 
     Raises:
-        FormatError: if a box holds no finite numbers.
         WorkspaceError: if the file system refuses.
     """
-    rows = [_row(name, box) for name, box in listed]
+    rows = [_row(name, classes[entry.class_id], entry) for name, entry in listed]
     content = {"about": _ABOUT, "classes": list(classes), "boxes": rows}
-    try:
-        text = json.dumps(content, indent=1, allow_nan=False)
-    except ValueError as exc:
-        raise FormatError(f"{folder}: expected finite numbers in boxes, but {exc}") from exc
-    write_text(folder / SIDE_FILE, text + "\n")
+    write_text(folder / SIDE_FILE, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def _row(name: str, box: BoxEntry) -> dict[str, Any]:
-    row: dict[str, Any] = {"image": name, "category": box.category, "bbox": list(box.xywh)}
-    row["state"] = box.state
-    if box.score is not None:
-        row["score"] = box.score
-    if box.origin:
-        row["origin"] = box.origin
+def _row(name: str, category: str, entry: Entry) -> dict[str, Any]:
+    row: dict[str, Any] = {"image": name, "category": category, "bbox": list(entry.xywh)}
+    row["state"] = entry.state
+    if entry.score is not None:
+        row["score"] = entry.score
+    if entry.origin:
+        row["origin"] = entry.origin
     return row
 
 
-def read_side(folder: Path, names: Sequence[str]) -> tuple[tuple[str, ...], list[BoxEntry]]:
-    """Return the classes and boxes of the side file; both empty if there is none.
+def read_side(folder: Path, names: Iterable[str]) -> tuple[tuple[str, ...], dict[str, list[Entry]]]:
+    """Return the classes of the side file and the boxes of each picture by its name.
+
+    Class ids of the boxes are positions in those classes. Both are empty if there is no file.
 
     Args:
         folder: the export's folder.
-        names: the names of the data set's pictures relative to the folder, in its order.
+        names: the names of the data set's pictures relative to the folder.
 
     Raises:
         FormatError: if an entry is wrong, or names a picture or class that is not there.
     """
     path = folder / SIDE_FILE
     if not path.is_file():
-        return (), []
+        return (), {}
     raw = load_json(path)
     classes = raw.get("classes") if isinstance(raw, dict) else None
     if not isinstance(classes, list) or not all(isinstance(each, str) for each in classes):
         raise bad(f"{path}: 'classes'", "a list of class names", classes)
-    position = {name: i for i, name in enumerate(names)}
-    boxes = []
+    known, found = set(names), dict[str, list[Entry]]()
     for where, row in rows_of(str(path), raw, "boxes"):
         image, category = text_of(where, row, "image"), text_of(where, row, "category")
-        if image not in position:
+        if image not in known:
             raise bad(f"{where}: 'image'", "one of the pictures of the folder", image)
         if category not in classes:
             raise bad(f"{where}: 'category'", f"one of {classes}", category)
-        boxes.append(_box(where, row, position[image]))
-    return tuple(classes), boxes
+        found.setdefault(image, []).append(_entry(where, row, classes.index(category)))
+    return tuple(classes), found
 
 
-def _box(where: str, row: Any, image: int) -> BoxEntry:
+def _entry(where: str, row: Row, class_id: int) -> Entry:
     state = row.get("state")
     if not isinstance(state, str) or state not in _STATES:
         raise bad(f"{where}: 'state'", "positive, ignore or negative", state)
-    return BoxEntry(
-        image=image,
-        category=text_of(where, row, "category"),
-        xywh=xywh_of(f"{where}: 'bbox'", row.get("bbox"), xyxy=False),
-        score=real_of(where, row, "score"),
-        state=_STATES[state],
-        origin=text_of(where, row, "origin"),
+    return Entry(
+        xyxy_of(f"{where}: 'bbox'", row.get("bbox"), corners=False),
+        class_id,
+        score_of(where, row),
+        _STATES[state],
+        text_of(where, row, "origin"),
     )

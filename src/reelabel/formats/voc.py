@@ -8,9 +8,10 @@
     ignore.json                         what VOC cannot hold (see `reelabel.formats.side`)
 
 VOC counts pixels from 1 and its corners are inclusive: ``xmin = left + 1``, ``xmax = left +
-width``. The same rule is kept for fractions of a pixel, up to six digits, which today's readers
-take; a box with whole numbers is exactly what VOC's own tools expect. ``difficult`` is VOC's word
-for objects that neither train nor count: the state ignore.
+width``. The same rule is kept for fractions of a pixel, which today's readers take; a box with
+whole numbers is exactly what VOC's own tools expect. Some tools count from 0: in a folder with a
+box that begins at 0, ``xmin = left`` and ``xmax = left + width``. ``difficult`` is VOC's word for
+objects that neither train nor count: the state ignore.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from __future__ import annotations
 import math
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PureWindowsPath
 
-from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
-from reelabel.data.states import State
+from reelabel.data.dataset import DIGITS, Dataset, ImageEntry
+from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, State
 from reelabel.errors import FormatError
 from reelabel.files import copy_file, new_folder, read_text, safe_join, write_text
-from reelabel.formats.checked import Box
+from reelabel.formats.checked import FARTHEST
+from reelabel.formats.entries import Entry, Four, dataset_of, to_entries
 from reelabel.formats.pictures import PICTURE_SUFFIXES, picture_suffix, size_wh, unique_stems
 from reelabel.formats.side import read_side, write_side
 
@@ -38,13 +42,13 @@ _NOT_XML = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def write_voc(folder: Path, dataset: Dataset, pictures: Callable[[ImageEntry], Path]) -> None:
-    """Write a VOC folder; pictures are hard links where the file system can, else copies.
+    """Write a VOC folder with copies of the pictures.
 
-    Negatives, and objects narrower than a pixel, which inclusive corners cannot say, go to the
-    side file. Pictures of no split stand in no list.
+    Boxes are clipped to their pictures. Negatives, and boxes narrower than a pixel, which
+    inclusive corners cannot hold, go to the side file. Pictures of no split stand in no list.
 
     Args:
-        folder: new or empty.
+        folder: new or empty; see `reelabel.files.staged_folder`.
         dataset: what to write.
         pictures: where the picture file of an image lies.
 
@@ -56,14 +60,17 @@ def write_voc(folder: Path, dataset: Dataset, pictures: Callable[[ImageEntry], P
     """
     _check(dataset)
     new_folder(folder)
-    listed: list[tuple[str, BoxEntry]] = []
+    listed: list[tuple[str, Entry]] = []
     stems = unique_stems(dataset.images)
-    for image, boxes, stem in zip(dataset.images, dataset.boxes_by_image(), stems, strict=True):
+    for image, boxes, stem in zip(dataset.images, dataset.boxes, stems, strict=True):
         source = pictures(image)
         name = f"{stem}{picture_suffix(source)}"
         copy_file(source, folder / "JPEGImages" / name)
-        listed += [(f"JPEGImages/{name}", box) for box in boxes if not _fits(box)]
-        text = _xml(name, size_wh(image, source), list(filter(_fits, boxes)))
+        picture_wh = size_wh(image, source)
+        entries = to_entries(boxes, picture_wh)
+        listed += [(f"JPEGImages/{name}", entry) for entry in entries if not _fits(entry)]
+        objects = [(dataset.classes[e.class_id], e) for e in entries if _fits(e)]
+        text = _xml(name, picture_wh, objects)
         write_text(folder / "Annotations" / f"{stem}.xml", text, atomic=False)
     write_side(folder, dataset.classes, listed)
     for split in SPLITS:
@@ -82,11 +89,11 @@ def _check(dataset: Dataset) -> None:
         raise FormatError(f"expected splits among {SPLITS}, but got {unknown}: rename them")
 
 
-def _fits(box: BoxEntry) -> bool:
-    return box.state != "negative" and min(box.xywh[2:]) >= 1
+def _fits(entry: Entry) -> bool:
+    return entry.state != NEGATIVE and min(entry.xywh[2:]) >= 1
 
 
-def _xml(name: str, picture_wh: tuple[int, int], boxes: Sequence[BoxEntry]) -> str:
+def _xml(name: str, picture_wh: tuple[int, int], objects: Sequence[tuple[str, Entry]]) -> str:
     root = ET.Element("annotation")
     _child(root, "folder", "JPEGImages")
     _child(root, "filename", name)
@@ -94,8 +101,8 @@ def _xml(name: str, picture_wh: tuple[int, int], boxes: Sequence[BoxEntry]) -> s
     for tag, value in zip(("width", "height", "depth"), (*picture_wh, 3), strict=True):
         _child(size, tag, str(value))
     _child(root, "segmented", "0")
-    for box in boxes:
-        _add_object(root, box)
+    for category, entry in objects:
+        _add_object(root, category, entry)
     ET.indent(root, "\t")
     return ET.tostring(root, encoding="unicode") + "\n"
 
@@ -106,16 +113,16 @@ def _child(parent: ET.Element, tag: str, text: str | None = None) -> ET.Element:
     return child
 
 
-def _add_object(root: ET.Element, box: BoxEntry) -> None:
-    entry = _child(root, "object")
-    _child(entry, "name", box.category)
-    _child(entry, "pose", "Unspecified")
-    _child(entry, "truncated", "0")
-    _child(entry, "difficult", str(int(box.state == "ignore")))
-    x, y, w, h = box.xywh
-    corners = _child(entry, "bndbox")
-    for tag, value in (("xmin", x + 1), ("ymin", y + 1), ("xmax", x + w), ("ymax", y + h)):
-        _child(corners, tag, f"{value:.6f}".rstrip("0").rstrip("."))
+def _add_object(root: ET.Element, category: str, entry: Entry) -> None:
+    added = _child(root, "object")
+    _child(added, "name", category)
+    _child(added, "pose", "Unspecified")
+    _child(added, "truncated", "0")
+    _child(added, "difficult", str(int(entry.state == IGNORE)))
+    x1, y1, x2, y2 = entry.xyxy
+    corners = _child(added, "bndbox")
+    for tag, value in (("xmin", x1 + 1), ("ymin", y1 + 1), ("xmax", x2), ("ymax", y2)):
+        _child(corners, tag, f"{value:.{DIGITS}f}".rstrip("0").rstrip("."))
 
 
 def read_voc(
@@ -138,15 +145,42 @@ def read_voc(
     names = _picture_names(safe_join(folder, pictures), pictures)
     splits = _splits(folder, {path.stem for path in paths})
     images: list[ImageEntry] = []
-    boxes: list[BoxEntry] = []
+    objects: list[list[_Object]] = []
     for path in paths:
         root = _root(path)
         name = names.get(path.stem) or f"{pictures}/{_own_name(path, root)}"
-        boxes += [_box(path, entry, len(images)) for entry in root.findall("object")]
+        objects.append([_object(path, entry) for entry in root.findall("object")])
         images.append(ImageEntry(name, *_size_wh(path, root), split=splits.get(path.stem, "")))
-    known, rest = read_side(folder, [image.file_name for image in images])
-    others = {box.category for box in boxes} - set(known)
-    return Dataset((*known, *sorted(others)), tuple(images), (*boxes, *rest))
+    own, side = read_side(folder, [image.file_name for image in images])
+    found = {each.name for each in chain.from_iterable(objects)}
+    classes = (*own, *sorted(found - set(own)))
+    ids = {name: i for i, name in enumerate(classes)}
+    first = _first_pixel(chain.from_iterable(objects))
+    entries = [
+        [*(each.entry(ids, first) for each in some), *side.get(image.file_name, ())]
+        for image, some in zip(images, objects, strict=True)
+    ]
+    return dataset_of(classes, images, entries)
+
+
+@dataclass(frozen=True)
+class _Object:
+    """An object as it stands in a file: its class, its corners, and whether it is difficult."""
+
+    name: str
+    corners: Four
+    difficult: bool
+
+    def entry(self, ids: Mapping[str, int], first: int) -> Entry:
+        """Return it as an entry; `first` is the number of a picture's first pixel."""
+        x1, y1, x2, y2 = self.corners
+        state: State = IGNORE if self.difficult else POSITIVE
+        return Entry((x1 - first, y1 - first, x2, y2), ids[self.name], state=state)
+
+
+def _first_pixel(objects: Iterable[_Object]) -> int:
+    """Return 0 if a box begins at 0, which is outside the picture when counting from 1; else 1."""
+    return 0 if any(0 <= v < 1 for each in objects for v in each.corners[:2]) else 1
 
 
 def _picture_names(folder: Path, prefix: str) -> dict[str, str]:
@@ -198,8 +232,8 @@ def _size_wh(path: Path, root: ET.Element) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _box(path: Path, entry: ET.Element, image: int) -> BoxEntry:
-    name, corners = (entry.findtext("name") or "").strip(), entry.find("bndbox")
+def _object(path: Path, element: ET.Element) -> _Object:
+    name, corners = (element.findtext("name") or "").strip(), element.find("bndbox")
     if not name or corners is None:
         raise FormatError(f"{path}: expected <name> and <bndbox> in each <object>; correct it")
     x1, y1, x2, y2 = (_number(path, corners, tag) for tag in ("xmin", "ymin", "xmax", "ymax"))
@@ -208,10 +242,8 @@ def _box(path: Path, entry: ET.Element, image: int) -> BoxEntry:
             f"{path}: expected xmin <= xmax and ymin <= ymax in <object> '{name}', "
             f"but got {x1} {y1} {x2} {y2}; correct or remove it"
         )
-    difficult = (entry.findtext("difficult") or "").strip() == "1"
-    state: State = "ignore" if difficult else "positive"
-    xywh: Box = (x1 - 1, y1 - 1, x2 - x1 + 1, y2 - y1 + 1)
-    return BoxEntry(image, name, xywh, state=state)
+    difficult = (element.findtext("difficult") or "").strip() == "1"
+    return _Object(name, (x1, y1, x2, y2), difficult)
 
 
 def _number(path: Path, parent: ET.Element, tag: str) -> float:
@@ -220,8 +252,9 @@ def _number(path: Path, parent: ET.Element, tag: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
+    if not abs(value) <= FARTHEST:
         raise FormatError(
-            f"{path}: expected a number in <{tag}>, but got {text[:40]!r}; correct it"
+            f"{path}: expected a number up to {FARTHEST} in <{tag}>, but got {text[:40]!r}; "
+            "correct it"
         )
     return value

@@ -15,16 +15,18 @@ classes that a picture was not searched for: COCO keeps these.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
-from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.data.states import POSITIVE
 from reelabel.errors import FormatError
 from reelabel.files import copy_file, new_folder, read_text, safe_join, write_text
-from reelabel.formats.checked import Box
+from reelabel.formats.entries import Entry, Four, dataset_of, to_entries
 from reelabel.formats.pictures import (
     PICTURE_SUFFIXES,
     picture_size_wh,
@@ -37,19 +39,20 @@ from reelabel.formats.side import read_side, write_side
 SPLITS = ("train", "val", "test")
 _YAML_LIMIT = 4 * 2**20
 _BOX_FIELDS, _SCORED_FIELDS = 5, 6
+_UNIT = 10**10
+"""Ten decimals of a share: a hundred-thousandth of a pixel in the largest pictures."""
 
 Pictures = Callable[[ImageEntry], Path]
 
 
 def write_yolo(folder: Path, dataset: Dataset, pictures: Pictures) -> None:
-    """Write a YOLO folder; pictures are hard links where the file system can, else copies.
+    """Write a YOLO folder with copies of the pictures.
 
-    Pictures of no split go to train. A box that reaches beyond its picture is cut at the edge if
-    YOLO's shares would leave 0..1, for readers drop whole pictures over that. Regions to ignore,
-    negatives, and objects with nothing inside the picture go to the side file.
+    Pictures of no split go to train. Boxes are clipped to their pictures. Regions to ignore and
+    negatives go to the side file.
 
     Args:
-        folder: new or empty.
+        folder: new or empty; see `reelabel.files.staged_folder`.
         dataset: what to write.
         pictures: where the picture file of an image lies.
 
@@ -61,17 +64,18 @@ def write_yolo(folder: Path, dataset: Dataset, pictures: Pictures) -> None:
     """
     splits = [_split(image) for image in dataset.images]
     new_folder(folder)
-    listed: list[tuple[str, BoxEntry]] = []
+    listed: list[tuple[str, Entry]] = []
     stems = unique_stems(dataset.images)
-    numbers = {name: i for i, name in enumerate(dataset.classes)}
-    each = zip(dataset.images, dataset.boxes_by_image(), stems, splits, strict=True)
+    each = zip(dataset.images, dataset.boxes, stems, splits, strict=True)
     for image, boxes, stem, split in each:
         source = pictures(image)
         name = f"images/{split}/{stem}{picture_suffix(source)}"
         copy_file(source, folder / name)
-        lines, rest = _lines(boxes, size_wh(image, source), numbers)
+        picture_wh = size_wh(image, source)
+        entries = to_entries(boxes, picture_wh)
+        lines = [_line(entry, picture_wh) for entry in entries if entry.state == POSITIVE]
         write_text(folder / "labels" / split / f"{stem}.txt", "".join(lines), atomic=False)
-        listed += [(name, box) for box in rest]
+        listed += [(name, entry) for entry in entries if entry.state != POSITIVE]
     write_side(folder, dataset.classes, listed)
     _write_yaml(folder, dataset.classes, splits)
 
@@ -83,35 +87,18 @@ def _split(image: ImageEntry) -> str:
     return split
 
 
-def _lines(
-    boxes: Sequence[BoxEntry], picture_wh: tuple[int, int], numbers: dict[str, int]
-) -> tuple[list[str], list[BoxEntry]]:
-    """Return the label lines of a picture, and the boxes that have no line."""
-    lines, rest = [], []
-    for box in boxes:
-        shares = _shares(box.xywh, picture_wh) if box.state == "positive" else None
-        if shares is None:
-            rest.append(box)
-        else:
-            # Ten digits: a hundred-thousandth of a pixel in the largest pictures.
-            values = " ".join(f"{share:.10f}" for share in shares)
-            lines.append(f"{numbers[box.category]} {values}\n")
-    return lines, rest
+def _line(entry: Entry, picture_wh: tuple[int, int]) -> str:
+    """Return the label line of a box: class, centre and size as shares of the picture."""
+    spans = [_span(entry.xyxy[i], entry.xyxy[i + 2], picture_wh[i]) for i in (0, 1)]
+    shares = [share for pair in zip(*spans, strict=True) for share in pair]
+    values = " ".join(f"{share / _UNIT:.10f}" for share in shares)
+    return f"{entry.class_id} {values}\n"
 
 
-def _shares(xywh: Box, picture_wh: tuple[int, int]) -> Box | None:
-    """Return centre and size as shares in 0..1, None if nothing lies in the picture."""
-    x, y, w, h = xywh
-    width, height = picture_wh
-    shares = ((x + w / 2) / width, (y + h / 2) / height, w / width, h / height)
-    if all(0 <= share <= 1 for share in shares):
-        return shares
-    left, right = max(x, 0.0), min(x + w, width)
-    top, bottom = max(y, 0.0), min(y + h, height)
-    if not (left < right and top < bottom):
-        return None
-    centre = ((left + right) / 2 / width, (top + bottom) / 2 / height)
-    return (*centre, (right - left) / width, (bottom - top) / height)
+def _span(low: float, high: float, side: int) -> tuple[int, int]:
+    """Return centre and size as whole units of a share, so that both edges stay in 0..1."""
+    centre = round((low + high) / 2 / side * _UNIT)
+    return centre, min(round((high - low) / side * _UNIT), 2 * centre, 2 * (_UNIT - centre))
 
 
 def _write_yaml(folder: Path, classes: Sequence[str], splits: Sequence[str]) -> None:
@@ -141,28 +128,40 @@ def read_yolo(folder: Path) -> Dataset:
     path = folder / "data.yaml"
     content = _load_yaml(path)
     classes = _names(path, content.get("names"))
-    found = _found_pictures(folder, content)
+    pictures = _found_pictures(folder, content)
+    names = {picture: picture.relative_to(folder).as_posix() for picture in pictures}
+    labels = {picture: _labels_path(folder, name) for picture, name in names.items()}
+    if pictures and not any(each.is_file() for each in labels.values()):
+        first = next(iter(labels.values()))
+        raise FormatError(
+            f"{folder}: expected a label file for at least one of {len(pictures)} pictures, but "
+            f"there is none, such as {first}; put the labels there, or an empty file for each "
+            "background picture"
+        )
+    side = _side(folder, names.values(), classes)
     images: list[ImageEntry] = []
-    boxes: list[BoxEntry] = []
-    for picture, split in found.items():
-        name = picture.relative_to(folder).as_posix()
-        picture_wh = picture_size_wh(picture)
-        labels = _labels_path(folder, name)
-        if labels.is_file():
-            boxes += read_yolo_labels(labels, classes, picture_wh, image=len(images))
-        images.append(ImageEntry(name, *picture_wh, split=split))
-    _, rest = read_side(folder, [image.file_name for image in images])
-    _check_classes(folder, classes, rest)
-    return Dataset(classes, tuple(images), (*boxes, *rest))
+    entries: list[list[Entry]] = []
+    for picture, split in pictures.items():
+        image = ImageEntry(names[picture], *picture_size_wh(picture), split=split)
+        own = read_yolo_labels(labels[picture], classes, image.size_wh)
+        entries.append([*own, *side.get(image.file_name, ())])
+        images.append(image)
+    return dataset_of(classes, images, entries)
 
 
-def _check_classes(folder: Path, classes: Sequence[str], boxes: Sequence[BoxEntry]) -> None:
-    unknown = sorted({box.category for box in boxes} - set(classes))
-    if unknown:
+def _side(folder: Path, names: Iterable[str], classes: Sequence[str]) -> dict[str, list[Entry]]:
+    """Return the boxes of the side file by picture, with class ids of ``data.yaml``."""
+    own, found = read_side(folder, names)
+    used = {own[entry.class_id] for entries in found.values() for entry in entries}
+    if unknown := sorted(used - set(classes)):
         raise FormatError(
             f"{folder}/ignore.json: expected the classes of data.yaml ({', '.join(classes)}), "
             f"but got {', '.join(unknown)}; correct or remove it"
         )
+    return {
+        name: [replace(e, class_id=classes.index(own[e.class_id])) for e in entries]
+        for name, entries in found.items()
+    }
 
 
 def _load_yaml(path: Path) -> dict[str, Any]:
@@ -254,26 +253,32 @@ def _labels_path(folder: Path, name: str) -> Path:
 
 
 def read_yolo_labels(
-    path: Path, classes: Sequence[str], picture_wh: tuple[int, int], *, image: int = 0
-) -> list[BoxEntry]:
+    path: Path, classes: Sequence[str], picture_wh: tuple[int, int]
+) -> list[Entry]:
     """Return the boxes of one label file, in pixels of a picture of that size.
+
+    Without the file, and in an empty one, there are none.
 
     Raises:
         FormatError: naming the line that is wrong, and what was expected.
     """
-    boxes = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    width, height = picture_wh
+    entries = []
+    for number, line in enumerate(_label_lines(path), start=1):
         if fields := line.split():
             where = f"{path}: line {number}"
-            category = _category(where, fields[0], classes)
+            class_id = _class_id(where, fields[0], classes)
             (cx, cy, w, h), score = _parsed(where, fields)
-            width, height = picture_wh
             xywh = ((cx - w / 2) * width, (cy - h / 2) * height, w * width, h * height)
-            boxes.append(BoxEntry(image, category, xywh, score))
-    return boxes
+            entries.append(Entry.from_xywh(xywh, class_id, score=score))
+    return entries
 
 
-def _category(where: str, field: str, classes: Sequence[str]) -> str:
+def _label_lines(path: Path) -> list[str]:
+    return read_text(path).splitlines() if path.is_file() else []
+
+
+def _class_id(where: str, field: str, classes: Sequence[str]) -> int:
     # Some exports write the number with a decimal point.
     text = field.removesuffix(".0")
     number = int(text[:9]) if text.isascii() and text.isdigit() else len(classes)
@@ -282,10 +287,10 @@ def _category(where: str, field: str, classes: Sequence[str]) -> str:
             f"{where}: expected a class number below {len(classes)}, but got {field[:40]!r}; "
             "correct it, or 'names' in data.yaml"
         )
-    return classes[number]
+    return number
 
 
-def _parsed(where: str, fields: Sequence[str]) -> tuple[Box, float | None]:
+def _parsed(where: str, fields: Sequence[str]) -> tuple[Four, float | None]:
     """Return a line's centre and size as shares of the picture, and its score."""
     shares, score = _shares_in(fields)
     # A share may leave 0..1 a little where the edge cuts an object; pixels leave it by far.
@@ -298,7 +303,7 @@ def _parsed(where: str, fields: Sequence[str]) -> tuple[Box, float | None]:
     return shares, score
 
 
-def _shares_in(fields: Sequence[str]) -> tuple[Box, float | None]:
+def _shares_in(fields: Sequence[str]) -> tuple[Four, float | None]:
     nothing = (math.nan, math.nan, math.nan, math.nan)
     try:
         values = [float(field) for field in fields[1:]]

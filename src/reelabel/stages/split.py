@@ -19,15 +19,16 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from reelabel.config import Settings
-from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
-from reelabel.data.states import NEGATIVE, POSITIVE, TEACHER
+from reelabel.data.boxes import Boxes, Placement
+from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, TEACHER
 from reelabel.engine.stage import Output, Stage, Unit
 from reelabel.errors import SplitError
-from reelabel.formats.coco import to_coco
+from reelabel.formats.coco import coco_text
 from reelabel.labels.splits import Item, find_groups, find_leaks, split_items, time_blocks
 from reelabel.media.pictures import encode_jpeg, fit
 from reelabel.media.video import frames as decoded
-from reelabel.tables import DUPLICATES, FRAMES, LABELS, VIDEOS
+from reelabel.tables import CORNERS, DUPLICATES, FRAMES, LABELS, VIDEOS
 from reelabel.workspace import fingerprint
 from reelabel.workspace.results import SPLIT, JsonResult
 
@@ -80,10 +81,11 @@ def split(unit: SplitUnit) -> Output:
         entries = [
             e for v in rows for e, side in zip(rows[v], sides[v], strict=True) if side == name
         ]
-        coco = to_coco(_dataset(unit, entries))
-        report["sides"][name] = _counts(coco)
-        unit.files.write_json(f"{name}.json", coco)
-        digests.append(fingerprint(coco, [frame["crc32"] for frame, _ in entries]))
+        data = _dataset(unit, entries)
+        text = coco_text(data)
+        report["sides"][name] = _counts(data)
+        unit.files.write(f"{name}.json", text.encode())
+        digests.append(fingerprint(text, [frame["crc32"] for frame, _ in entries]))
     if not report["sides"][TRAIN]["boxes"]:
         raise SplitError(_nothing_to_learn(unit))
     return Output(
@@ -258,51 +260,46 @@ def _report(
 
 
 def _dataset(unit: SplitUnit, entries: list[tuple[Row, list[Row]]]) -> Dataset:
-    images: list[ImageEntry] = []
-    boxes: list[BoxEntry] = []
-    for frame, labels in entries:
-        boxes += [_box(len(images), frame, label) for label in labels]
-        picture = unit.inputs.path(frame["picture"])
-        images.append(
-            ImageEntry(
-                file_name=os.path.relpath(picture, unit.files.path),
-                width=frame["width"],
-                height=frame["height"],
-                video=frame["video_id"],
-                frame_index=frame["frame_index"],
-                pts=frame["pts"],
-                pts_time=frame["time_s"],
-            )
+    images = tuple(
+        ImageEntry(
+            file_name=os.path.relpath(unit.inputs.path(frame["picture"]), unit.files.path),
+            width=frame["width"],
+            height=frame["height"],
+            video=frame["video_id"],
+            frame_index=frame["frame_index"],
+            pts=frame["pts"],
+            pts_time=frame["time_s"],
         )
-    return Dataset(unit.project.classes, tuple(images), tuple(boxes))
+        for frame, _ in entries
+    )
+    ids = {name: i for i, name in enumerate(unit.project.classes)}
+    boxes = tuple(_boxes(frame, labels, ids) for frame, labels in entries)
+    return Dataset(unit.project.classes, images, boxes).clipped()
 
 
-def _box(image: int, frame: Row, label: Row) -> BoxEntry:
-    """Return a label in pixels of the written picture."""
-    x1 = label["x1"] * frame["scale_x"] + frame["offset_x"]
-    y1 = label["y1"] * frame["scale_y"] + frame["offset_y"]
-    w = (label["x2"] - label["x1"]) * frame["scale_x"]
-    h = (label["y2"] - label["y1"]) * frame["scale_y"]
-    xywh = (round(x1, 3), round(y1, 3), round(w, 3), round(h, 3))
-    return BoxEntry(
-        image,
-        label["category"],
-        xywh,
-        score=label["score"],
-        state=label["state"],
-        origin=label["origin"],
-        extra={"round": label["round"], "rule": label["rule"]},
+def _boxes(frame: Row, labels: list[Row], ids: Mapping[str, int]) -> Boxes:
+    """Return labels in pixels of the written picture."""
+    place = Placement((frame["scale_x"], frame["scale_y"]), (frame["offset_x"], frame["offset_y"]))
+    corners = np.array([[row[key] for key in CORNERS] for row in labels], np.float64)
+    extra = [{"round": row["round"], "rule": row["rule"]} for row in labels]
+    return Boxes(
+        place.to_picture(corners.reshape(-1, 4)).astype(np.float32),
+        np.array([row["score"] for row in labels], np.float32),
+        np.array([ids[row["category"]] for row in labels], np.int64),
+        state=np.array([row["state"] for row in labels], np.str_),
+        origin=np.array([row["origin"] for row in labels], np.str_),
+        extra=np.array(extra, np.object_),
     )
 
 
-def _counts(coco: Row) -> Row:
-    boxes = [a for a in coco["annotations"] if not a["iscrowd"]]
+def _counts(data: Dataset) -> Row:
+    positive = [int(boxes.has_state(POSITIVE).sum()) for boxes in data.boxes]
     return {
-        "images": len(coco["images"]),
-        "labelled_images": len({a["image_id"] for a in boxes}),
-        "boxes": len(boxes),
-        "ignored": len(coco["annotations"]) - len(boxes),
-        "negatives": sum(len(i.get("hard_negatives", ())) for i in coco["images"]),
+        "images": len(data.images),
+        "labelled_images": sum(count > 0 for count in positive),
+        "boxes": sum(positive),
+        "ignored": sum(int(boxes.has_state(IGNORE).sum()) for boxes in data.boxes),
+        "negatives": sum(int(boxes.has_state(NEGATIVE).sum()) for boxes in data.boxes),
     }
 
 

@@ -9,9 +9,8 @@ some classes only counts for those alone.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import compress
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -19,16 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelabel.config import NoSettings, Project
-from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
+from reelabel.data.boxes import Boxes, Placement
+from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.data.states import IGNORE, NEGATIVE, PERSON, POSITIVE
 from reelabel.data.video import Video
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import FormatError, nearest
 from reelabel.formats.coco import read_coco
 from reelabel.media.stream import scan
-from reelabel.tables import IMPORTED, IMPORTED_FRAMES, TRUTH, TRUTH_FRAMES, VIDEOS
+from reelabel.tables import CORNERS, IMPORTED, IMPORTED_FRAMES, TRUTH, TRUTH_FRAMES, VIDEOS
 from reelabel.workspace import fingerprint
 
-Row = Mapping[str, Any]
 Truths = Unit[NoSettings, "Paths"]
 
 
@@ -53,18 +53,15 @@ def truth(unit: Unit[NoSettings, Paths]) -> Output:
     drawn = list(_drawn(unit, truth_path, odd))
     brought = list(_drawn(unit, labels_path, odd))
     tables = {
-        "truth_frames": {d.video_id: TRUTH_FRAMES.from_rows(d.frames) for d in drawn},
-        "truth": {
-            d.video_id: TRUTH.from_rows([_true(b) for b in d.boxes if b["state"] != "negative"])
-            for d in drawn
-        },
-        "imported_frames": {d.video_id: IMPORTED_FRAMES.from_rows(d.frames) for d in brought},
-        "imported": {d.video_id: IMPORTED.from_rows([_label(b) for b in d.boxes]) for d in brought},
+        "truth_frames": {d.video_id: TRUTH_FRAMES.from_rows(d.frame_rows()) for d in drawn},
+        "truth": {d.video_id: TRUTH.from_rows(d.truth_rows()) for d in drawn},
+        "imported_frames": {d.video_id: IMPORTED_FRAMES.from_rows(d.frame_rows()) for d in brought},
+        "imported": {d.video_id: IMPORTED.from_rows(d.label_rows()) for d in brought},
     }
     notes = {
-        "frames": sum(len(d.frames) for d in drawn),
-        "boxes": sum(len(d.boxes) for d in drawn),
-        "imported_boxes": sum(len(d.boxes) for d in brought),
+        "frames": sum(len(d.data.images) for d in drawn),
+        "boxes": sum(d.data.box_count for d in drawn),
+        "imported_boxes": sum(d.data.box_count for d in brought),
         "unknown_videos": sorted(odd.videos),
         "boxes_nowhere": odd.boxes,
     }
@@ -86,23 +83,49 @@ class Odd:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What people drew in one video."""
+    """What people drew in one video: its frames, and boxes in its pixels."""
 
     video_id: str
-    frames: list[dict[str, Any]]
-    boxes: list[dict[str, Any]]
+    data: Dataset
 
+    def frame_rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the annotated frames."""
+        return [
+            self._place(image) | {"complete": self._complete(image)} for image in self.data.images
+        ]
 
-def _true(box: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of truth."""
-    return {k: v for k, v in box.items() if k in TRUTH.schema.names} | {
-        "crowd": box["state"] == "ignore"
-    }
+    def _place(self, image: ImageEntry) -> dict[str, Any]:
+        return {"video_id": self.video_id, "pts": image.pts, "frame_index": image.frame_index}
 
+    def _complete(self, image: ImageEntry) -> list[str] | None:
+        ids = image.complete
+        return None if ids is None else [self.data.classes[class_id] for class_id in ids]
 
-def _label(box: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of imported labels."""
-    return box | {"origin": "person", "score": 1.0}
+    def box_rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of the boxes of all states."""
+        for image, boxes in zip(self.data.images, self.data.boxes, strict=True):
+            for i, xyxy in enumerate(boxes.xyxy.tolist()):
+                yield (
+                    self._place(image)
+                    | dict(zip(CORNERS, xyxy, strict=True))
+                    | {
+                        "category": self.data.classes[boxes.class_id[i]],
+                        "state": POSITIVE if boxes.state is None else boxes.state[i],
+                    }
+                )
+
+    def truth_rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the table `truth`: objects and regions to ignore."""
+        rows = (row for row in self.box_rows() if row["state"] != NEGATIVE)
+        return [
+            {k: v for k, v in row.items() if k in TRUTH.schema.names}
+            | {"crowd": row["state"] == IGNORE}
+            for row in rows
+        ]
+
+    def label_rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the table `imported`."""
+        return [row | {"origin": PERSON, "score": 1.0} for row in self.box_rows()]
 
 
 def _drawn(unit: Truths, path: Path | None, odd: Odd) -> Iterator[Drawn]:
@@ -117,43 +140,42 @@ def _drawn(unit: Truths, path: Path | None, odd: Odd) -> Iterator[Drawn]:
     videos = [video for video in unit.inputs.videos if video.usable]
     by_video, unknown = _by_video(data, videos)
     odd.videos.update(unknown)
+    odd.boxes += data.left_out
     if not by_video:
         raise FormatError(_nothing_known(path, unknown, videos))
     check_classes(path, data, unit.project)
-    boxes = data.boxes_by_image()
+    data = replace(data, left_out=()).in_classes(unit.project.classes, unit.project.class_map)
     row_of = {row.video_id: row for row in videos}
-    for i, (video_id, images) in enumerate(sorted(by_video.items())):
-        row = row_of[video_id]
-        unit.tick(i / len(by_video), row.name)
-        found = _tied(row, [data.images[image] for image in images])
-        pairs = list(zip(images, found, strict=True))
-        rows = [
-            _box_row(unit, row, box, data.images[image]) | {"pts": pts, "frame_index": index}
-            for image, (pts, index) in pairs
-            for box in boxes[image]
-            if _own(unit, box.category) in unit.project.classes
-        ]
-        visible = [_visible(row, box) for box in rows]
-        odd.boxes += [
-            _words(row, box) for box, is_there in zip(rows, visible, strict=True) if not is_there
-        ]
-        yield Drawn(
-            video_id,
-            [_frame_row(unit, video_id, at, data.images[image]) for image, at in pairs],
-            list(compress(rows, visible)),
+    for i, (video_id, positions) in enumerate(sorted(by_video.items())):
+        video = row_of[video_id]
+        unit.tick(i / len(by_video), video.name)
+        found = _in_video(data.subset(positions), video)
+        odd.boxes += found.left_out
+        yield Drawn(video_id, found)
+
+
+def _in_video(data: Dataset, video: Video) -> Dataset:
+    """Return pictures as exact frames of their video, boxes in its pixels and clipped to it."""
+    images, boxes = list[ImageEntry](), list[Boxes]()
+    frames = _tied(video, data.images)
+    for image, drawn, (pts, index) in zip(data.images, data.boxes, frames, strict=True):
+        scale = (
+            (image.width or video.width) / video.width,
+            (image.height or video.height) / video.height,
         )
-
-
-def _visible(row: Video, box: Row) -> bool:
-    """Tell whether any of a box lies in the picture: else nobody can find it."""
-    wide = min(box["x2"], row.width) - max(box["x1"], 0)
-    tall = min(box["y2"], row.height) - max(box["y1"], 0)
-    return bool(wide > 0 and tall > 0)
-
-
-def _words(row: Video, box: Row) -> str:
-    corners = ", ".join(f"{box[key]:g}" for key in ("x1", "y1", "x2", "y2"))
-    return f"{row.name} frame {box['frame_index']}, {box['category']} at {corners}"
+        xyxy = Placement(scale).to_video(drawn.xyxy).astype(np.float32)
+        boxes.append(replace(drawn, xyxy=xyxy))
+        images.append(
+            replace(
+                image,
+                video=video.name,
+                pts=pts,
+                frame_index=index,
+                width=video.width,
+                height=video.height,
+            )
+        )
+    return Dataset(data.classes, tuple(images), tuple(boxes)).clipped()
 
 
 def check_classes(path: Path, data: Dataset, project: Project) -> None:
@@ -162,7 +184,7 @@ def check_classes(path: Path, data: Dataset, project: Project) -> None:
     Raises:
         FormatError: naming them; frames without any box would be taken for empty.
     """
-    theirs = dict.fromkeys(box.category for box in data.boxes)
+    theirs = data.used_classes
     own = {name for name in theirs if project.class_map.get(name, name) in project.classes}
     missing = {name.lower() for name in project.classes if name not in own}
     alike = [name for name in theirs if name not in own and name.lower() in missing]
@@ -217,7 +239,7 @@ def _nothing_known(path: Any, unknown: list[str], videos: list[Video]) -> str:
     )
 
 
-def _tied(row: Video, images: list[ImageEntry]) -> list[tuple[int, int]]:
+def _tied(row: Video, images: Sequence[ImageEntry]) -> list[tuple[int, int]]:
     """Return the time stamp and index of the frame that each image means.
 
     Raises:
@@ -266,38 +288,6 @@ def _half_frame_s(times_s: NDArray[np.float64]) -> float:
     return float(np.max(np.diff(times_s))) / 2 + 1e-3 if len(times_s) > 1 else 1.0
 
 
-def _frame_row(
-    unit: Truths, video_id: str, found: tuple[int, int], image: ImageEntry
-) -> dict[str, object]:
-    complete = None
-    if image.complete is not None:
-        own = {_own(unit, name) for name in image.complete}
-        complete = [name for name in unit.project.classes if name in own]
-    pts, index = found
-    return {"video_id": video_id, "pts": pts, "frame_index": index, "complete": complete}
-
-
-def _box_row(unit: Truths, row: Video, box: BoxEntry, image: ImageEntry) -> dict[str, object]:
-    """Return a box in pixels of the upright video, whatever size it was drawn at."""
-    x_factor = row.width / image.width if image.width else 1.0
-    y_factor = row.height / image.height if image.height else 1.0
-    x, y, w, h = box.xywh
-    return {
-        "video_id": row.video_id,
-        "category": _own(unit, box.category),
-        "x1": x * x_factor,
-        "y1": y * y_factor,
-        "x2": (x + w) * x_factor,
-        "y2": (y + h) * y_factor,
-        "state": box.state,
-    }
-
-
-def _own(unit: Truths, category: str) -> str:
-    """Return the workspace's word for a category."""
-    return unit.project.class_map.get(category, category)
-
-
 STAGE = Stage(
     name="truth",
     arrow=(__doc__ or "").splitlines()[0],
@@ -307,6 +297,6 @@ STAGE = Stage(
     reads=(VIDEOS,),
     writes=(TRUTH_FRAMES, TRUTH, IMPORTED_FRAMES, IMPORTED),
     project_keys=("classes", "class_map"),
-    version=3,
+    version=4,
     resource=source,
 )

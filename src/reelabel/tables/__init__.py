@@ -6,7 +6,7 @@ All boxes are ``x1 y1 x2 y2`` in pixels of the upright video picture with square
 bottom are exclusive.
 """
 
-from reelabel.tables.base import SCHEMA_VERSION, Column, Table, xyxy_columns, xyxy_of
+from reelabel.tables.base import CORNERS, SCHEMA_VERSION, Column, Table, xyxy_columns, xyxy_of
 from reelabel.tables.footage import CLIPS, DUPLICATES, EMBEDDINGS, FRAMES, VIDEOS
 from reelabel.tables.labels import (
     CAMERA,
@@ -24,6 +24,7 @@ __all__ = [
     "CAMERA",
     "CANDIDATES",
     "CLIPS",
+    "CORNERS",
     "DETECTIONS",
     "DUPLICATES",
     "EMBEDDINGS",

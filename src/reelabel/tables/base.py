@@ -95,15 +95,19 @@ def _array(values: object, kind: pa.DataType) -> pa.Array:
     return pa.array(values, type=kind)
 
 
+CORNERS = ("x1", "y1", "x2", "y2")
+"""The columns of a box."""
+
+
 def xyxy_of(table: pa.Table) -> NDArray[np.float32]:
     """Return the four box columns of a table as ``(n, 4)`` float32."""
-    sides = [table[name].to_numpy() for name in ("x1", "y1", "x2", "y2")]
+    sides = [table[name].to_numpy() for name in CORNERS]
     return np.stack(sides, axis=1).astype(np.float32) if len(table) else np.zeros((0, 4), "f4")
 
 
 def xyxy_columns(xyxy: NDArray[np.float32]) -> dict[str, object]:
     """Return ``(n, 4)`` boxes as the four box columns."""
-    return {name: xyxy[:, i] for i, name in enumerate(("x1", "y1", "x2", "y2"))}
+    return {name: xyxy[:, i] for i, name in enumerate(CORNERS)}
 
 
 TEXT, INT64, INT32, FLOAT64, FLOAT32, BOOL = (

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.errors import MissingInput, UsageError, nearest
-from reelabel.files import explained
-from reelabel.formats.coco import read_coco, safe_join, write_coco
+from reelabel.files import explained, safe_join
+from reelabel.formats.coco import read_coco, write_coco
 from reelabel.formats.coco_into import CocoFile
 from reelabel.formats.voc import write_voc
 from reelabel.formats.yolo import write_yolo

@@ -1,8 +1,8 @@
-"""Pictures that an export has written, known by their names: corrected, they can come back.
+"""Names of exported pictures, from which the video frame is found when they are imported again.
 
-An exported picture is called ``<video_id>_<pts>.jpg``. Tools in which people draw keep the name, or
-put something before or behind it; whatever else the export said is lost on the way. The name alone
-leads back to the frame, and the table `frames` says how its picture was made.
+An exported picture is called ``<video_id>_<pts>.jpg``. Annotation tools keep the name, or add a
+prefix or a suffix, and drop the other fields of an export. The name identifies the frame, and the
+table `frames` holds how its picture was made.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
-from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
+import numpy as np
+
+from reelabel.data.boxes import Placement
+from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.tables import FRAMES
 from reelabel.workspace import Workspace
 
@@ -27,30 +30,30 @@ def picture_name(video_id: str, pts: int) -> str:
 
 
 def as_frames(workspace: Workspace, data: Dataset) -> Dataset:
-    """Return a data set in which our own pictures are frames again, in pixels of the upright video.
+    """Return a data set in which exported pictures are video frames, in upright video pixels.
 
     Other pictures stay as they are.
     """
     videos = {video.video_id: video for video in workspace.videos()}
-    images, boxes = list(data.images), list[BoxEntry]()
+    images, boxes = list(data.images), list(data.boxes)
     frames: dict[str, dict[int, Row]] = {}
-    for i, (image, drawn) in enumerate(zip(data.images, data.boxes_by_image(), strict=True)):
-        video_id, pts = _meant(image)
+    for i, image in enumerate(data.images):
+        video_id, pts = _frame_of(image)
         video = videos.get(video_id)
         if video is None or pts is None:
-            boxes += drawn
             continue
         if video_id not in frames:
             frames[video_id] = _frames(workspace, video_id)
-        size = video.size_wh
-        images[i] = replace(image, video=video_id, pts=pts, width=size[0], height=size[1])
-        made = frames[video_id].get(pts)
-        boxes += [_in_video(box, images[i], image, made) for box in drawn]
-    return Dataset(data.classes, tuple(images), tuple(boxes))
+        width, height = video.size_wh
+        images[i] = replace(image, video=video_id, pts=pts, width=width, height=height)
+        place = _placement(images[i], image, frames[video_id].get(pts))
+        xyxy = place.to_video(boxes[i].xyxy).astype(np.float32)
+        boxes[i] = replace(boxes[i], xyxy=xyxy)
+    return replace(data, images=tuple(images), boxes=tuple(boxes)).clipped()
 
 
-def _meant(image: ImageEntry) -> tuple[str, int | None]:
-    """Return the video id and time stamp that a picture's name speaks of, or what else it says."""
+def _frame_of(image: ImageEntry) -> tuple[str, int | None]:
+    """Return the video id and time stamp in a picture's name, else those that the entry gives."""
     found = NAME.search(PurePath(image.file_name).name)
     return (found["video_id"], int(found["pts"])) if found else (image.video, image.pts)
 
@@ -63,14 +66,19 @@ def _frames(workspace: Workspace, video_id: str) -> dict[int, Row]:
     return {row["pts"]: row for row in rows if row["picture"]}
 
 
-def _in_video(box: BoxEntry, frame: ImageEntry, seen: ImageEntry, made: Row | None) -> BoxEntry:
-    """Return a box of a picture, which somebody may have resized, in pixels of its video."""
-    wh = (seen.width or frame.width, seen.height or frame.height)
-    scale, offset = (wh[0] / frame.width, wh[1] / frame.height), (0.0, 0.0)
-    if made is not None:
-        again = (wh[0] / made["width"], wh[1] / made["height"])
-        scale = made["scale_x"] * again[0], made["scale_y"] * again[1]
-        offset = made["offset_x"] * again[0], made["offset_y"] * again[1]
-    x, y, w, h = box.xywh
-    place = ((x - offset[0]) / scale[0], (y - offset[1]) / scale[1])
-    return replace(box, xywh=(*place, w / scale[0], h / scale[1]))
+def _placement(frame: ImageEntry, picture: ImageEntry, row: Row | None) -> Placement:
+    """Return where the video frame lies in its picture, which may have been resized since.
+
+    Args:
+        frame: the frame, in pixels of the upright video.
+        picture: the picture as the file describes it.
+        row: how `sample` made the picture; None if it has the whole frame.
+    """
+    width, height = picture.width or frame.width, picture.height or frame.height
+    if row is None:
+        return Placement((width / frame.width, height / frame.height))
+    again = width / row["width"], height / row["height"]
+    return Placement(
+        (row["scale_x"] * again[0], row["scale_y"] * again[1]),
+        (row["offset_x"] * again[0], row["offset_y"] * again[1]),
+    )

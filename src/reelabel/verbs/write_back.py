@@ -11,10 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from reelabel.data.dataset import BoxEntry, Dataset, ImageEntry
-from reelabel.data.states import State
+import numpy as np
+
+from reelabel.data.boxes import Boxes, xywh_to_xyxy
+from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.data.states import NEGATIVE, POSITIVE, TEACHER
 from reelabel.errors import UsageError
-from reelabel.formats.checked import Box
 from reelabel.formats.coco_into import Added, CocoFile
 from reelabel.formats.detections_txt import Block
 from reelabel.temporal.published import MinedFrame
@@ -64,7 +66,7 @@ class Writer:
         self._file = CocoFile.empty() if what.source is None else CocoFile.read(what.source)
         self._category = what.category or self._only_class()
         self._images: list[ImageEntry] = []
-        self._boxes: list[BoxEntry] = []
+        self._boxes: list[Boxes] = []
 
     def _only_class(self) -> str:
         classes = self._file.classes
@@ -75,36 +77,30 @@ class Writer:
             )
         return classes[0]
 
-    def take(self, image: ImageEntry, frame: MinedFrame, sure: Block) -> None:
-        """Remember a mined frame.
+    def take(self, image: ImageEntry, frame: MinedFrame, detected: Block) -> None:
+        """Add a mined frame.
 
         Args:
             image: its picture.
             frame: its boxes.
-            sure: the detections that those boxes are, in the same order, for their scores.
+            detected: the detections that those boxes are, in the same order, for their scores.
         """
+        mined = np.array(frame.boxes, np.float32).reshape(-1, 5)
+        n = len(mined)
         self._images.append(image)
-        for (*sides, flag), score in zip(frame.boxes, sure[:, 4].tolist(), strict=True):
-            xywh = _inside(sides, image)
-            if xywh is not None:
-                at = len(self._images) - 1
-                state: State = "positive" if flag else "negative"
-                self._boxes.append(BoxEntry(at, self._category, xywh, score, state, "teacher"))
+        self._boxes.append(
+            Boxes(
+                xywh_to_xyxy(mined[:, :4]),
+                detected[:, 4].astype(np.float32),
+                np.zeros(n, np.int64),
+                state=np.where(mined[:, 4] > 0, POSITIVE, NEGATIVE),
+                origin=np.full(n, TEACHER),
+            )
+        )
 
     def finish(self) -> Added:
-        """Add what was taken to the file, write it, and return what was added."""
+        """Add the frames to the file, write it, and return what was added."""
         dataset = Dataset((self._category,), tuple(self._images), tuple(self._boxes))
         added = self._file.add(dataset)
         self._file.write(self._out)
         return added
-
-
-def _inside(xywh: list[float], image: ImageEntry) -> Box | None:
-    """Return the part of a box that lies in the picture, None if nothing does."""
-    x, y, w, h = xywh
-    left, top = max(x, 0.0), max(y, 0.0)
-    right, bottom = min(x + w, image.width), min(y + h, image.height)
-    if right <= left or bottom <= top:
-        return None
-    # As many digits as the text has; more would be noise of the subtraction.
-    return round(left, 6), round(top, 6), round(right - left, 6), round(bottom - top, 6)
