@@ -27,7 +27,7 @@ from reelabel.models.detectors.onnx import OnnxOptions
 from reelabel.models.detectors.torchvision import TorchvisionOptions
 from reelabel.models.detectors.transformers import TransformersOptions
 from reelabel.models.detectors.zero_shot import ZeroShotOptions
-from reelabel.pipeline import FLOW, SECTIONS
+from reelabel.pipeline import DETECT
 
 HOME = Path(__file__).parent / "reference"
 MADE = "<!-- Made by docs/make_reference.py: change the code, then run `make docs`. -->\n\n"
@@ -84,7 +84,7 @@ are exclusive, so that the width is `x2 - x1`.
 
 
 def _table(table: tables.Table) -> str:
-    writer = [s.name for s in FLOW.values() if table.name in {t.name for t in s.writes}]
+    writer = [s.name for s in DETECT.flow.values() if table.name in {t.name for t in s.writes}]
     where = "tables" if table.where == "tables" else "rounds/&lt;n&gt;"
     by = f"Written by `{writer[0]}`." if writer else "Written by no stage of the flow."
     rows = [(f"`{c.name}`", f"`{c.type}`", c.unit, c.meaning) for c in table.columns]
@@ -109,7 +109,9 @@ one makes stale what depends on it, and nothing else.
 """
     project = _settings("The project", "Keys at the top of the file.", Project, above="")
     engine = _settings("engine", _doc(Engine), Engine, above="engine.")
-    stages = [_settings(n, _arrow(n, kind), kind, above=f"{n}.") for n, kind in SECTIONS.items()]
+    stages = [
+        _settings(n, _arrow(n, kind), kind, above=f"{n}.") for n, kind in DETECT.sections.items()
+    ]
     return head + "\n".join([project, engine, *stages, *_detector_options()])
 
 
@@ -121,7 +123,7 @@ def _detector_options() -> Iterator[str]:
 
 
 def _arrow(name: str, kind: type[BaseModel]) -> str:
-    return f"`{FLOW[name].arrow}`\n\n{_doc(kind)}"
+    return f"`{DETECT.flow[name].arrow}`\n\n{_doc(kind)}"
 
 
 def _doc(kind: type[BaseModel]) -> str:

@@ -17,7 +17,7 @@ import reelabel as api
 from reelabel.engine.plan import bind, counts, plan
 from reelabel.engine.run import Options
 from reelabel.errors import MediaError, ModelError, UsageError
-from reelabel.pipeline import EACH_ROUND, FLOW, ONCE, read_config, run, run_one
+from reelabel.pipeline import DETECT, read_config, run, run_one
 from reelabel.tables import DETECTIONS, FRAMES, LABELS, SEEN, VIDEOS
 from reelabel.verbs.init import init
 from reelabel.verbs.status import status
@@ -74,8 +74,8 @@ def test_two_rounds_go_through_every_stage(finished):
     """Each stage is done once, or once a round, and nothing fails."""
     workspace, done = finished
     visited = [(result.stage, result.round_number) for result in done.results]
-    expected = [(stage.name, 0) for stage in ONCE]
-    expected += [(stage.name, number) for number in (0, 1) for stage in EACH_ROUND]
+    expected = [(stage.name, 0) for stage in DETECT.once]
+    expected += [(stage.name, number) for number in (0, 1) for stage in DETECT.each_round]
     assert visited == expected
     assert all(result.done and not result.failed for result in done.results)
     assert done.exit_code == 0
@@ -222,7 +222,7 @@ def test_a_new_video_is_the_only_one_that_is_worked_on(footage, disc_clips, tmp_
     go(workspace, rounds=1)
     shutil.copy(disc_clips[3], mine)
     again = go(workspace, rounds=1)
-    per_video = {name for name, stage in FLOW.items() if stage.scope == "video"}
+    per_video = {name for name, stage in DETECT.flow.items() if stage.scope == "video"}
     first = {r.stage: (r.done, r.kept) for r in again.results}
     assert {name: first[name] for name in per_video} == dict.fromkeys(per_video, (1, 3))
     assert len(workspace.shards(LABELS)) == 4
@@ -264,7 +264,7 @@ def test_force_trains_from_the_start(copied):
     left.touch()
     for force in (False, True):
         train = Options(quiet=True, force=force)
-        assert run_one(workspace, config, train, FLOW["train"], number=0).done == force
+        assert run_one(workspace, config, train, DETECT.flow["train"], number=0).done == force
         assert left.is_file() != force
     assert (left.parent / "model.json").is_file()
 
@@ -275,7 +275,7 @@ def test_a_decision_rests_on_the_one_before(copied):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"best_ap": 0.01}))
     config = read_config(copied)
     settings = config.stages["advance"]
-    bound = bind(FLOW["advance"], copied, config.project, settings, round_number=1)
+    bound = bind(DETECT.flow["advance"], copied, config.project, settings, round_number=1)
     assert counts(plan(bound)) == {"stale": 1}
 
 
@@ -382,7 +382,7 @@ def test_the_python_way_does_the_same(finished):
     """`reelabel.run` and `reelabel.status` take a folder and find everything done."""
     workspace, _ = finished
     assert [r.stage for r in api.run(str(workspace.root)).results if r.done] == []
-    assert {one.stage for one in api.status(workspace)} == set(FLOW)
+    assert {one.stage for one in api.status(workspace)} == set(DETECT.flow)
     assert api.report(workspace).is_file()
 
 

@@ -6,8 +6,10 @@
     reelabel.run(workspace)
     reelabel.predict(workspace, ["new.mp4"], out="boxes.json")
 
-Every verb of the command line is a function here, with the same name and the same arguments. They
-are imported when they are first used, so that ``import reelabel`` costs nothing.
+Every command and every stage is a function here with the command's name and its settings as
+arguments, such as ``reelabel.clean(workspace, score=0.4)``; ``import`` is a word of Python, so its
+function is `import_labels`. A workspace may be given as its folder everywhere. Functions are
+imported when they are first used, so that ``import reelabel`` costs nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +32,22 @@ if TYPE_CHECKING:
     from reelabel.verbs.report import report
     from reelabel.verbs.run import run, status
     from reelabel.verbs.show import show
+    from reelabel.verbs.stages import (
+        advance,
+        clean,
+        cut,
+        dedup,
+        detect,
+        evaluate,
+        merge,
+        mine,
+        register,
+        sample,
+        split,
+        track,
+        train,
+        truth,
+    )
     from reelabel.workspace import Workspace
 
 __all__ = [
@@ -38,32 +56,60 @@ __all__ = [
     "Workspace",
     "__version__",
     "ablate",
+    "advance",
+    "clean",
+    "cut",
+    "dedup",
     "demo",
+    "detect",
+    "evaluate",
     "export",
     "flicker",
     "import_labels",
     "init",
+    "merge",
+    "mine",
     "predict",
+    "register",
     "report",
     "run",
+    "sample",
     "show",
+    "split",
     "status",
+    "track",
+    "train",
+    "truth",
 ]
 
 _HOMES = {
     "Boxes": "reelabel.data.boxes",
     "Workspace": "reelabel.workspace",
     "ablate": "reelabel.verbs.ablate",
+    "advance": "reelabel.verbs.stages",
+    "clean": "reelabel.verbs.stages",
+    "cut": "reelabel.verbs.stages",
+    "dedup": "reelabel.verbs.stages",
     "demo": "reelabel.verbs.demo",
+    "detect": "reelabel.verbs.stages",
+    "evaluate": "reelabel.verbs.stages",
     "export": "reelabel.verbs.export",
     "flicker": "reelabel.verbs.flicker",
+    "import_labels": "reelabel.verbs.import_labels",
     "init": "reelabel.verbs.init",
+    "merge": "reelabel.verbs.stages",
+    "mine": "reelabel.verbs.stages",
     "predict": "reelabel.verbs.predict",
+    "register": "reelabel.verbs.stages",
     "report": "reelabel.verbs.report",
     "run": "reelabel.verbs.run",
+    "sample": "reelabel.verbs.stages",
     "show": "reelabel.verbs.show",
+    "split": "reelabel.verbs.stages",
     "status": "reelabel.verbs.run",
-    "import_labels": "reelabel.verbs.import_labels",
+    "track": "reelabel.verbs.stages",
+    "train": "reelabel.verbs.stages",
+    "truth": "reelabel.verbs.stages",
 }
 
 

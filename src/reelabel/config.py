@@ -7,9 +7,9 @@ Stages bring their own settings types; this module knows how such types are read
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -41,8 +41,8 @@ class Engine(Settings):
 class Project(Settings):
     """What to find and where the footage is."""
 
-    task: Literal["detect"] = "detect"
-    """What is learnt: boxes of objects."""
+    task: str = "detect"
+    """What is learnt; detect: boxes of objects."""
     classes: tuple[str, ...] = Field(min_length=1)
     """Class names to find, in the workspace's own words."""
     class_map: dict[str, str] = Field(default_factory=dict)
@@ -92,6 +92,31 @@ class Config:
 
     own_sections: ClassVar[dict[str, type[Settings]]] = {"engine": Engine}
 
+    def with_stage(self, name: str, kind: type[BaseModel], changes: Mapping[str, Any]) -> Config:
+        """Return these settings with some of one stage's replaced.
+
+        Args:
+            name: of the stage.
+            kind: its settings type.
+            changes: new values; those of nested settings are merged into what is there.
+
+        Raises:
+            ConfigError: for an unknown or wrong value.
+        """
+        before = self.stages.get(name) or kind()
+        values = _merged(before.model_dump(exclude_unset=True), changes)
+        return replace(self, stages={**self.stages, name: checked(kind, values, name)})
+
+
+def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested values with the changes in place of what they held."""
+    result = dict(values)
+    for name, value in changes.items():
+        before = result.get(name)
+        nested = isinstance(before, Mapping) and isinstance(value, Mapping)
+        result[name] = _merged(before or {}, value) if nested else value
+    return result
+
 
 def load(path: Path, sections: Mapping[str, type[BaseModel]]) -> Config:
     """Return the checked content of a `reelabel.yaml`.
@@ -103,13 +128,22 @@ def load(path: Path, sections: Mapping[str, type[BaseModel]]) -> Config:
     Raises:
         ConfigError: if it is no YAML, or holds an unknown key or a wrong value.
     """
+    return parse(read_yaml(path), sections, where=str(path))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the keys and values of a YAML file, not yet checked.
+
+    Raises:
+        ConfigError: if it is no YAML, or holds something else than keys and values.
+    """
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), _OnceLoader)  # noqa: S506 -- a safe one
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         raise ConfigError(f"{path}: expected YAML, but {exc}") from exc
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected keys such as 'classes' and 'videos', got {raw!r:.80}")
-    return parse(raw, sections, where=str(path))
+    return raw
 
 
 class _OnceLoader(yaml.SafeLoader):

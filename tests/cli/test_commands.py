@@ -15,7 +15,7 @@ import yaml
 
 from reelabel.cli.commands import STAGES, cli
 from reelabel.config import load
-from reelabel.pipeline import FLOW, SECTIONS
+from reelabel.pipeline import DETECT
 from reelabel.tables import CANDIDATES, FRAMES
 from reelabel.workspace import Workspace
 
@@ -88,26 +88,26 @@ def test_the_help_lists_every_command(reelabel):
 
 def test_the_stages_of_the_help_are_those_of_the_flow():
     """Names and order agree with the pipeline."""
-    assert list(STAGES) == list(FLOW)
+    assert list(STAGES) == list(DETECT.flow)
 
 
-@pytest.mark.parametrize("name", sorted(SECTIONS))
+@pytest.mark.parametrize("name", sorted(DETECT.sections))
 def test_every_setting_of_a_stage_is_a_flag(name):
     """Whatever stands in a section of reelabel.yaml can be given as a flag too."""
     command = cli.get_command(click.Context(cli), name)
     flags = {flag for p in command.params for flag in p.opts}
-    plain = [key for key in SECTIONS[name].model_fields if key != "quality"]
+    plain = [key for key in DETECT.sections[name].model_fields if key != "quality"]
     assert [key for key in plain if f"--{key.replace('_', '-')}" not in flags] == []
 
 
 def test_the_defaults_in_a_new_file_are_the_defaults(begun):
     """Taking the # from every line of a new reelabel.yaml changes nothing."""
     path = begun / "reelabel.yaml"
-    before = load(path, SECTIONS)
+    before = load(path, DETECT.sections)
     head, tail = path.read_text().split("# Everything below")
     lines = [line.removeprefix("#").removeprefix(" ") for line in tail.split("\n")[1:]]
     path.write_text(head + "\n".join(lines))
-    assert load(path, SECTIONS) == before
+    assert load(path, DETECT.sections) == before
 
 
 def test_init_run_and_status(begun, reelabel):
@@ -120,7 +120,7 @@ def test_init_run_and_status(begun, reelabel):
     code, out, _ = reelabel("status", begun, "--json")
     told = json.loads(out)
     assert code == 0
-    assert [one["stage"] for one in told] == list(FLOW)
+    assert [one["stage"] for one in told] == list(DETECT.flow)
     assert {state for one in told for state in one["units"]} == {"done"}
     assert reelabel("status", begun)[0] == 0
     code, out, _ = reelabel("show", begun, "--pictures", 1, "--quiet")
@@ -180,7 +180,7 @@ def test_set_reaches_any_setting(footage, tmp_path, reelabel):
     )
     code, _, err = reelabel("init", tmp_path / "w", "--classes", "a,b", *pairs, "--", footage)
     assert (code, err) == (0, "")
-    config = load(tmp_path / "w/reelabel.yaml", SECTIONS)
+    config = load(tmp_path / "w/reelabel.yaml", DETECT.sections)
     assert config.project.classes == ("a", "b")
     assert config.project.seed == 3
     assert config.stages["sample"].every == 5
@@ -204,7 +204,7 @@ def test_set_leaves_text_as_it_stands(footage, tmp_path, reelabel):
     pairs = [word for key, value in given.items() for word in ("--set", f"{key}={value}")]
     code, _, err = reelabel("init", tmp_path / "w", "--classes", "disc", *pairs, "--", footage)
     assert (code, err) == (0, "")
-    config = load(tmp_path / "w/reelabel.yaml", SECTIONS)
+    config = load(tmp_path / "w/reelabel.yaml", DETECT.sections)
     stages, project = config.stages, config.project
     assert stages["sample"].embedder == "fake:"
     assert (stages["clean"].outliers, stages["clean"].states["border"]) == ("off", "ignore")

@@ -14,13 +14,13 @@ import pytest
 from pydantic import BaseModel
 
 from reelabel.cli.commands import cli
-from reelabel.pipeline import FLOW, SECTIONS
+from reelabel.pipeline import DETECT
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("how-to/*.md"), *DOCS.glob("decisions/*.md")])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SETTING = re.compile(rf"\b({'|'.join(SECTIONS)})\.([a-z0-9_.]*[a-z0-9_])")
+SETTING = re.compile(rf"\b({'|'.join(DETECT.sections)})\.([a-z0-9_.]*[a-z0-9_])")
 FILES = {"json", "yaml", "parquet", "md", "py", "jpg"}
 
 
@@ -68,7 +68,7 @@ def test_settings_exist(path):
     """Every setting that a page names as stage.key is a setting of that stage."""
     for stage, key in SETTING.findall(path.read_text(encoding="utf-8")):
         if key not in FILES:
-            assert key in named(SECTIONS[stage]) | {"quality."}, f"{stage}.{key}"
+            assert key in named(DETECT.sections[stage]) | {"quality."}, f"{stage}.{key}"
 
 
 def test_the_plug_in_example_keeps_its_promises(monkeypatch):
@@ -96,4 +96,4 @@ def test_concepts_name_every_stage():
     """The table of stages has a row for each stage of the flow, in its order."""
     page = (DOCS / "concepts.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
-    assert [name for name in rows if name in FLOW] == list(FLOW)
+    assert [name for name in rows if name in DETECT.flow] == list(DETECT.flow)

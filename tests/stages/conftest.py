@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from reelabel.engine.run import Options
-from reelabel.pipeline import FLOW, read_config, run_one
+from reelabel.pipeline import DETECT, read_config, run_one
 from reelabel.workspace import Workspace
 
 
@@ -31,7 +31,9 @@ class Bench:
             self.configure(**{names[-1]: settings})
         config = read_config(self.workspace)
         for name in names:
-            result = run_one(self.workspace, config, Options(quiet=True), FLOW[name], number=number)
+            result = run_one(
+                self.workspace, config, Options(quiet=True), DETECT.flow[name], number=number
+            )
         return result
 
     def rows(self, table, number=0):

@@ -15,7 +15,7 @@ from reelabel.engine.run import Options
 from reelabel.errors import FormatError, ModelError, UsageError
 from reelabel.formats.detections_txt import read_detections, write_detections
 from reelabel.media.video import decode
-from reelabel.pipeline import FLOW, read_config, run, run_one
+from reelabel.pipeline import DETECT, read_config, run, run_one
 from reelabel.tables import DETECTIONS, IMPORTED, LABELS, SEEN, TRUTH, xyxy_of
 from reelabel.verbs.init import init
 from reelabel.workspace import Workspace
@@ -394,7 +394,9 @@ def there_and_back(folder, video, text):
     workspace = init(folder / "w", classes=["thing"], videos=[video])
     api.import_labels(workspace, text, format=TEXT, video=str(video))
     options = Options(quiet=True)
-    assert not run_one(workspace, read_config(workspace), options, FLOW["detect"], number=0).failed
+    assert not run_one(
+        workspace, read_config(workspace), options, DETECT.flow["detect"], number=0
+    ).failed
     (path,) = api.export(workspace, folder / "out", format=TEXT).iterdir()
     return path
 

@@ -78,7 +78,7 @@ def cli() -> None:
 
 @cli.command()
 @workspace_argument
-@click.option("--task", type=click.Choice(["detect"]), default="detect", help="What is learnt.")
+@click.option("--task", default="detect", show_default=True, help="What is learnt.")
 @click.option("--classes", multiple=True, required=True, help="Name of what to find; repeatable.")
 @click.option("--videos", multiple=True, help="File or folder; repeatable, or list more after --.")
 @click.option("--detector", default="motion", show_default=True, help="The first teacher.")
@@ -102,7 +102,7 @@ def init(  # noqa: PLR0913 -- click hands every flag over by name
     from reelabel.cli.flags import nested
     from reelabel.cli.printing import told_new
     from reelabel.config import Config
-    from reelabel.pipeline import SECTIONS
+    from reelabel.pipeline import sections_of
     from reelabel.verbs.init import init as call
 
     made = call(
@@ -112,7 +112,7 @@ def init(  # noqa: PLR0913 -- click hands every flag over by name
         detector=detector,
         truth=truth,
         test_videos=test_videos,
-        settings=nested(pairs, {**SECTIONS, **Config.own_sections}),
+        settings=nested(pairs, {**sections_of({"task": task}), **Config.own_sections}),
         task=task,
     )
     told_new(made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,26 +77,22 @@ def _stage_callback(name: str) -> Function:
         from reelabel.cli.flags import overridden
         from reelabel.cli.printing import told_run
         from reelabel.errors import UsageError
-        from reelabel.pipeline import FLOW, Run, read_config, run_one
+        from reelabel.pipeline import Run, read_config
+        from reelabel.verbs.stages import run_alone, stage_of
         from reelabel.workspace import Workspace
-        from reelabel.workspace.rounds import teacher_spec
 
         ws = Workspace.open(workspace)
-        config, stage = read_config(ws), FLOW[name]
-        settings = overridden(config.stages.get(name) or stage.settings(), given)
+        config = read_config(ws)
+        settings = overridden(config.stages.get(name) or stage_of(config, name).settings(), given)
         if given.get("seeds") and not given.get("ablate"):
             raise UsageError("--seeds is for --ablate: say both, or --seed for one training")
         if given.get("ablate"):
             return ablated(
                 workspace, round_number, seeds=given["seeds"] or 3, how=given, train=settings
             )
-        stages = {**config.stages, name: settings}
-        number = round_number if round_number is not None else (ws.rounds() or [0])[-1]
-        if stage.per_round:
-            teacher_spec(ws, config.project, number)  # says so if the round cannot be yet
-        config = type(config)(config.project, config.engine, stages)
-        with ws.locked():
-            result = run_one(ws, config, options_of(config, given), stage, number=number)
+        config = replace(config, stages={**config.stages, name: settings})
+        options = options_of(config, given)
+        result = run_alone(ws, config, options, name, round_number=round_number)
         told_run(ws, Run([result]), None)
         return Run([result]).exit_code
 

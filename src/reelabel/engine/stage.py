@@ -190,6 +190,8 @@ class Stage(Generic[S, R]):
         folder: name of the folder for its own files, below the round's or the workspace's.
         resource: what is prepared once per run.
         sources: lists the units of scope ``source``.
+        made_by_run: True if its resource is an earlier stage's product, such as the student, and
+            so cannot be checked before the run.
     """
 
     name: str
@@ -209,6 +211,7 @@ class Stage(Generic[S, R]):
     folder: str = ""
     resource: Callable[[Context[S]], Resource[R]] = no_resource
     sources: Callable[[Context[S]], Sequence[Source]] = no_sources
+    made_by_run: bool = False
 
     def number(self, round_number: int) -> int | None:
         """Return the round that its receipt belongs to, None if it belongs to all."""

@@ -365,4 +365,5 @@ STAGE = Stage(
     per_round=True,
     version=5,
     resource=student,
+    made_by_run=True,
 )

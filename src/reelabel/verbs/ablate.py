@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
 
 from reelabel import pipeline
 from reelabel.config import Config
@@ -28,6 +27,7 @@ from reelabel.evaluation.intervals import Floats, over_seeds, percentiles
 from reelabel.files import read_json, write_json
 from reelabel.tables import CANDIDATES, DETECTIONS, EVIDENCE, LABELS, TRACKS, TRUTH_FRAMES
 from reelabel.verbs.run import opened
+from reelabel.verbs.stages import changed
 from reelabel.workspace import Workspace
 from reelabel.workspace.branches import Branch
 from reelabel.workspace.rounds import ABLATION, RESAMPLES, SCORES, dataset_dir
@@ -80,7 +80,7 @@ def ablate(
     how = options or Options(engine=config.engine, quiet=True)
     number = 0 if round_number is None else round_number
     _check(ws, number, seeds)
-    config = _changed(config, "train", dict(train or {}))
+    config = changed(config, "train", dict(train or {}))
     cells = [(name, seed) for seed in range(1, seeds + 1) for name in VARIANTS]
     with ws.locked():
         heard = _gathered(ws, config, how, number)
@@ -109,7 +109,7 @@ def _check(ws: Workspace, number: int, seeds: int) -> None:
 def _gathered(ws: Workspace, config: Config, how: Options, number: int) -> Branch:
     """Return a branch in which time has been asked everything."""
     branch = Branch.of(ws, number, "evidence", {EVIDENCE.name})
-    _done(branch, _changed(config, "mine", dict.fromkeys(KINDS, True)), how, ["mine"])
+    _done(branch, changed(config, "mine", dict.fromkeys(KINDS, True)), how, ["mine"])
     return branch
 
 
@@ -119,8 +119,9 @@ def _done(branch: Branch, config: Config, how: Options, stages: Sequence[str]) -
     Raises:
         WorkspaceError: if one fails for a video: variants of other videos cannot be compared.
     """
+    flow = pipeline.task_of(config).flow
     for name in stages:
-        result = pipeline.run_one(branch, config, how, pipeline.FLOW[name], number=branch.number)
+        result = pipeline.run_one(branch, config, how, flow[name], number=branch.number)
         for video_id, why in result.failed.items():
             raise WorkspaceError(f"{name} failed for video {video_id}: {why}")
 
@@ -164,7 +165,7 @@ def _labelled(heard: Branch, config: Config, how: Options, variant: str) -> Bran
     """Make the labels of one variant."""
     name = variant.removeprefix("+")
     branch = Branch.of(heard, heard.number, name, {CANDIDATES.name, LABELS.name})
-    own = _changed(config, "clean", {"hear": VARIANTS[variant]})
+    own = changed(config, "clean", {"hear": VARIANTS[variant]})
     _done(branch, own, how, LABELLING)
     return branch
 
@@ -184,15 +185,8 @@ def _firsts(digests: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 def _train_one(labelled: Branch, config: Config, how: Options, seed: int) -> Branch:
     """Train and score one variant with one seed; runs in a process of its own."""
     branch = Branch.of(labelled, labelled.number, f"{labelled.name}/seed-{seed}", set())
-    _done(branch, _changed(config, "train", {"seed": seed}), how, TRAINING)
+    _done(branch, changed(config, "train", {"seed": seed}), how, TRAINING)
     return branch
-
-
-def _changed(config: Config, stage: str, values: Mapping[str, Any]) -> Config:
-    """Return settings with some of one stage's replaced."""
-    before: BaseModel = config.stages.get(stage) or pipeline.FLOW[stage].settings()
-    made = type(before).model_validate(before.model_dump(exclude_unset=True) | dict(values))
-    return replace(config, stages={**config.stages, stage: made})
 
 
 def _table(found: Mapping[Cell, Branch], config: Config, seeds: int, number: int) -> Row:

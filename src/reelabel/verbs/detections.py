@@ -26,7 +26,8 @@ from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
 from reelabel.media.video import decode
 from reelabel.models.detectors.recorded import boxes_in, coded_scale_xy, read_recorded
-from reelabel.pipeline import FLOW, read_config, run_one
+from reelabel.pipeline import read_config, run_one
+from reelabel.stages import register
 from reelabel.tables import DETECTIONS, SEEN, xyxy_of
 from reelabel.workspace import Workspace
 
@@ -124,7 +125,7 @@ def import_detections(
             f"{workspace.config_path} sets detector_options, which are those of "
             f"{config.project.detector}: remove them, for {TEACHER} takes its place"
         )
-    run_one(workspace, config, Options(quiet=True), FLOW["register"], number=0)
+    run_one(workspace, config, Options(quiet=True), register.STAGE, number=0)
     row = _meant(workspace, text, video)
     path = row.path
     blocks, _ = read_recorded(text, path)

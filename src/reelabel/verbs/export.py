@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.data.dataset import Dataset
 from reelabel.errors import MissingInput, UsageError, nearest
-from reelabel.files import explained, safe_join
-from reelabel.formats.coco import read_coco, write_coco
+from reelabel.files import explained
+from reelabel.formats.coco import read_coco
 from reelabel.formats.coco_into import CocoFile
-from reelabel.formats.voc import write_voc
-from reelabel.formats.yolo import write_yolo
+from reelabel.pipeline import read_config, task_of
 from reelabel.verbs.detections import export_detections
 from reelabel.verbs.exported_names import picture_name
 from reelabel.workspace import Workspace
@@ -58,7 +56,8 @@ def export(
         MissingInput: if no round has a data set yet.
     """
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
-    formats = (*WRITERS, DETECTIONS_TXT)
+    exports = task_of(read_config(ws)).exports
+    formats = (*exports, DETECTIONS_TXT)
     if format not in formats:
         known = ", ".join(formats)
         raise UsageError(f"no format '{format}'{nearest(format, formats)}; formats: {known}")
@@ -75,7 +74,7 @@ def export(
     whole, pictures = _whole(dataset_dir(ws, number))
     with explained(target):
         target.mkdir(parents=True, exist_ok=True)
-        WRITERS[format](target, whole, lambda image: pictures[image.file_name])
+        exports[format](target, whole, lambda image: pictures[image.file_name])
     if begun is not None:
         added = begun.add(whole.subset(_at(whole, TRAIN)))
         begun.write(target / "annotations" / f"{TRAIN}.json")
@@ -114,22 +113,6 @@ def _whole(folder: Path) -> tuple[Dataset, dict[str, Path]]:
     return Dataset.joined(parts), pictures
 
 
-def _coco(folder: Path, whole: Dataset, picture: Callable[[ImageEntry], Path]) -> None:
-    """Write ``images/`` and ``annotations/<split>.json``."""
-    home = folder / "images"
-    home.mkdir()
-    for image in whole.images:
-        # A copy: who corrects an export in place must not reach the workspace's own pictures.
-        shutil.copyfile(picture(image), safe_join(home, image.file_name))
-    (folder / "annotations").mkdir()
-    for split in SPLITS:
-        if at := _at(whole, split):
-            write_coco(folder / "annotations" / f"{split}.json", whole.subset(at))
-
-
 def _at(whole: Dataset, split: str) -> list[int]:
     """Return the positions of the images of one split."""
     return [i for i, image in enumerate(whole.images) if image.split == split]
-
-
-WRITERS = {COCO: _coco, "yolo": write_yolo, "voc": write_voc}

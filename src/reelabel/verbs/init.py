@@ -8,8 +8,8 @@ from typing import Any
 
 from reelabel.config import dump, parse
 from reelabel.errors import UsageError
-from reelabel.files import explained, write_atomic
-from reelabel.pipeline import SECTIONS
+from reelabel.files import explained, write_text
+from reelabel.pipeline import sections_of
 from reelabel.stages.register import listed
 from reelabel.workspace import CONFIG_NAME, Workspace
 
@@ -55,14 +55,15 @@ def init(
     if test_videos:
         values["test_videos"] = [_absolute(video) for video in test_videos]
     values |= settings or {}
-    project = parse(values, SECTIONS, "reelabel init").project
+    sections = sections_of(values)
+    project = parse(values, sections, "reelabel init").project
     footage = [path for path, role in listed(project, workspace.root) if role == "footage"]
     if len(footage) == 1 and truth is None:
         values["split"] = {"single_video": True} | dict(values.get("split") or {})
-    text = dump(values, SECTIONS)
+    text = dump(values, sections)
     with explained(workspace.root):
         workspace.root.mkdir(parents=True, exist_ok=True)
-    write_atomic(workspace.config_path, lambda scratch: scratch.write_text(text, encoding="utf-8"))
+    write_text(workspace.config_path, text)
     return workspace
 
 

@@ -10,7 +10,7 @@ from reelabel.config import Config
 from reelabel.engine.plan import bind, counts, plan
 from reelabel.engine.stage import AnyStage
 from reelabel.errors import MissingInput, ReelabelError
-from reelabel.pipeline import EACH_ROUND, ONCE
+from reelabel.pipeline import task_of
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import decision_of
 
@@ -37,9 +37,9 @@ class StageStatus:
 
 def status(workspace: Workspace, config: Config) -> list[StageStatus]:
     """Return the status of every stage of every round that was begun."""
-    numbers = workspace.rounds() or [0]
-    stages = [(stage, 0) for stage in ONCE]
-    stages += [(stage, number) for number in numbers for stage in EACH_ROUND]
+    numbers, task = workspace.rounds() or [0], task_of(config)
+    stages = [(stage, 0) for stage in task.once]
+    stages += [(stage, number) for number in numbers for stage in task.each_round]
     return [_status(workspace, config, stage, number) for stage, number in stages]
 
 

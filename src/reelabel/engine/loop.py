@@ -1,0 +1,116 @@
+"""The loop: all stages of a task, round after round until another one would not help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from reelabel.config import Config
+from reelabel.engine.plan import bind
+from reelabel.engine.run import Options, Result, run_stage
+from reelabel.engine.stage import AnyStage
+from reelabel.engine.task import Task
+from reelabel.errors import SOME_VIDEOS_FAILED, MediaError, UsageError, nearest
+from reelabel.tables import VIDEOS
+from reelabel.workspace import Workspace
+from reelabel.workspace.rounds import decision_of
+
+
+@dataclass
+class Run:
+    """What became of a run: one result per stage that was visited, and how it ended."""
+
+    results: list[Result] = field(default_factory=list)
+    reason: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0, or 1 if some videos failed."""
+        bad = any(
+            r.failed or r.waiting or r.notes.get("all", {}).get("failed") for r in self.results
+        )
+        return SOME_VIDEOS_FAILED if bad else 0
+
+
+def run_task(
+    task: Task,
+    workspace: Workspace,
+    config: Config,
+    options: Options,
+    *,
+    rounds: int = 2,
+    until: str | None = None,
+) -> Run:
+    """Bring a workspace up to date.
+
+    Raises:
+        UsageError: if `until` names no stage, or the settings no footage.
+        MediaError: if none of the footage can be used.
+        ReelabelError: what a stage raises; everything done before stays done.
+    """
+    if until is not None and until not in task.flow:
+        stages = ", ".join(task.flow)
+        raise UsageError(f"no stage '{until}'{nearest(until, task.flow)}; stages: {stages}")
+    report = Run()
+    with workspace.locked():
+        for stage, number in _schedule(task, workspace, rounds):
+            report.results.append(run_one(workspace, config, options, stage, number=number))
+            if VIDEOS in stage.writes:
+                _check_footage(workspace)
+                _check_resources(task, workspace, config, until)
+            if stage.name == until:
+                report.reason = f"stopped after {until}, as requested"
+                return report
+    decision = decision_of(workspace, report.results[-1].round_number) or {}
+    report.reason = str(decision.get("reason", ""))
+    return report
+
+
+def run_one(
+    workspace: Workspace, config: Config, options: Options, stage: AnyStage, *, number: int
+) -> Result:
+    """Bring one stage up to date."""
+    settings = config.stages.get(stage.name) or stage.settings()
+    bound = bind(stage, workspace, config.project, settings, round_number=number)
+    return run_stage(bound, options)
+
+
+def _schedule(task: Task, workspace: Workspace, rounds: int) -> Iterator[tuple[AnyStage, int]]:
+    """Yield the stages in their order; a round follows only if the one before advances."""
+    yield from ((stage, 0) for stage in task.once)
+    for number in range(rounds):
+        yield from ((stage, number) for stage in task.each_round)
+        if (decision_of(workspace, number) or {}).get("action") != "advance":
+            return
+
+
+def _check_footage(workspace: Workspace) -> None:
+    """Fail at once where there is nothing to work on, instead of finding no labels later.
+
+    Raises:
+        UsageError: if no footage is named.
+        MediaError: if none of it can be used.
+    """
+    footage = [video for video in workspace.videos() if not video.is_test]
+    if not footage:
+        raise UsageError(
+            f"no footage is named: list videos or folders under 'videos' in {workspace.config_path}"
+        )
+    if not any(video.usable for video in footage):
+        why = "; ".join(f"{video.name}: {video.error}" for video in footage[:3])
+        more = " ..." if len(footage) > 3 else ""  # noqa: PLR2004 -- a few
+        raise MediaError(f"none of the {len(footage)} videos can be used: {why}{more}")
+
+
+def _check_resources(task: Task, workspace: Workspace, config: Config, until: str | None) -> None:
+    """Ask the first round's stages for what they need: hours of work may lie before the last one.
+
+    Raises:
+        ReelabelError: what is missing, such as a file or an extra.
+    """
+    for stage in task.flow.values():
+        if not stage.made_by_run:
+            settings = config.stages.get(stage.name) or stage.settings()
+            bind(stage, workspace, config.project, settings, round_number=0)
+        if stage.name == until:
+            return

@@ -1,0 +1,86 @@
+"""What a task is: the stages that learn it, the labels it learns from, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.engine.stage import AnyStage
+from reelabel.errors import ConfigError, nearest
+from reelabel.tables import Table
+
+ENTRY_POINTS = "reelabel.tasks"
+"""Group under which another package names a `Task`."""
+
+Writer = Callable[[Path, Dataset, Callable[[ImageEntry], Path]], None]
+"""Writes a data set into an empty folder, given where each picture's file is."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task as data; nothing else asks what a task is called.
+
+    Attributes:
+        name: as in ``task:`` of `reelabel.yaml`.
+        meaning: one line for people.
+        once: stages that hold for all rounds, in order.
+        each_round: stages that every round does again, in order.
+        labels: the table that training uses.
+        exports: writers of a round's data set, by format.
+        predict: applies a model to files or frames; see `reelabel.predict`.
+        report: sections of the report, given a workspace and the rounds to report on.
+    """
+
+    name: str
+    meaning: str
+    once: tuple[AnyStage, ...]
+    each_round: tuple[AnyStage, ...]
+    labels: Table
+    exports: Mapping[str, Writer] = field(default_factory=dict)
+    predict: Callable[..., Any] | None = None
+    report: Callable[..., Sequence[Any]] | None = None
+
+    @cached_property
+    def flow(self) -> dict[str, AnyStage]:
+        """Return all stages by name, in order."""
+        return {stage.name: stage for stage in (*self.once, *self.each_round)}
+
+    @cached_property
+    def sections(self) -> dict[str, type[BaseModel]]:
+        """Return the settings type of each stage that has settings."""
+        flow = self.flow.items()
+        return {name: stage.settings for name, stage in flow if stage.settings.model_fields}
+
+
+_TASKS: dict[str, Task] = {}
+
+
+def register_task(task: Task) -> Task:
+    """Make a task known by its name, and return it."""
+    _TASKS[task.name] = task
+    return task
+
+
+def task_named(name: object) -> Task:
+    """Return a task of ours, one that was registered, or one of another package's entry points.
+
+    Raises:
+        ConfigError: if there is none of that name.
+    """
+    if name not in _TASKS:
+        for point in entry_points(group=ENTRY_POINTS):
+            if point.name == name:
+                return register_task(point.load())
+        known = sorted({*_TASKS, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+        raise ConfigError(
+            f"expected task to be one of {', '.join(known)}, but got '{name}'"
+            f"{nearest(str(name), known)}"
+        )
+    return _TASKS[str(name)]

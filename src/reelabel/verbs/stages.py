@@ -1,0 +1,126 @@
+"""Each stage as a function: `reelabel.clean(workspace, score=0.4)` and its siblings."""
+
+from __future__ import annotations
+
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Any
+
+from reelabel.config import Config
+from reelabel.engine.run import Options, Result
+from reelabel.engine.stage import AnyStage
+from reelabel.errors import UsageError, nearest
+from reelabel.pipeline import DETECT, read_config, run_one, task_of
+from reelabel.workspace import Workspace
+from reelabel.workspace.rounds import teacher_spec
+
+
+class StageFunction:
+    """Brings one stage up to date, with settings in place of the workspace's.
+
+    Call it with a workspace or its folder and any of the stage's settings; nested settings are
+    mappings, such as ``quality={"min_sharpness": 20}``. Further keywords: `round_number` (None is
+    the last round), and `options` (workers, force, progress; `reelabel.engine.run.Options`).
+
+    Raises:
+        ConfigError: for an unknown or wrong setting.
+        MissingInput: if an earlier stage or round has not been finished.
+    """
+
+    def __init__(self, stage: AnyStage) -> None:
+        self.__name__ = self.__qualname__ = stage.name
+        self.__doc__ = f"{stage.arrow}\n\n{type(self).__doc__}"
+        self.__signature__ = _signature(stage)
+
+    def __repr__(self) -> str:
+        return f"<stage {self.__name__}>"
+
+    def __call__(
+        self,
+        workspace: Workspace | Path | str,
+        *,
+        round_number: int | None = None,
+        options: Options | None = None,
+        **settings: Any,
+    ) -> Result:
+        """Do it; see the class."""
+        ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
+        config = changed(read_config(ws), self.__name__, settings)
+        how = options or Options(engine=config.engine, quiet=True)
+        return run_alone(ws, config, how, self.__name__, round_number=round_number)
+
+
+def changed(config: Config, name: str, settings: dict[str, Any]) -> Config:
+    """Return a workspace's settings with some of one stage's replaced.
+
+    Raises:
+        ConfigError: for an unknown or wrong setting.
+        UsageError: if the workspace's task has no such stage.
+    """
+    return config.with_stage(name, stage_of(config, name).settings, settings)
+
+
+def stage_of(config: Config, name: str) -> AnyStage:
+    """Return a stage of the workspace's task by its name.
+
+    Raises:
+        UsageError: if the task has no such stage.
+    """
+    flow = task_of(config).flow
+    if name not in flow:
+        raise UsageError(
+            f"the task {config.project.task} has no stage '{name}'{nearest(name, flow)}; "
+            f"stages: {', '.join(flow)}"
+        )
+    return flow[name]
+
+
+def run_alone(
+    ws: Workspace, config: Config, options: Options, name: str, *, round_number: int | None
+) -> Result:
+    """Bring one stage up to date; `round_number` None is the last round.
+
+    Raises:
+        MissingInput: if the round before was not finished.
+    """
+    stage = stage_of(config, name)
+    number = round_number if round_number is not None else (ws.rounds() or [0])[-1]
+    if stage.per_round:
+        teacher_spec(ws, config.project, number)  # raises if the round cannot begin yet
+    with ws.locked():
+        return run_one(ws, config, options, stage, number=number)
+
+
+def _signature(stage: AnyStage) -> Signature:
+    """Return what `help` shows: the workspace, each setting with its default, and the rest."""
+    first = Parameter("workspace", Parameter.POSITIONAL_OR_KEYWORD)
+    settings = [
+        Parameter(
+            name,
+            Parameter.KEYWORD_ONLY,
+            default=info.get_default(call_default_factory=True),
+            annotation=info.annotation,
+        )
+        for name, info in stage.settings.model_fields.items()
+    ]
+    rest = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None)
+        for name in ("round_number", "options")
+    ]
+    return Signature([first, *settings, *rest], return_annotation=Result)
+
+
+register = StageFunction(DETECT.flow["register"])
+cut = StageFunction(DETECT.flow["cut"])
+truth = StageFunction(DETECT.flow["truth"])
+sample = StageFunction(DETECT.flow["sample"])
+dedup = StageFunction(DETECT.flow["dedup"])
+detect = StageFunction(DETECT.flow["detect"])
+track = StageFunction(DETECT.flow["track"])
+mine = StageFunction(DETECT.flow["mine"])
+clean = StageFunction(DETECT.flow["clean"])
+merge = StageFunction(DETECT.flow["merge"])
+split = StageFunction(DETECT.flow["split"])
+train = StageFunction(DETECT.flow["train"])
+evaluate = StageFunction(DETECT.flow["evaluate"])
+advance = StageFunction(DETECT.flow["advance"])
