@@ -38,13 +38,13 @@ def picture(number: int, size_wh: tuple[int, int] = (96, 64)) -> np.ndarray:
 
 
 def write_clip(path: Path, encoder: str, options: dict[str, str], times: list[int]) -> Path:
-    """Encode one numbered picture per time stamp, in units of 1/600 s (1/25 s in AVI)."""
-    base = Fraction(1, 25) if path.suffix == ".avi" else Fraction(1, 600)
+    """Encode one numbered picture per time stamp, in units of 1/600 s (1/25 s: AVI, raw H.264)."""
+    base = Fraction(1, 25) if path.suffix in {".avi", ".h264"} else Fraction(1, 600)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(encoder, rate=25, options=options)
         context = stream.codec_context
         context.width, context.height = 96, 64
-        context.pix_fmt = "yuvj420p" if encoder == "mjpeg" else "yuv420p"
+        context.pix_fmt = {"mjpeg": "yuvj420p", "gif": "rgb8"}.get(encoder, "yuv420p")
         context.time_base = Fraction(1, 25) if encoder.startswith("mpeg") else base
         for number, time in enumerate(times):
             frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
@@ -67,3 +67,9 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         times = [i * step if even else i * step + i * i % 13 for i in range(60)]
         made[name] = write_clip(folder / name, encoder, options, times)
     return made
+
+
+@pytest.fixture(scope="session")
+def make_clip():
+    """Return the function that writes a clip: path, encoder, its options, time stamps."""
+    return write_clip

@@ -133,12 +133,12 @@ def test_a_time_stamp_between_frames_names_the_nearest(data_dir: Path) -> None:
         list(frames(path, [999_999]))
 
 
-def test_a_frame_too_damaged_is_left_out_on_request(data_dir: Path) -> None:
+def test_a_damaged_frame_is_left_out_on_request(data_dir: Path) -> None:
     """With someone to tell, the other wanted frames still come."""
     path = data_dir / "videos/awkward/truncated_moov_first.mp4"
     errors: list[DecodeError] = []
     found = [f.pts for f in frames(path, [0, 13824, 15872], on_error=errors.append)]
     assert found == [0, 13824]
-    assert "too damaged" in str(errors[0])
-    with pytest.raises(DecodeError, match="too damaged"):
+    assert "cannot be decoded" in str(errors[0])
+    with pytest.raises(DecodeError, match="cannot be decoded"):
         list(frames(path, [15872]))

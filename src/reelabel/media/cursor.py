@@ -72,7 +72,7 @@ class Cursor:
 
     @cached_property
     def timeline(self) -> Timeline:
-        """The time stamps of all packets, read when first needed."""
+        """The time stamps of all frames, read when first needed."""
         return scan_packets(self.path)
 
     def pts_at(self, time_s: float) -> int:
@@ -87,7 +87,7 @@ class Cursor:
 
     def key_frames(self) -> Iterator[Frame]:
         """Yield the key frames of the whole video; others are not even decoded where possible."""
-        if not self.timeline.regular:
+        if not self.timeline.exact:
             yield from (frame for frame in self.frames() if frame.is_key)
             return
         self._decoder.close()

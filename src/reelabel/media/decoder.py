@@ -12,15 +12,15 @@ from fractions import Fraction
 from itertools import chain, dropwhile
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self
 
 import av.error
 from av.codec.context import ThreadType
-from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from reelabel.errors import DecodeError
+from reelabel.media.bitstream import VideoPacket, hidden_check
 from reelabel.media.opening import (
     OnError,
     has_presentation_times,
@@ -33,7 +33,8 @@ from reelabel.media.opening import (
 Stamped = tuple[int, VideoFrame]
 """A time stamp, made strictly increasing, and the picture shown then."""
 
-_VideoPacket: TypeAlias = "Packet[VideoStream]"
+
+_CLOCK_SET_BACK_S = Fraction(1, 10)  # frames out of order are closer to each other
 
 
 class _Damaged(Exception):  # noqa: N818 -- a signal inside this file, no error
@@ -88,12 +89,13 @@ class Decoder:
         """Yield all pictures in the order in which they are shown, from the start.
 
         Time stamps come out strictly increasing: a missing one becomes the one before plus the
-        frame's duration, and one that does not increase becomes the one before plus 1.
+        frame's duration, and one that does not increase becomes the one before plus 1. Where the
+        clock is set back, as in joined recordings, it goes on from the frame before.
         """
         return self._resilient(lambda: self._increasing(self._decoded(self._packets())))
 
     def key_pictures(self) -> Iterator[Stamped]:
-        """Yield the pictures of key frames alone, for a video whose `Timeline` is regular."""
+        """Yield the pictures of key frames alone, for a video whose `Timeline` is exact."""
 
         def run() -> Iterator[Stamped]:
             keys = (packet for packet in self._packets() if packet is None or packet.is_keyframe)
@@ -140,27 +142,35 @@ class Decoder:
             yield from (each for each in run() if last_pts is None or each[0] > last_pts)
 
     def _increasing(self, frames: Iterable[VideoFrame]) -> Iterator[Stamped]:
-        last_pts, step = None, 1
+        last_pts, step, offset = None, 1, 0
+        set_back = _CLOCK_SET_BACK_S / self.time_base
         for frame in frames:
             pts = frame.pts if self._has_times else frame.dts
             if last_pts is None:
                 pts = pts or 0
+            elif pts is None:
+                pts = last_pts + step
             else:
-                pts = last_pts + step if pts is None else max(pts, last_pts + 1)
+                if pts + offset < last_pts - set_back:
+                    offset = last_pts + step - pts
+                pts = max(pts + offset, last_pts + 1)
             last_pts, step = pts, max(frame.duration, 1)
             yield pts, frame
 
-    def _decoded(self, packets: Iterable[_VideoPacket | None]) -> Iterator[VideoFrame]:
+    def _decoded(self, packets: Iterable[VideoPacket | None]) -> Iterator[VideoFrame]:
         owed = 0
         for packet in packets:
             pictures = self._decode(packet)
-            owed += int(packet is not None and not packet.is_discard) - len(pictures)
+            owed += int(packet is not None and self._is_shown(packet)) - len(pictures)
             yield from pictures
         # At the end of a damaged file, frames still in the threads are lost without an error.
         if owed > 0:
             self._find_damage()
 
-    def _decode(self, packet: _VideoPacket | None) -> list[VideoFrame]:
+    def _is_shown(self, packet: VideoPacket) -> bool:
+        return not packet.is_discard and not self._is_hidden(packet)
+
+    def _decode(self, packet: VideoPacket | None) -> list[VideoFrame]:
         try:
             pictures = self.stream.decode(packet)
         except av.error.FFmpegError as exc:
@@ -171,13 +181,13 @@ class Decoder:
             self._find_damage()
         return pictures
 
-    def _packets(self) -> Iterator[_VideoPacket | None]:
+    def _packets(self) -> Iterator[VideoPacket | None]:
         for packet in read_packets(self.container, self.stream, self._complain):
             if packet is not None and packet.is_corrupt:
                 self._find_damage()
             yield packet
 
-    def _place(self, packet: _VideoPacket | None) -> str:
+    def _place(self, packet: VideoPacket | None) -> str:
         stamp = None if packet is None else packet.dts if packet.pts is None else packet.pts
         if stamp is None:
             return f"{self.path}: the last frames cannot be decoded"
@@ -201,6 +211,7 @@ class Decoder:
         except BaseException:
             self.container.close()
             raise
+        self._is_hidden = hidden_check(self.stream)
         self._threaded = threads != 1
         context = self.stream.codec_context
         context.thread_type = ThreadType.AUTO if self._threaded else ThreadType.NONE

@@ -13,12 +13,11 @@ class Frame:
     """One decoded frame; its pixels are converted only when they are asked for.
 
     Attributes:
-        pts: time stamp in units of the video's time base: the frame's name.
-        index: position among the decoded frames from the start of the video, for display. Where
-            the part before was skipped by seeking, frames in it that are too damaged to be decoded
-            are counted as well.
+        pts: time stamp in units of the video's time base, by which the frame is identified.
+        index: position among the decoded frames from the start of the video, for display; the
+            position in the `Timeline` where the part before was skipped by seeking.
         time_s: seconds since the first frame, for display.
-        is_key: True if the picture stands for itself, so that decoding can start here.
+        is_key: True if decoding can start here: no other picture is needed.
         damaged: True if the decoder says that it concealed an error in it.
     """
 

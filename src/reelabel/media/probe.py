@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 from av.container import InputContainer
@@ -14,7 +15,7 @@ from av.video.stream import VideoStream
 from reelabel.errors import UnreadableVideo
 from reelabel.media.convert import sane_sar, square_size, upright_of
 from reelabel.media.decoder import Decoder
-from reelabel.media.stream import Timeline, scan_packets
+from reelabel.media.stream import Timeline, read_timeline
 
 _CHUNK = 1 << 20
 _RATE_TRUST = Fraction(1, 50)
@@ -78,15 +79,16 @@ def probe(path: Path | str) -> VideoInfo:
             picture stream, or if not one frame of it can be decoded.
     """
     path = Path(path)
-    timeline = scan_packets(path)
+    timeline = read_timeline(path)
     with Decoder(path, threads=1) as decoder:
-        first = next(decoder.pictures(), None)
+        pictures = decoder.pictures()
+        first = next(pictures, None)
         if first is None:
             raise UnreadableVideo(
                 f"{path}: not one of {timeline.num_packets} frames can be decoded"
             )
-        pts, frame = first
-        return _describe(path, decoder, timeline, (pts, frame))
+        timeline = timeline.started_by(chain([first], pictures))
+        return _describe(path, decoder, timeline, first)
 
 
 def content_id(path: Path | str) -> str:
@@ -112,7 +114,7 @@ def _describe(
     start_pts, frame = first
     upright, sar = upright_of(frame), sane_sar(stream.sample_aspect_ratio)
     coded_wh = (frame.width, frame.height)
-    duration = _duration(decoder, timeline, start_pts)
+    duration = timeline.length * decoder.time_base
     return VideoInfo(
         size_bytes=path.stat().st_size,
         container=container.format.name,
@@ -138,21 +140,14 @@ def _has_audio(container: InputContainer) -> bool:
     return len(container.streams.audio) > 0
 
 
-def _duration(decoder: Decoder, timeline: Timeline, start_pts: int) -> Fraction:
-    """Return the seconds between the first frame and the end of the last."""
-    rate = decoder.stream.average_rate or decoder.stream.guessed_rate
-    if not timeline.regular and rate:
-        return timeline.num_packets / rate
-    return max(timeline.end_pts - start_pts, 0) * decoder.time_base
-
-
 def _rate(stream: VideoStream, timeline: Timeline, duration: Fraction) -> Fraction:
     """Return the declared average rate if the packets bear it out, else what they give."""
     declared = stream.average_rate or stream.guessed_rate
     if not duration:
         return declared or Fraction(0)
-    measured = timeline.num_packets / duration
-    complete = timeline.num_packets == stream.frames
+    frames = len(timeline.pts) if timeline.exact else timeline.num_packets
+    measured = frames / duration
+    complete = frames == stream.frames
     if declared and (complete or abs(declared - measured) <= measured * _RATE_TRUST):
         return declared
     return measured.limit_denominator(100_000)

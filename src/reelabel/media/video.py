@@ -16,7 +16,7 @@ from reelabel.media.cursor import Cursor
 from reelabel.media.frame import Frame
 from reelabel.media.opening import OnError
 from reelabel.media.probe import VideoInfo
-from reelabel.media.stream import scan
+from reelabel.media.stream import read_timeline, scan
 
 __all__ = ["Frame", "decode", "frames", "time_range"]
 
@@ -141,7 +141,7 @@ def _end(info: VideoInfo, start: float, end_s: float | None, duration_s: float |
 
 
 def _missing(path: Path | str, pts: int) -> str:
+    if pts in read_timeline(path).pts:
+        return f"{path}: the frame at pts {pts} cannot be decoded: it or its reference is damaged"
     nearest = scan(path).nearest(pts)
-    if nearest == pts:
-        return f"{path}: the frame at pts {pts} is too damaged to be decoded"
     return f"{path}: there is no frame at pts {pts}; the nearest is at pts {nearest}"

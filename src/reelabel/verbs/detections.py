@@ -24,11 +24,10 @@ from reelabel.files import safe_stem
 from reelabel.formats.detections_txt import Block, class_folders, to_dataset, write_detections
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
-from reelabel.media.video import decode
 from reelabel.models.detectors.recorded import boxes_in, coded_scale_xy, read_recorded
 from reelabel.pipeline import read_config, run_one
 from reelabel.stages import register
-from reelabel.tables import DETECTIONS, SEEN, xyxy_of
+from reelabel.tables import DETECTIONS, xyxy_of
 from reelabel.workspace import Workspace
 
 FOLDER = "imports/detections"
@@ -68,8 +67,7 @@ def export_detections(workspace: Workspace, folder: Path, number: int | None) ->
     written = []
     for video_id, rows in shards.items():
         video = names[video_id].path
-        seen = len(workspace.read(SEEN, video_id, rounds[-1]))
-        pts, scale_xy = _decoded_pts(video, seen), coded_scale_xy(probe(video))
+        pts, scale_xy = scan(video).pts, coded_scale_xy(probe(video))
         for name in classes or [""]:
             home = folder / folders[name] if len(classes) > 1 else folder
             path = home / f"{_stem(names[video_id])}.txt"
@@ -81,13 +79,6 @@ def export_detections(workspace: Workspace, folder: Path, number: int | None) ->
 
 def _stem(video: Video) -> str:
     return f"{safe_stem(Path(video.name).stem)}-{video.video_id[:6]}"
-
-
-def _decoded_pts(video: Path, seen: int) -> NDArray[np.int64]:
-    """Return the time stamps of the frames that can be decoded, `seen` of which a model saw."""
-    pts = scan(video).pts
-    # Only decoding tells which frames are too damaged, unless somebody has seen them all.
-    return pts if len(pts) == seen else np.array([frame.pts for frame in decode(video)], np.int64)
 
 
 def _blocks(rows: pa.Table, pts: NDArray[np.int64], scale_xy: tuple[float, float]) -> list[Block]:

@@ -20,7 +20,6 @@ from reelabel.errors import FormatError, MissingInput, ModelError
 from reelabel.formats.detections_txt import Block, class_folders, read_detections
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
-from reelabel.media.video import decode
 from reelabel.models.base import Predict
 from reelabel.models.spec import Request, fingerprint
 
@@ -94,10 +93,7 @@ def read_recorded(text: Path, video: Path) -> tuple[list[Block], list[int]]:
         UnreadableVideo: if the video cannot be opened.
     """
     blocks = read_detections(text)
-    pts: list[int] = scan(video).pts.tolist()
-    if len(pts) != len(blocks):
-        # Frames too damaged to be decoded have a time stamp, but nobody saw them.
-        pts = [frame.pts for frame in decode(video)]
+    pts: list[int] = scan(video, num_decoded=len(blocks)).pts.tolist()
     if len(pts) != len(blocks):
         raise FormatError(
             f"{text}: expected {len(pts)} blocks, one for each frame of {video.name}, but got "
