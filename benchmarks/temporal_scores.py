@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,12 @@ from scipy.optimize import linear_sum_assignment
 
 from reelabel.data.boxes import paired_iou
 from reelabel.data.sequence import BoxSequence
-from reelabel.data.states import FLICKER
-from reelabel.temporal.flicker import FlickerSettings, flicker_queries, flickers
-from reelabel.temporal.gap import gap_boxes, gap_queries, without_repeats
+from reelabel.temporal.flicker import FLICKER, FlickerSettings, flicker_looks, flickers
+from reelabel.temporal.gap import gap_boxes, gap_looks, without_repeats
 from reelabel.temporal.link import Tracks
 from reelabel.temporal.published import PublishedSettings, mine_published
 from reelabel.temporal.smooth import smooth
-from reelabel.temporal.static import static_queries, static_repeats
-from reelabel.temporal.video import TrackedVideo
+from reelabel.temporal.static import static_looks, static_repeats
 from temporal_world import DOUBLE, INVENTED, STAIN, Floats, Ints, World
 
 CANDIDATE_SCORE = 0.8
@@ -115,16 +113,20 @@ def truth_of(world: World) -> Ints:
     return np.where(world.source >= 0, world.identity[np.maximum(world.source, 0)], -1)
 
 
-def _video(world: World, tracks: Tracks) -> TrackedVideo:
-    """Return a world's video as the searches see it."""
-    pts = np.arange(len(world.pictures))
-    return TrackedVideo(world.boxes, tracks, pts, tuple(world.shot_starts), world.shift_xy)
+def _footage(world: World) -> dict[str, Any]:
+    """Return what the searches have to know about a world's footage."""
+    return {
+        "frames": len(world.pictures),
+        "shot_starts": world.shot_starts,
+        "shift_xy": world.shift_xy,
+    }
 
 
 def flicker_score(world: World, tracks: Tracks) -> Score:
     """Count false boxes among our flickers."""
     settings = FlickerSettings(score=CANDIDATE_SCORE)
-    found = flickers(world.pictures, flicker_queries(_video(world, tracks), settings))
+    looks = flicker_looks(world.boxes, tracks, **_footage(world), settings=settings)
+    found = flickers(world.pictures, looks)
     return _flicker_count(world, [e.row for e in found if e.kind == FLICKER])
 
 
@@ -155,7 +157,8 @@ def _flicker_count(world: World, rows: list[int]) -> Score:
 
 def static_score(world: World, tracks: Tracks) -> Score:
     """Count boxes of stains among those called static repeats."""
-    found = static_repeats(world.pictures, static_queries(_video(world, tracks)))
+    looks = static_looks(world.boxes, tracks, **_footage(world))
+    found = static_repeats(world.pictures, looks)
     rows = [row for evidence in found for row in evidence.rows]
     stain = world.source == STAIN
     return Score(int(stain[rows].sum()), len(rows), int(stain.sum()))
@@ -167,9 +170,9 @@ def gap_score(world: World, tracks: Tracks) -> tuple[Score, Score]:
     A missed object is wanted if it is visible and was detected before and after, at most 15
     missing frames apart, in the same shot.
     """
-    video = _video(world, tracks)
-    repeats = static_repeats(world.pictures, static_queries(video))
-    found = gap_boxes(world.pictures, gap_queries(video))
+    looks = static_looks(world.boxes, tracks, **_footage(world))
+    repeats = static_repeats(world.pictures, looks)
+    found = gap_boxes(world.pictures, gap_looks(world.boxes, tracks, world.shift_xy))
     found = without_repeats(found, repeats)
     wanted = _missed(world)
     hit: set[int] = set()

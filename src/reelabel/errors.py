@@ -102,13 +102,23 @@ class MissingExtra(ReelabelError):  # noqa: N818 -- a state, not a fault
         super().__init__(f"{what} needs more than the core: run  pip install 'reelabel[{extra}]'")
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun, in the plural unless there is one.
 
-    >>> counted(1, "video"), counted(0, "video")
-    ('1 video', '0 videos')
+    >>> counted(1, "video"), counted(0, "video"), counted(2, "box", "boxes")
+    ('1 video', '0 videos', '2 boxes')
     """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def few(names: Iterable[str], most: int = 5) -> str:
+    """Return the first names, for a line to read.
+
+    >>> few("abc", most=2)
+    'a, b, ...'
+    """
+    names = list(names)
+    return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

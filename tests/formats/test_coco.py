@@ -40,6 +40,7 @@ IMAGE = st.builds(
     pts_time=st.none() | st.floats(-1e4, 1e4),
     complete=st.none() | st.lists(st.integers(0, len(CLASSES) - 1)).map(tuple),
     split=st.sampled_from(["", "train", "val", "test"]),
+    left_out=st.lists(st.text()).map(tuple),
     extra=EXTRA,
 )
 
@@ -155,7 +156,8 @@ def test_hard_negatives_name_a_class_or_its_id(
         (small(box={"bbox": [1, 2, 3, "4"]}), "'bbox'"),
         (small(box={"bbox": [1, 2, 3, 10**400]}), "'bbox'"),
         (small(box={"bbox": [1, 2, 3, 1e30]}), "'bbox'"),
-        (small(left_out=3), "'left_out'"),
+        (small(image={"left_out": 3}), "'left_out'"),
+        (small(image={"left_out": [3]}), "'left_out'"),
         (small(box={"bbox": [1, 2, 3, True]}), "'bbox'"),
         (small(box={"image_id": 8}), "'image_id'"),
         (small(box={"image_id": [7]}), "'image_id'"),
@@ -280,7 +282,7 @@ def test_boxes_outside_are_left_out_and_named(tmp_path: Path):
     annotations = [{"id": 1, "image_id": 7, "category_id": 37, "bbox": box} for box in boxes]
     dataset = read_coco(written(tmp_path / "a.json", small(annotations=annotations)))
     assert dataset.boxes[0].xyxy.tolist() == [[0, 0, 5, 5], [60, 40, 64, 48]]
-    assert dataset.left_out == ("a.jpg, ball at 70, 5, 79, 14", "a.jpg, ball at 5, 5, 5, 14")
+    assert dataset.left_out == ["a.jpg, ball at 70, 5, 79, 14", "a.jpg, ball at 5, 5, 5, 14"]
     write_coco(tmp_path / "b.json", dataset)
     assert read_coco(tmp_path / "b.json") == dataset
 

@@ -13,10 +13,8 @@ from reelabel.errors import FormatError
 from reelabel.formats.detections_txt import (
     class_folders,
     read_detections,
-    to_dataset,
     write_detections,
 )
-from reelabel.formats.entries import Entry, to_entries
 
 SETS = [
     "cars_topdown_jitter",
@@ -137,22 +135,6 @@ def test_what_could_not_be_read_is_not_written(tmp_path: Path, block: np.ndarray
     with pytest.raises(FormatError, match="frame 2"):
         write_detections(tmp_path / "a.txt", [np.zeros((0, 5)), block])
     assert not (tmp_path / "a.txt").exists()
-
-
-def test_a_data_set_holds_every_frame():
-    """Each block becomes an image of the video, background too, and boxes keep their numbers."""
-    dataset = to_dataset(
-        [np.array([[1, 2, 3, 4, 0.5]]), np.zeros((0, 5))],
-        video="v.mp4",
-        category="ball",
-        size_wh=(64, 48),
-    )
-    assert [(i.video, i.frame_index, i.width) for i in dataset.images] == [
-        ("v.mp4", 0, 64),
-        ("v.mp4", 1, 64),
-    ]
-    assert to_entries(dataset.boxes[0]) == [Entry((1, 2, 4, 6), 0, 0.5)]
-    assert to_entries(dataset.boxes[1]) == []
 
 
 def test_each_class_has_a_folder_of_its_own():

@@ -59,7 +59,7 @@ def test_a_frame_that_does_not_exist_is_refused(tied, place):
 
 def test_an_image_must_say_which_frame_it_is(tied):
     """A name of a video alone could be any of its frames."""
-    with pytest.raises(FormatError, match=r"clip0.mp4 says nothing of its frame"):
+    with pytest.raises(FormatError, match=r"clip0.mp4 names no frame"):
         tied({"video": "clip0.mp4"})
 
 

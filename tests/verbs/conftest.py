@@ -74,10 +74,7 @@ def labelled(disc_clips, tmp_path_factory):
     home = tmp_path_factory.mktemp("labelled")
     for clip in disc_clips[:2]:
         shutil.copy(clip, home)
-    settings = {
-        "engine": {"workers": 1},
-        "mine": {kind: {"enabled": False} for kind in ("gap", "smooth")},
-    }
+    settings = {"engine": {"workers": 1}, "mine": {"gap": False, "smooth": False}}
     made = init(home / "w", classes=["disc"], videos=[home], detector="fake:", settings=settings)
     run(made, read_config(made), Options(quiet=True), until="merge")
     return made

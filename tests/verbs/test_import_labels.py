@@ -1,4 +1,4 @@
-"""The verb import: boxes from outside become truth, labels, or what the first teacher says."""
+"""The verb import: boxes from outside become truth, labels, or the first teacher's detections."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_drawn_boxes_become_labels_or_truth(begin, drawn, reelabel, what):
     flags, table = ((), IMPORTED) if what == "labels" else (("--as", what), TRUTH)
     code, out, err = reelabel("import", workspace.root, drawn, *flags)
     assert (code, err) == (0, "")
-    assert f"1 boxes in 1 pictures taken in as {what}" in out
+    assert f"1 boxes in 1 pictures imported as {what}" in out
     drawn.unlink()
     ran(workspace, "truth")
     (row,) = workspace.read(table, row_of(workspace, "clip0.mp4").video_id).to_pylist()
@@ -204,6 +204,54 @@ def test_pictures_are_known_by_name_after_a_trip_through_other_tools(begin, tmp_
     )
 
 
+def test_a_file_that_the_workspace_cannot_use_changes_nothing(begin, drawn):
+    """Unknown videos, frames that do not exist, a frame twice: refused before the copy is made."""
+    workspace, good = begin(), drawn.read_text()
+    before = workspace.config_path.read_text()
+    twice = json.loads(good)
+    twice["images"].append(twice["images"][0] | {"id": 2, "frame_index": None, "pts": 120})
+    for content, why in (
+        (good.replace("clip0.mp4", "frame_3.png"), "none of the videos"),
+        (good.replace('"frame_index": 5', '"frame_index": 300'), "no frame of clip0.mp4"),
+        (json.dumps(twice), "annotated 2 times"),
+    ):
+        drawn.write_text(content)
+        for what in ("labels", "truth"):
+            with pytest.raises(FormatError, match=why):
+                api.import_labels(workspace, drawn, what=what)
+    assert workspace.config_path.read_text() == before
+    assert not (workspace.root / "imports").exists()
+
+
+def test_a_frame_that_comes_again_replaces_itself_under_another_name(begin, drawn):
+    """By index, by time stamp or by the end of the path: it is the same frame."""
+    workspace, content = begin(), json.loads(drawn.read_text())
+    api.import_labels(workspace, drawn)
+    content["images"][0] |= {"video": "0/clip0.mp4", "frame_index": None, "pts": 120}
+    content["annotations"][0]["bbox"] = [50, 20, 18, 18]
+    drawn.write_text(json.dumps(content))
+    api.import_labels(workspace, drawn)
+    ran(workspace, "truth")
+    (row,) = workspace.read(IMPORTED, row_of(workspace, "clip0.mp4").video_id).to_pylist()
+    assert row["x1"] == 50
+
+
+def test_what_is_not_taken_is_reported_and_stays_known(begin, drawn, reelabel):
+    """Boxes outside and videos that are elsewhere: on the terminal, and in the notes of truth."""
+    workspace, content = begin(), json.loads(drawn.read_text())
+    content["images"].append({"id": 2, "video": "other.mp4", "frame_index": 0})
+    content["annotations"] += [{"id": 2, "image_id": 1, "category_id": 1, "bbox": [900, 1, 9, 9]}]
+    drawn.write_text(json.dumps(content))
+    code, out, err = reelabel("import", workspace.root, drawn)
+    assert (code, err) == (0, "")
+    assert "videos that are not in this workspace: other.mp4" in out
+    assert "1 box outside the picture or without area left out: clip0.mp4 frame 5, disc" in out
+    ran(workspace, "truth")
+    notes = workspace.read_receipt("truth", None).notes
+    assert notes["unknown_videos"] == ["other.mp4"]
+    assert notes["boxes_nowhere"] == ["clip0.mp4 frame 5, disc at 900, 1, 909, 10"]
+
+
 def test_a_folder_without_label_files_is_refused(begin, tmp_path, reelabel):
     """It says what was expected there."""
     code, _, err = reelabel("import", begin().root, tmp_path)
@@ -214,8 +262,8 @@ def test_a_folder_without_label_files_is_refused(begin, tmp_path, reelabel):
     ("flags", "said"),
     [
         (("--format", "coca"), "did you mean 'coco'"),
-        (("--as", "detections"), "coco is taken in as truth or labels"),
-        (("--format", TEXT, "--as", "labels"), "detections-txt is taken in as detections"),
+        (("--as", "detections"), "coco is imported as truth or labels"),
+        (("--format", TEXT, "--as", "labels"), "detections-txt is imported as detections"),
         (("--format", TEXT, "--xyxy"), "xyxy is for coco"),
         (("--video", "clip0.mp4"), "video and class are for detections-txt"),
     ],
@@ -240,7 +288,7 @@ def test_a_text_is_what_the_first_teacher_says(begin, text, reelabel):
     for path in one:
         code, out, err = reelabel("import", workspace.root, path, "--format", TEXT)
         assert (code, err) == (0, "")
-    assert "1 boxes in 20 pictures taken in as what the first teacher says" in out
+    assert "1 boxes in 20 pictures imported as detections of the first teacher" in out
     for path in one:
         path.unlink()
     config = workspace.config_path.read_text()
@@ -286,12 +334,12 @@ def test_a_video_can_be_named_in_many_ways(begin, text, way):
 def test_names_that_mean_no_video_or_two_are_refused(begin, text, tmp_path):
     """The error names the nearest, or those that share the name; broken footage says why."""
     workspace = begin()
-    with pytest.raises(UsageError, match=r"'clip.mp4'.*0 are; did you mean 'clip[01].mp4'"):
+    with pytest.raises(UsageError, match=r"none is called 'clip.mp4'; did you mean 'clip[01].mp4'"):
         api.import_labels(workspace, text(BOX), format=TEXT, video="clip.mp4")
     shutil.copy(tmp_path / "footage/0/clip0.mp4", tmp_path / "footage/1/clip0.mp4")
     with (tmp_path / "footage/1/clip0.mp4").open("ab") as file:
         file.write(b"\0" * 8)
-    with pytest.raises(UsageError, match="2 are"):
+    with pytest.raises(UsageError, match=r"could be \S+/0/clip0.mp4, \S+/1/clip0.mp4"):
         api.import_labels(workspace, text(BOX), format=TEXT, video="clip0.mp4")
     (tmp_path / "footage/1/clip0.mp4").write_bytes(b"no video")
     with pytest.raises(UsageError, match=r"clip0\.mp4 cannot be used"):
@@ -366,11 +414,15 @@ def test_boxes_are_cut_at_the_edges(begin, text):
 
 
 def test_boxes_of_a_larger_picture_are_refused(begin, text):
-    """If most boxes lie outside, they are of another video or of another size of it."""
+    """If most boxes lie outside they are of another video; if some reach outside, that is told."""
     workspace = begin()
     far = [[400 + i, 300, 50, 50, 0.9] for i in range(3)]
     with pytest.raises(FormatError, match=r"160 x 96, but 3 lie outside"):
         api.import_labels(workspace, text(BOX, *far), format=TEXT)
+    told = []
+    over = [[140 + i, 80, 36, 36, 0.9] for i in range(3)]
+    api.import_labels(workspace, text(BOX, *over), format=TEXT, on_message=told.append)
+    assert told[0].startswith("3 of 4 boxes reach outside the picture of 160 x 96")
 
 
 def test_what_was_brought_in_looks_at_nothing(begin, text, tmp_path, reelabel):

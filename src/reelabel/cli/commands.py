@@ -27,7 +27,7 @@ STAGES = {
     "dedup": "Find near-duplicate frames and the frame that stands for each.",
     "detect": "Let the round's teacher look; every box is kept with its score.",
     "track": "Link detections that are one object, inside each shot.",
-    "mine": "Find temporal evidence: flicker, gaps, static repeats, smoothed boxes.",
+    "mine": "Ask time: flicker, gaps in tracks, static repeats, smoothed boxes.",
     "clean": "Decide for each box: positive, ignore or negative, with a reason.",
     "merge": "Bring labels together with those of the round before.",
     "split": "Divide by video and duplicate cluster; write the COCO data set.",
@@ -189,25 +189,23 @@ def export(workspace: Path, out: Path, kind: str, number: int | None, *, into: P
     "--as",
     "what",
     type=click.Choice(["truth", "labels", "detections"]),
-    help="To evaluate on, to train on (default), or what the first teacher says (detections-txt).",
+    help="To evaluate on, to train on (default), or as detections of the first teacher.",
 )
-@click.option("--xyxy", is_flag=True, help="Boxes are corners, not left, top, width, height.")
+@click.option("--xyxy/--xywh", default=None, help="Layout of a COCO file's boxes, unchecked.")
 @click.option("--video", help="Video that a detections-txt is of: name, path or id.")
 @click.option("--class", "category", help="Class that a detections-txt is of.")
 def import_labels(workspace: Path, file: Path, kind: str, what: Any, **how: Any) -> None:
-    """Bring in boxes: drawn by people, or said by another detector."""
+    """Import boxes: hand-drawn ones, or those of another detector."""
     from reelabel.verbs.import_labels import import_labels as call
     from reelabel.verbs.import_labels import imported_path
     from reelabel.workspace import Workspace
 
-    data = call(workspace, file, format=kind, what=what, **how)
+    data = call(workspace, file, format=kind, what=what, on_message=click.echo, **how)
     drawn = kind != "detections-txt"
-    what = what or "labels" if drawn else "what the first teacher says"
-    click.echo(f"{data.box_count} boxes in {len(data.images)} pictures taken in as {what}")
+    what = what or "labels" if drawn else "detections of the first teacher"
+    click.echo(f"{data.box_count} boxes in {len(data.images)} pictures imported as {what}")
     if drawn:
-        click.echo(
-            f"all that was taken in as that: {imported_path(Workspace.open(workspace), what)}"
-        )
+        click.echo(f"all {what}: {imported_path(Workspace.open(workspace), what)}")
     click.echo("now:")
     click.echo(f"  reelabel run {workspace}")
 

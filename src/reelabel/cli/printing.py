@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reelabel.errors import counted
+from reelabel.errors import counted, few
 from reelabel.pipeline import Run
 from reelabel.verbs.status import StageStatus, decisions
 from reelabel.workspace import Workspace
-from reelabel.workspace.rounds import doubts_of, few, scores_of, strangers_of
+from reelabel.workspace.rounds import doubts_of, scores_of, strangers_of
 
 if TYPE_CHECKING:
     from reelabel.verbs.demo import Demo

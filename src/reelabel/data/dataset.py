@@ -30,6 +30,8 @@ class ImageEntry:
         complete: classes that are fully annotated in it, as positions in `Dataset.classes`; None
             means all.
         split: train, val or test; empty if the format does not say.
+        left_out: boxes that were not taken, because nothing of them lies in the picture or a side
+            rounds to 0: class and corners of each, in words.
         extra: further values of a file, kept for writing it again.
     """
 
@@ -42,6 +44,7 @@ class ImageEntry:
     pts_time: float | None = None
     complete: tuple[int, ...] | None = None
     split: str = ""
+    left_out: tuple[str, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -69,8 +72,6 @@ class Dataset:
         images: the pictures.
         boxes: those of each picture, in its pixels and in the order of `images`; a box without
             a score has NaN. Left out, no picture has any.
-        left_out: boxes that a reader did not take, because nothing of them lies in their picture
-            or a side rounds to 0: one sentence each.
 
     Raises:
         ValueError: if the lengths differ, or a class id is outside the classes.
@@ -79,7 +80,6 @@ class Dataset:
     classes: tuple[str, ...]
     images: tuple[ImageEntry, ...]
     boxes: tuple[Boxes, ...] = ()
-    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.boxes:
@@ -102,6 +102,11 @@ class Dataset:
         return sum(map(len, self.boxes))
 
     @property
+    def left_out(self) -> list[str]:
+        """The boxes that were not taken: picture, class and corners of each, in words."""
+        return [f"{image}, {box}" for image in self.images for box in image.left_out]
+
+    @property
     def used_classes(self) -> tuple[str, ...]:
         """The classes that have a box, in the order of `classes`."""
         used = {class_id for boxes in self.boxes for class_id in boxes.class_id.tolist()}
@@ -118,17 +123,14 @@ class Dataset:
 
         Those of which nothing is left, or a side rounds to 0, are named in `left_out`.
         """
-        boxes, left_out = list[Boxes](), list(self.left_out)
-        for image, some in zip(self.images, self.boxes, strict=True):
-            _, kept = fitted(some.xyxy, image.size_wh)
-            left_out += (self._sentence(image, some, i) for i in np.flatnonzero(~kept).tolist())
-            xyxy = clip(some.xyxy, _edges(image.size_wh))
-            boxes.append(replace(some, xyxy=xyxy)[kept])
-        return replace(self, boxes=tuple(boxes), left_out=tuple(left_out))
-
-    def _sentence(self, image: ImageEntry, boxes: Boxes, i: int) -> str:
-        corners = ", ".join(f"{value:g}" for value in boxes.xyxy[i].tolist())
-        return f"{image}, {self.classes[boxes.class_id[i]]} at {corners}"
+        images, boxes = list(self.images), list(self.boxes)
+        for at, (image, some) in enumerate(zip(self.images, self.boxes, strict=True)):
+            if len(some):
+                _, kept = fitted(some.xyxy, image.size_wh)
+                gone = tuple(_words(some, i, self.classes) for i in np.flatnonzero(~kept).tolist())
+                images[at] = replace(image, left_out=(*image.left_out, *gone))
+                boxes[at] = replace(some, xyxy=clip(some.xyxy, _edges(image.size_wh)))[kept]
+        return Dataset(self.classes, tuple(images), tuple(boxes))
 
     def in_classes(
         self, classes: Sequence[str], renamed: Mapping[str, str] | None = None
@@ -149,7 +151,7 @@ class Dataset:
             for image in self.images
         )
         boxes = tuple(_renumbered(each, new_id[each.class_id]) for each in self.boxes)
-        return Dataset(tuple(classes), tuple(images), boxes, self.left_out)
+        return Dataset(tuple(classes), tuple(images), boxes)
 
     @classmethod
     def joined(cls, parts: Iterable[Dataset]) -> Dataset:
@@ -161,8 +163,12 @@ class Dataset:
             classes,
             tuple(image for part in parts for image in part.images),
             tuple(boxes for part in parts for boxes in part.boxes),
-            tuple(sentence for part in parts for sentence in part.left_out),
         )
+
+
+def _words(boxes: Boxes, at: int, classes: Sequence[str]) -> str:
+    corners = ", ".join(f"{value:g}" for value in boxes.xyxy[at].tolist())
+    return f"{classes[boxes.class_id[at]]} at {corners}"
 
 
 def fitted(xyxy: NDArray[Any], size_wh: tuple[int, int]) -> tuple[NDArray[np.float64], Bools]:

@@ -3,10 +3,10 @@
 Beside what COCO defines, an image may name the ``video`` that it is a frame of, with
 ``frame_index`` (position among the decoded frames), ``pts`` (in the video's time base) or
 ``pts_time`` (seconds); ``complete_categories`` (ids or names): the only ones that are fully
-annotated in it; ``split``; and ``hard_negatives``: a list of ``{"bbox", "category", "score",
-"origin"}``, boxes that are known to be background. They stand there so that a reader that does
-not know of them never takes them for objects. An annotation may carry ``score`` and ``origin``. The
-file may hold ``left_out``: sentences on boxes that were not taken when it was made.
+annotated in it; ``split``; ``left_out``: boxes that were not taken, in words; and
+``hard_negatives``: a list of ``{"bbox", "category", "score", "origin"}``, boxes that are known to
+be background. They stand there so that a reader that does not know of them never takes them for
+objects. An annotation may carry ``score`` and ``origin``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import reprlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ _IMAGE_KEYS = frozenset({
     "pts_time",
     "complete_categories",
     "hard_negatives",
+    "left_out",
     "split",
 })
 _BOX_KEYS = frozenset({
@@ -96,9 +97,7 @@ def read_coco(path: Path, *, xyxy: bool | None = None) -> Dataset:
     if xyxy is None:
         check_layout(reader.path, drawn, loose=all("id" not in row for _, row in rows))
     pairs = zip(reader.shown, reader.negatives, strict=True)
-    found = dataset_of(reader.classes, reader.images, [[*a, *b] for a, b in pairs])
-    before = raw.get("left_out")
-    return replace(found, left_out=(*map(str, before or ()), *found.left_out))
+    return dataset_of(reader.classes, reader.images, ([*a, *b] for a, b in pairs))
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -109,8 +108,6 @@ def _load(path: Path) -> dict[str, Any]:
             f"{path}: expected a COCO file with the lists 'images', 'annotations' and "
             f"'categories', but got {came}; a list alone is a result file, which names no images"
         )
-    if not isinstance(raw.get("left_out"), list | None):
-        raise bad(f"{path}: 'left_out'", "a list of sentences", raw["left_out"])
     return raw
 
 
@@ -165,6 +162,7 @@ class _Reader:
             pts_time=real_of(where, row, "pts_time"),
             complete=self._complete(where, row.get("complete_categories")),
             split=text_of(where, row, "split"),
+            left_out=_left_out(where, row.get("left_out")),
             extra={key: value for key, value in row.items() if key not in _IMAGE_KEYS},
         )
 
@@ -234,6 +232,12 @@ class _Reader:
         )
 
 
+def _left_out(where: str, given: object) -> tuple[str, ...]:
+    if not isinstance(given, list | None) or not all(isinstance(each, str) for each in given or ()):
+        raise bad(f"{where}: 'left_out'", "a list of texts", given)
+    return tuple(given or ())
+
+
 def write_coco(path: Path, dataset: Dataset, *, atomic: bool = True) -> None:
     """Write `coco_text`; `atomic`: the file is either whole or what it was before.
 
@@ -274,8 +278,7 @@ def to_coco(dataset: Dataset) -> dict[str, Any]:
                 annotations.append(_box_row(len(annotations) + 1, row["id"], entry))
         images.append(row)
     categories = [{"id": i, "name": name} for i, name in enumerate(dataset.classes, start=1)]
-    coco = {"images": images, "annotations": annotations, "categories": categories}
-    return coco | ({"left_out": list(dataset.left_out)} if dataset.left_out else {})
+    return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def _image_row(id_: int, image: ImageEntry) -> dict[str, Any]:
@@ -289,6 +292,8 @@ def _image_row(id_: int, image: ImageEntry) -> dict[str, Any]:
         if (value := getattr(image, key)) is not None:
             row[key] = value
     row |= {key: value for key in ("video", "split") if (value := getattr(image, key))}
+    if image.left_out:
+        row["left_out"] = list(image.left_out)
     if image.complete is not None:
         row["complete_categories"] = [class_id + 1 for class_id in image.complete]
     return row | _unknown(image.extra, _IMAGE_KEYS)

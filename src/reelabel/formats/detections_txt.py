@@ -20,15 +20,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.data.boxes import Boxes, xywh_to_xyxy
-from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.errors import FormatError
 from reelabel.files import read_text, safe_stem, write_text
 
@@ -170,15 +168,3 @@ def class_folders(classes: Iterable[str]) -> dict[str, str]:
                 f"are both '{folder}': rename one"
             )
     return folders
-
-
-def to_dataset(
-    blocks: Sequence[Block], *, video: str, category: str, size_wh: tuple[int, int] = (0, 0)
-) -> Dataset:
-    """Return the blocks of one video as a data set: every frame an image, all boxes positive."""
-    images = tuple(ImageEntry("", *size_wh, video=video, frame_index=i) for i in range(len(blocks)))
-    boxes = tuple(
-        Boxes(xywh_to_xyxy(block[:, :4]), block[:, 4], np.zeros(len(block), np.int64))
-        for block in (each.astype(np.float32) for each in blocks)
-    )
-    return Dataset((category,), images, boxes)

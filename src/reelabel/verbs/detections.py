@@ -1,14 +1,16 @@
-"""Detections as text files: what a round's teacher said goes out, what another said comes in.
+"""Detections as text files: export those of a round's teacher, import those of another detector.
 
-A text is of one video and one class (`reelabel.formats.detections_txt`). Brought in, texts lie in
-``imports/detections/<class>/<video_id>.txt``, and the detector that repeats what stands there
+A text is of one video and one class (`reelabel.formats.detections_txt`). Imported texts lie in
+``imports/detections/<class>/<video_id>.txt``, and the detector that replays them
 (`reelabel.models.detectors.recorded`) becomes the first teacher: the stage `detect` writes the
 table, as it does for every other teacher.
 """
 
 from __future__ import annotations
 
-from pathlib import Path, PurePath
+from collections.abc import Callable
+from itertools import repeat
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +18,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from reelabel.config import Project
-from reelabel.data.dataset import Dataset
+from reelabel.data.boxes import xywh_to_xyxy
+from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.video import Video
+from reelabel.data.video_names import ambiguous
 from reelabel.engine.run import Options
 from reelabel.errors import FormatError, MissingInput, UsageError, nearest
 from reelabel.files import safe_stem
-from reelabel.formats.detections_txt import Block, class_folders, to_dataset, write_detections
+from reelabel.formats.detections_txt import Block, class_folders, write_detections
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
 from reelabel.models.detectors.recorded import boxes_in, coded_scale_xy, read_recorded
@@ -29,11 +33,12 @@ from reelabel.pipeline import read_config, run_one
 from reelabel.stages import register
 from reelabel.tables import DETECTIONS, xyxy_of
 from reelabel.workspace import Workspace
+from reelabel.workspace.names import video_names
 
 FOLDER = "imports/detections"
-"""Where texts that were brought in lie, below the workspace."""
+"""Where imported texts lie, below the workspace."""
 TEACHER = f"detections-txt:{FOLDER}"
-"""The detector that repeats them."""
+"""The detector that replays them."""
 
 
 def export_detections(workspace: Workspace, folder: Path, number: int | None) -> list[Path]:
@@ -92,20 +97,26 @@ def _blocks(rows: pa.Table, pts: NDArray[np.int64], scale_xy: tuple[float, float
 
 
 def import_detections(
-    workspace: Workspace, text: Path, *, video: str | None, category: str | None
+    workspace: Workspace,
+    text: Path,
+    *,
+    video: str | None,
+    category: str | None,
+    on_message: Callable[[str], None] | None = None,
 ) -> Dataset:
-    """Make what a text says the teacher's detections of a video, and return what it holds.
+    """Make the boxes of a text the teacher's detections of a video, and return them.
 
-    Boxes are cut at the picture's edges; those with no area in it are left out.
+    Boxes are clipped to the picture; those with no area in it are left out.
 
     Args:
         workspace: a workspace; its videos are registered if that was not done yet.
         text: one block for each frame of the video, in pixels of the upright coded picture.
         video: id, path, end of a path, or name; None goes by the name of the text.
         category: the boxes' class; None is for workspaces that have only one.
+        on_message: is called with a sentence if boxes reach out of the picture.
 
     Raises:
-        UsageError: if no video or class, or more than one, is meant.
+        UsageError: if no video or class, or more than one, could be meant.
         FormatError: if the text is damaged, or is not about all frames of the video.
     """
     config = read_config(workspace)
@@ -117,26 +128,35 @@ def import_detections(
             f"{config.project.detector}: remove them, for {TEACHER} takes its place"
         )
     run_one(workspace, config, Options(quiet=True), register.STAGE, number=0)
-    row = _meant(workspace, text, video)
-    path = row.path
-    blocks, _ = read_recorded(text, path)
-    info = probe(path)
-    kept = [_in_picture(block, info) for block in blocks]
+    row = _video_of(workspace, text, video)
+    blocks, _ = read_recorded(text, row.path)
+    info = probe(row.path)
+    size = f"{info.coded_wh[0]} x {info.coded_wh[1]}"
+    kept = [boxes_in([block], info) for block in blocks]
     lost = sum(map(len, blocks)) - sum(map(len, kept))
     if lost > sum(map(len, kept)):
         raise FormatError(
-            f"{text}: expected boxes in a picture of {info.coded_wh[0]} x {info.coded_wh[1]}, but "
-            f"{lost} lie outside: are these the detections of {row.name}, at its own size?"
+            f"{text}: expected boxes in a picture of {size}, but {lost} lie outside: are these the "
+            f"detections of {row.name}, at its own size?"
+        )
+    if on_message is not None and (over := sum(map(_over_the_edge, blocks, repeat(info)))):
+        on_message(
+            f"{over} of {sum(map(len, blocks))} boxes reach outside the picture of {size} and are "
+            f"clipped, {lost} left out: are these the detections of {row.name}, at its own size?"
         )
     write_detections(home / f"{row.video_id}.txt", blocks)
-    return to_dataset(kept, video=row.name, category=name, size_wh=info.display_wh)
+    images = (
+        ImageEntry("", *info.display_wh, video=row.name, frame_index=i) for i in range(len(kept))
+    )
+    return Dataset((name,), tuple(images), tuple(kept))
 
 
-def _in_picture(block: Block, info: VideoInfo) -> Block:
-    """Return the rows of a block as the teacher will say them."""
-    found = boxes_in([block], info)
-    sides = found.xyxy[:, 2:] - found.xyxy[:, :2]
-    return np.column_stack([found.xyxy[:, :2], sides, found.score]).astype(np.float64)
+def _over_the_edge(block: Block, info: VideoInfo) -> int:
+    """Return how many boxes of a frame reach out of the picture by more than a pixel."""
+    xyxy = xywh_to_xyxy(block[:, :4])
+    size_wh = np.divide(info.display_wh, coded_scale_xy(info))
+    outside = np.maximum(-xyxy[:, :2], xyxy[:, 2:] - size_wh)
+    return int((outside > 1).any(axis=1).sum())
 
 
 def _class(project: Project, given: str | None) -> str:
@@ -153,28 +173,27 @@ def _class(project: Project, given: str | None) -> str:
     )
 
 
-def _meant(workspace: Workspace, text: Path, given: str | None) -> Video:
-    """Return the video that a text is of."""
-    rows = workspace.videos()
+def _video_of(workspace: Workspace, text: Path, given: str | None) -> Video:
+    """Return the video that a text is of: the one that is named, else by the text's own name.
+
+    Raises:
+        UsageError: if that is none, several, or a file that cannot be used.
+    """
+    videos, names = workspace.videos(), video_names(workspace)
     if given is None:
-        found = [row for row in rows if text.stem in (Path(row.name).stem, _stem(row))]
+        found = [v for v in videos if text.stem in (Path(v.name).stem, _stem(v))]
     else:
-        found = [row for row in rows if given == row.video_id]
-        found = found or [row for row in rows if _is_at(row, given)]
-    if len(found) != 1:
-        wanted = given or text.stem
-        names = [row.name for row in found or rows]
+        path = Path(given)
+        match = names.find(str(path.absolute()) if path.exists() else given)
+        found = [] if match.partial else list(match.videos)
+    wanted = given or text.stem
+    if len(found) > 1:
+        raise UsageError(f"{ambiguous(wanted, found)}, with --video")
+    if not found:
+        hint = names.hint(wanted) or nearest(wanted, [video.name for video in videos])
         raise UsageError(
-            f"expected one video of the workspace to be '{wanted}' (--video), but "
-            f"{len(found)} are{nearest(wanted, names)}; name one by its path or id: "
-            f"{', '.join(names[:10])}"
+            f"expected a video of the workspace (--video), but none is called '{wanted}'{hint}"
         )
     if not found[0].usable:
         raise UsageError(f"{found[0].name} cannot be used: {found[0].error}")
     return found[0]
-
-
-def _is_at(row: Video, given: str) -> bool:
-    """Tell whether a video lies at a path, or its path ends like it, or in its name alone."""
-    path, wanted = row.path.resolve(), PurePath(given).parts
-    return path == Path(given).resolve() or path.parts[-len(wanted) :] == wanted

@@ -1,33 +1,44 @@
-"""import_labels: bring boxes from outside into a workspace, as truth, as labels or as detections.
+"""import_labels: import boxes into a workspace, as truth, as labels or as detections.
 
-The command is called ``import``, which is no name for a function in Python. What people drew is
-checked, copied into ``imports/`` and named in `reelabel.yaml`; the stage `truth` ties it to frames.
-What another detector said becomes the word of the first teacher; see `reelabel.verbs.detections`.
+The command is called ``import``, which is no name for a function in Python. Hand-drawn boxes are
+tied to frames, stored in ``imports/`` and named in `reelabel.yaml`; the stage `truth` reads them
+from there. Detections of another detector become those of the first teacher; see
+`reelabel.verbs.detections`.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.data.video import Video
+from reelabel.engine.run import Options
 from reelabel.errors import FormatError, UsageError, nearest
-from reelabel.files import explained, write_atomic
+from reelabel.files import copy_file, read_text, write_text
 from reelabel.formats.coco import read_coco, truth_pictures, write_coco
 from reelabel.formats.voc import read_voc
 from reelabel.formats.yolo import read_yolo
-from reelabel.pipeline import read_config
-from reelabel.stages.truth import check_classes
+from reelabel.labels.tying import ImportProblems, Timeline, check_classes, nothing_known, tie
+from reelabel.media.stream import scan
+from reelabel.pipeline import read_config, run_one
+from reelabel.stages import register
 from reelabel.verbs.detections import TEACHER, import_detections
 from reelabel.verbs.exported_names import as_frames
 from reelabel.workspace import Workspace
+from reelabel.workspace.names import video_names
 
 COCO, DETECTIONS_TXT = "coco", "detections-txt"
 FORMATS = (COCO, "yolo", "voc", DETECTIONS_TXT)
 
 What = Literal["truth", "labels", "detections"]
+OnMessage = Callable[[str], None]
+"""Is called with sentences for people."""
 
 
 def import_labels(
@@ -36,63 +47,74 @@ def import_labels(
     *,
     format: str = COCO,  # noqa: A002 -- the name of the flag
     what: What | None = None,
-    xyxy: bool = False,
+    xyxy: bool | None = None,
     video: str | None = None,
     category: str | None = None,
+    on_message: OnMessage | None = None,
 ) -> Dataset:
-    """Bring a file of boxes into a workspace and return what it holds.
+    """Import a file of boxes into a workspace and return what it holds.
 
     Args:
         workspace: a workspace or its folder.
         file: a label file whose pictures name videos of the workspace, a folder such as `export`
             writes, or a text of detections.
         format: coco, yolo, voc, or detections-txt (`reelabel.formats.detections_txt`).
-        what: truth, to evaluate on and never to train on; labels, which are trained on and silence
-            models in their frames and classes (both join what was brought in before, but for
-            pictures that come again); or detections, which the first teacher then says
-            instead of looking. None is detections for detections-txt, which can be nothing else,
-            and labels for the others.
-        xyxy: boxes of a coco file are corners, as some scripts write them.
+        what: truth, to evaluate on and never to train on; labels, which are trained on and override
+            model boxes in their frames and classes (both join earlier imports and replace the
+            frames that come again); or detections, which replace those of the first teacher. None
+            is detections for detections-txt, and labels for the others.
+        xyxy: True if boxes of a coco file are corners; None refuses a file whose boxes look so;
+            False takes them as left, top, width, height unchecked.
         video: which video a text is of: its name, path or id; None goes by the text's own name.
         category: which class a text is of; None is for workspaces with one class.
+        on_message: is called with a sentence on what was not taken as it stands.
 
     Raises:
-        UsageError: for an unknown format, or what it cannot be taken in as; if no video or class
-            is meant.
-        FormatError: if the file is damaged or about other classes, or the text is not about all
-            frames of the video.
+        UsageError: for an unknown format, or one that `what` does not fit; if no video or class
+            is named, or several videos could be meant.
+        FormatError: if the file is damaged, about other classes, or names frames that the videos
+            of the workspace do not have. Nothing is changed then.
     """
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
-    if format not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise UsageError(f"no format '{format}'{nearest(format, FORMATS)}; formats: {known}")
-    said = format == DETECTIONS_TXT
-    if what is not None and (what == "detections") != said:
-        raise UsageError(f"{format} is taken in as {_as(format)}, but not as {what}")
-    if (format != COCO and xyxy) or (not said and (video or category)):
-        raise UsageError("xyxy is for coco, video and class are for detections-txt: leave them out")
+    _check_call(format, what, xyxy, only_texts=bool(video or category))
+    problems = ImportProblems()
     with ws.locked():
-        if said:
-            data = import_detections(ws, Path(file), video=video, category=category)
+        if format == DETECTIONS_TXT:
+            data = import_detections(
+                ws, Path(file), video=video, category=category, on_message=on_message
+            )
             _name_in_config(ws, "detector", TEACHER)
         else:
-            data = as_frames(ws, _read(Path(file), format, xyxy=xyxy))
-            check_classes(Path(file), data, read_config(ws).project)
-            _bring(ws, data, what or "labels")
+            own = _own_pictures(Path(file)) if (format, what) == (COCO, "truth") else set[str]()
+            data = _read(Path(file), format, xyxy=xyxy)
+            data = _tied(ws, Path(file), data, own=own, problems=problems)
+            _store(ws, data, what or "labels")
             if what == "truth" and format == COCO:
-                _bring_pictures(ws, Path(file))
+                _copy_pictures(ws, Path(file))
+    if on_message is not None:
+        for sentence in problems.sentences():
+            on_message(sentence)
     return data
 
 
-def _as(format_: str) -> str:
-    return "detections" if format_ == DETECTIONS_TXT else "truth or labels"
+def _check_call(format_: str, what: What | None, xyxy: bool | None, *, only_texts: bool) -> None:
+    """Refuse arguments that do not go together."""
+    if format_ not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise UsageError(f"no format '{format_}'{nearest(format_, FORMATS)}; formats: {known}")
+    detections = format_ == DETECTIONS_TXT
+    if what is not None and (what == "detections") != detections:
+        fitting = "detections" if detections else "truth or labels"
+        raise UsageError(f"{format_} is imported as {fitting}, but not as {what}")
+    if (format_ != COCO and xyxy is not None) or (not detections and only_texts):
+        raise UsageError("xyxy is for coco, video and class are for detections-txt: leave them out")
 
 
-def _read(file: Path, format_: str, *, xyxy: bool) -> Dataset:
+def _read(file: Path, format_: str, *, xyxy: bool | None) -> Dataset:
     """Return what a file holds, or all files of a folder."""
     if format_ != COCO:
         return {"yolo": read_yolo, "voc": read_voc}[format_](file)
-    return Dataset.joined(read_coco(path, xyxy=True if xyxy else None) for path in _files(file))
+    return Dataset.joined(read_coco(path, xyxy=xyxy) for path in _files(file))
 
 
 def _files(file: Path) -> list[Path]:
@@ -105,22 +127,60 @@ def _files(file: Path) -> list[Path]:
     return paths
 
 
-def _bring(workspace: Workspace, data: Dataset, what: What) -> None:
-    """Copy drawn boxes into the workspace and name them in its settings."""
+def _tied(
+    workspace: Workspace, file: Path, data: Dataset, *, own: set[str], problems: ImportProblems
+) -> Dataset:
+    """Return the data set with its frames named by video id, frame index and time stamp.
+
+    Pictures that belong to no video stay as they are: their videos may be added later, or they are
+    `own`, pictures of truth that are frames of no video.
+
+    Raises:
+        FormatError: if nothing of it can be used in this workspace.
+    """
+    config = read_config(workspace)
+    check_classes(file, data, config.project)
+    run_one(workspace, config, Options(quiet=True), register.STAGE, number=0)
+    names = video_names(workspace, usable=True)
+    tied = tie(file, as_frames(workspace, data), names, _timeline, problems=problems)
+    rest = data.subset(tied.rest)
+    problems.unknown_videos -= own
+    if not tied.videos and problems.unknown_videos:
+        raise nothing_known(file, problems, names)
+    parts = [
+        replace(part, images=tuple(replace(image, video=video_id) for image in part.images))
+        for video_id, part in tied.videos.items()
+    ]
+    return Dataset.joined([*parts, rest])
+
+
+def _timeline(video: Video) -> Timeline:
+    return np.asarray(scan(video.path).pts, np.int64)
+
+
+def _own_pictures(file: Path) -> set[str]:
+    """Return the names of the pictures that lie beside a COCO file and are frames of no video."""
+    return {
+        picture.relative_to(path.parent).as_posix()
+        for path in _files(file)
+        for picture in truth_pictures(path)
+    }
+
+
+def _store(workspace: Workspace, data: Dataset, what: What) -> None:
+    """Add boxes to those of earlier imports, and name their file in the settings."""
     target = imported_path(workspace, what)
     name = str(target.relative_to(workspace.root))
     if getattr(read_config(workspace).project, what) == name and target.is_file():
-        before, again = read_coco(target), {_place(image) for image in data.images}
+        before, again = read_coco(target), set(map(_place, data.images))
         others = [i for i, image in enumerate(before.images) if _place(image) not in again]
         data = Dataset.joined([before.subset(others), data])
-    with explained(target):
-        target.parent.mkdir(exist_ok=True)
     write_coco(target, data)
     _name_in_config(workspace, what, name)
 
 
 def imported_path(workspace: Workspace, what: What) -> Path:
-    """Return the file that holds all that was brought in as that."""
+    """Return the file that holds all boxes that were imported as that."""
     return workspace.root / "imports" / f"{what}.json"
 
 
@@ -130,20 +190,17 @@ def _place(image: ImageEntry) -> tuple[object, ...]:
     return name, image.pts, image.frame_index, image.pts_time
 
 
-def _bring_pictures(workspace: Workspace, file: Path) -> None:
-    """Copy the pictures that truth names itself, to where they lie beside its copy too."""
+def _copy_pictures(workspace: Workspace, file: Path) -> None:
+    """Copy the pictures of truth that are no frames of videos, to lie beside its copy too."""
     home = imported_path(workspace, "truth").parent
     for path in _files(file):
         for picture in truth_pictures(path):
-            target = home / picture.resolve().relative_to(path.parent.resolve())
-            with explained(target):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(picture, target)
+            copy_file(picture, home / picture.resolve().relative_to(path.parent.resolve()))
 
 
 def _name_in_config(workspace: Workspace, key: str, value: str) -> None:
     """Set one key at the top of `reelabel.yaml`; what it was before stays as a comment."""
-    text = workspace.config_path.read_text(encoding="utf-8")
+    text = read_text(workspace.config_path)
     line = f"{key}: {value}"
 
     def renamed(found: re.Match[str]) -> str:
@@ -152,4 +209,4 @@ def _name_in_config(workspace: Workspace, key: str, value: str) -> None:
 
     changed, count = re.subn(rf"(?m)^{key}: *(.*)$", renamed, text)
     changed = changed if count else f"{line}\n{text}"
-    write_atomic(workspace.config_path, lambda scratch: scratch.write_text(changed, "utf-8"))
+    write_text(workspace.config_path, changed)

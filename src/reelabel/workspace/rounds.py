@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from reelabel.config import Project
-from reelabel.errors import MissingInput
+from reelabel.errors import MissingInput, few
 from reelabel.files import read_json
 from reelabel.tables import LABELS
 from reelabel.workspace.workspace import Workspace
@@ -89,11 +88,6 @@ def doubts_of(workspace: Workspace, round_number: int) -> list[str]:
             for name, other in alike.items()
         ),
     ]
-
-
-def few(names: Sequence[str], most: int = 5) -> str:
-    """Return the first names, for a line to read."""
-    return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])
 
 
 def model_dir(workspace: Workspace, round_number: int) -> Path:

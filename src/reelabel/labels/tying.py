@@ -1,0 +1,225 @@
+"""Ties the pictures of a label file to exact frames of registered videos."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reelabel.config import Project
+from reelabel.data.boxes import Boxes, Placement
+from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.data.video import Video
+from reelabel.data.video_names import VideoNames, ambiguous
+from reelabel.errors import FormatError, counted, few, nearest
+
+Timeline = NDArray[np.int64]
+"""``(n,)`` time stamps of a video's decoded frames, ascending."""
+
+
+@dataclass
+class ImportProblems:
+    """What a label file holds that could not be used as it stands.
+
+    Attributes:
+        unknown_videos: names of videos that are not in the workspace.
+        other_folders: names whose folders differ from those of the video they were tied to, with
+            its path.
+        left_out: boxes without area or outside their picture, one sentence each.
+    """
+
+    unknown_videos: set[str] = field(default_factory=set)
+    other_folders: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    def sentences(self) -> Iterator[str]:
+        """Yield a sentence for each kind."""
+        if self.unknown_videos:
+            yield f"videos that are not in this workspace: {few(sorted(self.unknown_videos))}"
+        if self.other_folders:
+            pairs = [f"{name} as {path}" for name, path in sorted(self.other_folders.items())]
+            yield f"videos found under other folders: {few(pairs)}"
+        if self.left_out:
+            boxes = counted(len(self.left_out), "box", "boxes")
+            yield f"{boxes} outside the picture or without area left out: {few(self.left_out)}"
+
+
+@dataclass(frozen=True)
+class TiedFile:
+    """The pictures of a label file, tied.
+
+    Attributes:
+        videos: the frames of each video that the file names, by video id and sorted by it; boxes
+            are in pixels of the upright video.
+        rest: positions of the pictures that belong to no video.
+    """
+
+    videos: dict[str, Dataset]
+    rest: tuple[int, ...]
+
+
+def tie(
+    path: Path,
+    data: Dataset,
+    names: VideoNames,
+    timeline: Callable[[Video], Timeline],
+    *,
+    problems: ImportProblems,
+) -> TiedFile:
+    """Tie every picture that names a video to its frame.
+
+    Args:
+        path: the label file, for messages.
+        data: what it holds.
+        names: the videos that may be named.
+        timeline: returns the time stamps of a video's frames.
+        problems: is added to.
+
+    Raises:
+        FormatError: if a name could mean several videos, a frame does not exist, or one is
+            annotated twice.
+    """
+    found: dict[str, tuple[Video, list[int]]] = {}
+    rest: list[int] = []
+    for i, image in enumerate(data.images):
+        video = _video_of(path, image, names, problems)
+        if video is None:
+            rest.append(i)
+        else:
+            found.setdefault(video.video_id, (video, []))[1].append(i)
+    problems.left_out += data.subset(rest).left_out
+    tied: dict[str, Dataset] = {}
+    for video_id, (video, positions) in sorted(found.items()):
+        tied[video_id] = _in_video(path, data.subset(positions), video, timeline(video))
+        problems.left_out += tied[video_id].left_out
+    return TiedFile(tied, tuple(rest))
+
+
+def _video_of(
+    path: Path, image: ImageEntry, names: VideoNames, problems: ImportProblems
+) -> Video | None:
+    name = image.video or image.file_name
+    match = names.find(name)
+    if len(match.videos) > 1:
+        raise FormatError(f"{path}: {ambiguous(name, match.videos)}")
+    if not match.videos:
+        problems.unknown_videos.add(name)
+        return None
+    if match.partial:
+        problems.other_folders[name] = str(match.videos[0].path)
+    return match.videos[0]
+
+
+def nothing_known(path: Path, problems: ImportProblems, names: VideoNames) -> FormatError:
+    """Return the error for a file of which no picture belongs to a video of the workspace."""
+    unknown = sorted(problems.unknown_videos)
+    hint = names.hint(unknown[0]) if unknown else ""
+    return FormatError(
+        f"{path}: none of the videos that it names is in this workspace: "
+        f"{few(unknown)}{hint}; "
+        "check the names, or add the videos to 'videos' in reelabel.yaml"
+    )
+
+
+def check_classes(path: Path, data: Dataset, project: Project) -> None:
+    """Refuse a file of other classes, or of one that differs in its letters' case alone.
+
+    Raises:
+        FormatError: naming them; frames without any box would be taken for empty.
+    """
+    theirs = data.used_classes
+    own = {name for name in theirs if project.class_map.get(name, name) in project.classes}
+    missing = {name.lower() for name in project.classes if name not in own}
+    alike = [name for name in theirs if name not in own and name.lower() in missing]
+    if not alike and (own or not theirs):
+        return
+    named = ", ".join(f"'{name}'" for name in (alike or list(theirs))[:8])
+    hint = nearest(next(iter(alike or theirs)), project.classes)
+    raise FormatError(
+        f"{path}: expected boxes of {', '.join(project.classes)}, but some are of {named}{hint}; "
+        "rename them, or map them in reelabel.yaml: class_map: {theirs: ours}"
+    )
+
+
+def _in_video(path: Path, data: Dataset, video: Video, timeline: Timeline) -> Dataset:
+    """Return pictures as exact frames of their video, boxes in its pixels and clipped to it."""
+    width, height = video.size_wh
+    frames = _FrameFinder(path, video, timeline)
+    images, boxes = list[ImageEntry](), list[Boxes]()
+    for image, drawn, index in zip(data.images, data.boxes, frames.find(data.images), strict=True):
+        scale_xy = (image.width or width) / width, (image.height or height) / height
+        xyxy = Placement(scale_xy).to_video(drawn.xyxy).astype(np.float32)
+        boxes.append(replace(drawn, xyxy=xyxy))
+        frame = replace(image, video=video.name, pts=int(timeline[index]), frame_index=index)
+        images.append(replace(frame, width=width, height=height))
+    return Dataset(data.classes, tuple(images), tuple(boxes)).clipped()
+
+
+@dataclass(frozen=True)
+class _FrameFinder:
+    """Finds the frames of one video that the pictures of a file name."""
+
+    path: Path
+    video: Video
+    timeline: Timeline
+
+    def find(self, images: Sequence[ImageEntry]) -> list[int]:
+        """Return the index of the frame that each image names.
+
+        Raises:
+            FormatError: if the video does not have a frame, or one is named twice.
+        """
+        found = [self._index(image) for image in images]
+        index, times = max(Counter(found).items(), key=lambda item: item[1])
+        if times > 1:
+            raise FormatError(
+                f"{self.path}: frame {index} of {self.video.name} is annotated {times} times, as "
+                f"{times} images: put its boxes into one"
+            )
+        return found
+
+    def _index(self, image: ImageEntry) -> int:
+        timeline = self.timeline
+        index: int | None = None
+        if image.pts is not None:
+            at = int(np.searchsorted(timeline, image.pts))
+            index = at if at < len(timeline) and timeline[at] == image.pts else None
+        elif image.frame_index is not None:
+            index = image.frame_index if image.frame_index < len(timeline) else None
+        elif image.pts_time is not None:
+            index = self._nearest(image.pts_time)
+        elif len(timeline) == 1:
+            index = 0  # a picture file of its own
+        else:
+            raise FormatError(
+                f"{self.path}: an image of {self.video.name} names no frame: give it pts, "
+                "frame_index or pts_time"
+            )
+        if index is None:
+            raise FormatError(
+                f"{self.path}: frame index {image.frame_index}, pts {image.pts}, time "
+                f"{image.pts_time} is no frame of {self.video.name}, which has {len(timeline)} "
+                f"frames up to {self._times_s[-1]:.3f} s"
+            )
+        return index
+
+    @property
+    def _times_s(self) -> NDArray[np.float64]:
+        """Seconds from the first frame to each."""
+        times_s: NDArray[np.float64] = (self.timeline - self.timeline[0]) * float(
+            self.video.time_base
+        )
+        return times_s
+
+    def _nearest(self, time_s: float) -> int | None:
+        """Return the frame nearest to an instant, None beyond half a frame outside the video."""
+        times_s = self._times_s
+        # The usual distance: a pause within the video says nothing about its ends.
+        half = float(np.median(np.diff(times_s))) / 2 + 1e-3 if len(times_s) > 1 else 1.0
+        if not -half <= time_s <= times_s[-1] + half:
+            return None
+        return int(np.argmin(np.abs(times_s - time_s)))
