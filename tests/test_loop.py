@@ -381,7 +381,7 @@ def test_two_runs_at_once_are_told_apart(finished, reelabel):
 def test_the_python_way_does_the_same(finished):
     """`reelabel.run` and `reelabel.status` take a folder and find everything done."""
     workspace, _ = finished
-    assert [r.stage for r in api.run(str(workspace.root)).results if r.done] == []
+    assert [r.stage for r in api.run(str(workspace.root)).stages if r.done] == []
     assert {one.stage for one in api.status(workspace)} == set(DETECT.flow)
     assert api.report(workspace).is_file()
 

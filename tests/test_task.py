@@ -121,12 +121,12 @@ def test_a_task_from_outside_runs_the_loop(workspace):
     run = reelabel.run(workspace)
     assert run.exit_code == 0
     assert run.reason == "all frames have a colour"
-    assert [r.stage for r in run.results][-4:] == ["paint", "count", "paint", "count"]
+    assert [r.stage for r in run.stages][-4:] == ["paint", "count", "paint", "count"]
     assert read_json(workspace.round_dir(1) / "model" / "colours.json") == {"green": 2, "red": 2}
     assert {one.stage for one in reelabel.status(workspace)} == {
         *("register", "cut", "sample", "dedup", "paint", "count")
     }
-    assert not any(result.done for result in reelabel.run(workspace).results)
+    assert not any(result.done for result in reelabel.run(workspace).stages)
 
 
 def test_the_settings_of_its_stages_are_checked(workspace):

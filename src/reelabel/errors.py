@@ -97,9 +97,10 @@ class MissingExtra(ReelabelError):  # noqa: N818 -- a state, not a fault
 
     exit_code = 8
 
-    def __init__(self, what: str, extra: str) -> None:
-        """Name the feature and the extra that brings it."""
-        super().__init__(f"{what} needs more than the core: run  pip install 'reelabel[{extra}]'")
+    def __init__(self, what: str, extra: str = "", *, package: str = "") -> None:
+        """Name the feature and the extra, or the package, that brings it."""
+        named = package or f"'reelabel[{extra}]'"
+        super().__init__(f"{what} needs more than the core: run  pip install {named}")
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

@@ -34,7 +34,7 @@ def test_several_files_are_drawn_into_a_folder(files, tmp_path):
     before, after = read_rgb(files[2]), read_rgb(drawn / "disc.jpg")
     assert before.shape == after.shape
     assert (before != after).any()
-    assert {box["video"] for box in found.boxes} == set(map(str, files))
+    assert {source.name for source in found.sources} == set(map(str, files))
 
 
 def test_one_file_is_drawn_where_it_is_said(files, tmp_path):

@@ -228,8 +228,7 @@ def predict(model: str, files: tuple[Path, ...], *, score: float, quiet: bool, *
 
     span = Span(rest.pop("start_s"), rest.pop("end_s"), rest.pop("duration_s"))
     found = call(model, files, span=span, min_score=score, quiet=quiet, **rest)
-    frames = sum(video["frames"] for video in found.videos)
-    click.echo(f"{len(found.boxes)} boxes in {frames} frames by {found.model}")
+    click.echo(f"{found.n_boxes} boxes in {len(found)} frames by {found.model}")
     for path in (rest["out"], rest["render"]):
         if path is not None:
             click.echo(f"written to {path}")

@@ -20,6 +20,11 @@ from rich.progress import (
 )
 
 
+def in_notebook() -> bool:
+    """Return whether this runs in a notebook, where progress is shown unless switched off."""
+    return Console().is_jupyter
+
+
 class Display:
     """Shows the progress of one stage on a terminal; says one line where there is none.
 
@@ -46,7 +51,7 @@ class Display:
             TextColumn("{task.fields[words]}"),
             console=self._console,
             transient=True,
-            disable=quiet or not self._console.is_terminal,
+            disable=quiet or not (self._console.is_terminal or self._console.is_jupyter),
         )
         self._task = self._bar.add_task(title, total=max(total, 1), words="")
 
@@ -79,7 +84,8 @@ class Display:
             self._console.print(f"[red]failed[/] {words}")
         self.tick(label, 1.0, "")
 
-    def summary(self, line: str) -> None:
-        """Leave one line behind."""
+    def summary(self, line: str, *, bad: bool = False) -> None:
+        """Leave one line behind, in red if something failed."""
+        line = f"[red]{line}[/]" if bad else line
         took = time.monotonic() - self._began
         self._console.print(f"[bold]{self._title:<16}[/] {line} [dim]in {took:.1f} s[/]")

@@ -51,6 +51,9 @@ class Result:
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: float = 0.0
 
+    def __repr__(self) -> str:
+        return f"Result({self.stage}: {_line(self)})"
+
 
 @dataclass(frozen=True)
 class Options:
@@ -82,7 +85,7 @@ def run_stage(bound: Bound, options: Options) -> Result:
     with Display(title, len(todo), quiet=options.quiet) as display:
         outcomes = list(_work(bound, todo, options, display))
         result = _tally(result, outcomes, time.monotonic() - began)
-        display.summary(_line(result))
+        display.summary(_line(result), bad=bool(result.failed))
     return result
 
 
@@ -96,7 +99,7 @@ def _notes(bound: Bound) -> dict[str, dict[str, Any]]:
 def _line(result: Result) -> str:
     parts = [f"{result.done} done"]
     parts += [f"{result.kept} up to date"] if result.kept else []
-    parts += [f"[red]{len(result.failed)} failed[/]"] if result.failed else []
+    parts += [f"{len(result.failed)} failed"] if result.failed else []
     parts += [f"{len(result.waiting)} failed before"] if result.waiting else []
     return ", ".join(parts)
 

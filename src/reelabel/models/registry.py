@@ -21,6 +21,7 @@ EMBEDDERS = "reelabel.embedders"
 
 _BUILT_IN = {
     DETECTORS: {
+        "callable": "reelabel.models.detectors.callable:load",
         "detections-txt": "reelabel.models.detectors.recorded:load",
         "fake": "reelabel.models.detectors.fake:load",
         "hf": "reelabel.models.detectors.transformers:load",

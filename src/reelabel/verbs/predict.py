@@ -1,33 +1,39 @@
-"""predict: let a model look at videos and pictures, and write what it sees."""
+"""predict: apply a model to videos, pictures or arrays, and return boxes frame by frame."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from reelabel.data.boxes import Boxes
-from reelabel.engine.progress import Display
+import numpy as np
+
+from reelabel.engine.progress import Display, in_notebook
 from reelabel.errors import ModelError, UsageError
-from reelabel.files import explained, refuse_overwrite, write_json
+from reelabel.files import explained, refuse_overwrite
 from reelabel.formats.pictures import PICTURE_SUFFIXES
-from reelabel.media.draw import colour_of, draw_boxes
 from reelabel.media.encode import VideoWriter
 from reelabel.media.pictures import write_jpeg
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
-from reelabel.media.video import Frame, decode, time_range
+from reelabel.media.video import decode, time_range
 from reelabel.models.base import Detector, Image
-from reelabel.models.detector_pool import Eyes, Looked, look
+from reelabel.models.detector_pool import Eyes, look
+from reelabel.models.detectors.callable import Finder, register_callable
 from reelabel.models.registry import load_detector
 from reelabel.pipeline import read_config
+from reelabel.verbs.prediction import FramePrediction, Prediction, Source
 from reelabel.workspace import CONFIG_NAME, Workspace
 from reelabel.workspace.rounds import best_model
 
-Row = dict[str, Any]
+Model = Workspace | Path | str | Finder
+"""A workspace, a model folder, a model's name, or a Python function or object."""
+Sources = Path | str | Image | Iterable[Path | str | Image]
+"""Files, or frames as ``(height, width, 3)`` uint8 RGB arrays, one or many."""
+
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
 
 
@@ -40,83 +46,119 @@ class Span:
     duration_s: float | None = None
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a model saw.
-
-    Attributes:
-        model: its name, and `fingerprint` what identifies it.
-        videos: ``{video, width, height, time_base, frames}`` per file.
-        boxes: ``{video, frame_index, pts, time, bbox: [x, y, w, h], score, category}`` per box.
-    """
-
-    model: str
-    fingerprint: str
-    classes: tuple[str, ...]
-    videos: list[Row] = field(default_factory=list)
-    boxes: list[Row] = field(default_factory=list)
-
-    def save(self, path: Path) -> None:
-        """Write it as JSON."""
-        write_json(path, vars(self))
-
-
 def predict(
-    model: Workspace | Path | str,
-    files: Sequence[Path | str],
+    model: Model,
+    sources: Sources,
     *,
     span: Span | None = None,
     min_score: float = 0.3,
     classes: Sequence[str] = (),
     out: Path | str | None = None,
     render: Path | str | None = None,
-    quiet: bool = True,
+    quiet: bool | None = None,
 ) -> Prediction:
-    """Return what a model sees in videos and pictures.
+    """Return the boxes that a model finds in files or frames.
 
     Args:
-        model: a model's name such as ``onnx:FILE``, a model folder, or a workspace, which means the
-            best model that its rounds have found.
-        files: videos or pictures.
+        model: a model's name such as ``onnx:FILE``, a model folder, a workspace, which means the
+            best model that its rounds have found, or a Python function ``(image) -> boxes``
+            (`reelabel.models.detectors.callable`).
+        sources: videos or pictures, or frames as ``(height, width, 3)`` uint8 RGB arrays: one,
+            several, or an iterator of arrays, which is read frame by frame.
         span: the part of each video to look at.
         min_score: boxes below this are left out, 0..1.
         classes: names to look for; empty takes all that the model knows.
         out: where to write the boxes as JSON.
         render: where to write the video with the boxes drawn on it, for a picture a JPEG; with
             several files a folder.
-        quiet: show no progress.
+        quiet: show no progress; None shows it in notebooks.
 
     Raises:
-        UsageError: for a span that does not fit, a file that does not exist, or one that would be
-            written over.
+        UsageError: for a span that does not fit, a file that does not exist or would be
+            overwritten, or an array of another form.
         ModelError: if there is no such model.
         MediaError: if a file cannot be read.
     """
-    detector = find_model(model, classes)
-    result = Prediction(detector.name, detector.fingerprint, detector.classes)
-    infos = {Path(file): probe(file) for file in files}
-    targets, eyes = _targets(infos, render), Eyes(detector)
+    detector, quiet = find_model(model, classes), not in_notebook() if quiet is None else quiet
+    paths, arrays = _sorted_out(sources)
+    infos = {path: probe(path) for path in paths}
+    targets, pool = _targets(infos, render), Eyes(detector)
     refuse_overwrite(infos, [out, *targets.values()])
+    found: list[FramePrediction] = []
     for path, info in infos.items():
-        seen = _look(path, info, eyes, span or Span(), quiet=quiet)
-        result.videos.append(_video_row(path, info, len(seen)))
-        result.boxes.extend(_rows(path, seen, detector.classes, min_score))
+        seen = _of_file(path, info, pool, span or Span(), quiet=quiet)
+        some = [_above(one, min_score) for one in seen]
+        found += some
         if path in targets:
-            shown = [_above(one, min_score) for one in seen]
-            _render(path, info, targets[path], shown, classes=detector.classes)
+            _render(path, info, targets[path], some)
+    found += [_above(one, min_score) for one in _of_arrays(arrays, detector)]
+    used = tuple(dict.fromkeys(one.source for one in found))
+    result = Prediction(detector.name, detector.fingerprint, detector.classes, used, tuple(found))
     if out is not None:
         result.save(Path(out))
     return result
 
 
-def find_model(model: Workspace | Path | str, classes: Sequence[str] = ()) -> Detector:
-    """Return the detector that a name, a model folder or a workspace means.
+def _sorted_out(sources: Sources) -> tuple[list[Path], Iterable[Image]]:
+    """Return the files and the arrays among what was given.
+
+    Raises:
+        UsageError: if both are given at once.
+    """
+    if isinstance(sources, Path | str):
+        return [Path(sources)], ()
+    if isinstance(sources, np.ndarray):
+        return [], [sources] if sources.ndim == 3 else sources  # noqa: PLR2004 -- one frame
+    entries = iter(sources)
+    first = next(entries, None)
+    if first is None:
+        return [], ()
+    if isinstance(first, np.ndarray):
+        return [], cast("Iterable[Image]", chain([first], entries))
+    paths = [first, *entries]
+    files = [Path(path) for path in paths if isinstance(path, Path | str)]
+    if len(files) < len(paths):
+        raise UsageError("expected either files or arrays, but got both: call predict for each")
+    return files, ()
+
+
+def _of_arrays(arrays: Iterable[Image], detector: Detector) -> Iterator[FramePrediction]:
+    """Yield what the model finds in each frame; memory does not grow with their number."""
+    entries, apply = enumerate(arrays), detector.open()
+    while batch := list(islice(entries, max(1, detector.batch_size))):
+        for index, array in batch:
+            _check_array(array, index)
+        for (index, array), boxes in zip(batch, apply([a for _, a in batch]), strict=True):
+            size_wh = (array.shape[1], array.shape[0])
+            inside = boxes.clipped(size_wh)
+            source = Source("frames", size_wh)
+            yield FramePrediction(source, index, inside, detector.classes, picture=array)
+
+
+def _check_array(array: Any, index: int) -> None:
+    """Refuse what is no RGB frame.
+
+    Raises:
+        UsageError: naming its shape and type.
+    """
+    is_frame = isinstance(array, np.ndarray) and array.dtype == np.uint8
+    if not is_frame or array.ndim != 3 or array.shape[2] != 3 or not array.size:  # noqa: PLR2004
+        came = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array)
+        raise UsageError(
+            f"expected frame {index} as a uint8 array (height, width, 3), RGB, but got {came}"
+        )
+
+
+def find_model(model: Model, classes: Sequence[str] = ()) -> Detector:
+    """Return the detector that a name, a model folder, a workspace or a Python function stands for.
 
     Raises:
         ModelError: if there is none.
     """
     if isinstance(model, Workspace):
         return _best_of(model, classes)
+    if not isinstance(model, Path | str):
+        return load_detector(register_callable(model), wanted=classes)
     folder = Path(model)
     if (folder / CONFIG_NAME).is_file():
         return _best_of(Workspace.open(folder), classes)
@@ -145,16 +187,19 @@ def _best_of(workspace: Workspace, classes: Sequence[str]) -> Detector:
     )
 
 
-def _look(path: Path, info: VideoInfo, eyes: Eyes, span: Span, *, quiet: bool) -> list[Looked]:
+def _of_file(
+    path: Path, info: VideoInfo, pool: Eyes, span: Span, *, quiet: bool
+) -> Iterator[FramePrediction]:
+    """Yield what the model finds in each frame of a file."""
     start_s, end_s = time_range(info, span.start_s, span.end_s, span.duration_s)
     wanted = _within(path, info, start_s, end_s)
-    seen: list[Looked] = []
+    source = Source(str(path), info.display_wh, info.time_base)
     with Display(path.name[:16], 1, quiet=quiet) as display:
-        for one in look(path, eyes, wanted, size_wh=info.display_wh):
-            seen.append(one)
+        for n, one in enumerate(look(path, pool, wanted, size_wh=info.display_wh), 1):
             share = (one.time_s - start_s) / max(end_s - start_s, 1e-9)
-            display.tick(path.name, share, f"{len(seen)} frames")
-    return seen
+            display.tick(path.name, share, f"{n} frames")
+            names = pool.detector.classes
+            yield FramePrediction(source, one.index, one.boxes, names, one.pts, one.time_s)
 
 
 def _within(path: Path, info: VideoInfo, start_s: float, end_s: float) -> list[int] | None:
@@ -167,37 +212,6 @@ def _within(path: Path, info: VideoInfo, start_s: float, end_s: float) -> list[i
     if not wanted:
         raise UsageError(f"{path}: no frame lies between {start_s} s and {end_s} s")
     return wanted
-
-
-def _video_row(path: Path, info: VideoInfo, frames: int) -> Row:
-    width, height = info.display_wh
-    base: Fraction = info.time_base
-    return {
-        "video": str(path),
-        "width": width,
-        "height": height,
-        "time_base": f"{base.numerator}/{base.denominator}",
-        "frames": frames,
-    }
-
-
-def _rows(path: Path, seen: list[Looked], classes: tuple[str, ...], min_score: float) -> list[Row]:
-    return [
-        {
-            "video": str(path),
-            "frame_index": one.index,
-            "pts": one.pts,
-            "time": round(one.time_s, 6),
-            "bbox": [round(float(v), 2) for v in (x1, y1, x2 - x1, y2 - y1)],
-            "score": round(float(score), 4),
-            "category": classes[class_id],
-        }
-        for one in seen
-        for (x1, y1, x2, y2), score, class_id in zip(
-            one.boxes.xyxy, one.boxes.score, one.boxes.class_id, strict=True
-        )
-        if score >= min_score
-    ]
 
 
 def _targets(infos: Mapping[Path, VideoInfo], render: Path | str | None) -> dict[Path, Path]:
@@ -229,22 +243,20 @@ def _is_picture(path: Path, info: VideoInfo) -> bool:
     return info.num_packets == 1 and path.suffix.lower() in PICTURE_SUFFIXES
 
 
-def _above(one: Looked, min_score: float) -> Looked:
+def _above(one: FramePrediction, min_score: float) -> FramePrediction:
     return replace(one, boxes=one.boxes[one.boxes.score >= min_score])
 
 
-def _render(
-    path: Path, info: VideoInfo, target: Path, seen: list[Looked], *, classes: tuple[str, ...]
-) -> None:
+def _render(path: Path, info: VideoInfo, target: Path, found: Sequence[FramePrediction]) -> None:
     """Write the file with its boxes: a picture as JPEG, every frame of a video at its own time."""
-    by_pts = {one.pts: one.boxes for one in seen}
-    with explained(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+    by_pts = {one.pts: one for one in found}
     drawn = (
-        (frame.pts, _drawn(frame, by_pts[frame.pts], classes))
+        (frame.pts, by_pts[frame.pts].on(frame.rgb()))
         for frame in decode(path)
         if frame.pts in by_pts
     )
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
     if _is_picture(path, info) and target.suffix.lower() in JPEG_SUFFIXES:
         with explained(target):
             write_jpeg(target, next(drawn)[1])
@@ -252,9 +264,3 @@ def _render(
     with VideoWriter(target, time_base=info.time_base, rate=info.fps) as writer:
         for pts, picture in drawn:
             writer.write(picture, pts)
-
-
-def _drawn(frame: Frame, boxes: Boxes, classes: tuple[str, ...]) -> Image:
-    names = [classes[i] for i in boxes.class_id]
-    texts = [f"{n} {s:.2f}" for n, s in zip(names, boxes.score, strict=True)]
-    return draw_boxes(frame.rgb(), boxes.xyxy, texts, [colour_of(name) for name in names])

@@ -2,14 +2,58 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from reelabel import pipeline
-from reelabel.engine.run import Options
+from reelabel.config import Config
+from reelabel.engine.progress import in_notebook
+from reelabel.engine.run import Options, Result
+from reelabel.engine.task import Task
+from reelabel.errors import counted
+from reelabel.models.detectors.callable import Finder, register_callable
 from reelabel.pipeline import Run
 from reelabel.verbs.status import StageStatus
 from reelabel.verbs.status import status as status_of
 from reelabel.workspace import Workspace
+from reelabel.workspace.results import DECISION, SCORES
+from reelabel.workspace.rounds import labelled_rounds
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run brought: of the last round that has labels, and how it ended.
+
+    Attributes:
+        workspace: its folder.
+        round: the last round with labels, None if there is none.
+        labels: number of labels by class and state, such as ``{"dog": {"positive": 794}}``.
+        scores: scores of that round, None if it was not evaluated.
+        decision: which model labels next and why, None if it was not decided.
+        stages: one result per stage that was visited.
+        reason: how the run ended, in words.
+        exit_code: 0, or 1 if some videos failed.
+    """
+
+    workspace: Path
+    round: int | None
+    labels: Mapping[str, Mapping[str, int]]
+    scores: Any
+    decision: Any
+    stages: Sequence[Result]
+    reason: str
+    exit_code: int
+
+    def __repr__(self) -> str:
+        positive = {name: states.get("positive", 0) for name, states in self.labels.items()}
+        labels = ", ".join(f"{n} {name}" for name, n in positive.items()) or "no labels"
+        failed = sum(len(stage.failed) for stage in self.stages)
+        failures = f", {counted(failed, 'failure')}" if failed else ""
+        number = "no round" if self.round is None else f"round {self.round}"
+        return f"RunResult({number}: {labels}{failures}; {self.reason or 'not decided'})"
 
 
 def run(
@@ -17,23 +61,61 @@ def run(
     *,
     rounds: int = 2,
     until: str | None = None,
+    detector: Finder | None = None,
     options: Options | None = None,
-) -> Run:
+) -> RunResult:
     """Bring a workspace up to date, round after round until it no longer helps.
 
     Args:
         workspace: a workspace or its folder.
         rounds: how many rounds at most.
         until: the name of the stage after which to stop.
-        options: workers, what a failure does, what is shown.
+        detector: a Python function ``(image) -> boxes``, or an object with such a method
+            `predict`, as the first teacher in place of the workspace's
+            (`reelabel.models.detectors.callable`).
+        options: workers, what a failure does, what is shown; progress is shown in notebooks.
 
     Raises:
         ReelabelError: see `reelabel.errors`; everything done before stays done.
     """
     ws = opened(workspace)
     config = pipeline.read_config(ws)
-    chosen = options or Options(engine=config.engine, quiet=True)
-    return pipeline.run(ws, config, chosen, rounds=rounds, until=until)
+    if detector is not None:
+        changes = {"detector": register_callable(detector), "detector_options": {}}
+        config = replace(config, project=config.project.model_copy(update=changes))
+    chosen = options or Options(engine=config.engine, quiet=not in_notebook())
+    return _result(ws, config, pipeline.run(ws, config, chosen, rounds=rounds, until=until))
+
+
+def _result(ws: Workspace, config: Config, done: Run) -> RunResult:
+    task = pipeline.task_of(config)
+    labelled = labelled_rounds(ws, task.labels)
+    number = labelled[-1] if labelled else None
+    folder = ws.round_dir(number or 0)
+    return RunResult(
+        workspace=ws.root,
+        round=number,
+        labels=_counts(ws, task, number) if number is not None else {},
+        scores=SCORES.load(folder),
+        decision=DECISION.load(folder),
+        stages=tuple(done.results),
+        reason=done.reason,
+        exit_code=done.exit_code,
+    )
+
+
+def _counts(ws: Workspace, task: Task, number: int) -> dict[str, dict[str, int]]:
+    """Return the number of labels of a round by class and state."""
+    found: Counter[tuple[str, str]] = Counter()
+    for video_id in ws.shards(task.labels, number):
+        rows = ws.read(task.labels, video_id, number)
+        if {"category", "state"} <= set(rows.column_names):
+            pairs = zip(rows["category"].to_pylist(), rows["state"].to_pylist(), strict=True)
+            found.update(pairs)
+    counts: dict[str, dict[str, int]] = {}
+    for (name, state), n in sorted(found.items()):
+        counts.setdefault(name, {})[state] = n
+    return counts
 
 
 def status(workspace: Workspace | Path | str) -> list[StageStatus]:

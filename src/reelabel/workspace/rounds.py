@@ -8,7 +8,7 @@ from typing import Any
 from reelabel.config import Project
 from reelabel.errors import MissingInput, few
 from reelabel.files import read_json
-from reelabel.tables import LABELS
+from reelabel.tables import LABELS, Table
 from reelabel.workspace.workspace import Workspace
 
 SCORES = "scores.json"
@@ -100,9 +100,9 @@ def dataset_dir(workspace: Workspace, round_number: int) -> Path:
     return workspace.round_dir(round_number) / "dataset"
 
 
-def labelled_rounds(workspace: Workspace) -> list[int]:
-    """Return the numbers of the rounds that have labels."""
-    return [number for number in workspace.rounds() if workspace.shards(LABELS, number)]
+def labelled_rounds(workspace: Workspace, labels: Table = LABELS) -> list[int]:
+    """Return the numbers of the rounds that have labels, of boxes or in another task's table."""
+    return [number for number in workspace.rounds() if workspace.shards(labels, number)]
 
 
 def report_path(workspace: Workspace) -> Path | None:

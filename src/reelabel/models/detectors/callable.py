@@ -1,0 +1,170 @@
+"""``callable:NAME``: a Python function or object as a detector.
+
+Any ``(image) -> boxes`` will do, where the image is ``(height, width, 3)`` uint8 RGB, or any object
+with such a `predict` method. Boxes may be `Boxes`, an object with ``xyxy``, ``confidence`` (or
+``score``) and ``class_id`` such as `supervision.Detections`, or an array ``(n, 6)`` of left, top,
+right, bottom, score and class. Classes count in the order of ``classes`` of the object, if it has
+them, else of the workspace.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from reelabel.data.boxes import Boxes
+from reelabel.errors import ModelError
+from reelabel.models.base import Image, Predict
+from reelabel.models.spec import Request, fingerprint
+
+_COLUMNS = 6
+
+
+class HasPredict(Protocol):
+    """An object that finds boxes."""
+
+    def predict(self, image: Image) -> object:
+        """Return the boxes in a picture, in any of the forms above."""
+        ...
+
+
+Finder = Callable[[Image], object] | HasPredict
+"""A function, or an object with a method `predict`, from a picture to its boxes."""
+_KNOWN: dict[str, Finder] = {}
+_LOCK = threading.Lock()
+
+
+def register_callable(model: Finder) -> str:
+    """Make a function or an object known in this process, and return its name as a detector.
+
+    Raises:
+        ModelError: if it neither can be called nor has a method `predict`.
+    """
+    _function_of(model)
+    spec = f"callable:{_name_of(model)}"
+    _KNOWN[spec] = model
+    return spec
+
+
+@dataclass(frozen=True)
+class CallableDetector:
+    """A Python function that finds boxes; see `reelabel.models.base.Detector`."""
+
+    name: str
+    classes: tuple[str, ...]
+    model: Finder
+    fingerprint: str
+    fit_wh: tuple[int, int] | None = None
+    in_order: bool = False
+    batch_size: int = 1
+
+    def open(self) -> Predict:
+        """Return the function; one thread at a time calls it, as it may not expect several."""
+        function = _function_of(self.model)
+
+        def predict(pictures: Sequence[Image]) -> list[Boxes]:
+            with _LOCK:
+                return [self._boxes(function(picture)) for picture in pictures]
+
+        return predict
+
+    def _boxes(self, found: Any) -> Boxes:
+        """Return what the function returned as `Boxes`.
+
+        Raises:
+            ModelError: if it is none of the forms above, not finite, or of an unknown class.
+        """
+        boxes = as_boxes(found, self.name)
+        known = (boxes.class_id >= 0) & (boxes.class_id < len(self.classes))
+        if not known.all():
+            raise ModelError(
+                f"{self.name}: expected classes 0 to {len(self.classes) - 1} "
+                f"({', '.join(self.classes)}), but got {int(boxes.class_id[~known][0])}"
+            )
+        return boxes
+
+
+def as_boxes(found: Any, name: str) -> Boxes:
+    """Return boxes in any of the forms above as `Boxes`.
+
+    Raises:
+        ModelError: if they are none of these, or not finite.
+    """
+    try:
+        boxes = found if isinstance(found, Boxes) else _converted(found)
+    except (TypeError, ValueError) as exc:
+        raise ModelError(
+            f"{name}: expected Boxes, an object with xyxy, confidence and class_id, or an array "
+            f"(n, 6) of x1, y1, x2, y2, score, class; but got {type(found).__name__}: {exc}"
+        ) from exc
+    if not (np.isfinite(boxes.xyxy).all() and np.isfinite(boxes.score).all()):
+        raise ModelError(f"{name}: expected finite boxes and scores, but got NaN or infinity")
+    return boxes
+
+
+def _converted(found: Any) -> Boxes:
+    if hasattr(found, "xyxy"):
+        score = getattr(found, "confidence", None)
+        score = getattr(found, "score", None) if score is None else score
+        n = len(found.xyxy)
+        class_id = getattr(found, "class_id", None)
+        return Boxes(
+            np.reshape(found.xyxy, (-1, 4)),
+            np.ones(n, np.float32) if score is None else score,
+            np.zeros(n, np.int64) if class_id is None else class_id,
+        )
+    rows = np.asarray(found, np.float32)
+    rows = rows.reshape(-1, _COLUMNS) if not rows.size else rows
+    if rows.ndim != 2 or rows.shape[1] != _COLUMNS:  # noqa: PLR2004 -- rows and columns
+        raise ValueError(f"an array of shape {rows.shape}")
+    return Boxes(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
+
+
+def load(request: Request) -> CallableDetector:
+    """Return the detector of a function that this process has registered.
+
+    Raises:
+        ModelError: if it has not.
+    """
+    model = _KNOWN.get(request.spec)
+    if model is None:
+        raise ModelError(
+            f"{request.spec} is a Python function of another process: give it again, as in  "
+            "reelabel.run(workspace, detector=function)  or name another detector"
+        )
+    own = getattr(model, "classes", None)
+    classes = tuple(own) if own else request.wanted or ("object",)
+    return CallableDetector(request.spec, classes, model, _fingerprint(model, classes))
+
+
+def _function_of(model: Finder) -> Callable[[Image], object]:
+    function: Any = getattr(model, "predict", model)
+    if not callable(function):
+        raise ModelError(
+            f"expected a function (image) -> boxes or an object with predict, but got "
+            f"{type(model).__name__}"
+        )
+    return cast("Callable[[Image], object]", function)
+
+
+def _name_of(model: Finder) -> str:
+    kind = model if hasattr(model, "__qualname__") else type(model)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _fingerprint(model: Finder, classes: tuple[str, ...]) -> str:
+    """Return what changes with the function's code; an object may have a `fingerprint` itself."""
+    own = getattr(model, "fingerprint", None)
+    if isinstance(own, str):
+        return fingerprint("callable", own, classes)
+    kind: Any = model if hasattr(model, "__qualname__") else type(model)
+    try:
+        code = inspect.getsource(kind)
+    except (OSError, TypeError):
+        code = ""
+    return fingerprint("callable", _name_of(model), code, classes)

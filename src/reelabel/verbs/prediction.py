@@ -1,0 +1,265 @@
+"""What `predict` returns: boxes frame by frame, and their way into other libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from reelabel.data.boxes import Boxes, xyxy_to_xywh
+from reelabel.errors import DecodeError, MissingExtra
+from reelabel.files import write_json
+from reelabel.media.draw import colour_of, draw_boxes
+from reelabel.media.pictures import encode_jpeg
+from reelabel.media.video import frames
+from reelabel.models.base import Image
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import supervision as sv
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file that was looked at, or the arrays that were given.
+
+    Attributes:
+        name: path of the file; ``frames`` for arrays.
+        size_wh: upright size in pixels.
+        time_base: seconds per tick; None for arrays.
+    """
+
+    name: str
+    size_wh: tuple[int, int]
+    time_base: Fraction | None = None
+
+
+@dataclass(frozen=True)
+class FramePrediction:
+    """The boxes that a model found in one frame or picture.
+
+    Attributes:
+        source: where the frame comes from.
+        index: position among the decoded frames of its source, from 0.
+        boxes: in pixels of the upright frame.
+        classes: the names that `boxes.class_id` points into.
+        pts: time stamp in the source's time base; None for arrays.
+        time_s: seconds from the first frame; None for arrays.
+        picture: ``(height, width, 3)`` uint8 RGB if it was given as an array, else None.
+    """
+
+    source: Source
+    index: int
+    boxes: Boxes
+    classes: tuple[str, ...]
+    pts: int | None = None
+    time_s: float | None = None
+    picture: Image | None = field(default=None, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __repr__(self) -> str:
+        return f"FramePrediction({self.source.name}, frame {self.index}: {len(self)} boxes)"
+
+    @property
+    def names(self) -> list[str]:
+        """Return the class name of each box."""
+        return [self.classes[i] for i in self.boxes.class_id]
+
+    def image(self) -> Image:
+        """Return the frame as ``(height, width, 3)`` uint8 RGB, decoded anew if it is of a file.
+
+        Raises:
+            DecodeError: if the file no longer has this frame.
+        """
+        if self.picture is not None:
+            return self.picture
+        for frame in frames(Path(self.source.name), [self.pts or 0]):
+            return frame.rgb()
+        raise DecodeError(f"{self.source.name}: expected a frame at pts {self.pts}: is it changed?")
+
+    def drawn(self) -> Image:
+        """Return the frame with its boxes drawn on it."""
+        return self.on(self.image())
+
+    def on(self, picture: Image) -> Image:
+        """Return a picture of the frame with the boxes drawn on it."""
+        texts = [f"{n} {s:.2f}" for n, s in zip(self.names, self.boxes.score, strict=True)]
+        colours = [colour_of(name) for name in self.names]
+        return draw_boxes(picture, self.boxes.xyxy, texts, colours)
+
+    def _repr_jpeg_(self) -> bytes:
+        """Return the picture that notebooks show."""
+        return encode_jpeg(self.drawn())
+
+    def to_supervision(self) -> sv.Detections:
+        """Return the boxes as `supervision.Detections`, class names in ``data``.
+
+        Raises:
+            MissingExtra: if supervision is not installed.
+        """
+        try:
+            import supervision  # noqa: PLC0415 -- optional, and slow to load
+        except ModuleNotFoundError as exc:
+            raise MissingExtra("to_supervision()", package="supervision") from exc
+        return supervision.Detections(
+            xyxy=np.array(self.boxes.xyxy),
+            confidence=np.array(self.boxes.score),
+            class_id=np.array(self.boxes.class_id),
+            data={"class_name": np.array(self.names, dtype=str)},
+        )
+
+    def rows(self) -> Iterator[Row]:
+        """Yield one row per box: where it is, its class, score and corners."""
+        place = {
+            "source": self.source.name,
+            "frame_index": self.index,
+            "pts": self.pts,
+            "time_s": self.time_s,
+        }
+        boxes = zip(self.boxes.xyxy.tolist(), self.boxes.score.tolist(), self.names, strict=True)
+        for (x1, y1, x2, y2), score, name in boxes:
+            corners = {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
+            yield {**place, "category": name, "score": score, **corners}
+
+
+@dataclass(frozen=True)
+class Prediction(Sequence[FramePrediction]):
+    """What a model found, frame by frame; its length is the number of frames.
+
+    Attributes:
+        model: the model's name.
+        fingerprint: what identifies it.
+        classes: its class names.
+        sources: the files that were looked at.
+        frames: one entry per frame, also for those without boxes.
+    """
+
+    model: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    sources: tuple[Source, ...]
+    frames: tuple[FramePrediction, ...]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @overload
+    def __getitem__(self, at: int) -> FramePrediction: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[FramePrediction, ...]: ...
+    def __getitem__(self, at: int | slice) -> FramePrediction | tuple[FramePrediction, ...]:
+        return self.frames[at]
+
+    def __repr__(self) -> str:
+        return f"Prediction({len(self)} frames, {self.n_boxes} boxes by {self.model})"
+
+    @property
+    def n_boxes(self) -> int:
+        """Return the number of boxes in all frames."""
+        return sum(map(len, self.frames))
+
+    def to_supervision(self) -> list[sv.Detections]:
+        """Return one `supervision.Detections` per frame.
+
+        Raises:
+            MissingExtra: if supervision is not installed.
+        """
+        return [frame.to_supervision() for frame in self.frames]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a data frame with one row per box.
+
+        Raises:
+            MissingExtra: if pandas is not installed.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415 -- optional, and slow to load
+        except ModuleNotFoundError as exc:
+            raise MissingExtra("to_pandas()", package="pandas") from exc
+        corners = ["x1", "y1", "x2", "y2"]
+        columns = ["source", "frame_index", "pts", "time_s", "category", "score", *corners]
+        rows = [row for frame in self.frames for row in frame.rows()]
+        return pd.DataFrame(rows, columns=columns)
+
+    def to_coco(self) -> Row:
+        """Return a COCO data set: an image per frame, an annotation with a score per box."""
+        images: list[Row] = []
+        annotations: list[Row] = []
+        ids = {name: i for i, name in enumerate(self.classes, 1)}
+        for number, frame in enumerate(self.frames, 1):
+            images.append(_image(number, frame))
+            for row, bbox in zip(frame.rows(), _bboxes(frame), strict=True):
+                annotations.append({
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": ids[row["category"]],
+                    "bbox": bbox,
+                    "area": round(bbox[2] * bbox[3], 3),
+                    "iscrowd": 0,
+                    "score": round(row["score"], 6),
+                })
+        categories = [{"id": i, "name": name} for name, i in ids.items()]
+        return {"images": images, "annotations": annotations, "categories": categories}
+
+    def to_json(self) -> Row:
+        """Return what `save` writes: the model, the sources, and one entry per box."""
+        return {
+            "model": self.model,
+            "fingerprint": self.fingerprint,
+            "classes": list(self.classes),
+            "videos": [_video(source, self.frames) for source in self.sources],
+            "boxes": [
+                {
+                    "video": frame.source.name,
+                    "frame_index": frame.index,
+                    "pts": frame.pts,
+                    "time": None if frame.time_s is None else round(frame.time_s, 6),
+                    "bbox": bbox,
+                    "score": round(row["score"], 4),
+                    "category": row["category"],
+                }
+                for frame in self.frames
+                for row, bbox in zip(frame.rows(), _bboxes(frame), strict=True)
+            ],
+        }
+
+    def save(self, path: Path | str) -> None:
+        """Write it as JSON.
+
+        Raises:
+            WorkspaceError: if it cannot be written.
+        """
+        write_json(Path(path), self.to_json())
+
+
+def _bboxes(frame: FramePrediction) -> list[list[float]]:
+    """Return left, top, width and height of each box, in hundredths of a pixel."""
+    return [[round(v, 2) for v in box] for box in xyxy_to_xywh(frame.boxes.xyxy).tolist()]
+
+
+def _image(number: int, frame: FramePrediction) -> Row:
+    width, height = frame.source.size_wh
+    about: Row = {"id": number, "width": width, "height": height, "frame_index": frame.index}
+    if frame.pts is None:
+        return about | {"file_name": f"{frame.source.name}/{frame.index:06d}"}
+    return about | {"file_name": frame.source.name, "video": frame.source.name, "pts": frame.pts}
+
+
+def _video(source: Source, found: Sequence[FramePrediction]) -> Row:
+    width, height = source.size_wh
+    base = source.time_base
+    return {
+        "video": source.name,
+        "width": width,
+        "height": height,
+        "time_base": f"{base.numerator}/{base.denominator}" if base else None,
+        "frames": sum(frame.source == source for frame in found),
+    }

@@ -1,0 +1,144 @@
+"""What predict returns: frames of boxes from files, arrays and functions, and their conversions."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+import supervision as sv
+from pycocotools.coco import COCO
+
+import reelabel as api
+from reelabel.data.boxes import Boxes
+from reelabel.errors import ModelError, UsageError
+from reelabel.media.pictures import read_rgb
+from reelabel.media.video import decode
+
+
+def bright(image):
+    """Find the one bright disc of a frame: a detector as anybody would write it."""
+    ys, xs = np.nonzero(image.max(axis=2) > 200)
+    if not len(xs):
+        return np.zeros((0, 6))
+    return np.array([[xs.min(), ys.min(), xs.max() + 1, ys.max() + 1, 0.9, 0]])
+
+
+class Bright:
+    """The same as an object that returns what supervision has."""
+
+    classes = ("disc",)
+
+    def predict(self, image):
+        """Return the boxes of a picture."""
+        rows = bright(image)
+        return sv.Detections(rows[:, :4], confidence=rows[:, 4], class_id=rows[:, 5].astype(int))
+
+
+@pytest.fixture(scope="module")
+def arrays(disc_clips):
+    """Return the frames of a clip."""
+    return [frame.rgb() for frame in decode(disc_clips[0])]
+
+
+def test_arrays_give_what_the_file_gives(disc_clips, arrays):
+    """Frames as arrays, as an iterator and as a file have the same boxes, frame by frame."""
+    of_file = api.predict("fake:", disc_clips[0])
+    assert len(of_file) == len(arrays) == 20
+    assert of_file.n_boxes > 0
+    for found in (api.predict("fake:", arrays), api.predict("fake:", iter(arrays))):
+        assert [frame.index for frame in found] == list(range(20))
+        for one, other in zip(found, of_file, strict=True):
+            np.testing.assert_allclose(one.boxes.xyxy, other.boxes.xyxy)
+    assert len(api.predict("fake:", arrays[0])) == 1
+    assert len(api.predict("fake:", np.stack(arrays[:3]))) == 3
+
+
+@pytest.mark.parametrize("model", [bright, Bright()], ids=["function", "object"])
+def test_a_python_function_is_a_model(disc_clips, model):
+    """Whatever form its boxes have, they come out as Boxes in every frame."""
+    found = api.predict(model, disc_clips[0], min_score=0.5)
+    assert all(isinstance(frame.boxes, Boxes) and len(frame) == 1 for frame in found)
+    assert 14 < np.ptp(found[0].boxes.xyxy[0, [0, 2]]) < 24
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (np.zeros((2, 5)), "got ndarray"),
+        (["a"], "got list"),
+        (np.array([[0, 0, np.nan, 1, 0.5, 0]]), "finite"),
+        (np.array([[0, 0, 1, 1, 0.5, 3]]), "expected classes 0 to 0"),
+    ],
+)
+def test_what_is_no_box_is_refused(arrays, returned, words):
+    """The error names what was expected and what the function returned."""
+    with pytest.raises(ModelError, match=words):
+        api.predict(lambda _: returned, arrays[:1])
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8)]
+)
+def test_arrays_of_another_form_are_refused(array):
+    """Frames are uint8, three channels; anything else is named with its shape."""
+    with pytest.raises(UsageError, match="expected frame 0 as a uint8 array"):
+        api.predict("fake:", [array])
+
+
+def test_files_and_arrays_are_not_mixed(disc_clips, arrays):
+    """Both at once have no common meaning of a frame's index."""
+    with pytest.raises(UsageError, match="files or arrays"):
+        api.predict("fake:", [disc_clips[0], arrays[0]])
+
+
+def test_boxes_convert_to_other_libraries(disc_clips, tmp_path):
+    """The same boxes come out of supervision, pandas, COCO's own reader and the JSON file."""
+    found = api.predict("fake:", disc_clips[:2], out=tmp_path / "boxes.json")
+    detections = found.to_supervision()
+    assert [len(d) for d in detections] == [len(frame) for frame in found]
+    table = found.to_pandas()
+    assert len(table) == found.n_boxes
+    assert set(table["category"]) == {"blob"}
+    (tmp_path / "coco.json").write_text(json.dumps(found.to_coco()))
+    coco = COCO(tmp_path / "coco.json")
+    assert len(coco.anns) == found.n_boxes
+    assert len(coco.imgs) == len(found) == 40
+    saved = json.loads((tmp_path / "boxes.json").read_text())
+    assert len(saved["boxes"]) == found.n_boxes
+    first = next(frame for frame in found if len(frame))
+    corners = first.boxes.xyxy[0]
+    np.testing.assert_array_equal(detections[first.index].xyxy[0], corners)
+    np.testing.assert_array_equal(table[["x1", "y1", "x2", "y2"]].iloc[0], corners)
+    assert coco.anns[1]["bbox"] == saved["boxes"][0]["bbox"]
+
+
+def test_frames_show_themselves_in_notebooks(disc_clips, arrays, tmp_path):
+    """A frame of a file and one of an array draw the same picture; the text form is one line."""
+    of_file, of_array = api.predict("fake:", disc_clips[0])[3], api.predict("fake:", arrays)[3]
+    assert of_file._repr_jpeg_() == of_array._repr_jpeg_()
+    (tmp_path / "x.jpg").write_bytes(of_file._repr_jpeg_())
+    assert read_rgb(tmp_path / "x.jpg").shape == arrays[0].shape
+    for value in (of_file, api.predict("fake:", disc_clips[0])):
+        assert len(repr(value)) < 160
+        assert "\n" not in repr(value)
+
+
+def test_a_function_teaches_a_workspace(disc_clips, tmp_path):
+    """As the first teacher it labels every frame; another process is told what is missing."""
+    ws = api.init(tmp_path / "w", classes=["disc"], videos=disc_clips[:2])
+    done = api.run(ws, detector=bright, until="merge")
+    assert done.labels == {"disc": {"positive": done.labels["disc"]["positive"]}}
+    assert done.labels["disc"]["positive"] > 20
+    assert repr(done).startswith("RunResult(round 0: ")
+    again = api.run(ws, detector=bright, until="merge")
+    assert not any(stage.done for stage in again.stages)
+
+
+def test_short_forms_are_one_line(disc_clips, tmp_path):
+    """What an interactive session prints of our objects fits on a line."""
+    stream = io.StringIO()
+    ws = api.init(tmp_path / "w", classes=["disc"], videos=disc_clips[:1], detector="fake:")
+    print(api.sample(ws), api.run(ws, until="sample"), Boxes.empty(), api.clean, file=stream)
+    assert stream.getvalue().count("\n") == 1
