@@ -142,7 +142,7 @@ def _check_array(array: Any, index: int) -> None:
         UsageError: naming its shape and type.
     """
     is_frame = isinstance(array, np.ndarray) and array.dtype == np.uint8
-    if not is_frame or array.ndim != 3 or array.shape[2] != 3 or not array.size:  # noqa: PLR2004
+    if not is_frame or array.shape[2:] != (3,) or not array.size:
         came = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array)
         raise UsageError(
             f"expected frame {index} as a uint8 array (height, width, 3), RGB, but got {came}"
