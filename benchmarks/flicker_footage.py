@@ -78,7 +78,10 @@ def looked(root: Path, network: str, name: str, clips: tuple[str, ...]) -> Works
         truth=DATA / "annotated/hand_boxes/instances.json" if clips is not NO_DOGS else None,
         settings={
             "detect": {"frames": "all"},
-            "mine": {"flicker": True, "static": True, "flicker_score": SURE},
+            "mine": {
+                "flicker": {"enabled": True, "score": SURE},
+                "static": {"enabled": True},
+            },
         },
     )
     reelabel.run(workspace, until="mine", rounds=1)

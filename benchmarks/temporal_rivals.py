@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from reelabel.data.sequence import BoxSequence, steadied
+from reelabel.data.sequence import BoxSequence, stabilized
 from temporal_world import Floats, Ints
 
 _CLASSES = {"SORT": "SORTTracker", "ByteTrack": "ByteTrackTracker", "OC-SORT": "OCSORTTracker"}
@@ -40,7 +40,7 @@ def follow(
     """Return the track that a rival gives each detection, -1 = none."""
     import supervision as sv  # noqa: PLC0415 -- comes with the package `trackers`
 
-    still = steadied(boxes.xyxy, boxes.frame, shift_xy)
+    still = stabilized(boxes.xyxy, boxes.frame, shift_xy)
     order = np.argsort(boxes.frame, kind="stable")
     bounds = np.searchsorted(boxes.frame[order], np.arange(boxes.frame.max(initial=-1) + 2))
     tracker, before = rival(), 0

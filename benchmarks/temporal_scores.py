@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +10,14 @@ from scipy.optimize import linear_sum_assignment
 
 from reelabel.data.boxes import paired_iou
 from reelabel.data.sequence import BoxSequence
-from reelabel.temporal.flicker import FLICKER, FlickerSettings, flicker_looks, flickers
-from reelabel.temporal.gap import gap_boxes, gap_looks, without_repeats
+from reelabel.data.states import FLICKER
+from reelabel.temporal.flicker import FlickerSettings, flicker_queries, flickers
+from reelabel.temporal.gap import gap_boxes, gap_queries, without_repeats
 from reelabel.temporal.link import Tracks
 from reelabel.temporal.published import PublishedSettings, mine_published
 from reelabel.temporal.smooth import smooth
-from reelabel.temporal.static import static_looks, static_repeats
+from reelabel.temporal.static import static_queries, static_repeats
+from reelabel.temporal.video import TrackedVideo
 from temporal_world import DOUBLE, INVENTED, STAIN, Floats, Ints, World
 
 CANDIDATE_SCORE = 0.8
@@ -113,20 +115,16 @@ def truth_of(world: World) -> Ints:
     return np.where(world.source >= 0, world.identity[np.maximum(world.source, 0)], -1)
 
 
-def _footage(world: World) -> dict[str, Any]:
-    """Return what the searches have to know about a world's footage."""
-    return {
-        "frames": len(world.pictures),
-        "shot_starts": world.shot_starts,
-        "shift_xy": world.shift_xy,
-    }
+def _video(world: World, tracks: Tracks) -> TrackedVideo:
+    """Return a world's video as the searches see it."""
+    pts = np.arange(len(world.pictures))
+    return TrackedVideo(world.boxes, tracks, pts, tuple(world.shot_starts), world.shift_xy)
 
 
 def flicker_score(world: World, tracks: Tracks) -> Score:
     """Count false boxes among our flickers."""
     settings = FlickerSettings(score=CANDIDATE_SCORE)
-    looks = flicker_looks(world.boxes, tracks, **_footage(world), settings=settings)
-    found = flickers(world.pictures, looks)
+    found = flickers(world.pictures, flicker_queries(_video(world, tracks), settings))
     return _flicker_count(world, [e.row for e in found if e.kind == FLICKER])
 
 
@@ -157,8 +155,7 @@ def _flicker_count(world: World, rows: list[int]) -> Score:
 
 def static_score(world: World, tracks: Tracks) -> Score:
     """Count boxes of stains among those called static repeats."""
-    looks = static_looks(world.boxes, tracks, **_footage(world))
-    found = static_repeats(world.pictures, looks)
+    found = static_repeats(world.pictures, static_queries(_video(world, tracks)))
     rows = [row for evidence in found for row in evidence.rows]
     stain = world.source == STAIN
     return Score(int(stain[rows].sum()), len(rows), int(stain.sum()))
@@ -170,9 +167,9 @@ def gap_score(world: World, tracks: Tracks) -> tuple[Score, Score]:
     A missed object is wanted if it is visible and was detected before and after, at most 15
     missing frames apart, in the same shot.
     """
-    looks = static_looks(world.boxes, tracks, **_footage(world))
-    repeats = static_repeats(world.pictures, looks)
-    found = gap_boxes(world.pictures, gap_looks(world.boxes, tracks, world.shift_xy))
+    video = _video(world, tracks)
+    repeats = static_repeats(world.pictures, static_queries(video))
+    found = gap_boxes(world.pictures, gap_queries(video))
     found = without_repeats(found, repeats)
     wanted = _missed(world)
     hit: set[int] = set()

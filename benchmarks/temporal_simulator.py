@@ -173,7 +173,7 @@ def mot15(folder: Path, field: dict[str, Tracker]) -> None:
     """Print how well tracks keep to people in MOT15 sequences, or tracks where no truth is."""
     for det in sorted(folder.glob("*/det/det.txt")):
         frame, _, xyxy, score = _mot(det)
-        boxes = BoxSequence(frame, xyxy, np.clip(score / max(score.max(), 1), 0, 1), 0 * frame)
+        boxes = BoxSequence.of(frame, xyxy, np.clip(score / max(score.max(), 1), 0, 1), 0 * frame)
         tracks = {name: [track(boxes, (), None)] for name, track in field.items()}
         truth = det.parents[1] / "gt" / "gt.txt"
         if truth.exists():
@@ -203,7 +203,7 @@ def moving(frames: int, drop: float, objects: int = 20) -> BoxSequence:
     xyxy = (np.concatenate((centre - half, centre + half), axis=2) + noise).reshape(-1, 4)
     kept = rng.random(len(xyxy)) >= drop
     frame = np.repeat(np.arange(frames), objects)[kept]
-    return BoxSequence(frame, xyxy[kept], np.full(len(frame), 0.8), 0 * frame)
+    return BoxSequence.of(frame, xyxy[kept], np.full(len(frame), 0.8), 0 * frame)
 
 
 def speed(track: Tracker, frames: int, drop: float) -> float:

@@ -288,7 +288,7 @@ def _detect(
         parts += [_doubles(rng, level, (frame, number, xyxy))]
     parts += [_stain(rng, level, (frame, xyxy), frames) for _ in range(level.stains)]
     t, boxes, scores, source = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return BoxSequence(t, boxes, scores, np.zeros(len(t), np.int64)), source
+    return BoxSequence.of(t, boxes, scores, np.zeros(len(t), np.int64)), source
 
 
 def _shaken(rng: np.random.Generator, xyxy: Floats, noise: float) -> Floats:

@@ -20,7 +20,7 @@ LEVEL = {
     "errors": 0,
     "files": 1,
     "data": 2,
-    "tables": 2,
+    "tables": 3,
     "config": 3,
     "media": 3,
     "workspace": 4,

@@ -6,7 +6,7 @@ Stages bring their own settings types; this module knows how such types are read
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
@@ -20,9 +20,14 @@ T = TypeVar("T", bound=BaseModel)
 
 
 class Settings(BaseModel):
-    """Base of all settings: frozen, no unknown keys, every field documented."""
+    """Base of all settings: frozen, no unknown keys, every field documented.
+
+    Attributes:
+        renamed: keys of earlier versions -> what they are called now; several with commas.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    renamed: ClassVar[Mapping[str, str]] = {}
 
 
 class NoSettings(Settings):
@@ -192,15 +197,28 @@ def checked(kind: type[T], values: Any, where: str) -> T:
 
 
 def _complaint(kind: type[BaseModel], error: dict[str, Any]) -> str:
-    """Say one validation error in our own words."""
+    """Return one validation error as a sentence."""
     place = ".".join(str(part) for part in error["loc"]) or kind.__name__
+    renamed = getattr(kind, "renamed", {}).get(place)
+    if renamed and error["type"] in ("extra_forbidden", "model_type"):
+        names = " and ".join(f"'{name}'" for name in renamed.split(", "))
+        return f"unknown key '{place}': it is now {names}"
     if error["type"] == "extra_forbidden":
-        return f"unknown key '{place}'{nearest(place, kind.model_fields)}"
+        return f"unknown key '{place}'{_nearest_key(kind, error['loc'])}"
     if error["type"] == "missing":
         return f"'{place}' is missing"
     if error["type"] == "value_error":
         return f"'{place}': {error['ctx']['error']}" if error["loc"] else str(error["ctx"]["error"])
     return f"'{place}': {error['msg'].lower()}, got {error['input']!r:.80}"
+
+
+def _nearest_key(kind: Any, place: Sequence[str | int]) -> str:
+    """Return a hint at the known key that an unknown one resembles most, inside its section."""
+    *above, last = (str(part) for part in place)
+    for name in above:
+        info = getattr(kind, "model_fields", {}).get(name)
+        kind = info.annotation if info is not None else None
+    return nearest(last, getattr(kind, "model_fields", {}))
 
 
 def dump(values: Mapping[str, Any], sections: Mapping[str, type[BaseModel]]) -> str:
@@ -210,17 +228,25 @@ def dump(values: Mapping[str, Any], sections: Mapping[str, type[BaseModel]]) -> 
     for name, kind in {**Config.own_sections, **sections}.items():
         if kind.model_fields and name not in values:
             lines.append(f"\n# {name}:")
-            lines += [_comment(key, field) for key, field in kind.model_fields.items()]
+            lines += _comments(kind)
     return "\n".join(lines) + "\n"
 
 
-def _comment(key: str, field: Any) -> str:
-    """Return one default as a commented line with its meaning."""
-    default = field.get_default(call_default_factory=True)
-    plain = default.model_dump(mode="json") if isinstance(default, BaseModel) else default
-    plain = list(plain) if isinstance(plain, tuple) else plain
-    value = yaml.safe_dump(plain, default_flow_style=True, width=1000)
-    return f"#   {key}: {_first(value):<12}  # {' '.join((field.description or '').split())}"
+def _comments(kind: type[BaseModel], indent: str = "  ") -> list[str]:
+    """Return every default as a commented line with its meaning; nested settings indented."""
+    lines = []
+    for key, field in kind.model_fields.items():
+        meaning = " ".join((field.description or "").split())
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            lines.append(f"# {indent}{key}:  # {meaning}")
+            lines += _comments(inner, indent + "  ")
+            continue
+        default = field.get_default(call_default_factory=True)
+        plain = list(default) if isinstance(default, tuple) else default
+        value = yaml.safe_dump(plain, default_flow_style=True, width=1000)
+        lines.append(f"# {indent}{key}: {_first(value):<12}  # {meaning}")
+    return lines
 
 
 def _first(text: str) -> str:

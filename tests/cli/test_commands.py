@@ -12,9 +12,11 @@ import sys
 import click
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from reelabel.cli.commands import STAGES, cli
-from reelabel.config import load
+from reelabel.config import load, parse
+from reelabel.errors import ConfigError
 from reelabel.pipeline import DETECT
 from reelabel.tables import CANDIDATES, FRAMES
 from reelabel.workspace import Workspace
@@ -96,8 +98,46 @@ def test_every_setting_of_a_stage_is_a_flag(name):
     """Whatever stands in a section of reelabel.yaml can be given as a flag too."""
     command = cli.get_command(click.Context(cli), name)
     flags = {flag for p in command.params for flag in p.opts}
-    plain = [key for key in DETECT.sections[name].model_fields if key != "quality"]
-    assert [key for key in plain if f"--{key.replace('_', '-')}" not in flags] == []
+    wanted = {f"--{'-'.join(path).replace('_', '-')}" for path in leaves(DETECT.sections[name])}
+    assert wanted - flags == set()
+
+
+def leaves(kind, above=()):
+    """Yield the path to every setting, also of settings inside settings."""
+    for name, info in kind.model_fields.items():
+        inner = info.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from leaves(inner, (*above, name))
+        else:
+            yield (*above, name)
+
+
+RENAMED = [
+    (name, old) for name, kind in DETECT.sections.items() for old in getattr(kind, "renamed", {})
+]
+
+
+@pytest.mark.parametrize(("section", "old"), RENAMED)
+def test_old_keys_are_errors_that_name_the_new_ones(section, old):
+    """A key of an earlier version is refused with its new name, which exists."""
+    new = DETECT.sections[section].renamed[old].split(", ")
+    assert set(new) <= {".".join(path) for path in leaves(DETECT.sections[section])}
+    words = " and ".join(f"'{name}'" for name in new)
+    with pytest.raises(ConfigError, match=f"{section}: unknown key '{old}': it is now {words}"):
+        parse({"classes": ["a"], section: {old: True}}, DETECT.sections, "reelabel.yaml")
+
+
+def test_old_keys_are_refused_by_set_too(footage, tmp_path, reelabel):
+    """`--set` with a key of an earlier version names the new one."""
+    flags = ("--classes", "a", "--set", "mine.flicker_score=0.5")
+    told = reelabel("init", tmp_path / "w", *flags, "--", footage)
+    refused(told, 2, "it is now 'flicker.score'")
+
+
+def test_every_old_key_has_a_new_name():
+    """All keys that moved when options were nested are in the table."""
+    moved = {"mine": 22, "track": 5, "clean": 3}
+    assert {name: len(DETECT.sections[name].renamed) for name in moved} == moved
 
 
 def test_the_defaults_in_a_new_file_are_the_defaults(begun):
@@ -191,7 +231,7 @@ def test_set_leaves_text_as_it_stands(footage, tmp_path, reelabel):
     """Where a setting holds text, what YAML would read as something else stays that text."""
     given = {
         "sample.embedder": "fake:",
-        "clean.outliers": "off",
+        "clean.outliers.method": "neighbours",
         "clean.states.border": "ignore",
         "train.precision": "32",
         "train.devices": "2",
@@ -207,7 +247,10 @@ def test_set_leaves_text_as_it_stands(footage, tmp_path, reelabel):
     config = load(tmp_path / "w/reelabel.yaml", DETECT.sections)
     stages, project = config.stages, config.project
     assert stages["sample"].embedder == "fake:"
-    assert (stages["clean"].outliers, stages["clean"].states["border"]) == ("off", "ignore")
+    assert (stages["clean"].outliers.method, stages["clean"].states["border"]) == (
+        "neighbours",
+        "ignore",
+    )
     assert (stages["train"].precision, stages["train"].devices) == ("32", 2)
     assert (stages["train"].weights, stages["split"].held_out, project.labels) == (None,) * 3
     assert project.class_map == {"5": "disc", "off": "disc"}

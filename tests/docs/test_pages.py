@@ -68,7 +68,7 @@ def test_settings_exist(path):
     """Every setting that a page names as stage.key is a setting of that stage."""
     for stage, key in SETTING.findall(path.read_text(encoding="utf-8")):
         if key not in FILES:
-            assert key in named(DETECT.sections[stage]) | {"quality."}, f"{stage}.{key}"
+            assert key in named(DETECT.sections[stage]), f"{stage}.{key}"
 
 
 def test_the_plug_in_example_keeps_its_promises(monkeypatch):

@@ -7,44 +7,52 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reelabel.data.boxes import Boxes
+from reelabel.data.sequence import BoxSequence
 from reelabel.errors import UsageError
 from reelabel.labels.fusion import fuse_boxes
-from reelabel.labels.merging import POLICIES, LabelRows, merge_labels
+from reelabel.labels.merging import POLICIES, Labels, merge_labels
 
 HERE, NEAR, FAR = (10, 10, 30, 30), (12, 10, 32, 30), (60, 60, 80, 80)
 
 
+NAMES = ("ball", "dog")
+
+
 def rows(*given, round_=0):
-    """Return rows from (pts, xyxy, score, class, state, origin)."""
+    """Return labels from (pts, xyxy, score, class, state, origin)."""
     pts, xyxy, score, name, state, origin = zip(*given, strict=True) if given else [()] * 6
     n = len(pts)
-    return LabelRows(
-        np.array(pts, np.int64),
+    boxes = Boxes(
         np.array(xyxy, np.float32).reshape(-1, 4),
         np.array(score, np.float32),
-        np.array(name, dtype=str),
-        np.array(state, dtype=str),
-        np.array(origin, dtype=str),
+        np.array([NAMES.index(one) for one in name], np.int64),
+        state=np.array(state, dtype=str),
+        origin=np.array(origin, dtype=str),
+    )
+    return Labels(
+        BoxSequence(np.array(pts, np.int64), boxes),
         np.full(n, round_, np.int64),
         np.full(n, "score"),
         np.full(n, "was good"),
     )
 
 
-def row(pts=0, *, xyxy=HERE, score=0.8, name="ball", state="positive", origin="model"):
+def row(pts=0, *, xyxy=HERE, score=0.8, name="ball", state="positive", origin="teacher"):
     """Return one row's values."""
     return (pts, xyxy, score, name, state, origin)
 
 
 def brief(merged):
     """Return (pts, left, score, state, round) of each row."""
-    columns = (merged.pts, merged.xyxy[:, 0], merged.score.round(3), merged.state, merged.round)
+    left, score = merged.boxes.xyxy[:, 0], merged.boxes.score.round(3)
+    columns = (merged.pts, left, score, merged.state, merged.round)
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 def merge(old, new, **options):
     """Merge lists of rows of round 0 and round 1."""
-    return merge_labels(rows(*old), rows(*new, round_=1), **options)
+    return merge_labels(rows(*old), rows(*new, round_=1), NAMES, **options)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -80,8 +88,8 @@ def test_policies(policy, expected):
 def test_fuse_takes_the_weighted_mean():
     """Two boxes of one object become one, each weighted by its score."""
     merged = merge([row(score=0.9)], [row(xyxy=NEAR, score=0.3)], policy="fuse")
-    assert merged.xyxy.tolist() == [[10.5, 10, 30.5, 30]]
-    assert merged.score.tolist() == pytest.approx([0.6])
+    assert merged.boxes.xyxy.tolist() == [[10.5, 10, 30.5, 30]]
+    assert merged.boxes.score.tolist() == pytest.approx([0.6])
     assert "IoU 0.82" in merged.reason[0]
 
 
@@ -102,7 +110,7 @@ def test_people_and_truth_are_never_overruled(policy, origin, state):
         merged = merge(old, new, policy=policy)
         assert merged.origin.tolist() == [origin]
         assert merged.state.tolist() == [state]
-        assert merged.xyxy.tolist() == [list(HERE)]
+        assert merged.boxes.xyxy.tolist() == [list(HERE)]
 
 
 def test_same_verdict_in_both_rounds_stands_once():
@@ -121,7 +129,7 @@ def test_same_verdict_in_both_rounds_stands_once():
             st.sampled_from([0.2, 0.5, 0.5, 0.9]),
             st.sampled_from(["ball", "dog"]),
             st.sampled_from(["positive", "ignore", "negative"]),
-            st.sampled_from(["model", "person"]),
+            st.sampled_from(["teacher", "person"]),
         ),
         max_size=12,
         unique_by=lambda r: (r[0], r[1], r[2]),
@@ -138,7 +146,7 @@ def test_merging_adds_nothing_and_keeps_people(data, policy, seed):
     merged = merge(*sides, policy=policy)
     assert len(merged) <= len(data)
     people = {(p, float(x), t) for _, p, x, _, _, t, o in data if o == "person"}
-    found = zip(merged.pts, merged.xyxy[:, 0], merged.state, merged.origin, strict=True)
+    found = zip(merged.pts, merged.boxes.xyxy[:, 0], merged.state, merged.origin, strict=True)
     assert {(p, float(x), str(t)) for p, x, t, o in found if o == "person"} == people
     assert merged.pts.tolist() == sorted(merged.pts.tolist())
     again = merge(*sides, policy=policy)
@@ -151,16 +159,14 @@ def test_unknown_policy_is_refused():
         merge([], [], policy="fused")
 
 
-def test_shapes_are_checked():
-    """Columns of different lengths are refused."""
+def test_labels_have_states_origins_and_columns_of_one_length():
+    """Boxes without states, or columns of different lengths, are refused."""
     good = rows(row())
-    with pytest.raises(ValueError, match="score"):
-        LabelRows(
-            *(
-                getattr(good, n)[:0] if n == "score" else getattr(good, n)
-                for n in good.__dataclass_fields__
-            )
-        )
+    with pytest.raises(ValueError, match="rule must have shape"):
+        Labels(good.boxes, good.round, good.rule[:0], good.reason)
+    plain = BoxSequence.of(np.zeros(1), np.array([HERE]), np.ones(1))
+    with pytest.raises(ValueError, match="states and origins"):
+        Labels(plain, good.round, good.rule, good.reason)
 
 
 def test_fusion_follows_the_paper():

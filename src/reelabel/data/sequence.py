@@ -1,4 +1,4 @@
-"""The boxes of one video as arrays, and the geometry that linking and evidence share."""
+"""The boxes of one video in memory, and the geometry that linking and evidence share."""
 
 from __future__ import annotations
 
@@ -9,86 +9,120 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reelabel.data.boxes import Boxes
+
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class BoxSequence:
-    """Every detection of one video, in any order; results are given in the same order.
+    """All boxes of one video, in any order; results are given in the same order.
 
     Attributes:
-        frame: ``(n,)`` int64 >= 0, which of the frames that the detector saw, counted without
-            gaps in display order (a detector that looks at every fifth frame counts 0, 1, 2).
-        xyxy: ``(n, 4)`` float64, left, top, right, bottom in pixels, right and bottom exclusive.
-        score: ``(n,)`` float64 in 0..1.
-        class_id: ``(n,)`` int64.
-
-    The arrays are read-only copies.
+        frame: ``(n,)`` int64, the frame that each box is in: a number that rises with display time.
+            Temporal evidence counts the processed frames from 0 without gaps (a detector that
+            processes every fifth frame counts 0, 1, 2); labels use time stamps.
+        boxes: ``(n,)`` boxes in video pixels.
 
     Raises:
-        ValueError: if the shapes do not agree, a number is NaN or infinite, a frame is negative,
-            or a box has a negative size.
+        ValueError: if the lengths do not agree, a coordinate is NaN or infinite, a score is
+            infinite, or a box has a negative size.
     """
 
     frame: Ints
-    xyxy: Floats
-    score: Floats
-    class_id: Ints
+    boxes: Boxes
 
     def __post_init__(self) -> None:
-        n = len(self.frame)
-        for name, shape, dtype in (
-            ("frame", (n,), np.int64),
-            ("xyxy", (n, 4), np.float64),
-            ("score", (n,), np.float64),
-            ("class_id", (n,), np.int64),
-        ):
-            array: NDArray[Any] = np.array(getattr(self, name), dtype=dtype)
-            if array.shape != shape:
-                raise ValueError(f"{name} must have shape {shape}, but got {array.shape}")
-            array.setflags(write=False)
-            object.__setattr__(self, name, array)
+        frame: Ints = np.array(self.frame, dtype=np.int64)
+        if frame.shape != (len(self.boxes),):
+            raise ValueError(
+                f"frame must have shape {(len(self.boxes),)}, but got {frame.shape}: give one "
+                "frame for each box"
+            )
+        frame.setflags(write=False)
+        object.__setattr__(self, "frame", frame)
         self._check()
 
     def _check(self) -> None:
-        for name in ("xyxy", "score"):
-            wrong = ~np.isfinite(getattr(self, name))
-            if wrong.any():
+        wrong = {"xyxy": ~np.isfinite(self.xyxy), "score": np.isinf(self.score)}
+        for name, values in wrong.items():
+            if values.any():
                 raise ValueError(
-                    f"{name} must be finite, but {int(wrong.sum())} values are NaN or infinite; "
-                    f"the first stands in row {int(np.argwhere(wrong)[0, 0])}"
+                    f"{name} must be finite, but {int(values.sum())} values are not; the first is "
+                    f"in row {int(np.argwhere(values)[0, 0])}"
                 )
-        if len(self) and self.frame.min() < 0:
-            raise ValueError(f"frames count from 0, but got {int(self.frame.min())}")
         negative = (self.xyxy[:, 2:] < self.xyxy[:, :2]).any(axis=1)
         if negative.any():
             row = int(np.argmax(negative))
             raise ValueError(
-                f"right and bottom must not be less than left and top, but row {row} holds "
+                f"right and bottom must not be less than left and top, but row {row} is "
                 f"{self.xyxy[row].tolist()}"
             )
+
+    @property
+    def xyxy(self) -> Singles:
+        """``(n, 4)`` float32, left, top, right, bottom in pixels, right and bottom exclusive."""
+        return self.boxes.xyxy
+
+    @property
+    def score(self) -> Singles:
+        """``(n,)`` float32 in 0..1, NaN where no model gave one."""
+        return self.boxes.score
+
+    @property
+    def class_id(self) -> Ints:
+        """``(n,)`` int64, an index into class names that travel beside the boxes."""
+        return self.boxes.class_id
 
     def __len__(self) -> int:
         return len(self.frame)
 
     def __getitem__(self, which: NDArray[Any] | slice) -> BoxSequence:
-        return BoxSequence(
-            self.frame[which], self.xyxy[which], self.score[which], self.class_id[which]
-        )
+        return BoxSequence(self.frame[which], self.boxes[which])
+
+    def __repr__(self) -> str:
+        return f"BoxSequence({len(self)} boxes in {len(np.unique(self.frame))} frames)"
 
     @classmethod
-    def of(cls, blocks: Sequence[NDArray[Any]], class_id: int = 0) -> BoxSequence:
-        """Make one of a list that holds, per frame, ``(n, 5)`` rows: xyxy and score."""
-        counts = [len(block) for block in blocks]
-        rows = np.concatenate([np.reshape(b, (-1, 5)) for b in blocks] or [np.zeros((0, 5))])
-        frame = np.repeat(np.arange(len(blocks)), counts)
-        return cls(frame, rows[:, :4], rows[:, 4], np.full(len(rows), class_id))
+    def of(
+        cls,
+        frame: NDArray[Any],
+        xyxy: NDArray[Any],
+        score: NDArray[Any],
+        class_id: NDArray[Any] | int = 0,
+    ) -> BoxSequence:
+        """Make one from columns.
+
+        Args:
+            frame: ``(n,)`` the frame of each box.
+            xyxy: ``(n, 4)`` pixels.
+            score: ``(n,)`` in 0..1.
+            class_id: ``(n,)``, or one number for all boxes.
+        """
+        class_id = np.full(len(frame), class_id) if isinstance(class_id, int) else class_id
+        return cls(frame, Boxes(np.reshape(xyxy, (-1, 4)), score, class_id))
+
+    @classmethod
+    def empty(cls) -> BoxSequence:
+        """Return no boxes."""
+        return cls(np.zeros(0, np.int64), Boxes.empty())
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[BoxSequence]) -> BoxSequence:
+        """Return the boxes of all parts, one part after the other."""
+        frame = np.concatenate([np.zeros(0, np.int64), *(part.frame for part in parts)])
+        return cls(frame, Boxes.concatenated(part.boxes for part in parts))
 
 
 def rows_by_track(track_id: Ints, frame: Ints) -> list[Ints]:
     """Return the rows of each track in order of frame; tracks in order of their numbers.
+
+    Args:
+        track_id: ``(n,)`` the track of each row.
+        frame: ``(n,)`` the frame of each row.
 
     >>> [rows.tolist() for rows in rows_by_track(np.array([5, 2, 5]), np.array([1, 0, 0]))]
     [[1], [2, 0]]
@@ -98,7 +132,7 @@ def rows_by_track(track_id: Ints, frame: Ints) -> list[Ints]:
 
 
 def centres(xyxy: Floats) -> Floats:
-    """Return the middle of each box: ``(..., 4)`` -> ``(..., 2)``."""
+    """Return the centre of each box: ``(..., 4)`` -> ``(..., 2)``."""
     result: Floats = (xyxy[..., :2] + xyxy[..., 2:]) / 2
     return result
 
@@ -110,25 +144,32 @@ def sizes(xyxy: Floats) -> Floats:
     return result
 
 
-def steadied(xyxy: Floats, frame: Ints, shift_xy: Floats | None) -> Floats:
-    """Return boxes as they would lie had the camera not moved.
+def stabilized(xyxy: Singles, frame: Ints, shift_xy: Floats | None) -> Floats:
+    """Return boxes with the camera motion removed: ``(n, 4)`` float32 -> ``(n, 4)`` float64.
 
     Args:
         xyxy: ``(n, 4)`` boxes in pixels.
-        frame: ``(n,)`` the frame of each.
+        frame: ``(n,)`` the frame of each, from 0.
         shift_xy: ``(frames, 2)`` by how many pixels the picture's content moved from the frame
             before to this one (`reelabel.temporal.motion`), or None for a fixed camera.
 
     Raises:
         ValueError: if `shift_xy` does not cover every frame or is not finite.
     """
+    # Sums over a long video need double precision.
+    exact = xyxy.astype(np.float64)
     if shift_xy is None or not len(frame):
-        return xyxy
-    return xyxy - np.tile(drift(shift_xy, int(frame.max()) + 1)[frame], 2)
+        return exact
+    result: Floats = exact - np.tile(camera_path(shift_xy, int(frame.max()) + 1)[frame], 2)
+    return result
 
 
-def drift(shift_xy: Floats | None, frames: int) -> Floats:
+def camera_path(shift_xy: Floats | None, frames: int) -> Floats:
     """Return the camera's path, ``(frames, 2)``: the sum of all shifts up to each frame.
+
+    Args:
+        shift_xy: ``(frames, 2)`` or more rows of pixels, or None for a fixed camera.
+        frames: how many frames there are.
 
     Raises:
         ValueError: if there are fewer shifts than frames, or one is NaN or infinite.
@@ -145,7 +186,12 @@ def drift(shift_xy: Floats | None, frames: int) -> Floats:
 
 
 def shots(frame: Ints, shot_starts: Sequence[int]) -> Ints:
-    """Return the shot of each frame; `shot_starts` are the first frames of new shots."""
+    """Return the number of each frame's shot: ``(n,)`` -> ``(n,)``.
+
+    Args:
+        frame: ``(n,)`` frames.
+        shot_starts: the first frames of new shots, ascending.
+    """
     starts = np.unique(np.asarray(shot_starts, np.int64))
     result: Ints = np.searchsorted(starts, frame, side="right").astype(np.int64)
     return result

@@ -12,6 +12,12 @@ IGNORE: Final = "ignore"
 NEGATIVE: Final = "negative"
 STATES: tuple[State, ...] = (POSITIVE, IGNORE, NEGATIVE)
 
+Decision = Literal["positive", "ignore", "negative", "dropped"]
+"""What the rules decide about a detection: a state, or that it becomes no label."""
+
+DROPPED: Final = "dropped"
+DECISIONS: tuple[Decision, ...] = (*STATES, DROPPED)
+
 Origin = Literal["teacher", "tracker", "previous", "truth", "person"]
 """Where a label's box came from."""
 

@@ -7,55 +7,43 @@ k-th nearest neighbour (Ramaswamy, Rastogi and Shim, SIGMOD 2000).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from reelabel.errors import UsageError, nearest
-
-METHODS = ("isolation_forest", "neighbours")
+from reelabel.config import Settings
+from reelabel.data.boxes import Ints
+from reelabel.data.states import IGNORE
+from reelabel.labels.rules import Decisions
 
 FEWEST = 10
-"""With fewer crops than this there is no crowd to stand out from: nothing is an outlier."""
+"""With fewer crops than this there is no distribution to deviate from: nothing is an outlier."""
 
 
-@dataclass(frozen=True)
-class OutlierSettings:
-    """How outliers are found.
+class OutlierSettings(Settings):
+    """How crops that look unlike the others of their class are found."""
 
-    Attributes:
-        method: one of `METHODS`.
-        components: most principal components that are kept.
-        contamination: the share 0..0.5 of crops to call outliers; None means the robust threshold.
-        deviations: the robust threshold, in median absolute deviations above the median score
-            (scaled to a normal distribution's sigma).
-        neighbours: which nearest neighbour's distance counts.
-        trees: number of trees of the forest.
-        seed: the forest's seed.
+    enabled: bool = False
+    """Ignore boxes whose crop looks unlike all others of their class in the video."""
+    method: Literal["isolation_forest", "neighbours"] = "isolation_forest"
+    """Isolation forest, or the distance to the nearest neighbours."""
+    components: int = Field(16, ge=1)
+    """Principal components of the embeddings that are kept, at most."""
+    contamination: float | None = Field(None, ge=0, le=0.5)
+    """The share of crops that are outliers; none means the robust threshold."""
+    deviations: float = Field(4.0, gt=0)
+    """The robust threshold: median absolute deviations above the median score, scaled to standard
+    deviations of a normal distribution."""
+    neighbours: int = Field(5, ge=1)
+    """Which nearest neighbour's distance counts."""
+    trees: int = Field(100, ge=1)
+    """Number of trees of the forest."""
 
-    Raises:
-        UsageError: if a value is outside its range.
-    """
 
-    method: str = "isolation_forest"
-    components: int = 16
-    contamination: float | None = None
-    deviations: float = 3.5
-    neighbours: int = 5
-    trees: int = 100
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise UsageError(
-                f"method is one of {', '.join(METHODS)}, but got {self.method!r}"
-                f"{nearest(self.method, METHODS)}"
-            )
-        if self.contamination is not None and not 0 <= self.contamination <= 0.5:  # noqa: PLR2004 -- a half at most is odd
-            raise UsageError(f"contamination is a share in 0..0.5, but got {self.contamination}")
-        if min(self.components, self.neighbours, self.trees) < 1 or self.deviations <= 0:
-            raise UsageError("components, neighbours, trees and deviations must be above 0")
+_DEFAULTS = OutlierSettings()
 
 
 @dataclass(frozen=True)
@@ -63,7 +51,7 @@ class Outliers:
     """What `find_outliers` found.
 
     Attributes:
-        score: ``(n,)`` float64, higher is odder; comparable within one call only.
+        score: ``(n,)`` float64, higher is more unusual; comparable within one call only.
         mask: ``(n,)`` bool, True for outliers.
         threshold: the score above which a crop is an outlier; infinity if none can be.
     """
@@ -74,27 +62,65 @@ class Outliers:
 
 
 def find_outliers(
-    embeddings: NDArray[np.float32], settings: OutlierSettings | None = None
+    embeddings: NDArray[np.float32], settings: OutlierSettings = _DEFAULTS, seed: int = 0
 ) -> Outliers:
-    """Return how odd each crop is among all, and which are outliers.
+    """Return how unusual each crop is among all, and which are outliers.
 
     Args:
         embeddings: ``(n, d)`` float32, one row for each crop of one class.
         settings: see `OutlierSettings`.
+        seed: of the isolation forest.
 
     Raises:
         ValueError: if ``embeddings`` is not two-dimensional or holds NaN or infinity.
     """
-    settings = settings or OutlierSettings()
     if embeddings.ndim != 2 or not np.isfinite(embeddings).all():  # noqa: PLR2004 -- (n, d)
         raise ValueError(f"expected finite embeddings (n, d), but got shape {embeddings.shape}")
     n = len(embeddings)
     if n < FEWEST:
         return Outliers(np.zeros(n), np.zeros(n, bool), np.inf)
     points = _principal(embeddings.astype(np.float64), settings.components)
-    score = _forest(points, settings) if settings.method == METHODS[0] else _kth(points, settings)
+    by_forest = settings.method == "isolation_forest"
+    score = _forest(points, settings, seed) if by_forest else _kth(points, settings)
     threshold = _threshold(score, settings)
     return Outliers(score, score > threshold, threshold)
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Crops of boxes.
+
+    Attributes:
+        row: ``(k,)`` int64, the box of each.
+        class_id: ``(k,)`` int64, its class.
+        embeddings: ``(k, d)`` float32.
+    """
+
+    row: Ints
+    class_id: Ints
+    embeddings: NDArray[np.float32]
+
+
+def ignore_outliers(
+    decisions: Decisions, crops: Crops, settings: OutlierSettings, seed: int = 0
+) -> Decisions:
+    """Return the decisions about ``(n,)`` boxes, with those ignored whose crops are outliers.
+
+    Args:
+        decisions: what the rules decided.
+        crops: ``(k,)`` crops of positive boxes; each class is tested by itself.
+        settings: how outliers are found.
+        seed: of the isolation forest.
+    """
+    state, rule, reason = (a.astype(object) for a in astuple(decisions))
+    for class_id in np.unique(crops.class_id):
+        of_class = crops.class_id == class_id
+        found = find_outliers(crops.embeddings[of_class], settings, seed)
+        scores = found.score[found.mask]
+        for i, score in zip(crops.row[of_class][found.mask], scores, strict=True):
+            state[i], rule[i] = IGNORE, "outlier"
+            reason[i] = f"looks unlike other crops: {score:.3g} > {found.threshold:.3g}"
+    return Decisions(state.astype(str), rule.astype(str), reason.astype(str))
 
 
 def _principal(rows: NDArray[np.float64], components: int) -> NDArray[np.float64]:
@@ -108,10 +134,12 @@ def _principal(rows: NDArray[np.float64], components: int) -> NDArray[np.float64
     return result
 
 
-def _forest(points: NDArray[np.float64], settings: OutlierSettings) -> NDArray[np.float64]:
+def _forest(
+    points: NDArray[np.float64], settings: OutlierSettings, seed: int
+) -> NDArray[np.float64]:
     from sklearn.ensemble import IsolationForest  # noqa: PLC0415 -- slow to import
 
-    forest = IsolationForest(n_estimators=settings.trees, random_state=settings.seed)
+    forest = IsolationForest(n_estimators=settings.trees, random_state=seed)
     result: NDArray[np.float64] = -forest.fit(points).score_samples(points)
     return result
 
@@ -128,8 +156,8 @@ def _kth(points: NDArray[np.float64], settings: OutlierSettings) -> NDArray[np.f
 
 def _threshold(score: NDArray[np.float64], settings: OutlierSettings) -> float:
     if settings.contamination is not None:
-        odd = int(settings.contamination * len(score))
-        return float(np.sort(score)[len(score) - 1 - odd])
+        count = int(settings.contamination * len(score))
+        return float(np.sort(score)[len(score) - 1 - count])
     median = np.median(score)
     sigma = 1.4826 * np.median(np.abs(score - median))
     # Where more than half of the scores are equal, rounding alone must not make an outlier.

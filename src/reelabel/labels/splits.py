@@ -70,23 +70,22 @@ def find_groups(items: Iterable[Item], near: Iterable[tuple[str, str]] = ()) -> 
         items: what has to be split.
         near: pairs of item names that share near-duplicates; unknown names are passed over.
     """
+    from scipy.sparse import coo_matrix  # noqa: PLC0415 -- slow to import
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 -- the same
+
     items = list(items)
-    parent = {item.name: item.name for item in items}
     position = {item.name: i for i, item in enumerate(items)}
-
-    def find(name: str) -> str:
-        while parent[name] != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
     by_source: dict[str, str] = {}
     same_source = [(by_source.setdefault(i.source, i.name), i.name) for i in items if i.source]
-    for a, b in [*same_source, *near]:
-        if a in parent and b in parent:
-            first, second = sorted((find(a), find(b)), key=position.__getitem__)
-            parent[second] = first
-    return {name: find(name) for name in parent}
+    known = [(a, b) for a, b in (*same_source, *near) if a in position and b in position]
+    a, b = ([position[pair[side]] for pair in known] for side in (0, 1))
+    graph = coo_matrix((np.ones(len(known), bool), (a, b)), shape=(len(items),) * 2)
+    component = connected_components(graph, directed=False)[1] if items else []
+    first: dict[int, str] = {}
+    return {
+        item.name: first.setdefault(int(number), item.name)
+        for item, number in zip(items, component, strict=True)
+    }
 
 
 def split_items(

@@ -1,1 +1,1 @@
-"""What time says about boxes: pure functions on arrays, no file and no video is opened here."""
+"""Temporal evidence about boxes: pure functions on arrays; no file or video is opened here."""

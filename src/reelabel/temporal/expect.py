@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reelabel.data.sequence import BoxSequence, Floats, Ints
-from reelabel.temporal.link import Tracks
+from reelabel.data.sequence import Floats, Ints
+from reelabel.temporal.video import TrackedVideo
 
 _ESTABLISHED = 3
-"""From so many boxes on a track is believed to be an object with a course."""
+"""A track with at least so many boxes has a course that can be extrapolated."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Courses:
     """The boxes of every track in order of time.
 
     Attributes:
-        rows: ``(n,)`` the detections that count, in order of track, then frame.
+        rows: ``(n,)`` the detections that are used, in order of track, then frame.
         bounds: ``(tracks + 1,)`` where each track begins in `rows`.
         frame: ``(n,)`` the frames of `rows`.
-        still: ``(n, 4)`` their boxes with the camera's motion taken out.
-        path: ``(frames, 2)`` the camera's way.
+        still: ``(n, 4)`` their boxes with the camera motion removed.
+        path: ``(frames, 2)`` the camera's path.
     """
 
     rows: Ints
@@ -32,13 +32,14 @@ class Courses:
     path: Floats
 
     @classmethod
-    def of(cls, boxes: BoxSequence, tracks: Tracks, path: Floats, min_score: float) -> Courses:
+    def of(cls, video: TrackedVideo, min_score: float) -> Courses:
         """Sort the boxes of all tracks; those below `min_score` are left out."""
+        boxes, tracks, path = video.boxes, video.tracks, video.path
         rows = np.lexsort((boxes.frame, tracks.track_id))
         rows = rows[boxes.score[rows] >= min_score]
         bounds = np.searchsorted(tracks.track_id[rows], np.arange(len(tracks.started) + 1))
         frame = boxes.frame[rows]
-        return cls(rows, bounds, frame, boxes.xyxy[rows] - np.tile(path[frame], 2), path)
+        return cls(rows, bounds, frame, video.xyxy[rows] - np.tile(path[frame], 2), path)
 
     def near(self, track: int, frame: int, reach: int) -> int:
         """Return in how many other frames within `reach` of `frame` the track has a box."""
@@ -47,9 +48,9 @@ class Courses:
         return int(high - low) - int((at[low:high] == frame).any())
 
     def at(self, track: int, frame: int) -> Floats | None:
-        """Return where the track's other boxes let one expect it in `frame`, ``(4,)`` pixels.
+        """Return where the track's other boxes place it in `frame`, ``(4,)`` pixels.
 
-        Between two boxes it lies on the line between them, outside on the line through the two
+        Between two boxes it is interpolated linearly, outside extrapolated through the two
         nearest. Returns None if there is no other box.
         """
         inside = np.arange(self.bounds[track], self.bounds[track + 1])
@@ -62,7 +63,7 @@ class Courses:
         share = (frame - self.frame[a]) / step
         line = (1 - share) * self.still[a] + share * self.still[b]
         if k in {0, len(inside)} and step > 1:
-            line = self.still[a if k == 0 else b]  # two distant boxes give no direction
+            line = self.still[a if k == 0 else b]  # two distant boxes give no velocity
         result: Floats = line + np.tile(self.path[frame], 2)
         return result
 

@@ -1,11 +1,11 @@
-"""Linking of detections to tracks: offline, so that it may look both ways.
+"""Linking of detections to tracks, offline: it uses the frames before and after.
 
 Within shots, boxes of neighbouring frames that overlap are joined first, all frames at once; then
-the pieces are joined over growing gaps, by where the mean velocity of both pieces leads; last,
-pieces whose course bends are cut there and joined anew, now that all courses are known. All steps
-weigh before and after alike and choose optimally, so a video played backwards gives the same
-tracks. Boxes down to a low score take part, but only a strong box makes a track count
-(hysteresis, as in ByteTrack, arXiv 2110.06864). Nothing is dropped and nothing is moved.
+the pieces are joined over growing gaps, by extrapolating the mean velocity of both pieces; last,
+pieces whose course has a kink are split there and joined again, now that all velocities are known.
+All steps weigh before and after alike and choose optimally, so a video played backwards gives the
+same tracks. Boxes down to a low score take part, but only a strong box makes a track count
+(hysteresis, as in ByteTrack, arXiv 2110.06864). No box is dropped or moved.
 """
 
 from __future__ import annotations
@@ -13,56 +13,53 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
-from reelabel.data.sequence import Bools, BoxSequence, Floats, Ints, shots, steadied
+from reelabel.config import Settings
+from reelabel.data.sequence import Bools, BoxSequence, Floats, Ints, shots, stabilized
 from reelabel.temporal.overlaps import Neighbours, consecutive_overlaps
 from reelabel.temporal.pieces import Pieces, broken_at_kinks, join_once
 
 _GAPS = (3, 32)
 """Gaps are closed from short to long, so that velocities are known when needed; but not one by
-one: an object that was missed for some frames must be able to claim its next box."""
+one: an object that was missed for some frames must be able to compete for its next box."""
 _TOLERANCES = (0.4, 1.0)
-"""Good fits over any gap come before poor fits over short ones, which would steal their boxes."""
-_CLAIM_STEP, _CLAIM_IOU = 2, 0.45
-"""An object's box claims others over one missing frame, if they overlap by so much."""
+"""Good fits over any gap come before poor fits over short ones, which would take their matches."""
+_SKIP_STEP, _SKIP_IOU = 2, 0.45
+"""Over one missing frame, boxes that overlap by so much may be one object."""
 _MARGIN = 0.25
-"""An overlap that leads by less over its rivals waits until velocities are known."""
+"""An overlap that exceeds the next best by less is left open until velocities are known."""
 
 
-@dataclass(frozen=True)
-class LinkSettings:
-    """How boxes are linked.
+class LinkSettings(Settings):
+    """How boxes are linked to tracks."""
 
-    Attributes:
-        strong_score: a track counts as started if one of its boxes has at least this score.
-        weak_score: boxes below this take no part; each is a track of its own.
-        min_iou: overlap from which boxes of neighbouring frames are joined at once.
-        max_gap: over at most this many missing frames a track goes on.
-        class_aware: whether a track keeps to one class.
-
-    Raises:
-        ValueError: if a value is out of its range.
-    """
-
-    strong_score: float = 0.5
-    weak_score: float = 0.1
-    min_iou: float = 0.5
-    max_gap: int = 30
+    strong_score: float = Field(0.5, ge=0, le=1)
+    """A track counts as started if one of its boxes has at least this score."""
+    weak_score: float = Field(0.1, ge=0, le=1)
+    """Boxes below this are not linked; each is a track of its own."""
+    min_iou: float = Field(0.5, gt=0, lt=1)
+    """Overlap from which boxes of neighbouring frames are joined at once."""
+    max_gap: int = Field(30, ge=0)
+    """A track continues over at most so many frames without a box, counted in usual steps."""
     class_aware: bool = True
+    """Whether a track keeps to one class."""
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.weak_score <= self.strong_score:
+    @model_validator(mode="after")
+    def ordered(self) -> Self:
+        """Refuse a weak threshold above the strong one."""
+        if self.weak_score > self.strong_score:
             raise ValueError(
-                f"expected 0 <= weak_score <= strong_score, but got {self.weak_score} "
-                f"and {self.strong_score}"
+                f"expected weak_score <= strong_score, but got {self.weak_score} and "
+                f"{self.strong_score}"
             )
-        if not 0 < self.min_iou < 1 or self.max_gap < 0:
-            raise ValueError(
-                f"expected 0 < min_iou < 1 and max_gap >= 0, but got {self.min_iou} "
-                f"and {self.max_gap}"
-            )
+        return self
+
+
+_DEFAULTS = LinkSettings()
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ class Tracks:
 
     @property
     def lengths(self) -> Ints:
-        """Return how many detections each track holds."""
+        """``(tracks,)`` how many detections each track holds."""
         return np.bincount(self.track_id, minlength=len(self.started)).astype(np.int64)
 
 
@@ -87,7 +84,7 @@ def link(
     boxes: BoxSequence,
     shot_starts: Sequence[int] = (),
     shift_xy: Floats | None = None,
-    settings: LinkSettings = LinkSettings(),
+    settings: LinkSettings = _DEFAULTS,
 ) -> Tracks:
     """Link the detections of one video.
 
@@ -101,9 +98,11 @@ def link(
         A track for every detection, single ones too, whatever the order of the rows.
 
     Raises:
-        ValueError: if `shift_xy` is too short or not finite.
+        ValueError: if a frame is negative, or `shift_xy` is too short or not finite.
     """
-    still = steadied(boxes.xyxy, boxes.frame, shift_xy)
+    if boxes.frame.min(initial=0) < 0:
+        raise ValueError(f"frames count from 0, but got {int(boxes.frame.min())}")
+    still = stabilized(boxes.xyxy, boxes.frame, shift_xy)
     # A canonical order makes the result independent of the order of the rows; one number per
     # box stands for its four, as each key costs a sort.
     place = boxes.xyxy @ np.sqrt([2.0, 3.0, 5.0, 7.0])
@@ -139,7 +138,7 @@ def _pieces(
 def _contested(
     frame: Ints, xyxy: Floats, key: Ints, links: tuple[Ints, Ints, Floats, Bools]
 ) -> Bools:
-    """Return which links a box with no successor, or no predecessor, of its own might claim.
+    """Return which links compete with a box that has no successor, or no predecessor, of its own.
 
     Where two objects meet and one is missed for a frame, its last box is as good a
     predecessor of the other's next box as that one's own.
@@ -148,11 +147,11 @@ def _contested(
     ended, begun = np.ones(len(frame), bool), np.ones(len(frame), bool)
     ended[left[clear]], begun[right[clear]] = False, False
     into, out_of = np.zeros(len(frame)), np.zeros(len(frame))
-    some = Neighbours(_CLAIM_STEP, np.flatnonzero(ended), None)
-    _, b, overlap = consecutive_overlaps(frame, xyxy, key, _CLAIM_IOU, which=some)
+    some = Neighbours(_SKIP_STEP, np.flatnonzero(ended), None)
+    _, b, overlap = consecutive_overlaps(frame, xyxy, key, _SKIP_IOU, which=some)
     np.maximum.at(into, b, overlap)
-    some = Neighbours(_CLAIM_STEP, None, np.flatnonzero(begun))
-    a, _, overlap = consecutive_overlaps(frame, xyxy, key, _CLAIM_IOU, which=some)
+    some = Neighbours(_SKIP_STEP, None, np.flatnonzero(begun))
+    a, _, overlap = consecutive_overlaps(frame, xyxy, key, _SKIP_IOU, which=some)
     np.maximum.at(out_of, a, overlap)
     contested: Bools = np.maximum(into[right], out_of[left]) > iou - _MARGIN
     return contested
@@ -179,7 +178,7 @@ def _numbered(root: Ints, order: Ints, boxes: BoxSequence, settings: LinkSetting
     started = np.zeros(len(first), bool)
     started[track_id[boxes.score >= settings.strong_score]] = True
     moments = np.sort(track_id * (int(boxes.frame.max(initial=0)) + 1) + boxes.frame)
-    # The promise of this module: every detection has one track, a track one box per frame.
-    assert (root >= 0).all()  # noqa: S101 -- a broken promise is a defect, not an input error
+    # Invariant of this module: every detection has one track, a track one box per frame.
+    assert (root >= 0).all()  # noqa: S101 -- a broken invariant is a defect, not an input error
     assert (np.diff(moments) > 0).all()  # noqa: S101 -- the same
     return Tracks(track_id, started)

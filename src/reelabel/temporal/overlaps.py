@@ -12,7 +12,7 @@ from reelabel.data.boxes import paired_iou
 from reelabel.data.sequence import Bools, Floats, Ints
 
 _CELLS = 200_000
-"""About so many pairs are compared at once: fits the processor's cache, bounds the memory."""
+"""About so many pairs are compared at once: fits the processor's cache, limits the memory."""
 
 
 class Neighbours(NamedTuple):
@@ -61,12 +61,12 @@ def consecutive_overlaps(
 
 
 class _Frames(NamedTuple):
-    """Rows by frame: which frames hold any, where each begins in `rows`, and how many are held."""
+    """Rows by frame: which frames have any, where each begins in `rows`, and how many it has."""
 
     rows: Ints
     present: Ints
     start: Ints
-    held: Ints
+    counts: Ints
 
     @classmethod
     def of(cls, frame: Ints, rows: Ints | None) -> _Frames:
@@ -76,8 +76,8 @@ class _Frames(NamedTuple):
 
     def table(self, these: Ints) -> Ints:
         """Return the rows of some frames, ``(frames, widest)``, filled up with -1."""
-        column = np.arange(int(self.held[these].max()))
-        there = column < self.held[these][:, None]
+        column = np.arange(int(self.counts[these].max()))
+        there = column < self.counts[these][:, None]
         return np.where(
             there, self.rows[np.where(there, self.start[these][:, None] + column, 0)], -1
         )
@@ -92,7 +92,7 @@ def _chunks(frame: Ints, which: Neighbours) -> Iterator[tuple[Ints, Ints]]:
     at = 0
     while at < len(a):
         ahead = slice(at, at + 512)
-        cells = int(first.held[a[ahead]].max() * second.held[b[ahead]].max())
+        cells = int(first.counts[a[ahead]].max() * second.counts[b[ahead]].max())
         these = slice(at, at + min(512, max(1, _CELLS // cells)))
         yield first.table(a[these]), second.table(b[these])
         at = these.stop
@@ -110,10 +110,11 @@ def _overlaps(
 
 
 def _may_overlap(earlier: NDArray[np.float32], later: NDArray[np.float32], min_iou: float) -> Bools:
-    """Return ``(frames, boxes, boxes)``: which pairs overlap by about `min_iou` or more.
+    """Pre-filter: return which pairs may overlap by `min_iou`, ``(frames, boxes, boxes)``.
 
-    Nearly all pairs fail, so that this decides how long everything takes: nothing is divided, and
-    results go where operands were.
+    No pair that reaches `min_iou` is lost; `reelabel.data.boxes.paired_iou` decides about the few
+    that are left. Nearly all pairs fail here, so this dominates the time of linking: nothing is
+    divided, and results are written over operands.
     """
     a, b = np.moveaxis(earlier, 2, 0)[..., None], np.moveaxis(later, 2, 0)[:, :, None]
     wide = np.minimum(a[2], b[2])

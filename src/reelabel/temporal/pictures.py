@@ -1,9 +1,9 @@
-"""Grey pictures for those who look back: one pass over a video, patches cut where they are needed.
+"""Grey patches for temporal checks: one pass over a video, patches cropped where they are needed.
 
-Evidence is gathered by *looks*. A look says beforehand which frames it wants to see, and where;
-`sweep` cuts those patches while the video goes by and runs each look when its last one has come.
-Frames that nobody wants are never converted, and what is held are patches of the looks that are
-still open: memory does not grow with the length of the video.
+Evidence is found by *patch queries*. A query states beforehand which frames it needs and which
+window of each; `evaluate_queries` crops those patches while the video is decoded and evaluates each
+query when its last patch is there. Frames that no query needs are never converted, and only patches
+of open queries are held: memory does not grow with the length of the video.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ Window = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels, right and bottom exclusive; may reach outside."""
 
 FLAT_STD = 2.0
-"""A patch whose grey values deviate less than this holds nothing that could be found again."""
+"""A patch whose grey values deviate less than this has no structure that could be matched."""
 
 _SIDE_PX = 48
 """Templates are reduced until no side is longer: enough to recognise, quick to search."""
@@ -49,12 +49,12 @@ class LazyGrey:
 
 
 @dataclass(frozen=True)
-class Patch:
-    """A piece cut out of a picture.
+class GreyPatch:
+    """A crop of a grey picture.
 
     Attributes:
         pixels: uint8 ``(height, width)``, empty if the window lay outside.
-        left, top: where in the picture it was cut, in pixels.
+        left, top: the crop's corner in the picture, in pixels.
     """
 
     pixels: Grey
@@ -62,28 +62,29 @@ class Patch:
     top: int
 
     @classmethod
-    def cut(cls, picture: Grey, window: Window) -> Patch:
-        """Cut out what of `window` lies inside the picture; the pixels are a copy."""
+    def crop(cls, picture: Grey, window: Window) -> GreyPatch:
+        """Crop the part of `window` that lies inside the picture; the pixels are a copy."""
         height, width = picture.shape
         left, top = min(max(window[0], 0), width), min(max(window[1], 0), height)
         right, bottom = max(left, min(window[2], width)), max(top, min(window[3], height))
         return cls(picture[top:bottom, left:right].copy(), left, top)
 
-    def part(self, window: Window) -> Patch:
-        """Cut a smaller patch, `window` in pixels of the whole picture."""
+    def part(self, window: Window) -> GreyPatch:
+        """Crop a smaller patch, `window` in pixels of the whole picture."""
         x, y = self.left, self.top
-        inner = Patch.cut(self.pixels, (window[0] - x, window[1] - y, window[2] - x, window[3] - y))
-        return Patch(inner.pixels, inner.left + x, inner.top + y)
+        moved = (window[0] - x, window[1] - y, window[2] - x, window[3] - y)
+        inner = GreyPatch.crop(self.pixels, moved)
+        return GreyPatch(inner.pixels, inner.left + x, inner.top + y)
 
     @property
     def flat(self) -> bool:
-        """Return whether it is empty or holds no structure."""
+        """Return whether it is empty or has no structure."""
         return self.pixels.size == 0 or float(self.pixels.std()) < FLAT_STD
 
 
 @dataclass(frozen=True)
-class Hit:
-    """Where a template was found, and how alike the picture is there.
+class Match:
+    """Where a template was found, and how similar the picture is there.
 
     Attributes:
         similarity: normalised cross-correlation, -1..1.
@@ -95,59 +96,59 @@ class Hit:
     top: int
 
 
-class Look(Protocol[T_co]):
-    """Something that wants to see certain places in certain frames.
+class PatchQuery(Protocol[T_co]):
+    """A question about a video that certain patches of certain frames answer.
 
     Attributes:
-        windows: for each wanted frame the place to cut.
+        windows: for each needed frame the window to crop.
     """
 
     @property
     def windows(self) -> Mapping[int, Window]:
-        """Return the wanted places."""
+        """Return the window of each needed frame."""
         ...
 
-    def judge(self, patches: Mapping[int, Patch]) -> T_co:
-        """Return what is seen; frames after the video's end are missing from `patches`."""
+    def evaluate(self, patches: Mapping[int, GreyPatch]) -> T_co:
+        """Return the answer; frames after the video's end are missing from `patches`."""
         ...
 
 
-def sweep(
-    pictures: Iterable[Callable[[], Grey] | Grey], looks: Iterable[Look[T_co]]
+def evaluate_queries(
+    pictures: Iterable[Callable[[], Grey] | Grey], queries: Iterable[PatchQuery[T_co]]
 ) -> Iterator[T_co]:
-    """Go through a video once and yield what each look says, as soon as it has seen all it wants.
+    """Go through a video once and yield each query's answer as soon as its patches are there.
 
     Args:
         pictures: the frames in order from 0 (uint8 ``(height, width)``), or functions that make
-            them; only wanted ones are called.
-        looks: what to look at. Looks that still wait when the video ends are judged by what they
-            have seen.
+            them; only needed ones are called.
+        queries: the queries. Those that are still open when the video ends are evaluated with the
+            patches that they have.
 
     Raises:
         DecodeError: if the size of the pictures changes on the way.
     """
-    waiting = list(looks)
-    wanted: dict[int, list[int]] = defaultdict(list)
-    for number, look in enumerate(waiting):
-        for frame in look.windows:
-            wanted[frame].append(number)
-    last = [max(look.windows, default=-1) for look in waiting]
-    seen: dict[int, dict[int, Patch]] = defaultdict(dict)
+    pending = list(queries)
+    needed: dict[int, list[int]] = defaultdict(list)
+    for number, query in enumerate(pending):
+        for frame in query.windows:
+            needed[frame].append(number)
+    last = [max(query.windows, default=-1) for query in pending]
+    patches: dict[int, dict[int, GreyPatch]] = defaultdict(dict)
     shape: tuple[int, ...] | None = None
     for frame, source in enumerate(pictures):
-        numbers = wanted.pop(frame, ())
+        numbers = needed.pop(frame, ())
         picture = LazyGrey(source)() if numbers else None
         if picture is not None:
             shape = _same_shape(picture.shape, shape, frame)
         for number in numbers:
             assert picture is not None  # noqa: S101 -- for the type checker: numbers were found
-            seen[number][frame] = Patch.cut(picture, waiting[number].windows[frame])
+            patches[number][frame] = GreyPatch.crop(picture, pending[number].windows[frame])
         for number in (n for n in numbers if last[n] == frame):
-            yield waiting[number].judge(seen.pop(number))
-        if not wanted:
+            yield pending[number].evaluate(patches.pop(number))
+        if not needed:
             return
-    for number in sorted({n for numbers in wanted.values() for n in numbers}):
-        yield waiting[number].judge(seen.pop(number, {}))
+    for number in sorted({n for numbers in needed.values() for n in numbers}):
+        yield pending[number].evaluate(patches.pop(number, {}))
 
 
 def _same_shape(
@@ -156,23 +157,31 @@ def _same_shape(
     if known is not None and shape != known:
         raise DecodeError(
             f"expected pictures of {known} pixels (height, width), but frame {frame} has {shape}: "
-            "cut the video where its size changes"
+            "split the video where its size changes"
         )
     return shape
 
 
-def box_window(xyxy: NDArray[np.float64], dilate_px: float = 0.0) -> Window:
-    """Return the window that holds a box and `dilate_px` around it, rounded outwards."""
+def box_window(xyxy: NDArray[Any], dilate_px: float = 0.0) -> Window:
+    """Return the window that contains a box and `dilate_px` around it, rounded outwards.
+
+    Args:
+        xyxy: ``(4,)`` in pixels.
+        dilate_px: margin on each side.
+    """
     low = np.floor(xyxy[:2] - dilate_px).astype(int)
     high = np.ceil(xyxy[2:] + dilate_px).astype(int)
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def find(template: Patch, where: Patch) -> Hit | None:
+def find(template: GreyPatch, where: GreyPatch) -> Match | None:
     """Search a template in a patch by normalised cross-correlation.
 
     Large templates are searched in reduced pictures first, then around the best place in full.
-    Returns None if the place cannot be compared: the template is flat, or the patch is smaller.
+
+    Returns:
+        The best match, or None if the place cannot be compared: the template is flat, or the patch
+        is smaller.
     """
     tall, wide = template.pixels.shape
     if template.flat or where.pixels.shape[0] < tall or where.pixels.shape[1] < wide:
@@ -185,7 +194,7 @@ def find(template: Patch, where: Patch) -> Hit | None:
         near = (x - shrink, y - shrink, x + wide + shrink, y + tall + shrink)
         where = _grown(where.part(near), where, template)
     similarity, left, top = _best(template.pixels, where.pixels)
-    return Hit(similarity, where.left + left, where.top + top)
+    return Match(similarity, where.left + left, where.top + top)
 
 
 def _best(template: Grey, region: Grey) -> tuple[float, int, int]:
@@ -194,7 +203,7 @@ def _best(template: Grey, region: Grey) -> tuple[float, int, int]:
     return float(np.clip(response[y, x], -1, 1)), x, y
 
 
-def _grown(part: Patch, where: Patch, template: Patch) -> Patch:
+def _grown(part: GreyPatch, where: GreyPatch, template: GreyPatch) -> GreyPatch:
     """Return `part`, or the whole patch if rounding left it smaller than the template."""
     fits = np.less_equal(template.pixels.shape, part.pixels.shape).all()
     return part if fits else where

@@ -2,9 +2,9 @@
 
 Each of centre x, centre y, width and height moves with a constant velocity that random pushes
 change (H. Rauch, F. Tung, C. Striebel, AIAA Journal 3(8), 1965). How noisy the boxes are, and how
-strong the pushes, is estimated for every track and coordinate by the largest likelihood of what
-the filter did not foresee, with the median in place of the mean so that outliers do not count.
-Rows are added, the detections stay what and where they are.
+strong the pushes, is estimated for every track and coordinate by the largest likelihood of the
+filter's innovations, with the median in place of the mean so that outliers do not count. Rows are
+added, the detections are not changed. All of it is computed in double precision.
 """
 
 from __future__ import annotations
@@ -14,15 +14,34 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import Field
 
-from reelabel.data.sequence import Bools, BoxSequence, Floats, Ints, centres, drift, rows_by_track
+from reelabel.config import Settings
+from reelabel.data.sequence import (
+    Bools,
+    BoxSequence,
+    Floats,
+    Ints,
+    camera_path,
+    centres,
+    rows_by_track,
+)
 
 _RATIOS = 10.0 ** np.arange(-6, 1.5, 0.75)
 """Variance of the pushes over variance of the boxes, from a straight line to no smoothing."""
 _VAGUE = 1e4
-"""Variance of the first velocity over that of a box: nothing is known of it."""
+"""Variance of the first velocity over that of a box: it is unknown."""
 _MEDIAN_CHI2 = 0.4549
 _CELLS = 30_000
+
+
+class SmoothSettings(Settings):
+    """Which tracks are smoothed."""
+
+    enabled: bool = True
+    """Add smoothed boxes of every track, with their standard deviation."""
+    min_length: int = Field(3, ge=3)
+    """Tracks with fewer boxes are not smoothed."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +63,12 @@ class Smoothed:
     sigma_cxcywh: Floats
     row: Ints
 
+    def __getitem__(self, which: Ints) -> Smoothed:
+        return Smoothed(*(column[which] for column in vars(self).values()))
+
     @property
     def observed(self) -> Bools:
-        """Return whether a detection stands behind each row."""
+        """``(m,)`` whether each row has a detection."""
         return self.row >= 0
 
 
@@ -65,7 +87,7 @@ def smooth(
 ) -> Smoothed:
     """Smooth the boxes of every track and fill its missing frames.
 
-    What moves with the camera is not noise: its motion is taken out before and put back after.
+    Camera motion is not noise: it is removed before and added back after.
 
     Args:
         boxes: the detections.
@@ -77,7 +99,7 @@ def smooth(
         ValueError: if `track_id` or `shift_xy` does not fit the boxes, a track holds two boxes of
             one frame, or `min_length` is below 3.
     """
-    if min_length < 3:  # noqa: PLR2004 -- two boxes are a straight line, and no noise can be told
+    if min_length < 3:  # noqa: PLR2004 -- two boxes are a straight line without any noise
         raise ValueError(f"min_length must be at least 3, but got {min_length}")
     if len(track_id) != len(boxes):
         raise ValueError(f"expected a track for each of {len(boxes)} boxes, got {len(track_id)}")
@@ -85,8 +107,8 @@ def smooth(
     if any((np.diff(boxes.frame[rows]) == 0).any() for rows in tracks):
         raise ValueError("expected one box per track and frame, but a track holds two of one frame")
     tracks = [rows for rows in tracks if len(rows) >= min_length]
-    path = np.tile(drift(shift_xy, int(boxes.frame.max(initial=-1)) + 1), 2)
-    still = boxes.xyxy - path[boxes.frame]
+    path = np.tile(camera_path(shift_xy, int(boxes.frame.max(initial=-1)) + 1), 2)
+    still = boxes.xyxy.astype(np.float64) - path[boxes.frame]
     parts = [_smoothed(boxes, still, track_id, batch) for batch in _batches(boxes.frame, tracks)]
     result = _ordered(parts)
     return replace(result, xyxy=result.xyxy + path[result.frame])
@@ -168,7 +190,7 @@ def _noise(seen: Floats, present: Bools) -> tuple[Floats, Floats]:
 def _filter(
     seen: Floats, present: Bools, ratio: Floats, *, keep: bool = True
 ) -> tuple[_Run, Floats, Floats]:
-    """Run forward; the boxes' variance is 1. Return states, surprises and their variances.
+    """Run forward; the boxes' variance is 1. Return states, innovations and their variances.
 
     States, most of the memory, are kept on request; else only the last is returned.
     """

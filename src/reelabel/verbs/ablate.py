@@ -109,7 +109,8 @@ def _check(ws: Workspace, number: int, seeds: int) -> None:
 def _gathered(ws: Workspace, config: Config, how: Options, number: int) -> Branch:
     """Return a branch in which time has been asked everything."""
     branch = Branch.of(ws, number, "evidence", {EVIDENCE.name})
-    _done(branch, changed(config, "mine", dict.fromkeys(KINDS, True)), how, ["mine"])
+    everything = {kind: {"enabled": True} for kind in KINDS}
+    _done(branch, changed(config, "mine", everything), how, ["mine"])
     return branch
 
 
@@ -165,7 +166,7 @@ def _labelled(heard: Branch, config: Config, how: Options, variant: str) -> Bran
     """Make the labels of one variant."""
     name = variant.removeprefix("+")
     branch = Branch.of(heard, heard.number, name, {CANDIDATES.name, LABELS.name})
-    own = changed(config, "clean", {"hear": VARIANTS[variant]})
+    own = changed(config, "clean", {"use_evidence": VARIANTS[variant]})
     _done(branch, own, how, LABELLING)
     return branch
 

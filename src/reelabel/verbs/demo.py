@@ -23,7 +23,8 @@ from reelabel.workspace.rounds import model_dir
 SETTINGS: dict[str, Any] = {
     "detector_options": {"shape": "round"},
     "sample": {"every": 2},
-    "mine": {"gap": False, "smooth": False},  # a teacher of motion is unsure for good reasons
+    # Motion detection has low scores where it is wrong: weak boxes must not be confirmed.
+    "mine": {"gap": {"enabled": False}, "smooth": {"enabled": False}},
     "clean": {"score": 0.45},
     "train": {"student": "centre", "max_steps": 300, "image_size": 320, "crop": 192},
     "advance": {"keep_going": True},

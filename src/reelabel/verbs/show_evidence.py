@@ -97,8 +97,8 @@ def _round(
             return n, _of_kinds(workspace, n, counted, kinds)
     where = "" if number is None else f" in round {number}"
     raise MissingInput(
-        f"{workspace.root} has no evidence{where}: set  mine.flicker, mine.gap, mine.static or "
-        f"mine.smooth  to true and  detect.frames  to all (or near) in "
+        f"{workspace.root} has no evidence{where}: set  mine.flicker.enabled  (or mine.gap, "
+        f"mine.static, mine.smooth) to true and  detect.frames  to all (or near) in "
         f"{workspace.config_path.name}, then run  reelabel run {workspace.root}"
     )
 

@@ -124,7 +124,7 @@ def said_of(
     settings: Any = read_config(workspace).stages["mine"]
     rows = workspace.read(DETECTIONS, video_id, number)
     others = np.isin(np.arange(len(rows)), list(but), invert=True)
-    strong = rows["score"].to_numpy() >= settings.flicker_support_score
+    strong = rows["score"].to_numpy() >= settings.flicker.support_score
     return rows.filter(pa.array(others & strong))
 
 

@@ -1,0 +1,122 @@
+"""Candidates: the detections of one video with their states, and the boxes that evidence adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from reelabel.data.boxes import Bools, Floats, visible_parts
+from reelabel.data.states import DROPPED, GAP, POSITIVE, TEACHER, TRACKER
+from reelabel.labels.evidence import Evidence, decide_by_evidence, smoothed_places
+from reelabel.labels.outliers import OutlierSettings
+from reelabel.labels.rules import Decisions, RuleInput, RuleSettings
+from reelabel.tables import CANDIDATES, DETECTIONS, xyxy_columns
+
+Usable = Literal["flicker", "gap", "static", "smooth"]
+
+
+class CandidateSettings(RuleSettings):
+    """The rules and the evidence that decide about each detection."""
+
+    use_evidence: tuple[Usable, ...] = ("flicker", "gap", "static", "smooth")
+    """Which of the evidence that `mine` found counts."""
+    smooth_iou: float = Field(0.85, ge=0, le=1)
+    """A smoothed box replaces the detection if they overlap by this; where they are further apart
+    the object's motion deviates from the model."""
+    outliers: OutlierSettings = OutlierSettings()
+    """Boxes whose crop looks unlike the others of their class."""
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "hear": "use_evidence",
+        "outliers": "outliers.enabled, outliers.method",
+        "outlier_deviations": "outliers.deviations",
+    }
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What becomes of the detections of one video, and what is added.
+
+    Attributes:
+        decisions: about the ``(n,)`` detections.
+        xyxy: ``(n, 4)`` float32, their boxes: in the picture, smoothed where that is near.
+        moved: ``(n,)`` whether a box was smoothed.
+        added: the evidence whose boxes are added.
+        added_state: the state of the added boxes.
+    """
+
+    decisions: Decisions
+    xyxy: Floats
+    moved: Bools
+    added: Evidence
+    added_state: str
+
+    def table(self, detections: pa.Table, evidence: pa.Table) -> pa.Table:
+        """Return the table `candidates`: detections that are not dropped, then added boxes.
+
+        Args:
+            detections: the ``(n,)`` rows that the decisions are about.
+            evidence: the rows that `added` points into.
+        """
+        parts = [self._kept(detections), self._added(evidence)]
+        return pa.concat_tables(parts).combine_chunks()
+
+    def counts(self) -> dict[str, int]:
+        """Return how many detections have each state, and how many boxes were added."""
+        states, counts = np.unique(self.decisions.state, return_counts=True)
+        result = dict(zip(states.tolist(), counts.tolist(), strict=True))
+        return result | ({"from_gaps": len(self.added.row)} if len(self.added.row) else {})
+
+    def _kept(self, detections: pa.Table) -> pa.Table:
+        kept = np.flatnonzero(self.decisions.state != DROPPED)
+        rows = detections.take(pa.array(kept))
+        rule, moved = self.decisions.rule[kept], self.moved[kept]
+        reasons = zip(self.decisions.reason[kept].tolist(), moved, strict=True)
+        columns: dict[str, Any] = {name: rows[name] for name in DETECTIONS.schema.names}
+        return CANDIDATES.build({
+            **columns,
+            **xyxy_columns(self.xyxy[kept]),
+            "detection": kept,
+            "state": self.decisions.state[kept].tolist(),
+            "origin": np.where(rule == GAP, TRACKER, TEACHER).tolist(),
+            "rule": rule.tolist(),
+            "reason": [f"{text}; smoothed" if so else text for text, so in reasons],
+        })
+
+    def _added(self, evidence: pa.Table) -> pa.Table:
+        rows = evidence.take(pa.array(self.added.row))
+        shared = [name for name in CANDIDATES.schema.names if name in rows.column_names]
+        values = {"state": self.added_state, "origin": TRACKER, "rule": GAP}
+        return CANDIDATES.build({
+            **{name: rows[name] for name in shared},
+            **{name: [value] * len(rows) for name, value in values.items()},
+            **xyxy_columns(self.added.xyxy),
+        })
+
+
+def find_candidates(
+    boxes: RuleInput, decisions: Decisions, evidence: Evidence, settings: CandidateSettings
+) -> Candidates:
+    """Let evidence change the decisions and the places of boxes, and add boxes.
+
+    Args:
+        boxes: the ``(n,)`` detections of one video.
+        decisions: what the rules decided about them (`reelabel.labels.evidence.decide_by_rules`).
+        evidence: the evidence that is used and stands so far.
+        settings: the same rules, and how near a smoothed box must be.
+    """
+    evidence = evidence.between_positives(decisions, added=True)
+    decisions = decide_by_evidence(decisions, evidence, settings)
+    inside, _ = visible_parts(boxes.boxes.xyxy, boxes.size_wh)
+    smoothed = smoothed_places(inside, evidence, settings.smooth_iou)
+    moved: Bools = (smoothed != inside).any(axis=1) & (decisions.state == POSITIVE)
+    state = settings.states.get(GAP, POSITIVE)
+    from_gaps = (evidence.kind == GAP) & (evidence.detection < 0) & evidence.visible
+    added = evidence[from_gaps & (state != DROPPED)]
+    xyxy = np.where(moved[:, None], smoothed, inside)
+    return Candidates(decisions, xyxy, moved, added, state)

@@ -1,0 +1,174 @@
+"""What temporal evidence changes about the decisions of the box rules.
+
+| kind | about | leads to |
+|---|---|---|
+| `gap` | a weak detection that its track confirms | positive, if no other rule ignores it |
+| `gap` | a box that the detector missed | an added positive |
+| `unsupported` | a confident detection without support | ignore |
+| `flicker`, `static` | a detection that is a repeated or isolated error | negative |
+| `smooth` | the place of a detection | moved, if the smoothed box is near |
+
+A gap stands only between boxes that the rules themselves keep as positives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import astuple, dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from reelabel.data.boxes import Bools, Floats, Ints, Strings, paired_iou, visible_parts
+from reelabel.data.states import (
+    DROPPED,
+    FLICKER,
+    GAP,
+    IGNORE,
+    NEGATIVE,
+    POSITIVE,
+    SMOOTH,
+    STATIC,
+    UNSUPPORTED,
+)
+from reelabel.errors import MissingInput
+from reelabel.labels.rules import Decisions, RuleInput, RuleSettings, apply_rules
+from reelabel.tables import xyxy_of
+
+STATES = {GAP: POSITIVE, UNSUPPORTED: IGNORE, FLICKER: NEGATIVE, STATIC: NEGATIVE}
+"""The state that evidence about a detection leads to; of several kinds the last one counts."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Temporal evidence about one video.
+
+    Attributes:
+        kind: ``(m,)`` one of `reelabel.data.states.EVIDENCE_KINDS`.
+        row: ``(m,)`` int64, the row of the table `evidence`.
+        detection: ``(m,)`` int64, the detection that it is about, -1 for an added box.
+        xyxy: ``(m, 4)`` float32, clipped to the picture.
+        visible: ``(m,)`` whether enough of the box lies in the picture.
+        between: ``(m,)`` tuples of detections that a gap lies between.
+        reason: ``(m,)`` strings.
+    """
+
+    kind: Strings
+    row: Ints
+    detection: Ints
+    xyxy: Floats
+    visible: Bools
+    between: tuple[tuple[int, ...], ...]
+    reason: Strings
+
+    @classmethod
+    def of(cls, table: pa.Table, detections: pa.Table, size_wh: tuple[int, int]) -> Evidence:
+        """Return the rows of the table `evidence`.
+
+        Args:
+            table: the evidence about one video.
+            detections: the detections that it must be about.
+            size_wh: width and height of the pictures in pixels.
+
+        Raises:
+            MissingInput: if it is about other detections, because mining them failed.
+        """
+        row, pts = table["detection"].to_numpy(), table["pts"].to_numpy()
+        about = row >= 0
+        fits = row.max(initial=-1) < len(detections)
+        if not fits or (detections["pts"].to_numpy()[row[about]] != pts[about]).any():
+            raise MissingInput("the evidence is about other detections: run  reelabel mine  again")
+        return cls(
+            np.array(table["kind"].to_pylist(), dtype=str),
+            np.arange(len(table)),
+            row.astype(np.int64),
+            *visible_parts(xyxy_of(table), size_wh),
+            tuple(tuple(ends or ()) for ends in table["between"].to_pylist()),
+            np.array(table["reason"].to_pylist(), dtype=str),
+        )
+
+    def __getitem__(self, which: Bools) -> Evidence:
+        kept = np.flatnonzero(which)
+        return Evidence(
+            self.kind[kept],
+            self.row[kept],
+            self.detection[kept],
+            self.xyxy[kept],
+            self.visible[kept],
+            tuple(self.between[i] for i in kept.tolist()),
+            self.reason[kept],
+        )
+
+    def of_kinds(self, kinds: Collection[str]) -> Evidence:
+        """Return the evidence of some kinds; `unsupported` belongs to `flicker`."""
+        wanted = [*kinds, *([UNSUPPORTED] if FLICKER in kinds else [])]
+        return self[np.isin(self.kind, wanted)]
+
+    def about_detections(self, kind: str) -> Evidence:
+        """Return the evidence of one kind about detections."""
+        return self[(self.kind == kind) & (self.detection >= 0)]
+
+    def between_positives(self, decisions: Decisions, *, added: bool) -> Evidence:
+        """Return the evidence without gaps whose ends are not all positive.
+
+        Args:
+            decisions: about the ``(n,)`` detections.
+            added: whether gaps with added boxes are tested, or those about detections.
+        """
+        good = decisions.state == POSITIVE
+        tested = (self.kind == GAP) & ((self.detection < 0) == added)
+        stands = ~tested
+        for i in np.flatnonzero(tested):
+            stands[i] = all(good[end] for end in self.between[i])
+        return self[stands]
+
+
+def decide_by_rules(
+    boxes: RuleInput, evidence: Evidence, settings: RuleSettings
+) -> tuple[Decisions, Evidence]:
+    """Apply the box rules; detections that their track confirms need no score.
+
+    Args:
+        boxes: the ``(n,)`` detections of one video.
+        evidence: about them.
+        settings: the rules.
+
+    Returns:
+        The decisions, and the evidence without confirmations that do not stand.
+    """
+    evidence = evidence.between_positives(apply_rules(boxes, settings), added=False)
+    confirmed = np.zeros(len(boxes.boxes), bool)
+    confirmed[evidence.about_detections(GAP).detection] = True
+    return apply_rules(boxes, settings, confirmed), evidence
+
+
+def decide_by_evidence(
+    decisions: Decisions, evidence: Evidence, settings: RuleSettings
+) -> Decisions:
+    """Return what the evidence changes about ``(n,)`` decisions of the rules.
+
+    Evidence for a hard negative outweighs a rule that ignores a box; all other evidence changes
+    positive boxes only.
+    """
+    state, rule, reason = (a.astype(object) for a in astuple(decisions))
+    for kind, usual in STATES.items():
+        found = evidence.about_detections(kind)
+        for i, why in zip(found.detection.tolist(), found.reason.tolist(), strict=True):
+            if state[i] == POSITIVE or (usual == NEGATIVE and state[i] != DROPPED):
+                state[i], rule[i], reason[i] = settings.states.get(kind, usual), kind, why
+    return Decisions(state.astype(str), rule.astype(str), reason.astype(str))
+
+
+def smoothed_places(xyxy: Floats, evidence: Evidence, least_iou: float) -> Floats:
+    """Return boxes at their smoothed places where those are near: ``(n, 4)`` -> ``(n, 4)``.
+
+    Args:
+        xyxy: the detections, clipped to the picture.
+        evidence: about them.
+        least_iou: overlap in 0..1 from which a smoothed box is near.
+    """
+    found = evidence.about_detections(SMOOTH)
+    near = found.visible & (paired_iou(xyxy[found.detection], found.xyxy) >= least_iou)
+    result = xyxy.copy()
+    result[found.detection[near]] = found.xyxy[near]
+    return result
