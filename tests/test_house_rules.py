@@ -21,7 +21,7 @@ LEVEL = {
     "files": 1,
     "data": 2,
     "tables": 3,
-    "config": 3,
+    "config": 2,
     "media": 3,
     "workspace": 4,
     "labels": 4,

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from reelabel.config import ConfigError
 from reelabel.errors import ModelError
+from reelabel.media.sampling import FrameSampler
 from reelabel.media.video import decode
 from reelabel.models.weights import read_lock, sha256_of
-from reelabel.stages.sample import Chooser, SampleSettings, Taken
+from reelabel.stages.sample import Samples, SampleSettings
 from reelabel.tables import DUPLICATES, EMBEDDINGS, FRAMES
 
 
@@ -59,12 +60,12 @@ def test_two_rules_at_once_are_refused(sampled):
 def chosen(times_s, **settings):
     """Return the positions that stay when a video with these frames is sampled."""
     s = SampleSettings(**settings)
-    chooser, taken = Chooser(s, times_s[-1] - times_s[0]), Taken()
+    sampler, taken = FrameSampler(s, times_s[-1] - times_s[0]), Samples()
     for i, time_s in enumerate(times_s):
-        if chooser.takes(time_s):
+        if sampler.takes(time_s):
             taken.rows.append({"pts": i, "picture": ""})
             if len(taken.rows) > s.max_per_video:
-                chooser.thin()
+                sampler.thin()
                 taken.thin(lambda _: None)
     return [row["pts"] for row in taken.rows]
 

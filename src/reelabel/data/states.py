@@ -35,4 +35,7 @@ UNSUPPORTED: Final = "unsupported"
 GAP: Final = "gap"
 STATIC: Final = "static"
 SMOOTH: Final = "smooth"
+UsableEvidence = Literal["flicker", "gap", "static", "smooth"]
+"""The kinds that can be used or left out; what is unsupported belongs to flicker."""
+USABLE_EVIDENCE: tuple[UsableEvidence, ...] = (FLICKER, GAP, STATIC, SMOOTH)
 EVIDENCE_KINDS: tuple[EvidenceKind, ...] = (FLICKER, UNSUPPORTED, GAP, STATIC, SMOOTH)

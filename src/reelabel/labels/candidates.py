@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
 from reelabel.data.boxes import Bools, Floats, visible_parts
-from reelabel.data.states import DROPPED, GAP, POSITIVE, TEACHER, TRACKER
+from reelabel.data.states import (
+    DROPPED,
+    GAP,
+    POSITIVE,
+    TEACHER,
+    TRACKER,
+    USABLE_EVIDENCE,
+    UsableEvidence,
+)
 from reelabel.labels.evidence import Evidence, decide_by_evidence, smoothed_places
 from reelabel.labels.outliers import OutlierSettings
 from reelabel.labels.rules import Decisions, RuleInput, RuleSettings
 from reelabel.tables import CANDIDATES, DETECTIONS, xyxy_columns
 
-Usable = Literal["flicker", "gap", "static", "smooth"]
-
 
 class CandidateSettings(RuleSettings):
     """The rules and the evidence that decide about each detection."""
 
-    use_evidence: tuple[Usable, ...] = ("flicker", "gap", "static", "smooth")
+    use_evidence: tuple[UsableEvidence, ...] = USABLE_EVIDENCE
     """Which of the evidence that `mine` found counts."""
     smooth_iou: float = Field(0.85, ge=0, le=1)
     """A smoothed box replaces the detection if they overlap by this; where they are further apart

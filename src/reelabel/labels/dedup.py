@@ -86,7 +86,8 @@ def hash_duplicates(
     Meant for the frames of one shot: the work grows with rows times leaders.
 
     Args:
-        hashes: ``(n,)`` uint64, 64-bit hashes whose Hamming distance says how alike pictures are.
+        hashes: ``(n,)`` uint64, 64-bit hashes; their Hamming distance is the difference
+            of two pictures.
         max_distance: bits in 0..64 by which duplicates may differ.
         priority: ``(n,)``, highest first to be kept; None means row order.
 
@@ -199,7 +200,7 @@ class _Clusters:
 def _reaching(a: Floats, b: Floats, least: float) -> tuple[Ints, Ints]:
     """Return row and column, in row order, of each product of rows that reaches ``least``."""
     bound = a @ b.T
-    # Nearly all rows reach nothing: their maximum says so faster than a mask of all would.
+    # Nearly all rows reach nothing: a maximum per row is faster than a mask of all.
     rows = np.flatnonzero(bound.max(axis=1, initial=-np.inf) >= least)
     inside, column = np.nonzero(bound[rows] >= least)
     return rows[inside], column

@@ -24,19 +24,14 @@ from reelabel.data.states import (
     DROPPED,
     FLICKER,
     GAP,
-    IGNORE,
     NEGATIVE,
     POSITIVE,
     SMOOTH,
-    STATIC,
     UNSUPPORTED,
 )
 from reelabel.errors import MissingInput
-from reelabel.labels.rules import Decisions, RuleInput, RuleSettings, apply_rules
+from reelabel.labels.rules import EVIDENCE_STATES, Decisions, RuleInput, RuleSettings, apply_rules
 from reelabel.tables import xyxy_of
-
-STATES = {GAP: POSITIVE, UNSUPPORTED: IGNORE, FLICKER: NEGATIVE, STATIC: NEGATIVE}
-"""The state that evidence about a detection leads to; of several kinds the last one counts."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +146,7 @@ def decide_by_evidence(
     positive boxes only.
     """
     state, rule, reason = (a.astype(object) for a in astuple(decisions))
-    for kind, usual in STATES.items():
+    for kind, usual in EVIDENCE_STATES.items():
         found = evidence.about_detections(kind)
         for i, why in zip(found.detection.tolist(), found.reason.tolist(), strict=True):
             if state[i] == POSITIVE or (usual == NEGATIVE and state[i] != DROPPED):

@@ -1,4 +1,4 @@
-"""Weighted box fusion: one box out of several that mean the same object.
+"""Weighted box fusion: one box out of several of the same object.
 
 Source: Solovyev, Wang and Gabruseva, "Weighted boxes fusion: Ensembling boxes from different
 object detection models", Image and Vision Computing 107 (2021).

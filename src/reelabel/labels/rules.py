@@ -41,6 +41,7 @@ from reelabel.data.states import (
     FLICKER,
     GAP,
     IGNORE,
+    NEGATIVE,
     POSITIVE,
     STATIC,
     UNSUPPORTED,
@@ -52,8 +53,8 @@ RULES = ("score", "area", "aspect", "border", "overlap", "max_per_frame")
 """The rules whose state can be changed."""
 _OUTSIDE = "outside"
 _DEFAULT_STATES = {_OUTSIDE: DROPPED, "overlap": DROPPED}
-DECIDING = (UNSUPPORTED, FLICKER, STATIC, GAP)
-"""Kinds of temporal evidence that decide about a state, as rules do."""
+EVIDENCE_STATES = {GAP: POSITIVE, UNSUPPORTED: IGNORE, FLICKER: NEGATIVE, STATIC: NEGATIVE}
+"""The state that temporal evidence about a detection leads to; of several kinds the last counts."""
 
 
 class RuleSettings(Settings):
@@ -94,7 +95,7 @@ class RuleSettings(Settings):
     def known(cls, states: Any) -> Any:
         """Refuse unknown rules, kinds of evidence and states, with the nearest name."""
         for rule, state in states.items() if isinstance(states, dict) else ():
-            for word, known in ((rule, (*RULES, *DECIDING)), (state, DECISIONS)):
+            for word, known in ((rule, (*RULES, *EVIDENCE_STATES)), (state, DECISIONS)):
                 if word not in known:
                     raise ValueError(
                         f"knows {', '.join(known)}, but got '{word}'{nearest(str(word), known)}"

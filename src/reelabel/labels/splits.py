@@ -159,8 +159,8 @@ class TimeSplit:
     Attributes:
         part: ``(n,)`` strings, a part name or "dropped" (in a gap between two parts).
         reason: ``(n,)`` strings.
-        leak_free: always False: the parts show the same scene, so scores on them say nothing
-            about footage that was never seen.
+        leak_free: always False: the parts show the same scene, so scores on them predict nothing
+            about new footage.
     """
 
     part: NDArray[np.str_]
@@ -175,11 +175,11 @@ def time_blocks(
     gap_s: float = 2.0,
     labels: NDArray[np.int64] | None = None,
 ) -> TimeSplit:
-    """Cut one video into contiguous blocks of time, one for each part, with gaps between them.
+    """Split one video into contiguous blocks of time, one for each part, with gaps between them.
 
-    The way out where only one video exists. The order of the parts is that of ``shares``; each
+    For a workspace with only one video. The order of the parts is that of ``shares``; each
     block holds its share of the labels, if there are any, else of the frames. Frames within
-    ``gap_s / 2`` of a cut are dropped.
+    ``gap_s / 2`` of a boundary are dropped.
 
     Args:
         time_s: ``(n,)`` seconds of each frame, in any order.
@@ -200,15 +200,15 @@ def time_blocks(
     counted = np.ones(len(order)) if labels is None or not labels.any() else labels[order]
     ends = np.cumsum(list(shares.values())) / sum(shares.values())
     so_far = np.cumsum(counted)
-    cut_at = 1 + np.searchsorted(so_far, np.round(ends[:-1] * so_far[-1:].sum(), 6))
-    if len(ordered) < len(names) or (np.diff([0, *cut_at, len(ordered)]) < 1).any():
+    bound_at = 1 + np.searchsorted(so_far, np.round(ends[:-1] * so_far[-1:].sum(), 6))
+    if len(ordered) < len(names) or (np.diff([0, *bound_at, len(ordered)]) < 1).any():
         raise SplitError(_no_room(names, len(ordered), gap_s))
-    cuts = (ordered[cut_at - 1] + ordered[cut_at]) / 2
-    block = np.searchsorted(cuts, time_s, side="right")
+    bounds = (ordered[bound_at - 1] + ordered[bound_at]) / 2
+    block = np.searchsorted(bounds, time_s, side="right")
     part = np.array(names, dtype="U32")[block]
     reason = np.array([f"block {i + 1} of {len(names)} in time" for i in range(len(names))])[block]
-    gap = (np.abs(time_s[:, None] - cuts[None, :]) < gap_s / 2).any(axis=1)
-    part[gap], reason = "dropped", np.where(gap, f"within {gap_s / 2:g} s of a cut", reason)
+    gap = (np.abs(time_s[:, None] - bounds[None, :]) < gap_s / 2).any(axis=1)
+    part[gap], reason = "dropped", np.where(gap, f"within {gap_s / 2:g} s of a boundary", reason)
     if not set(names) <= set(part.tolist()):
         raise SplitError(_no_room(names, len(ordered), gap_s))
     return TimeSplit(part, reason)
@@ -222,17 +222,17 @@ def _deal(
     wanted = np.array(list(shares.values())) / sum(shares.values())
     shuffled = np.random.default_rng(seed).permutation(len(names))
     order = shuffled[np.argsort(-counts[shuffled].sum(axis=1), kind="stable")]
-    held = np.zeros((len(shares), counts.shape[1]))
+    filled = np.zeros((len(shares), counts.shape[1]))
     part = np.zeros(len(names), np.int64)
     for done, i in enumerate(order):
-        cost = _costs(held, counts[i], wanted)
-        empty = ~held[:, 0].astype(bool)
+        cost = _costs(filled, counts[i], wanted)
+        empty = ~filled[:, 0].astype(bool)
         # The last groups go to parts that would otherwise get none.
         if empty.sum() >= len(order) - done:
             cost[~empty] = np.inf
         part[i] = int(cost.argmin())
-        held[part[i]] += counts[i]
-    _improve(part, order, counts, held - wanted[:, None])
+        filled[part[i]] += counts[i]
+    _improve(part, order, counts, filled - wanted[:, None])
     return {name: list(shares)[p] for name, p in zip(names, part, strict=True)}
 
 
@@ -262,10 +262,10 @@ def _improve(
 
 
 def _costs(
-    held: NDArray[np.float64], more: NDArray[np.float64], wanted: NDArray[np.float64]
+    filled: NDArray[np.float64], more: NDArray[np.float64], wanted: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return for each part how far from the wanted shares all would be if it took ``more``."""
-    change = (held + more - wanted[:, None]) ** 2 - (held - wanted[:, None]) ** 2
+    change = (filled + more - wanted[:, None]) ** 2 - (filled - wanted[:, None]) ** 2
     result: NDArray[np.float64] = change.sum(axis=1)
     return result
 

@@ -1,23 +1,20 @@
 """sample  clips -> frames, embeddings  1:N  one decode: sampling, quality, hash, embedding, JPEG.
 
-Every frame that the sampling rule takes gets a row; one that is rejected says why and gets no
-picture. The embedding is made here because the pixels are here.
+Every frame that the sampling rule takes gets a row; a rejected one has a reason and no picture. The
+embedding is made here because the pixels are here.
 """
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import count
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from reelabel.config import Settings
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import MediaError
 from reelabel.media.pictures import encode_jpeg, fit
@@ -29,6 +26,7 @@ from reelabel.media.quality import (
     measure,
     reject_reason,
 )
+from reelabel.media.sampling import FrameSampler, SamplingSettings
 from reelabel.media.video import Frame, decode
 from reelabel.models.base import Embed, Embedder, Image
 from reelabel.models.registry import load_embedder
@@ -36,21 +34,9 @@ from reelabel.tables import CLIPS, EMBEDDINGS, FRAMES, VIDEOS
 from reelabel.workspace.workspace import PICTURE_NAME
 
 
-class SampleSettings(Settings):
+class SampleSettings(SamplingSettings):
     """Which frames are taken, and what makes one unusable."""
 
-    every: int = Field(1, ge=1)
-    """Take every n-th frame."""
-    every_s: float | None = Field(None, gt=0)
-    """Take one frame every so many seconds, instead of every n-th."""
-    per_video: int | None = Field(None, ge=1)
-    """Take about this many frames per video, evenly spread, instead of every n-th."""
-    keyframes: bool = False
-    """Take only the frames that are stored whole: many times faster on long footage."""
-    start_delay_s: float = Field(0.0, ge=0)
-    """Take nothing before this second of each clip."""
-    max_per_video: int = Field(2000, ge=1)
-    """Cap per video; above it the frames are thinned evenly."""
     resize: Literal["none", "longest", "letterbox", "exact"] = "none"
     """How pictures are resized: not, longest side, padded to a size, or distorted to a size."""
     size: tuple[int, int] = (640, 640)
@@ -62,20 +48,12 @@ class SampleSettings(Settings):
     quality: QualityLimits = QualityLimits()
     """What makes a frame unusable."""
 
-    @model_validator(mode="after")
-    def one_rule(self) -> Self:
-        """Refuse two sampling rules at once."""
-        rules = [self.every != 1, self.every_s is not None, self.per_video is not None]
-        if sum(rules) > 1:
-            raise ValueError("give only one of every, every_s and per_video")
-        return self
-
 
 SampleUnit = Unit[SampleSettings, Embedder]
 
 
 @dataclass
-class Taken:
+class Samples:
     """Rows and vectors of the frames taken so far."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -89,89 +67,54 @@ class Taken:
         self.rows = self.rows[::2]
 
 
-class Chooser:
-    """Decides frame by frame whether it is taken; only looks at positions and times."""
-
-    def __init__(self, settings: SampleSettings, duration_s: float) -> None:
-        self._settings = settings
-        self._stride = settings.every
-        self._step_s = settings.every_s
-        if settings.per_video is not None:
-            self._step_s = duration_s / settings.per_video
-        self._next_s = 0.0
-        self._seen = count()
-
-    def takes(self, since_start_s: float) -> bool:
-        """Tell whether the frame at this second of the clip is taken."""
-        since_s = since_start_s - self._settings.start_delay_s
-        if since_s < 0:
-            return False
-        if self._step_s is None:
-            return next(self._seen) % self._stride == 0
-        # Half a millisecond of slack: times are rounded in the container.
-        if since_s + 5e-4 < self._next_s:
-            return False
-        self._next_s = ((since_s + 5e-4) // self._step_s + 1) * self._step_s
-        return True
-
-    def thin(self) -> None:
-        """Take half as many from now on."""
-        # What was taken lies on multiples of the step; every second of them stays.
-        self._stride *= 2
-        if self._step_s is not None:
-            self._step_s *= 2
-            self._next_s = math.ceil(self._next_s / self._step_s - 1e-6) * self._step_s
-
-
 def sample(unit: SampleUnit) -> Output:
     """Return the sampled frames of one video and their vectors; write their pictures."""
     s = unit.settings
     embedder = unit.resource
     embed = embedder.open()
-    taken, problems = Taken(), list[str]()
-    for looked in _looks(unit, problems):
-        row = _row(unit, looked)
+    taken, problems = Samples(), list[str]()
+    for sampled in _sampled_frames(unit, problems):
+        row = _row(unit, sampled)
         if row["kept"]:
-            picture = looked.frame.rgb()
-            row |= _write(picture, f"{looked.frame.pts}.jpg", unit)
-            taken.vectors[looked.frame.pts] = _vector(looked.frame, embed, embedder)
+            picture = sampled.frame.rgb()
+            row |= _write(picture, f"{sampled.frame.pts}.jpg", unit)
+            taken.vectors[sampled.frame.pts] = _vector(sampled.frame, embed, embedder)
         taken.rows.append(row)
         if len(taken.rows) > s.max_per_video:
-            looked.chooser.thin()
+            sampled.sampler.thin()
             taken.thin(lambda gone: _remove(unit, gone))
     unit.files.keep_only({f"{pts}.jpg" for pts in taken.vectors}, PICTURE_NAME)
     return _output(unit, taken, problems)
 
 
 @dataclass(frozen=True)
-class Look:
-    """A taken frame with what was found on it."""
+class SampledFrame:
+    """A taken frame with what was measured on it."""
 
     frame: Frame
     clip: int
     shot: int
     quality: Quality
-    first: bool
-    chooser: Chooser
+    sampler: FrameSampler
 
 
-def _looks(unit: SampleUnit, problems: list[str]) -> Iterator[Look]:
+def _sampled_frames(unit: SampleUnit, problems: list[str]) -> Iterator[SampledFrame]:
     """Yield the frames that the sampling rule takes, from one decode of each clip."""
     s = unit.settings
     shot = -1
     for clip in unit.rows(CLIPS).to_pylist():
         length_s = clip["end_s"] - clip["start_s"]
-        chooser, cuts = Chooser(s, length_s), CutDetector()
+        sampler, cuts = FrameSampler(s, length_s), CutDetector()
         before: Any = None
         shot += 1
         for frame in _frames(unit, clip, problems):
             unit.tick((frame.time_s - clip["start_s"]) / max(length_s, 1e-9), "")
             small = frame.rgb(LOOK_WH)
             shot += bool(cuts.is_cut(small))
-            if chooser.takes(frame.time_s - clip["start_s"]):
+            if sampler.takes(frame.time_s - clip["start_s"]):
                 grey = frame.grey(LOOK_WH)
                 quality = measure(grey, before)
-                yield Look(frame, clip["clip"], shot, quality, before is None, chooser)
+                yield SampledFrame(frame, clip["clip"], shot, quality, sampler)
                 before = grey
 
 
@@ -187,16 +130,16 @@ def _frames(unit: SampleUnit, clip: dict[str, Any], problems: list[str]) -> Iter
     )
 
 
-def _row(unit: SampleUnit, look: Look) -> dict[str, Any]:
-    q, frame = look.quality, look.frame
+def _row(unit: SampleUnit, sampled: SampledFrame) -> dict[str, Any]:
+    q, frame = sampled.quality, sampled.frame
     reason = reject_reason(q, unit.settings.quality) or ""
     return {
         "video_id": unit.video.video_id,
         "pts": frame.pts,
         "frame_index": frame.index,
         "time_s": frame.time_s,
-        "clip": look.clip,
-        "shot": look.shot,
+        "clip": sampled.clip,
+        "shot": sampled.shot,
         "sharpness": q.sharpness,
         "noise": q.noise,
         "entropy": q.entropy_bits,
@@ -237,7 +180,7 @@ def _remove(unit: SampleUnit, row: dict[str, Any]) -> None:
         unit.files.remove(f"{row['pts']}.jpg")
 
 
-def _output(unit: SampleUnit, taken: Taken, problems: list[str]) -> Output:
+def _output(unit: SampleUnit, taken: Samples, problems: list[str]) -> Output:
     if not taken.rows:
         why = f": {problems[0]}" if problems else ""
         raise MediaError(f"{unit.video.name}: no frame could be taken{why}")

@@ -22,7 +22,9 @@ from reelabel.tables.base import (
 )
 
 TRACK_ID = Column("track_id", INT64, "its track, numbered by first appearance in the video")
-SHOT = Column("shot", INT32, "span without a cut or a hole, numbered from 0; no track crosses one")
+SHOT = Column(
+    "shot", INT32, "span without a cut or a gap in time, numbered from 0; no track crosses one"
+)
 STATE = Column("state", TEXT, "positive, ignore or negative")
 RULE = Column("rule", TEXT, "what decided the state")
 REASON = Column("reason", TEXT, "the same in words, with values")
@@ -30,7 +32,7 @@ REASON = Column("reason", TEXT, "the same in words, with values")
 
 SEEN = Table(
     "seen",
-    "the frames that the teacher looked at, with boxes and without",
+    "the frames that the teacher processed, with boxes and without",
     (
         VIDEO_ID,
         PTS,
@@ -42,14 +44,14 @@ SEEN = Table(
 
 DETECTIONS = Table(
     "detections",
-    "everything that the teacher said, from a low floor up",
+    "all boxes that the teacher found, from a low floor up",
     (VIDEO_ID, PTS, FRAME_INDEX, CATEGORY, SCORE, *BOX),
     "rounds",
 )
 
 CAMERA = Table(
     "camera",
-    "the frames that the teacher looked at: where they belong together, how the camera moved",
+    "the frames that the teacher processed: their shots, and how the camera moved",
     (
         VIDEO_ID,
         PTS,
@@ -70,7 +72,7 @@ TRACKS = Table(
         FRAME_INDEX,
         Column("detection", INT32, "row of the detection"),
         TRACK_ID,
-        Column("started", BOOL, "whether a box of the track is strong; else it is a weak hint"),
+        Column("started", BOOL, "whether a box of the track is strong; else all are weak"),
         SHOT,
     ),
     "rounds",
@@ -78,7 +80,7 @@ TRACKS = Table(
 
 EVIDENCE = Table(
     "evidence",
-    "what time says about boxes",
+    "temporal evidence about boxes",
     (
         VIDEO_ID,
         PTS,
@@ -102,7 +104,7 @@ EVIDENCE = Table(
 
 CANDIDATES = Table(
     "candidates",
-    "what the rules think of each detection",
+    "what the rules and the evidence decide about each detection",
     (
         VIDEO_ID,
         PTS,

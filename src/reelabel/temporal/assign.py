@@ -9,7 +9,7 @@ import numpy as np
 from reelabel.data.sequence import Bools, Floats, Ints
 
 _DENSE_LIMIT = 1_000_000
-"""A tangle whose matrix would hold more cells than this is resolved best pair first."""
+"""A group whose matrix would have more cells than this is resolved best pair first."""
 
 
 def assign(left: Ints, right: Ints, benefit: Floats) -> Bools:
@@ -23,20 +23,20 @@ def assign(left: Ints, right: Ints, benefit: Floats) -> Bools:
     Returns:
         ``(n,)`` True for the chosen pairs.
 
-    Pairs fall into groups that share nothing. Where every left side's best partner is wanted by
-    no other (or the other way round) those bests are the optimum; only tangled groups go through
-    the Hungarian method. A tangle of more than a thousand by a thousand is resolved best first.
+    Pairs fall into groups that share nothing. Where every left side's best partner is the best of
+    no other (or the other way round) those bests are the optimum; only groups with conflicts go
+    through the Hungarian method. One of more than a thousand by a thousand is resolved best first.
     """
     chosen = np.zeros(len(left), bool)
     if not len(left):
         return chosen
     group = _groups(left, right)
     best_l, best_r = _best_of(left, right, benefit), _best_of(right, left, benefit)
-    tangled_l = _clashing_groups(group[best_l], right[best_l], group.max() + 1)
-    tangled_r = _clashing_groups(group[best_r], left[best_r], group.max() + 1)
-    chosen[best_l[~tangled_l[group[best_l]]]] = True
-    chosen[best_r[(tangled_l & ~tangled_r)[group[best_r]]]] = True
-    for pairs in _members(group, np.flatnonzero(tangled_l & tangled_r)):
+    conflict_l = _clashing_groups(group[best_l], right[best_l], group.max() + 1)
+    conflict_r = _clashing_groups(group[best_r], left[best_r], group.max() + 1)
+    chosen[best_l[~conflict_l[group[best_l]]]] = True
+    chosen[best_r[(conflict_l & ~conflict_r)[group[best_r]]]] = True
+    for pairs in _members(group, np.flatnonzero(conflict_l & conflict_r)):
         chosen[pairs[_optimum(left[pairs], right[pairs], benefit[pairs])]] = True
     return chosen
 

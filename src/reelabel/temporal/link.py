@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -124,7 +124,7 @@ def _pieces(
     key = kind * (len(shot_starts) + 1) + shots(boxes.frame, shot_starts)
     left, right, iou = consecutive_overlaps(boxes.frame, still, key, settings.min_iou)
     clear = _unrivalled(left, right, iou)
-    clear &= ~_contested(boxes.frame, still, key, (left, right, iou, clear))
+    clear &= ~_contested(boxes.frame, still, key, _Links(left, right, iou, clear))
     pieces = Pieces.joined(boxes.frame, still, key, (left[clear], right[clear]))
     gaps = (*(g for g in _GAPS if g <= settings.max_gap), settings.max_gap + 1)
     for tolerance, gap in product(_TOLERANCES, gaps):
@@ -135,9 +135,16 @@ def _pieces(
     return pieces
 
 
-def _contested(
-    frame: Ints, xyxy: Floats, key: Ints, links: tuple[Ints, Ints, Floats, Bools]
-) -> Bools:
+class _Links(NamedTuple):
+    """Pairs of boxes that may be one object: rows, overlap, and whether no other pair rivals."""
+
+    left: Ints
+    right: Ints
+    iou: Floats
+    clear: Bools
+
+
+def _contested(frame: Ints, xyxy: Floats, key: Ints, links: _Links) -> Bools:
     """Return which links compete with a box that has no successor, or no predecessor, of its own.
 
     Where two objects meet and one is missed for a frame, its last box is as good a

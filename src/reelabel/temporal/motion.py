@@ -1,7 +1,7 @@
 """Camera motion: by how much the whole picture moved between two frames.
 
-Phase correlation (Kuglin and Hines, 1975) of reduced grey pictures. A shift is believed only if its
-peak is distinct and the shifted picture really fits better: a passing object moves nothing.
+Phase correlation (Kuglin and Hines, 1975) of reduced grey pictures. A shift is accepted only if its
+peak is distinct and the shifted picture fits better: a passing object is no camera motion.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MIN_SIDE_PX = 16
 
 @dataclass(frozen=True)
 class MotionSettings:
-    """When a shift is believed.
+    """When a shift is accepted.
 
     Attributes:
         min_response: height of the correlation peak, 0..1.
@@ -44,10 +44,10 @@ def global_shift(
     Args:
         earlier: uint8 ``(height, width)``; some 160 to 320 pixels wide is enough.
         later: a picture of the same size.
-        settings: when to believe it.
+        settings: when to accept it.
 
     Returns:
-        ``(0.0, 0.0)`` where there is no global motion, or none that can be told.
+        ``(0.0, 0.0)`` where there is no global motion, or none that can be measured.
 
     Raises:
         ValueError: if the sizes differ.
@@ -67,8 +67,8 @@ def global_shift(
     small = max(abs(x), abs(y)) < settings.min_shift_px
     if small or response < settings.min_response:
         return 0.0, 0.0
-    believed = _residual(a, b, (x, y)) <= settings.max_residual
-    return (float(x), float(y)) if believed else (0.0, 0.0)
+    accepted = _residual(a, b, (x, y)) <= settings.max_residual
+    return (float(x), float(y)) if accepted else (0.0, 0.0)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Pieces of tracks, and joining them over gaps by where their velocities lead."""
+"""Pieces of tracks, and joining them over gaps by extrapolated velocity."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _MIN_SIZE_PX = 8.0
 _OTHER_SHAPE = 0.5
 """Boxes one of whose sides differs by so many box sizes are not one object."""
 _KINK, _STEADY = 0.6, 5
-"""A course is cut where that of so many boxes before parts from that after by so many sizes."""
+"""A piece is split where the course of so many boxes before and after differs by so many sizes."""
 _TURN_COST, _GAP_COST = 1.0, 0.45
 """How a change of velocity, and a missing frame, lower what joining is worth."""
 _LEAST_WORTH = 0.01
-"""Joining that is worth less, of 1, is not worth it: an object has rather come or gone."""
+"""Joining that is worth less, of 1, is not made: an object has rather come or gone."""
 _GAP_PER_BOX = 3
-"""So many missing frames may be closed per frame that the shorter history spans: nobody knows
-where a single box goes."""
+"""So many missing frames may be closed per frame that the shorter history spans: a single box
+has no velocity."""
 _PAIRS_AT_ONCE = 500_000
 
 
@@ -102,10 +102,10 @@ def join_once(pieces: Pieces, gap: int, tolerance: float = 1.0) -> Pieces:
 
 
 def broken_at_kinks(pieces: Pieces) -> Pieces:
-    """Cut pieces where the course before and the course after do not fit each other.
+    """Split pieces where the course before and the course after do not fit each other.
 
-    Where two objects cross and one of them is missed, a piece may go on with the other. Cut there,
-    both can be joined anew, now that their velocities are known.
+    Where two objects cross and one of them is missed, a piece may continue with the other. Split
+    there, both can be joined again, now that their velocities are known.
     """
     if len(pieces.frame) < 2 * _STEADY:
         return pieces
@@ -120,7 +120,7 @@ def broken_at_kinks(pieces: Pieces) -> Pieces:
 
 
 def _kinks(pieces: Pieces, order: Ints, piece: Ints) -> Floats:
-    """Return for each pair of neighbours in `order` how far the courses part, in box sizes."""
+    """Return for each pair of neighbours in `order` how far the courses diverge, in box sizes."""
     at = np.arange(len(order) - 1)
     low, high = np.maximum(at - _STEADY + 1, 0), np.minimum(at + _STEADY, len(order) - 1)
     whole = (piece[low] == piece[high]) & (at >= _STEADY - 1) & (at + _STEADY < len(order))
@@ -187,10 +187,10 @@ def _near_in_time(pieces: Pieces, first: _End, last: _End, gap: int) -> Iterator
     key = pieces.key[first.row]
     for number in range(int(portion[-1]) + 1):
         these = np.flatnonzero(portion == number)
-        held = count[these]
-        left = np.repeat(these, held)
-        inside = np.arange(len(left)) - np.repeat(np.cumsum(held) - held, held)
-        right = np.repeat(low[these], held) + inside
+        counts = count[these]
+        left = np.repeat(these, counts)
+        inside = np.arange(len(left)) - np.repeat(np.cumsum(counts) - counts, counts)
+        right = np.repeat(low[these], counts) + inside
         same = key[left] == key[right]
         yield left[same], right[same]
 
@@ -225,7 +225,7 @@ def _fitting(
 def _reachable(first: _End, last: _End, pairs: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
     """Return the pairs whose gap is short enough for what is known, and that lie near in x and y.
 
-    The bound is loose: the mean velocity leads no farther than the faster one of both.
+    The bound is loose: the mean velocity reaches no farther than the faster one of both.
     """
     left, right = pairs
     gap = first.frame[right] - last.frame[left]

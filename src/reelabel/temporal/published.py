@@ -8,7 +8,7 @@ count one pixel twice, a window that begins at ``alpha - 1``, frames without box
 looked at, and a place that cannot be found again (occluded, cut) counts as support.
 `reelabel.temporal.flicker` is the rule that mends them.
 
-The original looks at pictures first and at boxes after. As a low similarity supports just as a
+The original compares pictures first and boxes after. As a low similarity supports just as a
 box does, a neighbour whose boxes already lie on the candidate supports it whatever its picture
 shows; asking the boxes first gives the same output and spares nearly all template searches. Of the
 rest most are spared where no box is near and the place, by itself, has plainly not changed.
@@ -51,7 +51,7 @@ class PublishedSettings:
 
     Attributes:
         valid_score: floor for candidates and for the boxes that support them, 0..1.
-        alpha: how many frames before and after are looked at.
+        alpha: how many frames before and after are compared.
         valid_sim_score: correlation under which a neighbour counts as not comparable, -1..1.
         iou_thr: overlap above which a box supports, 0..1.
         beta: by how many pixels the search window is larger than the box, on each side.
@@ -74,7 +74,7 @@ class PublishedSettings:
 
 
 class MinedFrame(NamedTuple):
-    """One frame that holds a hard negative, as the published miner lists it.
+    """One frame with a hard negative, as the published miner lists it.
 
     Attributes:
         number: the frame, counted from 1.
@@ -99,7 +99,7 @@ def mine_published(
     blocks: Iterable[NDArray[Any]],
     settings: PublishedSettings = PublishedSettings(),
 ) -> Iterator[MinedFrame]:
-    """Give every frame that holds a hard negative, in order, while the video is read once.
+    """Yield every frame with a hard negative, in order, while the video is read once.
 
     Args:
         frames: the pictures in order, uint8 ``(height, width)`` made with OpenCV's BGR to grey, or
@@ -122,7 +122,7 @@ def mine_published(
         if at < settings.alpha - 1 or at < 0:
             continue
         here = len(ring) - 1 - settings.alpha
-        keep = _verdicts(ring, here, settings)
+        keep = _kept(ring, here, settings)
         if not all(keep):
             yield MinedFrame(at + 1, _listed(ring[here].ltrb, keep))
 
@@ -150,9 +150,9 @@ def _moments(
                 f"frames and block {index + 1} follows: are these the detections of this video?"
             )
         checked = _checked(block, index + 1)
-        sure = checked[checked[:, 4] >= settings.valid_score]
-        ltrb = np.column_stack((sure[:, :2], sure[:, :2] + sure[:, 2:4]))
-        yield _Moment(LazyGrey(picture), ltrb, sure[:, 4])
+        confident = checked[checked[:, 4] >= settings.valid_score]
+        ltrb = np.column_stack((confident[:, :2], confident[:, :2] + confident[:, 2:4]))
+        yield _Moment(LazyGrey(picture), ltrb, confident[:, 4])
 
 
 def _checked(block: NDArray[Any], number: int) -> _Floats:
@@ -167,7 +167,7 @@ def _checked(block: NDArray[Any], number: int) -> _Floats:
     return rows
 
 
-def _verdicts(ring: Sequence[_Moment], here: int, settings: PublishedSettings) -> list[bool]:
+def _kept(ring: Sequence[_Moment], here: int, settings: PublishedSettings) -> list[bool]:
     """Return for each box of ``ring[here]`` whether it is kept."""
     moment = ring[here]
     if not len(moment.score):

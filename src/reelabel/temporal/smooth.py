@@ -173,8 +173,8 @@ def _noise(seen: Floats, present: Bools) -> tuple[Floats, Floats]:
     """
     gap, expected = _filter(seen[..., None], present, _RATIOS, keep=False)[1:]
     counted = present.copy()
-    # The first two boxes only say where the track starts and how fast it is.
-    counted &= np.cumsum(present, axis=0) > 2  # noqa: PLR2004 -- said above
+    # The first two boxes only determine where the track starts and its velocity.
+    counted &= np.cumsum(present, axis=0) > 2  # noqa: PLR2004 -- see above
     known = counted[..., None, None]
     squares = np.where(known, gap**2 / expected, np.nan)
     scale = np.nanmedian(squares, axis=0) / _MEDIAN_CHI2 + 1e-4
