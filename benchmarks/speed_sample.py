@@ -14,8 +14,6 @@ from pathlib import Path
 import cv2
 
 from common import DATA, interleaved, table
-from reelabel.config import Engine
-from reelabel.engine.run import Options
 from reelabel.media.quality import CutDetector, measure
 from reelabel.models.registry import load_embedder
 from reelabel.verbs.init import init
@@ -28,7 +26,7 @@ def ours(videos: list[Path]) -> None:
     """Run the stages up to `sample` in a new workspace."""
     with tempfile.TemporaryDirectory() as folder:
         workspace = init(Path(folder) / "w", classes=["x"], videos=videos)
-        run(workspace, until="sample", options=Options(engine=Engine(), quiet=True))
+        run(workspace, until="sample", quiet=True)
 
 
 def opencv(videos: list[Path]) -> None:

@@ -18,6 +18,7 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+import reelabel
 from reelabel import errors, tables
 from reelabel.cli.commands import cli
 from reelabel.config import Engine, Project
@@ -28,6 +29,7 @@ from reelabel.models.detectors.torchvision import TorchvisionOptions
 from reelabel.models.detectors.transformers import TransformersOptions
 from reelabel.models.detectors.zero_shot import ZeroShotOptions
 from reelabel.pipeline import DETECT
+from reelabel.verbs.stages import StageFunction
 
 HOME = Path(__file__).parent / "reference"
 MADE = "<!-- Made by docs/make_reference.py: change the code, then run `make docs`. -->\n\n"
@@ -51,6 +53,7 @@ def pages() -> dict[str, str]:
         "settings.md": settings_page(),
         "cli.md": cli_page(),
         "errors.md": errors_page(),
+        "api.md": api_page(),
     }
     return {name: MADE + text.rstrip() + "\n" for name, text in made.items()}
 
@@ -242,6 +245,63 @@ def _help(command: click.Command, context: click.Context) -> str:
     """Return a command's help without spaces at the ends of lines."""
     lines = command.get_help(context).splitlines()
     return "\n".join(line.rstrip() for line in lines)
+
+
+def api_page() -> str:
+    """Return the page of the Python package: every public name with its signature and meaning."""
+    head = """# Python
+
+Every command and every stage is a function of the package with the command's name; `import` is a
+word of Python, so its function is `import_labels`. A workspace may be given as its folder
+everywhere. A stage takes its settings as keywords: `reelabel.clean("balls", score=0.4)`; nested
+settings are mappings.
+
+"""
+    verbs = [name for name in reelabel.__all__ if name not in DETECT.flow and name[0] != "_"]
+    parts = [_public(name) for name in verbs]
+    parts.append("## Stages\n\nIn the order of the flow.\n")
+    parts += [_public(name, level=3) for name in DETECT.flow]
+    return head + "\n".join(parts)
+
+
+def _public(name: str, *, level: int = 2) -> str:
+    """Return the section of one public name."""
+    value = getattr(reelabel, name)
+    about = inspect.getdoc(value) or ""
+    if isinstance(value, StageFunction):
+        about = value.arrow
+    elif inspect.isclass(value):
+        about = f"{about}\n\n{_methods(value)}".strip()
+    code = f"{name}{_parameters(value)}"
+    return f"{'#' * level} {name}\n\n```python\n{code}\n```\n\n```text\n{about}\n```\n"
+
+
+def _methods(kind: type) -> str:
+    """Return one line for each public method of a class."""
+    rows = [
+        f"{name}: {(inspect.getdoc(value) or '').splitlines()[0]}"
+        for name, value in vars(kind).items()
+        if name[0] != "_" and inspect.getdoc(value) and (callable(value) or _is_property(value))
+    ]
+    return "Methods and properties:\n" + "\n".join(f"    {row}" for row in rows) if rows else ""
+
+
+def _is_property(value: object) -> bool:
+    return isinstance(value, property | classmethod | staticmethod)
+
+
+def _parameters(value: Any) -> str:
+    """Return a signature with its defaults and without its types, wrapped to the page."""
+    if inspect.isclass(value) and issubclass(value, Exception):
+        return ""
+    parts: list[str] = []
+    for parameter in inspect.signature(value).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in parts:
+            parts.append("*")
+        has_default = parameter.default is not parameter.empty
+        parts.append(f"{parameter.name}={parameter.default!r}" if has_default else parameter.name)
+    text = f"({', '.join(parts)})"
+    return text if len(text) < WIDTH - 12 else "(\n    " + ",\n    ".join(parts) + ",\n)"
 
 
 def errors_page() -> str:

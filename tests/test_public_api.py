@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import subprocess
 import sys
 
+import click
 import pytest
 
 import reelabel
+from reelabel.cli.commands import cli
+from reelabel.pipeline import DETECT
 
 HEAVY = ("torch", "cv2", "pyarrow", "numpy", "onnxruntime", "matplotlib", "sklearn")
 
@@ -66,3 +70,35 @@ def test_the_work_itself_loads_no_torch():
         "import reelabel.verbs.export, reelabel.verbs.show, reelabel.verbs.import_labels"
     )
     assert "torch" not in loaded(code)[-2].split()
+
+
+ALIASES = {"as_json": None, "kind": "format", "number": "round", "round_number": "round"}
+"""Names inside our command line whose flags are called otherwise; None has no counterpart."""
+OWN = {"init": {"pairs": "settings", "more": "videos"}}
+
+
+@pytest.mark.parametrize("name", sorted({"run", "predict", "export", "report", "init"}))
+def test_functions_take_what_their_commands_take(name):
+    """Every flag of a command is an argument of the function with the command's name."""
+    command = cli.get_command(click.Context(cli), name)
+    known = set(inspect.signature(getattr(reelabel, name)).parameters)
+    renamed = ALIASES | OWN.get(name, {})
+    taken = {renamed.get(parameter.name, parameter.name) for parameter in command.params}
+    if name == "init":
+        known = known - {"root"} | {"workspace"}
+    assert taken - {None} <= known
+
+
+@pytest.mark.parametrize("name", sorted(DETECT.flow))
+def test_a_stage_takes_its_settings_as_arguments(name):
+    """The function of a stage names every setting, and the flags of its command."""
+    known = set(inspect.signature(getattr(reelabel, name)).parameters)
+    assert set(DETECT.flow[name].settings.model_fields) <= known
+    assert {"workspace", "workers", "processes", "fail_fast", "force", "quiet"} <= known
+    assert ("round" in known) == DETECT.flow[name].per_round
+
+
+def test_every_command_is_a_function():
+    """Each command of the command line is a public name, `import` as import_labels."""
+    names = {name.replace("import", "import_labels") for name in cli.list_commands(None)}
+    assert names <= set(reelabel.__all__)

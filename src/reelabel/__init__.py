@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from reelabel.verbs.import_labels import import_labels
     from reelabel.verbs.init import init
     from reelabel.verbs.predict import predict
+    from reelabel.verbs.prediction import FramePrediction, Prediction
     from reelabel.verbs.report import report
-    from reelabel.verbs.run import run, status
+    from reelabel.verbs.run import RunResult, run, status
     from reelabel.verbs.show import show
     from reelabel.verbs.stages import (
         advance,
@@ -48,11 +49,16 @@ if TYPE_CHECKING:
         train,
         truth,
     )
+    from reelabel.views.film import Film
     from reelabel.workspace import Workspace
 
 __all__ = [
     "Boxes",
+    "Film",
+    "FramePrediction",
+    "Prediction",
     "ReelabelError",
+    "RunResult",
     "Workspace",
     "__version__",
     "ablate",
@@ -84,6 +90,10 @@ __all__ = [
 
 _HOMES = {
     "Boxes": "reelabel.data.boxes",
+    "Film": "reelabel.views.film",
+    "FramePrediction": "reelabel.verbs.prediction",
+    "Prediction": "reelabel.verbs.prediction",
+    "RunResult": "reelabel.verbs.run",
     "Workspace": "reelabel.workspace",
     "ablate": "reelabel.verbs.ablate",
     "advance": "reelabel.verbs.stages",

@@ -58,7 +58,7 @@ def test_arrays_give_what_the_file_gives(disc_clips, arrays):
 @pytest.mark.parametrize("model", [bright, Bright()], ids=["function", "object"])
 def test_a_python_function_is_a_model(disc_clips, model):
     """Whatever form its boxes have, they come out as Boxes in every frame."""
-    found = api.predict(model, disc_clips[0], min_score=0.5)
+    found = api.predict(model, disc_clips[0], score=0.5)
     assert all(isinstance(frame.boxes, Boxes) and len(frame) == 1 for frame in found)
     assert 14 < np.ptp(found[0].boxes.xyxy[0, [0, 2]]) < 24
 

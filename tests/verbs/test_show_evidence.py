@@ -235,7 +235,7 @@ def test_another_kind_says_which_there_are(hear):
 def test_a_round_that_is_not_there(timed, evidence):
     """A wrong round is named together with those that there are."""
     with pytest.raises(MissingInput, match=r"no round 7 in .*; there is: 0"):
-        show(timed, round_number=7, evidence=evidence)
+        show(timed, round=7, evidence=evidence)
 
 
 def test_footage_that_is_gone_is_named(timed):

@@ -175,7 +175,7 @@ def export(workspace: Path, out: Path, kind: str, number: int | None, *, into: P
     """Write a round's data set, pictures included, for other tools."""
     from reelabel.verbs.export import export as call
 
-    made = call(workspace, out, format=kind, round_number=number, into=into, tell=click.echo)
+    made = call(workspace, out, format=kind, round=number, into=into, tell=click.echo)
     click.echo(f"written to {made}")
 
 
@@ -212,22 +212,22 @@ def import_labels(workspace: Path, file: Path, kind: str, what: Any, **how: Any)
 
 @cli.command()
 @click.argument("model")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--start", "start_s", type=float, help="First second.")
-@click.option("--end", "end_s", type=float, help="Second at which to stop.")
-@click.option("--duration", "duration_s", type=float, help="Seconds from the start.")
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--start-s", "--start", "start_s", type=float, help="First second.")
+@click.option("--end-s", "--end", "end_s", type=float, help="Second at which to stop.")
+@click.option("--duration-s", "--duration", "duration_s", type=float, help="Seconds from start.")
 @click.option("--score", default=0.3, show_default=True, help="Leave out boxes below this.")
 @click.option("--classes", multiple=True, help="Look only for these; repeatable.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the boxes as JSON.")
 @click.option("--render", type=click.Path(path_type=Path), help="Write video with boxes drawn.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
-def predict(model: str, files: tuple[Path, ...], *, score: float, quiet: bool, **rest: Any) -> None:
+def predict(
+    model: str, sources: tuple[Path, ...], *, score: float, quiet: bool, **rest: Any
+) -> None:
     """Let a model, or the best one of a workspace, look at videos and pictures."""
-    from reelabel.verbs.predict import Span
     from reelabel.verbs.predict import predict as call
 
-    span = Span(rest.pop("start_s"), rest.pop("end_s"), rest.pop("duration_s"))
-    found = call(model, files, span=span, min_score=score, quiet=quiet, **rest)
+    found = call(model, sources, score=score, quiet=quiet, **rest)
     click.echo(f"{found.n_boxes} boxes in {len(found)} frames by {found.model}")
     for path in (rest["out"], rest["render"]):
         if path is not None:
@@ -247,7 +247,7 @@ def show(workspace: Path, number: int | None, **given: Any) -> None:
     from reelabel.workspace import Workspace
 
     film, ws = asked_film(given), Workspace.open(workspace)
-    for one in call(ws, round_number=number, evidence=film, **given):
+    for one in call(ws, round=number, evidence=film, **given):
         shows = "" if one.hits is None else f"  {one.hits[0]} of {one.hits[1]} findings"
         click.echo(f"{one.movie}{shows}  and {len(one.pictures)} pictures")
 

@@ -128,10 +128,5 @@ def options_of(config: Any, given: dict[str, Any]) -> Any:
     """Return how work is done: as the workspace says, unless flags say otherwise."""
     from reelabel.engine.run import Options
 
-    changes = {k: given[k] for k in ("workers", "processes") if given.get(k) is not None}
-    return Options(
-        engine=config.engine.model_copy(update=changes),
-        fail_fast=given.get("fail_fast", False),
-        force=given["force"],
-        quiet=given["quiet"],
-    )
+    names = ("workers", "processes", "fail_fast", "force", "quiet")
+    return Options.given(config.engine, **{name: given[name] for name in names if name in given})

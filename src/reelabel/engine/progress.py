@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from types import TracebackType
@@ -20,9 +21,9 @@ from rich.progress import (
 )
 
 
-def in_notebook() -> bool:
-    """Return whether this runs in a notebook, where progress is shown unless switched off."""
-    return Console().is_jupyter
+def is_interactive() -> bool:
+    """Return whether a person looks on: in a notebook, or at a Python prompt."""
+    return Console().is_jupyter or hasattr(sys, "ps1")
 
 
 class Display:

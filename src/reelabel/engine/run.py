@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from reelabel.config import Engine
+from reelabel.config import Engine, checked
 from reelabel.engine.executors import worker_pool
 from reelabel.engine.plan import Bound, Job, Planned, key_of, plan
-from reelabel.engine.progress import Display
+from reelabel.engine.progress import Display, is_interactive
 from reelabel.engine.stage import Cancelled, Stop
 from reelabel.engine.work import do, forget_failure
 from reelabel.errors import (
@@ -63,6 +63,32 @@ class Options:
     fail_fast: bool = False
     force: bool = False
     quiet: bool = False
+
+    @classmethod
+    def given(
+        cls,
+        engine: Engine,
+        *,
+        workers: int | None = None,
+        processes: bool | None = None,
+        fail_fast: bool = False,
+        force: bool = False,
+        quiet: bool | None = None,
+    ) -> Options:
+        """Return how a workspace's settings say that work is done, with what was given in place.
+
+        Args:
+            engine: the workspace's settings.
+            workers: videos worked on at once; 0 is one per core.
+            processes: use processes, not threads.
+            fail_fast: stop at the first video that fails.
+            force: do it again even if it is up to date.
+            quiet: show no progress; None shows it on terminals and in notebooks only.
+        """
+        changes = {"workers": workers, "processes": processes}
+        known = {name: value for name, value in changes.items() if value is not None}
+        chosen = checked(Engine, engine.model_dump() | known, "engine")
+        return cls(chosen, fail_fast, force, not is_interactive() if quiet is None else quiet)
 
 
 def run_stage(bound: Bound, options: Options) -> Result:

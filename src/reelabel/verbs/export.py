@@ -32,7 +32,7 @@ def export(
     out: Path | str,
     *,
     format: str = COCO,  # noqa: A002 -- the name of the flag
-    round_number: int | None = None,
+    round: int | None = None,  # noqa: A002 -- the name of the flag
     into: Path | str | None = None,
     tell: Callable[[str], None] = _nobody,
 ) -> Path:
@@ -43,7 +43,7 @@ def export(
         out: a folder that does not exist yet or is empty.
         format: coco, yolo or voc for the data set; detections-txt for all that the round's
             teacher said, a file for each video and class (`reelabel.formats.detections_txt`).
-        round_number: which round; None is the last one that has a data set, or detections.
+        round: which round; None is the last one that has a data set, or detections.
         into: a COCO file that the pictures to train on are added to; ``annotations/train.json`` is
             then that file with them behind (`reelabel.formats.coco_into`). It is not changed
             itself, and val and test stay files of their own.
@@ -67,9 +67,9 @@ def export(
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target}: expected a folder that is new or empty; name another one")
     if format == DETECTIONS_TXT:
-        export_detections(ws, target, round_number)
+        export_detections(ws, target, round)
         return target
-    number = _round_with_data(ws, round_number)
+    number = _round_with_data(ws, round)
     begun = CocoFile.read(Path(into)) if into is not None else None
     whole, pictures = _whole(dataset_dir(ws, number))
     with explained(target):

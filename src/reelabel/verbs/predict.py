@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from reelabel.engine.progress import Display, in_notebook
+from reelabel.engine.progress import Display, is_interactive
 from reelabel.errors import ModelError, UsageError
 from reelabel.files import explained, refuse_overwrite
 from reelabel.formats.pictures import PICTURE_SUFFIXES
@@ -46,12 +46,14 @@ class Span:
     duration_s: float | None = None
 
 
-def predict(
+def predict(  # noqa: PLR0913 -- one argument for each flag of the command
     model: Model,
     sources: Sources,
     *,
-    span: Span | None = None,
-    min_score: float = 0.3,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    duration_s: float | None = None,
+    score: float = 0.3,
     classes: Sequence[str] = (),
     out: Path | str | None = None,
     render: Path | str | None = None,
@@ -65,13 +67,15 @@ def predict(
             (`reelabel.models.detectors.callable`).
         sources: videos or pictures, or frames as ``(height, width, 3)`` uint8 RGB arrays: one,
             several, or an iterator of arrays, which is read frame by frame.
-        span: the part of each video to look at.
-        min_score: boxes below this are left out, 0..1.
+        start_s: first second of each video to look at.
+        end_s: second at which to stop.
+        duration_s: seconds from the start, in place of an end.
+        score: boxes below this are left out, 0..1.
         classes: names to look for; empty takes all that the model knows.
         out: where to write the boxes as JSON.
         render: where to write the video with the boxes drawn on it, for a picture a JPEG; with
             several files a folder.
-        quiet: show no progress; None shows it in notebooks.
+        quiet: show no progress; None shows it to a person only.
 
     Raises:
         UsageError: for a span that does not fit, a file that does not exist or would be
@@ -79,19 +83,20 @@ def predict(
         ModelError: if there is no such model.
         MediaError: if a file cannot be read.
     """
-    detector, quiet = find_model(model, classes), not in_notebook() if quiet is None else quiet
+    detector, quiet = find_model(model, classes), not is_interactive() if quiet is None else quiet
     paths, arrays = _sorted_out(sources)
     infos = {path: probe(path) for path in paths}
     targets, pool = _targets(infos, render), Eyes(detector)
     refuse_overwrite(infos, [out, *targets.values()])
     found: list[FramePrediction] = []
+    span = Span(start_s, end_s, duration_s)
     for path, info in infos.items():
-        seen = _of_file(path, info, pool, span or Span(), quiet=quiet)
-        some = [_above(one, min_score) for one in seen]
+        seen = _of_file(path, info, pool, span, quiet=quiet)
+        some = [_above(one, score) for one in seen]
         found += some
         if path in targets:
             _render(path, info, targets[path], some)
-    found += [_above(one, min_score) for one in _of_arrays(arrays, detector)]
+    found += [_above(one, score) for one in _of_arrays(arrays, detector)]
     used = tuple(dict.fromkeys(one.source for one in found))
     result = Prediction(detector.name, detector.fingerprint, detector.classes, used, tuple(found))
     if out is not None:

@@ -10,7 +10,6 @@ from typing import Any
 
 from reelabel import pipeline
 from reelabel.config import Config
-from reelabel.engine.progress import in_notebook
 from reelabel.engine.run import Options, Result
 from reelabel.engine.task import Task
 from reelabel.errors import counted
@@ -56,13 +55,17 @@ class RunResult:
         return f"RunResult({number}: {labels}{failures}; {self.reason or 'not decided'})"
 
 
-def run(
+def run(  # noqa: PLR0913 -- one argument for each flag of the command
     workspace: Workspace | Path | str,
     *,
     rounds: int = 2,
     until: str | None = None,
     detector: Finder | None = None,
-    options: Options | None = None,
+    workers: int | None = None,
+    processes: bool | None = None,
+    fail_fast: bool = False,
+    force: bool = False,
+    quiet: bool | None = None,
 ) -> RunResult:
     """Bring a workspace up to date, round after round until it no longer helps.
 
@@ -73,7 +76,11 @@ def run(
         detector: a Python function ``(image) -> boxes``, or an object with such a method
             `predict`, as the first teacher in place of the workspace's
             (`reelabel.models.detectors.callable`).
-        options: workers, what a failure does, what is shown; progress is shown in notebooks.
+        workers: videos worked on at once; 0 is one per core, None as the workspace says.
+        processes: use processes, not threads; None as the workspace says.
+        fail_fast: stop at the first video that fails.
+        force: do everything again.
+        quiet: show no progress; None shows it to a person only.
 
     Raises:
         ReelabelError: see `reelabel.errors`; everything done before stays done.
@@ -83,8 +90,15 @@ def run(
     if detector is not None:
         changes = {"detector": register_callable(detector), "detector_options": {}}
         config = replace(config, project=config.project.model_copy(update=changes))
-    chosen = options or Options(engine=config.engine, quiet=not in_notebook())
-    return _result(ws, config, pipeline.run(ws, config, chosen, rounds=rounds, until=until))
+    options = Options.given(
+        config.engine,
+        workers=workers,
+        processes=processes,
+        fail_fast=fail_fast,
+        force=force,
+        quiet=quiet,
+    )
+    return _result(ws, config, pipeline.run(ws, config, options, rounds=rounds, until=until))
 
 
 def _result(ws: Workspace, config: Config, done: Run) -> RunResult:

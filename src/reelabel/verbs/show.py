@@ -23,6 +23,7 @@ from reelabel.media.pictures import write_jpeg
 from reelabel.media.video import decode
 from reelabel.models.base import Image
 from reelabel.tables import LABELS, xyxy_of
+from reelabel.verbs.run import opened
 from reelabel.verbs.show_evidence import Shown, asked, show_evidence
 from reelabel.views.film import Film
 from reelabel.workspace import Workspace
@@ -31,10 +32,10 @@ __all__ = ["Film", "Shown", "show"]
 
 
 def show(
-    workspace: Workspace,
+    workspace: Workspace | Path | str,
     *,
-    round_number: int | None = None,
-    out: Path | None = None,
+    round: int | None = None,  # noqa: A002 -- the name of the flag
+    out: Path | str | None = None,
     pictures: int = 12,
     evidence: Film | None = None,
     quiet: bool = True,
@@ -42,8 +43,8 @@ def show(
     """Draw a round's labels on each video and on some of its frames, or show its evidence.
 
     Args:
-        workspace: a workspace whose `merge` is done, for evidence `mine`.
-        round_number: which round; None is the last one that has labels, or evidence.
+        workspace: a workspace or its folder, whose `merge` is done, for evidence `mine`.
+        round: which round; None is the last one that has labels, or evidence.
         out: folder to write to; None is ``show/`` in the round's folder. The evidence of all videos
             becomes one film if this is a file, such as ``evidence.mp4``.
         pictures: how many frames per video are written as JPEG, spread over its labelled frames, or
@@ -56,18 +57,19 @@ def show(
     """
     if pictures < 0:
         raise UsageError(f"expected 0 pictures or more, got {pictures}")
+    ws, target = opened(workspace), Path(out) if out is not None else None
     if evidence is not None:
         return show_evidence(
-            workspace, evidence, round_number=round_number, out=out, pictures=pictures, quiet=quiet
+            ws, evidence, round_number=round, out=target, pictures=pictures, quiet=quiet
         )
-    number = _labelled(workspace, round_number)
-    folder = out or workspace.round_dir(number) / "show"
+    number = _labelled(ws, round)
+    folder = target or ws.round_dir(number) / "show"
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    videos = {video.video_id: video for video in workspace.videos() if video.usable}
-    ids = [v for v in workspace.shards(LABELS, number) if v in videos]
+    videos = {video.video_id: video for video in ws.videos() if video.usable}
+    ids = [v for v in ws.shards(LABELS, number) if v in videos]
     with Display("show", len(ids), quiet=quiet) as display:
-        one = partial(_show_one, workspace, number, folder=folder, wish=(pictures, display))
+        one = partial(_show_one, ws, number, folder=folder, wish=(pictures, display))
         return [one(videos[v]) for v in ids]
 
 

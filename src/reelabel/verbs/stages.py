@@ -11,16 +11,21 @@ from reelabel.engine.run import Options, Result
 from reelabel.engine.stage import AnyStage
 from reelabel.errors import UsageError, nearest
 from reelabel.pipeline import DETECT, read_config, run_one, task_of
+from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import teacher_spec
+
+_HOW = ("workers", "processes", "fail_fast", "force", "quiet")
+"""Keywords that say how work is done, not what it brings."""
 
 
 class StageFunction:
     """Brings one stage up to date, with settings in place of the workspace's.
 
     Call it with a workspace or its folder and any of the stage's settings; nested settings are
-    mappings, such as ``quality={"min_sharpness": 20}``. Further keywords: `round_number` (None is
-    the last round), and `options` (workers, force, progress; `reelabel.engine.run.Options`).
+    mappings, such as ``quality={"min_sharpness": 20}``. Further keywords are those of the command:
+    `round` (None is the last), `workers`, `processes`, `fail_fast`, `force`, `quiet`
+    (`reelabel.engine.run.Options.given`).
 
     Raises:
         ConfigError: for an unknown or wrong setting.
@@ -29,6 +34,7 @@ class StageFunction:
 
     def __init__(self, stage: AnyStage) -> None:
         self.__name__ = self.__qualname__ = stage.name
+        self.arrow = stage.arrow
         self.__doc__ = f"{stage.arrow}\n\n{type(self).__doc__}"
         self.__signature__ = _signature(stage)
 
@@ -39,15 +45,15 @@ class StageFunction:
         self,
         workspace: Workspace | Path | str,
         *,
-        round_number: int | None = None,
-        options: Options | None = None,
+        round: int | None = None,  # noqa: A002 -- the name of the flag
         **settings: Any,
     ) -> Result:
         """Do it; see the class."""
-        ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
+        ws = opened(workspace)
+        how = {name: settings.pop(name) for name in _HOW if name in settings}
         config = changed(read_config(ws), self.__name__, settings)
-        how = options or Options(engine=config.engine, quiet=True)
-        return run_alone(ws, config, how, self.__name__, round_number=round_number)
+        options = Options.given(config.engine, **how)
+        return run_alone(ws, config, options, self.__name__, round_number=round)
 
 
 def changed(config: Config, name: str, settings: dict[str, Any]) -> Config:
@@ -103,11 +109,9 @@ def _signature(stage: AnyStage) -> Signature:
         )
         for name, info in stage.settings.model_fields.items()
     ]
-    rest = [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=None)
-        for name in ("round_number", "options")
-    ]
-    return Signature([first, *settings, *rest], return_annotation=Result)
+    rest = ("round", *_HOW) if stage.per_round else _HOW
+    further = [Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in rest]
+    return Signature([first, *settings, *further], return_annotation=Result)
 
 
 register = StageFunction(DETECT.flow["register"])
