@@ -273,7 +273,7 @@ def _public(name: str, *, level: int = 2) -> str:
     elif inspect.isclass(value):
         about = f"{about}\n\n{_methods(value)}".strip()
     code = f"{name}{_parameters(value)}"
-    return f"{'#' * level} {name}\n\n```python\n{code}\n```\n\n```text\n{about}\n```\n"
+    return f"{'#' * level} {name}\n\n```text\n{code}\n\n{about}\n```\n"
 
 
 def _methods(kind: type) -> str:
@@ -299,7 +299,8 @@ def _parameters(value: Any) -> str:
         if parameter.kind is parameter.KEYWORD_ONLY and "*" not in parts:
             parts.append("*")
         has_default = parameter.default is not parameter.empty
-        parts.append(f"{parameter.name}={parameter.default!r}" if has_default else parameter.name)
+        default = getattr(parameter.default, "__name__", None) or repr(parameter.default)
+        parts.append(f"{parameter.name}={default}" if has_default else parameter.name)
     text = f"({', '.join(parts)})"
     return text if len(text) < WIDTH - 12 else "(\n    " + ",\n    ".join(parts) + ",\n)"
 
