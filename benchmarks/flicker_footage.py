@@ -60,7 +60,7 @@ def detector_of(network: str, name: str, root: Path) -> str:
         videos=[DATA / "videos" / clip for clip in CLIPS[name]],
         detector=f"onnx:{DATA}/weights/{NETWORKS[0]}.onnx",
         settings={
-            "train": {"student": "centre", "max_steps": WEAK_STEPS},
+            "train": {"student": "centernet", "max_steps": WEAK_STEPS},
             "split": {"held_out": 0},
         },
     )

@@ -91,9 +91,9 @@ def kill_and_resume(folder: Path) -> None:
     """Compare an undisturbed run with one that was killed again and again."""
     render(folder / "footage", videos=4, frames=60, seed=3)
     videos = sorted((folder / "footage").glob("*.mp4"))
-    calm = made(folder / "calm", videos, "centre")
+    calm = made(folder / "calm", videos, "centernet")
     seconds = undisturbed(calm)
-    wild = made(folder / "wild", videos, "centre")
+    wild = made(folder / "wild", videos, "centernet")
     hits = killed(wild, seconds)
     same = digests(calm) == digests(wild)
     print(f"undisturbed run: {seconds:.1f} s; killed {hits} of {KILLS} times and resumed")

@@ -101,10 +101,11 @@ def test_the_teacher_has_a_focus(data_dir):
 def test_a_student_has_a_focus(tmp_path):
     """The network that training writes is joined behind the turning of its colours."""
     pytest.importorskip("torch")
-    from reelabel.models.trainers import fast, yolox  # noqa: PLC0415 -- heavy
+    from reelabel.models.students.yolox.network import YoloxNetwork  # noqa: PLC0415 -- heavy
+    from reelabel.models.students.yolox.yolox_onnx import write_network  # noqa: PLC0415 -- heavy
 
-    student = SimpleNamespace(net=yolox.YoloxNano(1))
-    fast.write_network(tmp_path / "a.onnx", student)
+    student = SimpleNamespace(net=YoloxNetwork(1))
+    write_network(tmp_path / "a.onnx", student)
     network = rewritten(tmp_path / "a.onnx")
     assert [kind for kind in kinds(network) if kind != "Constant"][:2] == ["Slice", "Conv"]
     picture = np.random.default_rng(1).uniform(0, 255, (1, 3, 64, 96)).astype(np.float32)

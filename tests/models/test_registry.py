@@ -18,7 +18,6 @@ from reelabel.models.contract import sample_pictures
 from reelabel.models.detectors import fake
 from reelabel.models.detectors.fake import FakeDetector
 from reelabel.models.detectors.mapped import wanted_only
-from reelabel.models.detectors.student import load_student
 from reelabel.models.registry import load_detector, load_embedder
 from reelabel.models.spec import Request, fingerprint
 
@@ -157,55 +156,49 @@ def test_fingerprint_of_settings():
     assert fingerprint(Options()) == fingerprint(Options(x=1)) != fingerprint(Options(x=2))
 
 
-def kept_teacher(folder, **about):
-    """Write a model folder in which the teacher was kept."""
-    folder.mkdir(parents=True)
-    (folder / "model.json").write_text(json.dumps({"kind": "teacher", **about}))
-    return folder
+CARD = {"kind": "fake", "classes": ["ball"], "image_size": 64}
 
 
-def test_kept_teacher(tmp_path):
-    """A model folder may say that another model stands for it, with that one's options."""
-    kept_teacher(tmp_path / "rounds/3/model", spec="fake:x", options={"threshold": 7})
-    detector = load_detector("round:3", home=tmp_path, wanted=["a", "b"])
-    assert (detector.name, detector.classes) == ("fake:x", ("a", "b"))
-    assert detector.options.threshold == 7
-    kept_teacher(tmp_path / "rounds/4/model", spec="round:3")
-    assert load_detector("round:4", home=tmp_path).name == "fake:x"
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "train one first"),
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ('{"kind": "fake"}', "damaged"),
+        (json.dumps({**CARD, "kind": "centernt"}), "did you mean 'centernet'"),
+        (json.dumps({**CARD, "kind": "centre"}), "now called 'centernet'"),
+        (json.dumps({**CARD, "task": "dance"}), "tasks detect, but got 'dance'"),
+        (json.dumps({**CARD, "version": 9}), "version 1 or earlier, but got 9"),
+    ],
+)
+def test_broken_model_folders(tmp_path, text, message):
+    """A missing, damaged or unknown description of a student is an error that says what to do."""
+    if text is not None:
+        (tmp_path / "model.json").write_text(text)
+    with pytest.raises(ModelError, match=message):
+        load_detector(f"student:{tmp_path}")
 
 
-def test_circles_are_noticed(tmp_path):
-    """Folders that point at each other are an error."""
-    kept_teacher(tmp_path / "rounds/0/model", spec="round:1")
-    kept_teacher(tmp_path / "rounds/1/model", spec="round:0")
-    with pytest.raises(ModelError, match="circle"):
-        load_detector("round:0", home=tmp_path)
+def test_folder_without_weights(tmp_path):
+    """A student whose weights are missing is refused before anything is detected."""
+    pytest.importorskip("torch")
+    (tmp_path / "model.json").write_text(json.dumps({**CARD, "kind": "centernet"}))
+    with pytest.raises(ModelError, match=r"no model\.safetensors"):
+        load_detector(f"student:{tmp_path}")
 
 
-def test_broken_model_folders(tmp_path):
-    """Missing and damaged model folders are told as such."""
+def test_round_needs_a_number_and_a_workspace(tmp_path):
+    """The student of a round is found by the round's number in a workspace."""
     with pytest.raises(ModelError, match="needs the workspace"):
         load_detector("round:0")
-    with pytest.raises(ModelError, match="has a number"):
+    with pytest.raises(ModelError, match="expected the number of a round"):
         load_detector("round:../x", home=tmp_path)
-    with pytest.raises(ModelError, match="train one first"):
-        load_student(tmp_path)
-    for text, said in (("{", "cannot be read"), ("[]", "'kind'"), ('{"kind": "x"}', "did not fin")):
-        (tmp_path / "model.json").write_text(text)
-        with pytest.raises(ModelError, match=said):
-            load_student(tmp_path)
-    (tmp_path / "model.json").write_text('{"kind": "teacher"}')
-    with pytest.raises(ModelError, match="'spec'"):
-        load_student(tmp_path)
-    (tmp_path / "model.json").write_text('{"kind": "centre"}')
-    (tmp_path / "model.safetensors").write_bytes(b"damaged")
-    with pytest.raises(ModelError):
-        load_student(tmp_path)
 
 
 def test_students_take_no_options(tmp_path):
     """All that a student needs is in its folder."""
-    (tmp_path / "model.json").write_text('{"kind": "centre"}')
+    (tmp_path / "model.json").write_text(json.dumps(CARD))
     with pytest.raises(UsageError, match="no option 'floor'"):
         load_detector(f"student:{tmp_path}", options={"floor": 0.1})
 

@@ -13,8 +13,7 @@ import pytest
 
 from reelabel.media.encode import VideoWriter
 from reelabel.media.video import decode
-from reelabel.models.trainers.fake import FakeDetector
-from reelabel.models.trainers.folder import load_student_detector
+from reelabel.models.students.detector import StudentDetector, load_student_detector
 from reelabel.tables import DETECTIONS, LABELS, TRUTH, TRUTH_FRAMES
 from reelabel.workspace.rounds import doubts_of
 
@@ -116,7 +115,7 @@ def test_the_student_is_scored_on_the_same_frames(scored, bench):
     """The student looks at the annotated frames and is judged as its teacher was."""
     scores = scored(drawn("clip0.mp4", range(2, 14)))
     student = load_student_detector(bench.workspace.round_dir(0) / "model")
-    assert isinstance(student, FakeDetector)
+    assert isinstance(student, StudentDetector)
     assert scores["truth"]["student"]["all"]["ap50"]["value"] > 0.5
     assert scores["truth"].keys() == {"frames", "boxes", "teacher", "student", "videos"}
 

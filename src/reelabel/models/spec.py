@@ -29,7 +29,6 @@ class Request:
         prompts: names the model should look for. Models that find whatever they are told to
             (zero-shot, motion) take them as their classes; all others ignore them.
         wanted: the names that labels shall have; empty if nobody asked for some.
-        trail: specs that led here, when a model folder says that another model stands for it.
     """
 
     spec: str
@@ -38,7 +37,6 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
     prompts: tuple[str, ...] = ()
     wanted: tuple[str, ...] = ()
-    trail: tuple[str, ...] = ()
 
     def settings(self, kind: type[S]) -> S:
         """Return the options as the model's own type.

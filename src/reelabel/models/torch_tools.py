@@ -71,10 +71,10 @@ def computing(device: str, precision: str) -> AbstractContextManager[Any]:
     return stack
 
 
-def not_too_long(picture: Image) -> Image:
-    """Return a picture no longer than 4:1, black added right or below.
+def pad_aspect(picture: Image) -> Image:
+    """Return a picture ``(h, w, 3)``, padded with black to an aspect of 4:1 at most.
 
-    Preprocessing that keeps the aspect would leave nothing of the short side.
+    Preprocessing that keeps the aspect would reduce the short side to nothing.
     """
     h, w = picture.shape[:2]
     more = (max(-(-w // _LONGEST) - h, 0), max(-(-h // _LONGEST) - w, 0))
@@ -123,23 +123,37 @@ def as_detections(
     return found[sound][order].clipped(size_wh)
 
 
-def read_state(path: Path | str) -> Any:
-    """Return a state dict, read without running code from the file.
+def read_state(path: Path | str) -> dict[str, Any]:
+    """Return the tensors of a safetensors file or a PyTorch state dict, by name; no code runs.
+
+    A checkpoint that holds the weights under ``state_dict`` counts too.
 
     Raises:
-        ModelError: if the file holds something else.
+        ModelError: if the file is missing, damaged, or holds something else.
     """
-    import torch  # noqa: PLC0415 -- heavy
-    from safetensors.torch import load_file  # noqa: PLC0415 -- imports torch
-
     path = Path(path)
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = _load_tensors(path)
     except Exception as exc:  # zip, pickle, safetensors: each has its own errors
         reason = (str(exc).splitlines() or [type(exc).__name__])[0][:300]
         raise ModelError(
-            f"{path} holds no state dict that can be read safely ({reason}): "
-            "save the network's state_dict() alone"
+            f"expected weights in {path}, but it cannot be read ({reason}): "
+            "save the network's state_dict() alone, or name another file"
         ) from exc
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not all(hasattr(v, "shape") for v in state.values()):
+        raise ModelError(
+            f"expected a dictionary of tensors in {path}, but it holds something else: "
+            "save the network's state_dict() alone"
+        )
+    return state
+
+
+def _load_tensors(path: Path) -> Any:
+    import torch  # noqa: PLC0415 -- heavy
+    from safetensors.torch import load_file  # noqa: PLC0415 -- imports torch
+
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)

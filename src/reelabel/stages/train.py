@@ -1,21 +1,18 @@
-"""train  dataset -> model  1:1  the student, with negatives and ignore regions reaching the loss.
+"""train  dataset -> model  1:1  the student, with hard negatives and ignore regions in the loss.
 
-A killed training goes on from its last checkpoint. A YOLOX teacher's own weights are what the
-student starts from, unless another student is chosen.
+An interrupted training resumes from its last checkpoint. A student whose family can use the weights
+of the detector starts from them; `auto` prefers such a family.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 from reelabel.config import Project
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.models.base import Trainer
-from reelabel.models.detectors.onnx import OnnxDetector
 from reelabel.models.registry import load_detector
-from reelabel.models.trainers.registry import load_trainer
-from reelabel.models.trainers.settings import TrainSettings
+from reelabel.training.registry import load_trainer
+from reelabel.training.settings import TrainSettings
+from reelabel.training.start import start_from_detector
 from reelabel.workspace import fingerprint
 
 TrainUnit = Unit[TrainSettings, Trainer]
@@ -25,14 +22,14 @@ def train(unit: TrainUnit) -> Output:
     """Train this round's student and return what identifies it."""
     split = unit.inputs.receipt("split")
     origin = fingerprint(unit.resource.fingerprint, split.digest if split else "")
-    _make_room(unit, origin)
+    _remove_other_training(unit, origin)
     unit.resource.fit(unit.inputs.folder("dataset"), unit.files.path, unit.tick)
     student = load_detector(f"student:{unit.files.path}")
     return Output(notes={"student": student.name}, digest=student.fingerprint)
 
 
-def _make_room(unit: TrainUnit, origin: str) -> None:
-    """Remove a student of other labels or settings; a training that was killed may go on."""
+def _remove_other_training(unit: TrainUnit, origin: str) -> None:
+    """Remove a student of other labels or settings; an interrupted training may resume."""
     note = unit.files.path / "origin"
     if unit.afresh or not note.is_file() or note.read_text(encoding="utf-8") != origin:
         unit.files.clear()
@@ -40,33 +37,15 @@ def _make_room(unit: TrainUnit, origin: str) -> None:
 
 
 def trainer(context: Context[TrainSettings]) -> Resource[Trainer]:
-    """Return the trainer that the settings mean."""
-    settings, project = context.settings, context.project
-    changes: dict[str, Any] = {"seed": _seed(settings, project)}
-    if settings.student in ("auto", "yolox") and settings.weights is None:
-        weights, names = _teachers_weights(context.root, project)
-        if weights is not None:
-            changes |= {"student": "yolox", "weights": weights, "source_classes": names}
-    found = load_trainer(settings.model_copy(update=changes))
+    """Return the trainer for the settings."""
+    settings = start_from_detector(context.settings, context.project, context.root)
+    seed = _seed(settings, context.project)
+    found = load_trainer(settings.model_copy(update={"seed": seed}))
     return Resource(found, found.fingerprint)
 
 
 def _seed(settings: TrainSettings, project: Project) -> int:
     return settings.seed if "seed" in settings.model_fields_set else project.seed
-
-
-def _teachers_weights(root: Path, project: Project) -> tuple[Path | None, tuple[str, ...]]:
-    """Return the file of a YOLOX teacher and its class names in the workspace's words."""
-    if not project.detector.startswith("onnx:"):
-        return None, ()
-    detector = load_detector(project.detector, home=root, options=project.detector_options)
-    if not isinstance(detector, OnnxDetector) or type(detector.family).__name__ != "Yolox":
-        return None, ()
-    said = dict.fromkeys(project.class_map.values())
-    # Of several names that mean one class the first one's row is what the new head starts from.
-    first = {own: next(n for n, o in project.class_map.items() if o == own) for own in said}
-    back = {theirs: own for own, theirs in first.items()}
-    return detector.path, tuple(back.get(name, name) for name in detector.classes)
 
 
 STAGE = Stage(

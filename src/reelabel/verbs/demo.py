@@ -10,7 +10,7 @@ from typing import Any
 from reelabel.engine.run import Options
 from reelabel.errors import UsageError
 from reelabel.files import write_json
-from reelabel.models.trainers.folder import WEIGHTS
+from reelabel.models.students.folder import WEIGHTS
 from reelabel.pipeline import Run, read_config, run
 from reelabel.synthetic.footage import render
 from reelabel.verbs.ablate import ablate
@@ -26,7 +26,7 @@ SETTINGS: dict[str, Any] = {
     # Motion detection has low scores where it is wrong: weak boxes must not be confirmed.
     "mine": {"gap": {"enabled": False}, "smooth": {"enabled": False}},
     "clean": {"score": 0.45},
-    "train": {"student": "centre", "max_steps": 300, "image_size": 320, "crop": 192},
+    "train": {"student": "centernet", "max_steps": 300, "image_size": 320, "crop": 192},
     "advance": {"keep_going": True},
 }
 """What the demo does other than by default: two rounds whatever they bring, in minutes."""

@@ -19,7 +19,7 @@ from reelabel.models.torch_tools import (
     batch_for,
     computing,
     in_batches,
-    not_too_long,
+    pad_aspect,
     pick_device,
 )
 
@@ -56,7 +56,7 @@ class TransformersDetector:
         prepare = processor(AutoImageProcessor, self.place)
 
         def some(pictures: Sequence[Image]) -> list[Boxes]:
-            given = [not_too_long(picture) for picture in pictures]
+            given = [pad_aspect(picture) for picture in pictures]
             sizes_hw = [picture.shape[:2] for picture in given]
             inputs = prepare(given, return_tensors="pt", input_data_format="channels_last")
             with computing(device, self.options.precision):

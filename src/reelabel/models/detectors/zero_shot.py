@@ -24,7 +24,7 @@ from reelabel.models.torch_tools import (
     batch_for,
     computing,
     in_batches,
-    not_too_long,
+    pad_aspect,
     pick_device,
 )
 
@@ -65,7 +65,7 @@ class ZeroShotDetector:
         read = _read_grounded if self.place.config.model_type in _GROUNDED else _read_owl
 
         def some(pictures: Sequence[Image]) -> list[Boxes]:
-            given = [not_too_long(picture) for picture in pictures]
+            given = [pad_aspect(picture) for picture in pictures]
             sizes_hw = [picture.shape[:2] for picture in given]
             inputs = prepare(
                 images=given,

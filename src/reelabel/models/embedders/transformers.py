@@ -14,7 +14,7 @@ from reelabel.models.base import Embed, Image
 from reelabel.models.embedders.unit import unit_rows
 from reelabel.models.hub import HubOptions, Located, fit_for, locate, network, processor
 from reelabel.models.spec import Request, fingerprint
-from reelabel.models.torch_tools import EmbedOptions, computing, not_too_long, pick_device
+from reelabel.models.torch_tools import EmbedOptions, computing, pad_aspect, pick_device
 
 
 class TransformersEmbedderOptions(HubOptions, EmbedOptions):
@@ -42,7 +42,7 @@ class TransformersEmbedder:
 
         def one(picture: Image) -> NDArray[np.float32]:
             inputs = prepare(
-                [not_too_long(picture)], return_tensors="pt", input_data_format="channels_last"
+                [pad_aspect(picture)], return_tensors="pt", input_data_format="channels_last"
             )
             with computing(device, self.options.precision):
                 vector = _vector(model, inputs.to(device))

@@ -1,0 +1,1 @@
+"""CenterNet: a small network without pretrained weights."""

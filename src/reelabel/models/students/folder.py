@@ -1,0 +1,125 @@
+"""The folder of a trained student.
+
+    model/
+    ├── model.json            written last: a folder that has it is finished
+    ├── model.safetensors     the weights, if the family has any
+    ├── ...                   further files of the family, such as a network for ONNX Runtime
+    ├── curve.csv             step, loss terms, learning rate, agreement on the validation split
+    └── checkpoints/          what an interrupted training resumes from
+
+This module does not import torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from reelabel.config import Settings
+from reelabel.errors import ModelError
+from reelabel.files import write_text
+
+MODEL_JSON = "model.json"
+WEIGHTS = "model.safetensors"
+
+VERSION = 1
+"""Of the format of `model.json`; raised when older readers would misread it."""
+
+TASKS = ("detect",)
+"""What a student can be trained for."""
+
+
+class ModelCard(Settings):
+    """The content of `model.json`: with the weights, all that detection needs.
+
+    Unknown keys are ignored: a later version may add information.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    version: int = VERSION
+    """Of the format."""
+    task: str = "detect"
+    """What the student was trained for."""
+    kind: str
+    """Name of the student's family."""
+    classes: tuple[str, ...] = Field(min_length=1)
+    """Class names, in the order of the class ids."""
+    image_size: int = Field(ge=32)
+    """Longest side of the input in pixels."""
+    stride: int = Field(32, ge=1)
+    """Input sides are multiples of this, in pixels."""
+    score_floor: float = Field(0.01, ge=0, le=1)
+    """Detections with a lower score are not returned."""
+    nms_iou: float = Field(0.5, gt=0, le=1)
+    """IoU from which non-maximum suppression drops the box with the lower score."""
+    flip_test: bool = False
+    """Detect in the mirrored picture too, and join the results."""
+    batch_size: int = Field(8, ge=1)
+    """Pictures per call of the network."""
+    arch: dict[str, Any] = Field(default_factory=dict)
+    """What the network is built from; its family knows the keys."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """How it was trained, for people."""
+
+
+def is_finished(model_dir: Path) -> bool:
+    """Return whether the training that writes into this folder came to its end."""
+    return (model_dir / MODEL_JSON).is_file()
+
+
+def write_card(model_dir: Path, card: ModelCard) -> None:
+    """Write `model.json`; call it last, since it marks the folder as finished.
+
+    Raises:
+        WorkspaceError: if it cannot be written.
+    """
+    write_text(model_dir / MODEL_JSON, card.model_dump_json(indent=2))
+
+
+def read_card(model_dir: Path) -> ModelCard:
+    """Return the content of `model.json`.
+
+    Raises:
+        ModelError: if the folder is not a finished student, or one for another task or from a
+            later version.
+    """
+    path = model_dir / MODEL_JSON
+    try:
+        card = ModelCard.model_validate(json.loads(path.read_bytes()))
+    except FileNotFoundError as exc:
+        raise ModelError(
+            f"expected a trained student in {model_dir}, but it has no {MODEL_JSON}: "
+            "train one first, or name another folder"
+        ) from exc
+    except (OSError, ValueError, ValidationError) as exc:
+        raise ModelError(
+            f"expected the description of a student, but {path} is damaged: train again ({exc})"
+        ) from exc
+    if card.version > VERSION:
+        raise ModelError(
+            f"{path}: expected version {VERSION} or earlier, but got {card.version}: "
+            "install a later version of reelabel"
+        )
+    if card.task not in TASKS:
+        raise ModelError(
+            f"{path}: expected a student for one of the tasks {', '.join(TASKS)}, but got "
+            f"'{card.task}': name another model, or install the version that trained this one"
+        )
+    return card
+
+
+def fingerprint(model_dir: Path) -> str:
+    """Return the SHA-256 over the weights and the description of a finished student."""
+    digest = hashlib.sha256()
+    for name in (MODEL_JSON, WEIGHTS, "config.json"):
+        path = model_dir / name
+        if path.is_file():
+            digest.update(f"{name}:{path.stat().st_size}:".encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

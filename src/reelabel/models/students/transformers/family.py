@@ -1,0 +1,43 @@
+"""Detectors of the transformers library as a family."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from reelabel.models.students.family import NetworkFamily
+from reelabel.models.students.folder import ModelCard
+from reelabel.models.students.settings import StudentSettings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class TransformersFamily(NetworkFamily):
+    """D-FINE, RT-DETR, DETR, YOLOS and others, from a hub id or a local folder."""
+
+    name = "transformers"
+    prefix = "hf"
+    rest = "ID_OR_FOLDER"
+    purpose = "D-FINE, RT-DETR, DETR, YOLOS ..."
+    files = (*NetworkFamily.files, "config.json")
+    mixed_precision = frozenset()  # the losses of these networks need full precision
+
+    def build(self, settings: StudentSettings, classes: tuple[str, ...]) -> nn.Module:
+        """Return the pretrained network with a head for these classes."""
+        from reelabel.models.students.transformers import network  # noqa: PLC0415 -- slow to load
+
+        return network.from_settings(settings, classes)
+
+    def save(self, model_dir: Path, student: nn.Module) -> None:
+        """Write the library's own folder: ``config.json`` and the weights."""
+        cast("Any", student).net.save_pretrained(model_dir)
+
+    def load(self, model_dir: Path, card: ModelCard) -> nn.Module:
+        """Return the student of a finished folder."""
+        from reelabel.models.students.transformers import network  # noqa: PLC0415 -- slow to load
+
+        return network.load(model_dir, card).eval()
+
+
+FAMILY = TransformersFamily()

@@ -1,0 +1,1 @@
+"""YOLOX, trained from the weights of an ONNX file."""

@@ -1,0 +1,109 @@
+"""YOLOX as a family: it starts from the weights of an ONNX file, usually the detector's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reelabel.errors import UsageError
+from reelabel.models.base import Detector
+from reelabel.models.coco import COCO_80
+from reelabel.models.students.family import InitialWeights, NetworkFamily
+from reelabel.models.students.folder import WEIGHTS, ModelCard
+from reelabel.models.students.settings import Device, StudentSettings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NETWORK = "model.onnx"
+"""File in a model folder with the network for ONNX Runtime; optional, the weights are decisive."""
+
+
+class YoloxFamily(NetworkFamily):
+    """Members of the YOLOX family (nano, tiny, s ...), trained further."""
+
+    name = "yolox"
+    purpose = "the YOLOX of an ONNX file (nano, tiny, s), trained from its weights"
+    # Few steps at a low rate: what the weights know is easily lost. See docs/experiments.md.
+    defaults = {  # noqa: RUF012 -- declared as a ClassVar in the base class
+        "schedule": "cosine",
+        "freeze_backbone": True,
+        "image_size": 0,
+        "crop": 320,
+        "flip_test": True,
+        "ema": 0.98,
+        "epochs": 4,
+        "min_steps": 160,
+    }
+    detector_kinds = ("onnx",)
+    channels_last = True  # depthwise convolutions are half as fast again
+
+    def can_start(self, settings: StudentSettings) -> bool:
+        """Return whether an ONNX file is named."""
+        return settings.weights is not None and settings.weights.suffix == ".onnx"
+
+    def check(self, settings: StudentSettings) -> None:
+        """Check that an ONNX file is named.
+
+        Raises:
+            UsageError: if none is.
+        """
+        if not self.can_start(settings):
+            raise UsageError(
+                "the student 'yolox' is trained from the weights of an ONNX file: name one in "
+                f"'weights', or choose another student; got weights = {settings.weights}"
+            )
+
+    def start_from(self, detector: Detector) -> InitialWeights | None:
+        """Return the file of an ONNX detector of the YOLOX family."""
+        from reelabel.models.detectors.onnx import OnnxDetector  # noqa: PLC0415 -- on demand
+        from reelabel.models.detectors.yolox import Yolox  # noqa: PLC0415 -- on demand
+
+        if isinstance(detector, OnnxDetector) and isinstance(detector.family, Yolox):
+            return InitialWeights(detector.path, detector.classes)
+        return None
+
+    def build(self, settings: StudentSettings, classes: tuple[str, ...]) -> nn.Module:
+        """Return the network of an ONNX file with a head for these classes.
+
+        Raises:
+            UsageError: if no ONNX file is named.
+            ModelError: if the file is not of this network.
+        """
+        from reelabel.models.students.yolox.network import YoloxNetwork  # noqa: PLC0415 -- torch
+        from reelabel.models.students.yolox.student import YoloxStudent  # noqa: PLC0415 -- torch
+
+        self.check(settings)
+        names = settings.source_classes or COCO_80
+        net = YoloxNetwork.from_onnx(settings.weights or "", classes, names)
+        return YoloxStudent(
+            net, frozen=settings.freeze_backbone, negative_weight=settings.negative_weight
+        )
+
+    def save(self, model_dir: Path, student: nn.Module) -> None:
+        """Write the weights, and the network for ONNX Runtime."""
+        from reelabel.models.students.yolox import yolox_onnx  # noqa: PLC0415 -- imports torch
+
+        super().save(model_dir, student)
+        yolox_onnx.write_network(model_dir / NETWORK, student)
+
+    def load(self, model_dir: Path, card: ModelCard) -> nn.Module:
+        """Return the member of the family that ``arch`` describes, with its weights."""
+        from reelabel.models.students.weights import load_exactly  # noqa: PLC0415 -- imports torch
+        from reelabel.models.students.yolox.network import YoloxNetwork  # noqa: PLC0415 -- torch
+        from reelabel.models.students.yolox.student import YoloxStudent  # noqa: PLC0415 -- torch
+
+        net = YoloxNetwork(len(card.classes), **card.arch)
+        return load_exactly(YoloxStudent(net), model_dir / WEIGHTS).eval()
+
+    def load_for(self, device: Device, model_dir: Path, card: ModelCard) -> nn.Module:
+        """Return the ONNX network on a CPU, where it is several times faster, else torch's."""
+        from reelabel.models.students.yolox import yolox_onnx  # noqa: PLC0415 -- imports torch
+
+        network = model_dir / NETWORK
+        if device == "cpu" and network.is_file():
+            return yolox_onnx.YoloxOnnx(network).eval()
+        return super().load_for(device, model_dir, card)
+
+
+FAMILY = YoloxFamily()

@@ -1,0 +1,47 @@
+"""The YOLOX student: the network with what it takes to build and train it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from reelabel.models.students.targets import Found, Target
+from reelabel.models.students.yolox.loss import grid, losses
+from reelabel.models.students.yolox.network import YoloxNetwork
+
+
+class YoloxStudent(nn.Module):
+    """A member of the YOLOX family as a student.
+
+    Args:
+        net: the network.
+        frozen: do not train the backbone.
+        negative_weight: weight of a cell in a hard negative, relative to other background.
+    """
+
+    default_lr: ClassVar[float] = 2e-4  # a higher rate loses what the initial weights know
+
+    def __init__(
+        self, net: YoloxNetwork, *, frozen: bool = False, negative_weight: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.negative_weight = negative_weight
+        self.net: Any = net
+        stages: Any = self.net.backbone
+        self.arch: dict[str, Any] = {
+            "width": stages.stem.conv.out_channels,
+            "depth": len(stages.stage2[1].blocks),
+            "depthwise": isinstance(stages.stage2[0], nn.Sequential),
+        }
+        if frozen:
+            net.backbone.requires_grad_(requires_grad=False)
+
+    def forward_train(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+        """Return the terms ``box``, ``object`` and ``class``."""
+        return losses(self.net(images), grid(images), targets, self.negative_weight)
+
+    def forward_detect(self, images: Tensor) -> list[Found]:
+        """Return the detections in each picture, best first."""
+        found: list[Found] = self.net.forward_detect(images)
+        return found

@@ -1,0 +1,168 @@
+"""Batches for training: pictures and targets of a step, augmented."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from reelabel.data.boxes import Floats, area
+from reelabel.media.pictures import read_rgb
+from reelabel.models.base import Image
+from reelabel.models.students.inputs import STRIDE, canvas_wh, fitted_wh, reduce
+from reelabel.models.students.targets import Target
+from reelabel.training.augmentation import (
+    Augmentation,
+    augment_boxes,
+    augment_image,
+    clip_visible,
+    crop_around,
+    sample,
+)
+from reelabel.training.schedule import BatchItem, StepSampler
+from reelabel.training.settings import TrainSettings
+from reelabel.training.training_set import TrainingPicture, TrainingSet, target_scores
+
+OBJECT_PX = 128
+"""Side of the median object where the input size is chosen by the labels, in pixels."""
+AUTO_SIZES = (320, 640)
+"""Smallest and largest input size that is chosen so, in pixels."""
+
+Batch = tuple[Tensor, list[Target]]
+"""``(b, 3, height, width)`` uint8 RGB and as many targets."""
+
+
+class PictureCache:
+    """The pictures of a training set, reduced to the input size; kept while there is room."""
+
+    def __init__(self, data: TrainingSet, image_size: int, cache_mb: int) -> None:
+        self._data, self._image_size = data, image_size
+        self._kept: dict[int, Image] = {}
+        self._room = cache_mb * 2**20
+
+    def image(self, number: int) -> Image:
+        """Return a picture ``(h, w, 3)``, reduced to the input size.
+
+        Raises:
+            DecodeError: if its file is missing or damaged.
+        """
+        found = self._kept.get(number)
+        if found is None:
+            found = reduce(read_rgb(self._data.pictures[number].path), self._image_size)
+            if found.nbytes <= self._room:
+                self._room -= found.nbytes
+                self._kept[number] = found
+        return found
+
+
+class Batches(Dataset[Batch]):
+    """Makes a whole batch from the items of a step."""
+
+    def __init__(self, data: TrainingSet, settings: TrainSettings, image_size: int) -> None:
+        self._data, self._settings = data, settings
+        self._cache = PictureCache(data, image_size, settings.cache_mb)
+        self.canvas_wh = common_canvas(data, image_size)
+        if settings.crop:
+            self.canvas_wh = (
+                min(settings.crop, self.canvas_wh[0]),
+                min(settings.crop, self.canvas_wh[1]),
+            )
+
+    def __getitem__(self, items: list[BatchItem]) -> Batch:
+        pairs = [self.example(each) for each in items]
+        return torch.stack([image for image, _ in pairs]), [target for _, target in pairs]
+
+    def example(self, item: BatchItem) -> tuple[Tensor, Target]:
+        """Return one augmented picture ``(3, h, w)`` uint8 and its target."""
+        picture, image = self._data.pictures[item.picture], self._cache.image(item.picture)
+        rng = np.random.default_rng((self._settings.seed, 2, item.step, item.slot))
+        size_wh = (image.shape[1], image.shape[0])
+        augmentation = sample(rng, self._settings, size_wh)
+        if self._settings.crop:
+            objects = np.concatenate((picture.positive.xyxy, picture.negative.xyxy))
+            augmentation = crop_around(
+                augmentation,
+                rng,
+                reduced(objects, picture, size_wh),
+                size_wh=size_wh,
+                canvas_wh=self.canvas_wh,
+            )
+        augmented = augment_image(image, augmentation, self.canvas_wh)
+        target = self.target(picture, augmentation, size_wh)
+        return torch.from_numpy(augmented).permute(2, 0, 1).contiguous(), target
+
+    def target(
+        self, picture: TrainingPicture, augmentation: Augmentation, size_wh: tuple[int, int]
+    ) -> Target:
+        """Return the labels of a picture that was reduced to `size_wh` and then augmented.
+
+        Positive boxes that are only partly visible become ignore regions.
+        """
+
+        def moved(xyxy: Floats) -> tuple[Floats, Any, Any]:
+            boxes = augment_boxes(reduced(xyxy, picture, size_wh), augmentation)
+            return clip_visible(boxes, self.canvas_wh)
+
+        positive = picture.positive
+        boxes, visible, partly = moved(positive.xyxy)
+        ignore, large, small = moved(picture.ignore.xyxy)
+        negative, kept, _ = moved(picture.negative.xyxy)
+        scores = target_scores(positive, self._settings.soft_lambda)
+        return Target(
+            xyxy=torch.from_numpy(boxes[visible]),
+            class_id=torch.from_numpy(positive.class_id[visible]),
+            target_score=torch.from_numpy(scores[visible]),
+            ignore=torch.from_numpy(np.concatenate((ignore[large | small], boxes[partly]))),
+            negative=torch.from_numpy(negative[kept]),
+        )
+
+
+def reduced(xyxy: Floats, picture: TrainingPicture, size_wh: tuple[int, int]) -> Floats:
+    """Return boxes ``(n, 4)`` of a picture in the pixels of its reduced copy of this size."""
+    factor = np.array(size_wh, np.float32) / np.array(picture.size_wh, np.float32)
+    boxes: Floats = xyxy * np.tile(factor, 2)
+    return boxes
+
+
+def common_canvas(data: TrainingSet, image_size: int) -> tuple[int, int]:
+    """Return the size of whole strides that holds each of the pictures, once reduced."""
+    sizes = [canvas_wh(fitted_wh(each.size_wh, image_size), STRIDE) for each in data.pictures]
+    return max(w for w, _ in sizes), max(h for _, h in sizes)
+
+
+def used_image_size(data: TrainingSet, settings: TrainSettings) -> int:
+    """Return the input's longest side in pixels: as set, but not more than the footage has."""
+    longest = max(max(each.size_wh) for each in data.pictures)
+    chosen = settings.image_size or _size_for_objects(data)
+    return min(chosen, max(64, -(-longest // STRIDE) * STRIDE))
+
+
+def _size_for_objects(data: TrainingSet) -> int:
+    """Return the longest side at which the median object measures `OBJECT_PX`."""
+    shares = [
+        np.sqrt(area(each.positive.xyxy)) / max(each.size_wh)
+        for each in data.pictures
+        if len(each.positive)
+    ]
+    side = OBJECT_PX / max(float(np.median(np.concatenate(shares))), 1e-3)
+    return int(np.clip(round(side / STRIDE) * STRIDE, *AUTO_SIZES))
+
+
+def _as_is(batch: Any) -> Any:
+    return batch
+
+
+def loader(batches: Batches, sampler: StepSampler, workers: int) -> DataLoader[Batch]:
+    """Return the loader that yields the batches of the sampler's steps."""
+    return DataLoader(
+        batches,
+        sampler=sampler,
+        batch_size=None,  # the data set makes whole batches itself
+        collate_fn=_as_is,
+        num_workers=workers,
+        # Forked children of a process that has run OpenMP or CUDA threads can hang.
+        multiprocessing_context="spawn" if workers else None,
+    )

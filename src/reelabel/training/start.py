@@ -1,0 +1,52 @@
+"""What a training starts from: the weights of the detector, where a family can use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from reelabel.config import Project
+from reelabel.models.base import Detector
+from reelabel.models.registry import load_detector
+from reelabel.models.students.registry import initial_weights
+from reelabel.training.settings import TrainSettings
+
+
+def start_from_detector(settings: TrainSettings, project: Project, root: Path) -> TrainSettings:
+    """Return the settings, completed by the weights of the project's detector.
+
+    They stay as they are if they name weights, or if no family can use those of the detector.
+
+    Args:
+        settings: of the training.
+        project: names the detector, and its class names for ours.
+        root: the workspace.
+
+    Raises:
+        ModelError: if the detector cannot be loaded.
+    """
+
+    def load() -> Detector:
+        return load_detector(project.detector, home=root, options=project.detector_options)
+
+    if settings.weights is not None:
+        return settings
+    found = initial_weights(settings, project.detector.partition(":")[0], load)
+    if found is None:
+        return settings
+    family, weights = found
+    names = _own_names(weights.classes, project.class_map)
+    update = {"student": family.spellings()[0], "weights": weights.path, "source_classes": names}
+    return settings.model_copy(update=update)
+
+
+def _own_names(classes: tuple[str, ...], class_map: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the detector's class names, those that the project maps under the project's names.
+
+    Where several names are mapped to one class, the first is taken: a head has one row per class.
+    """
+    first: dict[str, str] = {}
+    for theirs, own in class_map.items():
+        first.setdefault(own, theirs)
+    own_name = {theirs: own for own, theirs in first.items()}
+    return tuple(own_name.get(name, name) for name in classes)

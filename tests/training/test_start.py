@@ -1,0 +1,44 @@
+"""Which weights a training starts from."""
+
+from __future__ import annotations
+
+import pytest
+
+from reelabel.config import Project
+from reelabel.training.settings import TrainSettings
+from reelabel.training.start import start_from_detector
+
+CLASS_MAP = {"sports ball": "ball", "frisbee": "ball"}
+
+
+@pytest.fixture
+def project(data_dir):
+    """Return a project whose detector is a YOLOX."""
+    detector = f"onnx:{data_dir / 'weights/yolox_nano.onnx'}"
+    return Project(classes=("ball",), videos=("v",), detector=detector, class_map=CLASS_MAP)
+
+
+@pytest.mark.parametrize("student", ["auto", "yolox"])
+def test_a_student_starts_from_its_yolox_detector(project, data_dir, tmp_path, student):
+    """The file and its classes need not be named; the first mapped name is the project's class."""
+    found = start_from_detector(TrainSettings(student=student), project, tmp_path)
+    assert found.student == "yolox"
+    assert found.weights == data_dir / "weights/yolox_nano.onnx"
+    assert found.source_classes[32] == "ball"
+    assert found.source_classes[29] == "frisbee"
+
+
+@pytest.mark.parametrize(
+    "given", [{"student": "centernet"}, {"weights": "own.onnx"}, {"student": "fake"}]
+)
+def test_what_the_user_named_stays(project, tmp_path, given):
+    """Other students, and weights that are named, are left alone."""
+    settings = TrainSettings(**given)
+    assert start_from_detector(settings, project, tmp_path) is settings
+
+
+def test_detectors_without_weights_to_take_are_not_loaded(tmp_path):
+    """A detector of a kind that no family can start from need not even exist."""
+    project = Project(classes=("ball",), videos=("v",), detector="hf:nowhere")
+    settings = TrainSettings()
+    assert start_from_detector(settings, project, tmp_path) is settings
