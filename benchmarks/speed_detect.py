@@ -24,7 +24,7 @@ from common import DATA, interleaved, table
 from reelabel.media.encode import VideoWriter
 from reelabel.media.probe import probe
 from reelabel.media.video import decode
-from reelabel.models.detector_pool import Eyes, look
+from reelabel.models.detector_pool import DetectorPool, detect_frames
 from reelabel.models.registry import load_detector
 
 CLIP = DATA / "videos/traffic/cars_topdown.mp4"
@@ -46,7 +46,7 @@ def repeat() -> None:
 def ours(*, rect: bool = True) -> None:
     """Look at every frame, as `detect` does."""
     detector = load_detector(f"onnx:{WEIGHTS}", options={"rect": rect})
-    for _ in look(VIDEO, Eyes(detector), None, size_wh=probe(VIDEO).display_wh):
+    for _ in detect_frames(VIDEO, DetectorPool(detector), None, size_wh=probe(VIDEO).display_wh):
         pass
 
 

@@ -6,10 +6,12 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
+
+from reelabel.models.students.registry import built_in
 
 SOURCE = Path(__file__).parent.parent / "src" / "reelabel"
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -87,6 +89,65 @@ def test_imports_point_one_way(path):
         assert below, f"{room} (level {LEVEL[room]}) imports {name} (level {LEVEL[other]})"
         if room == "stages":
             assert other != "stages", f"{path.name} imports the stage {name}: they meet in tables"
+
+
+def modules_in(room: str) -> dict[str, set[str]]:
+    """Return the modules of a room by name, each with those of the same room that it imports."""
+    files = {module_of(path): path for path in FILES if room_of(path) == room}
+    return {
+        name: {known for full in imports_of(path) if (known := nearest_module(full, files))}
+        for name, path in files.items()
+    }
+
+
+def module_of(path: Path) -> str:
+    """Return the full name of a file's module; a package has that of its folder."""
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def nearest_module(full: str, known: Collection[str]) -> str | None:
+    """Return the known module that a full name is, or is a name of; None if there is none."""
+    return next((name for name in (full, full.rpartition(".")[0]) if name in known), None)
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str]:
+    """Return the modules of one import circle, or none."""
+    left = {name: set(imported) - {name} for name, imported in graph.items()}
+    while free := {name for name, imported in left.items() if not imported & left.keys()}:
+        for name in free:
+            del left[name]
+    if not left:
+        return []
+    way = [min(left)]
+    while way.count(way[-1]) == 1:
+        way.append(min(left[way[-1]] & left.keys()))
+    return way[way.index(way[-1]) :]
+
+
+@pytest.mark.parametrize("room", sorted({room_of(path) for path in FILES}))
+def test_no_circles_inside_a_room(room):
+    """Modules of one room import each other one way only, also inside functions."""
+    circle = circle_in(modules_in(room))
+    assert not circle, " -> ".join(circle)
+
+
+def test_a_circle_is_found():
+    """The search names the modules of a circle, and none where there is none."""
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == ["b", "c", "b"]
+
+
+def test_families_of_students_are_named_in_their_registry_alone():
+    """Outside `models/students` no code asks for a family by its name."""
+    names = {repr(name) for name in built_in()}
+    for path in FILES:
+        if path.is_relative_to(SOURCE / "models" / "students"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Compare):
+                used = {repr(n.value) for n in ast.walk(node) if isinstance(n, ast.Constant)}
+                assert not used & names, f"{path.name}:{node.lineno} names a family of students"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))

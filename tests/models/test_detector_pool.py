@@ -11,7 +11,7 @@ import pytest
 import reelabel.models.detector_pool as home
 from reelabel.data.boxes import Boxes
 from reelabel.media.video import decode
-from reelabel.models.detector_pool import AHEAD, Eyes, look
+from reelabel.models.detector_pool import AHEAD, DetectorPool, detect_frames
 from reelabel.models.detectors.fake import FakeDetector
 
 WH = (160, 96)
@@ -45,7 +45,7 @@ class Recorder:
 
 def seen(path, detector, wanted=None, sessions=1):
     """Return everything that a detector sees."""
-    return list(look(path, Eyes(detector, sessions), wanted, size_wh=WH))
+    return list(detect_frames(path, DetectorPool(detector, sessions), wanted, size_wh=WH))
 
 
 def plain(looks):
@@ -85,19 +85,19 @@ def test_only_the_wanted_frames_are_returned(disc_clips, in_order):
 @pytest.mark.parametrize(("in_order", "opened"), [(False, 1), (True, 3)])
 def test_an_open_model_serves_video_after_video(disc_clips, in_order, opened):
     """One that remembers what it saw is opened anew for each; nobody else is."""
-    eyes = Eyes(Recorder(in_order=in_order), sessions=1)
+    pool = DetectorPool(Recorder(in_order=in_order), sessions=1)
     for clip in disc_clips[:3]:
-        assert len(list(look(clip, eyes, None, size_wh=WH))) == 20
-    assert eyes.detector.opened == opened
+        assert len(list(detect_frames(clip, pool, None, size_wh=WH))) == 20
+    assert pool.detector.opened == opened
 
 
 def test_eyes_travel_without_what_is_open(disc_clips):
     """Sent to another process they are as new."""
-    eyes = Eyes(Recorder(), sessions=2)
-    list(look(disc_clips[0], eyes, [0], size_wh=WH))
-    there = pickle.loads(pickle.dumps(eyes))  # noqa: S301 -- our own
+    pool = DetectorPool(Recorder(), sessions=2)
+    list(detect_frames(disc_clips[0], pool, [0], size_wh=WH))
+    there = pickle.loads(pickle.dumps(pool))  # noqa: S301 -- our own
     assert (there.sessions, there.detector.opened) == (2, 1)
-    list(look(disc_clips[0], there, [0], size_wh=WH))
+    list(detect_frames(disc_clips[0], there, [0], size_wh=WH))
     assert there.detector.opened == 2
 
 
@@ -134,7 +134,7 @@ def test_memory_does_not_grow_with_the_video(disc_clips, monkeypatch):
 
     monkeypatch.setattr(home, "decode", counted)
     detector, sessions, ahead = Recorder(batch_size=1), 2, []
-    looks = look(disc_clips[0], Eyes(detector, sessions), None, size_wh=WH)
+    looks = detect_frames(disc_clips[0], DetectorPool(detector, sessions), None, size_wh=WH)
     for done, _ in enumerate(looks):
         ahead.append(len(decoded) - done)
     assert len(decoded) == 20
@@ -158,7 +158,7 @@ def test_an_error_of_the_detector_comes_out(disc_clips):
 
 def test_one_may_stop_looking_at_any_time(disc_clips):
     """A caller that stops early ends the work behind it."""
-    looks = look(disc_clips[0], Eyes(FakeDetector(), 2), None, size_wh=WH)
+    looks = detect_frames(disc_clips[0], DetectorPool(FakeDetector(), 2), None, size_wh=WH)
     assert next(looks).pts == 0
     looks.close()
     assert list(looks) == []

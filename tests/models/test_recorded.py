@@ -30,7 +30,7 @@ def test_it_says_what_stands_in_the_texts_of_its_classes(folder, disc_clips):
     mapping = {"frisbee": "sports ball"}
     found = load_detector(f"detections-txt:{folder}", wanted=wanted, mapping=mapping)
     assert found.classes == ("sports ball", "dog")
-    said = found.recall(disc_clips[0], "v")
+    said = found.replay(disc_clips[0], "v")
     assert [s.index for s in said] == list(range(FRAMES))
     assert [s.index for s in said if len(s.boxes)] == [3]
     assert (said[3].pts, said[3].time_s) == (72, pytest.approx(0.12))
@@ -58,13 +58,13 @@ def test_what_it_cannot_say_is_an_error(folder, disc_clips, tmp_path):
     spec = f"detections-txt:{folder}"
     found = load_detector(spec, wanted=["dog"])
     with pytest.raises(MissingInput, match=r"'dog'.*reelabel import --format detections-txt"):
-        found.recall(disc_clips[0], "unknown")
+        found.replay(disc_clips[0], "unknown")
     (folder / "dog/v.txt").write_text("1\n0\n")
     with pytest.raises(FormatError, match="expected 20 blocks"):
-        found.recall(disc_clips[0], "v")
-    with pytest.raises(ModelError, match="looks at no pictures"):
+        found.replay(disc_clips[0], "v")
+    with pytest.raises(ModelError, match="cannot process new images"):
         found.open()
-    with pytest.raises(ModelError, match="which are wanted"):
+    with pytest.raises(ModelError, match="name the classes"):
         load_detector(spec)
     for rest in ("", tmp_path / "gone"):
         with pytest.raises(ModelError, match="expected a folder"):

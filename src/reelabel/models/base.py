@@ -1,13 +1,14 @@
-"""The small interfaces behind which every model stands.
+"""The small interfaces that every model implements.
 
-A *description* (`Detector`, `Embedder`) is cheap, says what the model is and can be asked for
-its fingerprint. `open()` loads it and returns the function that does the work; every worker
-thread opens its own, so that nothing is shared between threads.
+A *description* (`Detector`, `Embedder`) is cheap to make and has a fingerprint. `open()` loads the
+model and returns the function that computes; every worker thread opens its own, so that nothing is
+shared between threads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -26,6 +27,23 @@ Embed = Callable[[Sequence[Image]], NDArray[np.float32]]
 """Pictures in, ``(n, dimensions)`` float32 rows of length 1 out."""
 
 
+@dataclass(frozen=True)
+class FrameDetections:
+    """The detections in one frame of a video.
+
+    Attributes:
+        pts: time stamp in the video's time base.
+        index: position among the decoded frames.
+        time_s: seconds from the first frame.
+        boxes: in pixels of the upright video, with square pixels.
+    """
+
+    pts: int
+    index: int
+    time_s: float
+    boxes: Boxes
+
+
 @runtime_checkable
 class Detector(Protocol):
     """Finds objects in pictures.
@@ -36,7 +54,7 @@ class Detector(Protocol):
         fingerprint: changes when the weights or the way they are used change.
         fit_wh: a size into which pictures may be reduced (aspect kept) before they are given,
             without loss to the model; None wants them whole.
-        in_order: True if it must see the frames of a video one after the other, in one thread,
+        in_order: True if it needs the frames of a video one after the other, in one thread,
             with a fresh ``open()`` for each shot.
         batch_size: how many pictures are best given at once.
     """
@@ -75,5 +93,5 @@ class Trainer(Protocol):
     fingerprint: str
 
     def fit(self, dataset_dir: Path, model_dir: Path, log: Callable[[float, str], None]) -> None:
-        """Train, or go on where a killed run stopped; `log` takes the share done and a line."""
+        """Train, or resume an interrupted training; `log` takes the share done and a line."""
         ...

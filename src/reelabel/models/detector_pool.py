@@ -1,4 +1,4 @@
-"""Shows the frames of videos to a detector: one thread decodes, several look."""
+"""Runs a detector on the frames of videos: one thread decodes, several detect."""
 
 from __future__ import annotations
 
@@ -14,42 +14,32 @@ from typing import Any
 
 from reelabel.data.boxes import Boxes
 from reelabel.media.video import Frame, decode, frames
-from reelabel.models.base import Detector, Image, Predict
+from reelabel.models.base import Detector, FrameDetections, Image, Predict
 
 AHEAD = 2
 """Batches that wait for each session, so that it never waits for the decoder."""
 
 
-@dataclass(frozen=True)
-class Looked:
-    """One frame that a detector has seen; boxes are in pixels of the upright video."""
-
-    pts: int
-    index: int
-    time_s: float
-    boxes: Boxes
-
-
-class Eyes:
-    """A detector with the copies of its model that are open, which serve video after video.
+class DetectorPool:
+    """A detector with its open copies, which serve video after video.
 
     Args:
         detector: a detector.
-        sessions: how many copies of its model work at once; 0 means one per core.
+        sessions: number of copies that work at once; 0 means one per core.
     """
 
     def __init__(self, detector: Detector, sessions: int = 0) -> None:
         self.detector = detector
-        # One that sees frames in turn remembers what it saw.
+        # One that needs the frames in order keeps a state from frame to frame.
         self.sessions = 1 if detector.in_order else sessions or os.cpu_count() or 1
         self._idle: SimpleQueue[Predict] = SimpleQueue()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to other processes without what is open."""
-        return Eyes, (self.detector, self.sessions)
+        """Pickle without the open copies."""
+        return DetectorPool, (self.detector, self.sessions)
 
-    def see(self, pictures: list[Image]) -> list[Boxes]:
-        """Return what the detector sees; a model is opened by the thread that first needs it."""
+    def predict(self, pictures: list[Image]) -> list[Boxes]:
+        """Return the detections in each picture; a thread without a copy opens one."""
         try:
             predict = self._idle.get_nowait()
         except Empty:
@@ -60,48 +50,51 @@ class Eyes:
             self._idle.put(predict)
 
 
-def look(
-    path: Path, eyes: Eyes, wanted: list[int] | None, *, size_wh: tuple[int, int]
-) -> Iterator[Looked]:
-    """Yield what a detector sees in each frame, in the order of time; memory stays flat.
+def detect_frames(
+    path: Path, pool: DetectorPool, wanted: list[int] | None, *, size_wh: tuple[int, int]
+) -> Iterator[FrameDetections]:
+    """Yield the detections in each frame, in the order of time; memory does not grow.
 
     Args:
         path: the video.
-        eyes: a detector; one that must see frames in turn is opened anew, and sees all frames.
-        wanted: the time stamps to look at, sorted; None looks at all.
+        pool: a detector; one that needs the frames in order is opened anew and gets all frames.
+        wanted: the time stamps of the frames, sorted; None means all.
         size_wh: size of the upright video in pixels, to which boxes are scaled and clipped.
     """
     chosen = None if wanted is None else set(wanted)
-    in_order = eyes.detector.in_order
+    in_order = pool.detector.in_order
     source = (
         decode(path, threads=1)
         if wanted is None or in_order
         else frames(path, wanted, threads=1, on_error=lambda _: None)
     )
-    for frame, boxes, seen_wh in _seen(source, Eyes(eyes.detector) if in_order else eyes):
+    used = DetectorPool(pool.detector) if in_order else pool
+    for frame, boxes, picture_wh in _detected(source, used):
         if chosen is None or frame.pts in chosen:
-            factor_xy = (size_wh[0] / seen_wh[0], size_wh[1] / seen_wh[1])
+            factor_xy = (size_wh[0] / picture_wh[0], size_wh[1] / picture_wh[1])
             inside = boxes.scaled(factor_xy).clipped(size_wh)
-            yield Looked(frame.pts, frame.index, frame.time_s, inside)
+            yield FrameDetections(frame.pts, frame.index, frame.time_s, inside)
 
 
 @dataclass(frozen=True)
-class Seat:
-    """What is remembered of a frame while its picture is being looked at."""
+class FrameRef:
+    """A frame whose picture is with the detector."""
 
     pts: int
     index: int
     time_s: float
 
 
-def _seen(source: Iterable[Frame], eyes: Eyes) -> Iterator[tuple[Seat, Boxes, tuple[int, int]]]:
-    """Yield each frame with its boxes and the size of the picture that was looked at."""
-    batches = _batches(iter(source), eyes.detector)
-    waiting: deque[tuple[list[Seat], list[Image], Future[list[Boxes]]]] = deque()
-    with ThreadPoolExecutor(eyes.sessions) as pool:
-        for seats, pictures in batches:
-            waiting.append((seats, pictures, pool.submit(eyes.see, pictures)))
-            if len(waiting) >= eyes.sessions * AHEAD:
+def _detected(
+    source: Iterable[Frame], pool: DetectorPool
+) -> Iterator[tuple[FrameRef, Boxes, tuple[int, int]]]:
+    """Yield each frame with its boxes and the size of the picture that they are in."""
+    batches = _batches(iter(source), pool.detector)
+    waiting: deque[tuple[list[FrameRef], list[Image], Future[list[Boxes]]]] = deque()
+    with ThreadPoolExecutor(pool.sessions) as threads:
+        for refs, pictures in batches:
+            waiting.append((refs, pictures, threads.submit(pool.predict, pictures)))
+            if len(waiting) >= pool.sessions * AHEAD:
                 yield from _unpacked(*waiting.popleft())
         while waiting:
             yield from _unpacked(*waiting.popleft())
@@ -109,14 +102,14 @@ def _seen(source: Iterable[Frame], eyes: Eyes) -> Iterator[tuple[Seat, Boxes, tu
 
 def _batches(
     source: Iterator[Frame], detector: Detector
-) -> Iterator[tuple[list[Seat], list[Image]]]:
+) -> Iterator[tuple[list[FrameRef], list[Image]]]:
     while batch := list(islice(source, max(1, detector.batch_size))):
-        seats = [Seat(frame.pts, frame.index, frame.time_s) for frame in batch]
-        yield seats, [frame.rgb(detector.fit_wh) for frame in batch]
+        refs = [FrameRef(frame.pts, frame.index, frame.time_s) for frame in batch]
+        yield refs, [frame.rgb(detector.fit_wh) for frame in batch]
 
 
 def _unpacked(
-    seats: list[Seat], pictures: list[Image], future: Future[list[Boxes]]
-) -> Iterator[tuple[Seat, Boxes, tuple[int, int]]]:
-    for seat, picture, boxes in zip(seats, pictures, future.result(), strict=True):
-        yield seat, boxes, (picture.shape[1], picture.shape[0])
+    refs: list[FrameRef], pictures: list[Image], future: Future[list[Boxes]]
+) -> Iterator[tuple[FrameRef, Boxes, tuple[int, int]]]:
+    for ref, picture, boxes in zip(refs, pictures, future.result(), strict=True):
+        yield ref, boxes, (picture.shape[1], picture.shape[0])

@@ -18,7 +18,8 @@ from reelabel.config import Settings
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import MissingInput
 from reelabel.media.stream import scan
-from reelabel.models.detector_pool import Eyes, Looked, look
+from reelabel.models.base import FrameDetections
+from reelabel.models.detector_pool import DetectorPool, detect_frames
 from reelabel.models.detectors.recorded import RecordedDetector
 from reelabel.models.registry import load_detector
 from reelabel.tables import CLIPS, DETECTIONS, FRAMES, SEEN, TRUTH_FRAMES, VIDEOS, xyxy_columns
@@ -38,41 +39,44 @@ class DetectSettings(Settings):
     """Copies of the model that work at once; 0 means one per core."""
 
 
-DetectUnit = Unit[DetectSettings, Eyes]
+DetectUnit = Unit[DetectSettings, DetectorPool]
 
 
 def detect(unit: DetectUnit) -> Output:
-    """Return all boxes that the teacher sees in one video."""
+    """Return all boxes that the teacher detects in one video."""
     detector = unit.resource.detector
-    found: list[Looked] = []
-    looks = _recalled(unit, detector) if isinstance(detector, RecordedDetector) else _looked(unit)
+    if isinstance(detector, RecordedDetector):
+        frames = _replayed(unit, detector)
+    else:
+        frames = _detected(unit)
+    found: list[FrameDetections] = []
     expected = max(1.0, float(unit.video.duration_s))
-    for seen in looks:
-        unit.tick(seen.time_s / expected, f"{len(found)} frames")
-        found.append(seen)
+    for frame in frames:
+        unit.tick(frame.time_s / expected, f"{len(found)} frames")
+        found.append(frame)
     notes = {"frames": len(found), "boxes": sum(len(f.boxes) for f in found)}
     video_id = unit.video.video_id
     rows = _rows(video_id, found, detector.classes)
     return Output({"seen": _seen(video_id, found), "detections": rows}, notes)
 
 
-def _looked(unit: DetectUnit) -> Iterator[Looked]:
-    """Show the video to the detector."""
+def _detected(unit: DetectUnit) -> Iterator[FrameDetections]:
+    """Run the detector on the video."""
     size_wh = unit.video.size_wh
     path = unit.video.path
-    return look(path, unit.resource, _wanted(unit), size_wh=size_wh)
+    return detect_frames(path, unit.resource, _wanted(unit), size_wh=size_wh)
 
 
-def _recalled(unit: DetectUnit, detector: RecordedDetector) -> Iterator[Looked]:
-    """Yield what a detector has said already: of all frames, as none has to be decoded for it."""
+def _replayed(unit: DetectUnit, detector: RecordedDetector) -> Iterator[FrameDetections]:
+    """Yield recorded detections: of all frames, as none has to be decoded for it."""
     path = unit.video.path
     wanted = set(_wanted(unit) or ()) if unit.video.is_test else None
-    for said in detector.recall(path, unit.video.video_id):
-        if wanted is None or said.pts in wanted:
-            yield Looked(said.pts, said.index, said.time_s, said.boxes)
+    for frame in detector.replay(path, unit.video.video_id):
+        if wanted is None or frame.pts in wanted:
+            yield frame
 
 
-def _seen(video_id: str, found: list[Looked]) -> pa.Table:
+def _seen(video_id: str, found: list[FrameDetections]) -> pa.Table:
     return SEEN.build({
         "video_id": [video_id] * len(found),
         "pts": [f.pts for f in found],
@@ -125,7 +129,7 @@ def _neighbours(unit: DetectUnit, pts: Any, reach: int) -> set[int]:
     return _inside(unit, timeline[np.unique(around)], timeline)
 
 
-def _rows(video_id: str, found: list[Looked], classes: tuple[str, ...]) -> pa.Table:
+def _rows(video_id: str, found: list[FrameDetections], classes: tuple[str, ...]) -> pa.Table:
     counts = [len(f.boxes) for f in found]
     xyxy = np.concatenate([f.boxes.xyxy for f in found] or [np.zeros((0, 4), np.float32)])
     score = np.concatenate([f.boxes.score for f in found] or [np.zeros(0, np.float32)])
@@ -140,7 +144,7 @@ def _rows(video_id: str, found: list[Looked], classes: tuple[str, ...]) -> pa.Ta
     })
 
 
-def teacher(context: Context[DetectSettings]) -> Resource[Eyes]:
+def teacher(context: Context[DetectSettings]) -> Resource[DetectorPool]:
     """Return the description of this round's teacher, speaking the workspace's class names."""
     project = context.project
     decision = context.inputs.result(DECISION, previous=True)
@@ -154,8 +158,8 @@ def teacher(context: Context[DetectSettings]) -> Resource[Eyes]:
         mapping=project.class_map if first else None,
     )
     # A model looks with one session per core; one that sees frames in turn has only one.
-    eyes = Eyes(detector, context.settings.sessions)
-    return Resource(eyes, detector.fingerprint, in_turn=not detector.in_order)
+    pool = DetectorPool(detector, context.settings.sessions)
+    return Resource(pool, detector.fingerprint, in_turn=not detector.in_order)
 
 
 STAGE = Stage(

@@ -25,7 +25,7 @@ from reelabel.files import read_json
 from reelabel.labels.dedup import alike_share
 from reelabel.media.quality import LOOK_WH, perceptual_hash
 from reelabel.media.video import frames as decoded
-from reelabel.models.detector_pool import Eyes, look
+from reelabel.models.detector_pool import DetectorPool, detect_frames
 from reelabel.models.registry import load_detector
 from reelabel.tables import DETECTIONS, FRAMES, LABELS, TRUTH, TRUTH_FRAMES, VIDEOS, Table, xyxy_of
 from reelabel.workspace import fingerprint
@@ -48,7 +48,7 @@ class EvaluateSettings(Settings):
     """Bootstrap resamples for the intervals; 0 for none."""
 
 
-EvaluateUnit = Unit[EvaluateSettings, Eyes]
+EvaluateUnit = Unit[EvaluateSettings, DetectorPool]
 
 
 def evaluate(unit: EvaluateUnit) -> Output:
@@ -106,11 +106,11 @@ class _Found:
         ]
 
     def _look(self, video_id: str, wanted: list[int]) -> None:
-        video, eyes = self._unit.inputs.video(video_id), self._unit.resource
+        video, pool = self._unit.inputs.video(video_id), self._unit.resource
         self._seen |= {(video_id, pts): [] for pts in wanted}
         ids = _ids(self._unit.project)
-        for one in look(video.path, eyes, wanted, size_wh=video.size_wh):
-            names = [eyes.detector.classes[i] for i in one.boxes.class_id]
+        for one in detect_frames(video.path, pool, wanted, size_wh=video.size_wh):
+            names = [pool.detector.classes[i] for i in one.boxes.class_id]
             boxes = zip(one.boxes.xyxy.tolist(), one.boxes.score.tolist(), names, strict=True)
             self._seen[video_id, one.pts] = [_result(xyxy, s, ids[n]) for xyxy, s, n in boxes]
 
@@ -346,11 +346,11 @@ def _left_out(unit: EvaluateUnit) -> list[str]:
     return sorted(video.name for video in unit.inputs.videos if video.video_id in missing)
 
 
-def student(context: Context[EvaluateSettings]) -> Resource[Eyes]:
+def student(context: Context[EvaluateSettings]) -> Resource[DetectorPool]:
     """Return the description of this round's student."""
     model = context.inputs.folder("model")
     detector = load_detector(f"student:{model}", wanted=context.project.classes)
-    return Resource(Eyes(detector), detector.fingerprint)
+    return Resource(DetectorPool(detector), detector.fingerprint)
 
 
 STAGE = Stage(

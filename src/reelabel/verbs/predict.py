@@ -21,7 +21,7 @@ from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
 from reelabel.media.video import decode, time_range
 from reelabel.models.base import Detector, Image
-from reelabel.models.detector_pool import Eyes, look
+from reelabel.models.detector_pool import DetectorPool, detect_frames
 from reelabel.models.detectors.callable import Finder, register_callable
 from reelabel.models.registry import load_detector
 from reelabel.pipeline import read_config
@@ -86,7 +86,7 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
     detector, quiet = find_model(model, classes), not is_interactive() if quiet is None else quiet
     paths, arrays = _sorted_out(sources)
     infos = {path: probe(path) for path in paths}
-    targets, pool = _targets(infos, render), Eyes(detector)
+    targets, pool = _targets(infos, render), DetectorPool(detector)
     refuse_overwrite(infos, [out, *targets.values()])
     found: list[FramePrediction] = []
     span = Span(start_s, end_s, duration_s)
@@ -193,14 +193,14 @@ def _best_of(workspace: Workspace, classes: Sequence[str]) -> Detector:
 
 
 def _of_file(
-    path: Path, info: VideoInfo, pool: Eyes, span: Span, *, quiet: bool
+    path: Path, info: VideoInfo, pool: DetectorPool, span: Span, *, quiet: bool
 ) -> Iterator[FramePrediction]:
     """Yield what the model finds in each frame of a file."""
     start_s, end_s = time_range(info, span.start_s, span.end_s, span.duration_s)
     wanted = _within(path, info, start_s, end_s)
     source = Source(str(path), info.display_wh, info.time_base)
     with Display(path.name[:16], 1, quiet=quiet) as display:
-        for n, one in enumerate(look(path, pool, wanted, size_wh=info.display_wh), 1):
+        for n, one in enumerate(detect_frames(path, pool, wanted, size_wh=info.display_wh), 1):
             share = (one.time_s - start_s) / max(end_s - start_s, 1e-9)
             display.tick(path.name, share, f"{n} frames")
             names = pool.detector.classes

@@ -1,6 +1,6 @@
-"""``detections-txt:FOLDER``: a teacher that has spoken already, in the published text format.
+"""``detections-txt:FOLDER``: recorded detections in the published text format, used as a detector.
 
-It looks at no picture: what it says of a frame is what a text says of the frame in that position.
+It needs no pictures: the detections of a frame are those of the text for its position.
 ``FOLDER/<class>/<video_id>.txt`` is the text of one class and video, one block for each decoded
 frame from the first on (`reelabel.formats.detections_txt`), with boxes in pixels of the upright
 picture at its coded size, as OpenCV's reader and `reelabel flicker` see it.
@@ -20,7 +20,7 @@ from reelabel.errors import FormatError, MissingInput, ModelError
 from reelabel.formats.detections_txt import Block, class_folders, read_detections
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
-from reelabel.models.base import Predict
+from reelabel.models.base import FrameDetections, Predict
 from reelabel.models.spec import Request, fingerprint
 
 _VERSION = 1
@@ -28,18 +28,8 @@ _QUARTER_TURNS = (90, 270)
 
 
 @dataclass(frozen=True)
-class Said:
-    """What was said of one frame; boxes are in pixels of the upright video, square pixels."""
-
-    pts: int
-    index: int
-    time_s: float
-    boxes: Boxes
-
-
-@dataclass(frozen=True)
 class RecordedDetector:
-    """What some other detector said; see `reelabel.models.base.Detector`."""
+    """The detections of another detector; see `reelabel.models.base.Detector`."""
 
     name: str
     classes: tuple[str, ...]
@@ -50,22 +40,22 @@ class RecordedDetector:
     batch_size: int = 1
 
     def open(self) -> Predict:
-        """Refuse, for there is nothing that could look.
+        """Refuse: there is no model.
 
         Raises:
             ModelError: always.
         """
         raise ModelError(
-            f"{self.name} has said all that it can say and looks at no pictures: "
+            f"{self.name} is a recording; it cannot process new images: "
             "name another model, or train a student first"
         )
 
-    def recall(self, video: Path, video_id: str) -> list[Said]:
-        """Return what was said of each frame of a video.
+    def replay(self, video: Path, video_id: str) -> list[FrameDetections]:
+        """Return the recorded detections in each frame of a video.
 
         Raises:
             MissingInput: if a class has no text for it.
-            FormatError: if a text is damaged, or is not about all frames of this video.
+            FormatError: if a text is damaged, or has not one block for each frame of this video.
         """
         folders = class_folders(self.classes)
         texts = [self.folder / folders[name] / f"{video_id}.txt" for name in self.classes]
@@ -79,17 +69,19 @@ class RecordedDetector:
         info = probe(video)
         blocks, pts = zip(*(read_recorded(text, video) for text in texts), strict=True)
         return [
-            Said(stamp, i, info.time_s(stamp), boxes_in([each[i] for each in blocks], info))
+            FrameDetections(
+                stamp, i, info.time_s(stamp), boxes_in([each[i] for each in blocks], info)
+            )
             for i, stamp in enumerate(pts[0])
         ]
 
 
 def read_recorded(text: Path, video: Path) -> tuple[list[Block], list[int]]:
-    """Return what a text says of each frame of a video, and the frames' time stamps.
+    """Return the block of each frame of a video, and the frames' time stamps.
 
     Raises:
         FormatError: if the text is damaged, or has more or fewer blocks than the video has frames:
-            a frame that nothing is said of would count as one that shows nothing.
+            a frame without a block would count as one without objects.
         UnreadableVideo: if the video cannot be opened.
     """
     blocks = read_detections(text)
@@ -110,7 +102,7 @@ def coded_scale_xy(info: VideoInfo) -> tuple[float, float]:
 
 
 def boxes_in(blocks: list[Block], info: VideoInfo) -> Boxes:
-    """Return the boxes of one frame, a block for each class, cut at the picture's edges.
+    """Return the boxes of one frame, a block for each class, clipped to the picture.
 
     What has no area in the picture is left out.
     """
@@ -125,7 +117,7 @@ def load(request: Request) -> RecordedDetector:
     """Return the detector; its classes are those that are wanted.
 
     Raises:
-        ModelError: if there is no such folder, or nobody says which classes are wanted.
+        ModelError: if there is no such folder, or no classes are named.
         UsageError: for any option, as it has none.
     """
     request.settings(NoSettings)
@@ -133,7 +125,7 @@ def load(request: Request) -> RecordedDetector:
     if not request.rest or not folder.is_dir():
         raise ModelError(f"{request.spec}: expected a folder of detections at {folder}")
     if not request.wanted:
-        raise ModelError(f"{request.spec} tells no classes by itself: say which are wanted")
+        raise ModelError(f"{request.spec} has no class names of its own: name the classes")
     found = [(str(p.relative_to(folder)), *_stamp(p)) for p in sorted(folder.glob("*/*.txt"))]
     made_of = fingerprint("detections-txt", _VERSION, request.wanted, found)
     return RecordedDetector(request.spec, request.wanted, folder, made_of)
