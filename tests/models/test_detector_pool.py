@@ -19,7 +19,7 @@ WH = (160, 96)
 
 @dataclass
 class Recorder:
-    """A detector that notes what it is shown and says one box that is too large."""
+    """A detector that notes its input and returns one box that is too large."""
 
     classes: tuple[str, ...] = ("ball",)
     name: str = "recorder"
@@ -84,14 +84,14 @@ def test_only_the_wanted_frames_are_returned(disc_clips, in_order):
 
 @pytest.mark.parametrize(("in_order", "opened"), [(False, 1), (True, 3)])
 def test_an_open_model_serves_video_after_video(disc_clips, in_order, opened):
-    """One that remembers what it saw is opened anew for each; nobody else is."""
+    """One that needs the frames in order is opened anew for each video; no other is."""
     pool = DetectorPool(Recorder(in_order=in_order), sessions=1)
     for clip in disc_clips[:3]:
         assert len(list(detect_frames(clip, pool, None, size_wh=WH))) == 20
     assert pool.detector.opened == opened
 
 
-def test_eyes_travel_without_what_is_open(disc_clips):
+def test_a_pool_is_pickled_without_its_open_copies(disc_clips):
     """Sent to another process they are as new."""
     pool = DetectorPool(Recorder(), sessions=2)
     list(detect_frames(disc_clips[0], pool, [0], size_wh=WH))

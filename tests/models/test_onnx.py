@@ -178,7 +178,7 @@ def test_the_gpu_must_be_there(data_dir):
     """Asking for a GPU that ONNX Runtime does not have is an error."""
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this machine has one")
-    with pytest.raises(ModelError, match="say device 'auto'"):
+    with pytest.raises(ModelError, match="set device 'auto'"):
         load_detector(f"onnx:{data_dir}/weights/yolox_nano.onnx", options={"device": "cuda"})
 
 

@@ -30,12 +30,12 @@ def test_it_says_what_stands_in_the_texts_of_its_classes(folder, disc_clips):
     mapping = {"frisbee": "sports ball"}
     found = load_detector(f"detections-txt:{folder}", wanted=wanted, mapping=mapping)
     assert found.classes == ("sports ball", "dog")
-    said = found.replay(disc_clips[0], "v")
-    assert [s.index for s in said] == list(range(FRAMES))
-    assert [s.index for s in said if len(s.boxes)] == [3]
-    assert (said[3].pts, said[3].time_s) == (72, pytest.approx(0.12))
-    assert said[3].boxes.xyxy.tolist() == [[50, 20, 80, 60], [10, 20, 40, 60]]
-    assert said[3].boxes.class_id.tolist() == [0, 1]
+    replayed = found.replay(disc_clips[0], "v")
+    assert [s.index for s in replayed] == list(range(FRAMES))
+    assert [s.index for s in replayed if len(s.boxes)] == [3]
+    assert (replayed[3].pts, replayed[3].time_s) == (72, pytest.approx(0.12))
+    assert replayed[3].boxes.xyxy.tolist() == [[50, 20, 80, 60], [10, 20, 40, 60]]
+    assert replayed[3].boxes.class_id.tolist() == [0, 1]
 
 
 def test_it_is_another_when_a_text_or_a_class_is(folder):
@@ -54,7 +54,7 @@ def test_it_is_another_when_a_text_or_a_class_is(folder):
 
 
 def test_what_it_cannot_say_is_an_error(folder, disc_clips, tmp_path):
-    """No text, a text of another video, no class, no folder, options: each says what is wrong."""
+    """No text, a text of another video, no class, no folder, options: each error names it."""
     spec = f"detections-txt:{folder}"
     found = load_detector(spec, wanted=["dog"])
     with pytest.raises(MissingInput, match=r"'dog'.*reelabel import --format detections-txt"):

@@ -141,7 +141,7 @@ def test_devices():
     """A device that torch does not see is an error."""
     if torch.cuda.is_available():
         pytest.skip("this machine has one")
-    with pytest.raises(ModelError, match="say 'auto' or 'cpu'"):
+    with pytest.raises(ModelError, match="set 'auto' or 'cpu'"):
         load_detector("torchvision:ssdlite320_mobilenet_v3_large", options=weightless("cuda"))
 
 

@@ -33,16 +33,16 @@ class Killed(BaseException):
 
 
 def train(folder, model, kill_at=None, **settings):
-    """Train with quick settings; die when the log says a step."""
-    said = []
+    """Train with quick settings; die when the log reports a step."""
+    reports = []
 
     def log(share, line):
-        said.append((share, line))
+        reports.append((share, line))
         if kill_at is not None and line.startswith(f"step {kill_at} "):
             raise Killed
 
     load_trainer(TrainSettings(**{**QUICK, **settings})).fit(folder, model, log)
-    return said
+    return reports
 
 
 def curve(model):
@@ -52,9 +52,9 @@ def curve(model):
 
 
 def test_learns_squares(squares, tmp_path, capsys):
-    """After some steps the student finds squares that it has not seen, and says nothing aloud."""
+    """After some steps the student finds squares that it has not seen, and nothing is printed."""
     folder, model = squares(8, 3), tmp_path / "model"
-    said = train(folder, model, max_steps=70, lr=8e-3, check_every=35, ema=0.9)
+    reports = train(folder, model, max_steps=70, lr=8e-3, check_every=35, ema=0.9)
     detector = load_student_detector(model)
     data = read_training_set(folder, "val", TrainSettings())
     good = 0
@@ -67,8 +67,8 @@ def test_learns_squares(squares, tmp_path, capsys):
             for c, one in enumerate(best)
         )
     assert good >= 0.75 * 2 * len(data.labelled)
-    assert [share for share, _ in said] == sorted(share for share, _ in said)
-    assert said[-1][0] == 1.0
+    assert [share for share, _ in reports] == sorted(share for share, _ in reports)
+    assert reports[-1][0] == 1.0
     rows = curve(model)
     assert [row["step"] for row in rows] == ["35", "70"]
     assert float(rows[1]["loss"]) < float(rows[0]["loss"])
@@ -156,7 +156,7 @@ def test_trains_without_val_and_with_loggers(squares, tmp_path):
     assert list((model / "logs").rglob("metrics.csv"))
 
 
-def test_divergence_is_said(squares, tmp_path, monkeypatch):
+def test_divergence_is_an_error(squares, tmp_path, monkeypatch):
     """A loss that is no number stops the training with advice."""
     nothing = torch.tensor(float("nan"), requires_grad=True)
     monkeypatch.setattr(CenterNet, "forward_train", lambda *_: {"heat": nothing})
@@ -175,7 +175,7 @@ def test_process_is_left_as_it_was(squares, tmp_path):
 
 
 def test_damaged_checkpoint_is_named(squares, tmp_path):
-    """A checkpoint that cannot be read is an error that says which file to delete."""
+    """A checkpoint that cannot be read is an error that names the file to delete."""
     folder, model = squares(), tmp_path / "model"
     with pytest.raises(Killed):
         train(folder, model, kill_at=4, max_steps=8)
@@ -185,9 +185,9 @@ def test_damaged_checkpoint_is_named(squares, tmp_path):
 
 
 def test_two_devices_train_one_student(squares, tmp_path):
-    """Processes that share the steps leave one folder, and one of them says how far they are."""
-    said = train(squares(), tmp_path / "model", max_steps=8, devices=2)
-    assert len({text for _, text in said}) == len(said) > 8
+    """Processes that share the steps leave one folder, and one of them reports the progress."""
+    reports = train(squares(), tmp_path / "model", max_steps=8, devices=2)
+    assert len({text for _, text in reports}) == len(reports) > 8
     assert [row["step"] for row in curve(tmp_path / "model")] == ["4", "8"]
     assert load_student_detector(tmp_path / "model").classes == ("red", "blue")
 
@@ -202,7 +202,7 @@ def test_more_devices_than_pictures_is_refused():
 
 @pytest.mark.parametrize(("schedule", "last"), [("constant", 1.0), ("cosine", 0.0)])
 def test_rate_rises_then_follows_the_schedule(schedule, last):
-    """The rate rises evenly, is full after the warm-up, and ends as the schedule says."""
+    """The rate rises evenly, is full after the warm-up, and ends as scheduled."""
     settings = TrainSettings(schedule=schedule, warmup_steps=10)
     rates = [rate_at(step, settings, 100) for step in range(101)]
     assert np.all(np.diff(rates[:11]) > 0)

@@ -19,7 +19,7 @@ FAKE = TrainSettings(student="fake")
 
 
 def quiet(_share, _line):
-    """Take what a training says."""
+    """Ignore progress."""
 
 
 def test_finds_what_it_was_shown(squares, tmp_path):
@@ -67,15 +67,15 @@ assert not {{"torch", "lightning", "transformers"}} & set(sys.modules)
     assert done.returncode == 0, done.stderr
 
 
-def test_is_a_trainer_and_says_when_it_is_done(squares, tmp_path):
+def test_is_a_trainer_and_reports_the_end(squares, tmp_path):
     """The log ends at 1, and a second call leaves the finished folder alone."""
-    trainer, said = load_trainer(FAKE), []
+    trainer, reports = load_trainer(FAKE), []
     assert isinstance(trainer, Trainer)
     folder = squares()
     for _ in range(2):
-        trainer.fit(folder, tmp_path / "model", lambda share, line: said.append((share, line)))
-    assert [share for share, _ in said] == [1.0, 1.0]
-    assert said[1][1] == "already trained"
+        trainer.fit(folder, tmp_path / "model", lambda share, line: reports.append((share, line)))
+    assert [share for share, _ in reports] == [1.0, 1.0]
+    assert reports[1][1] == "already trained"
 
 
 def test_no_labels_is_said_plainly(squares, tmp_path):

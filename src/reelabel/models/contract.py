@@ -1,4 +1,4 @@
-"""What every detector and embedder promises, as checks that plug-ins can run on theirs.
+"""The contract of detectors and embedders, as checks that plug-ins can run on theirs.
 
 from reelabel.models.contract import detector_faults
 
@@ -41,7 +41,7 @@ def sample_pictures(size_wh: tuple[int, int] = (96, 64), seed: int = 0) -> list[
 
 
 def detector_faults(detector: Detector, pictures: Sequence[Image] | None = None) -> list[str]:
-    """Return which promises of `reelabel.models.base.Detector` a detector breaks.
+    """Return how a detector violates the contract of `reelabel.models.base.Detector`.
 
     Args:
         detector: the one to check; it is opened several times.
@@ -97,7 +97,7 @@ def _box_faults(found: Boxes, picture: Image, n_classes: int) -> Iterator[str]:
 
 
 def _interleaved(first: Predict, second: Predict, given: Sequence[Image]) -> list[Boxes]:
-    """Return what the first says while the second sees the pictures in another order."""
+    """Return the first one's results while the second gets the pictures in another order."""
     results = []
     for picture, other in zip(given, reversed(given), strict=True):
         results += first([picture])
@@ -132,7 +132,7 @@ def _alike(a: Boxes, b: Boxes) -> bool:
 
 
 def embedder_faults(embedder: Embedder, pictures: Sequence[Image] | None = None) -> list[str]:
-    """Return which promises of `reelabel.models.base.Embedder` an embedder breaks.
+    """Return how an embedder violates the contract of `reelabel.models.base.Embedder`.
 
     Args:
         embedder: the one to check; it is opened several times.

@@ -31,7 +31,7 @@ class Located:
         where: a folder on this machine, or a hub id.
         revision: the commit of a hub id; None for a folder.
         identity: the SHA-256 of a folder's files, or the commit of a hub id.
-        config: what the model says of itself: a transformers configuration.
+        config: the model's transformers configuration.
     """
 
     where: str
@@ -98,7 +98,7 @@ def network(kind: Any, place: Located) -> Any:
     model, info = _loaded(kind, place.where, place.revision, output_loading_info=True)
     wrong = [*info.get("missing_keys", ()), *info.get("mismatched_keys", ())]
     if wrong:
-        # The library would fill them with random numbers and go on.
+        # The library would fill them with random numbers.
         raise ModelError(
             f"{place.where} lacks {len(wrong)} weights that its configuration asks for, such as "
             f"{min(map(str, wrong))}: it is not a finished model of this kind"

@@ -28,11 +28,11 @@ _WHOLE = 1 << 30
 def rewritten(path: Path, input_wh: tuple[int, int] | None = None) -> bytes | None:
     """Return the network to run in place of a file's; None if it cannot be rewritten.
 
-    It says the same as the file's own, but for rounding.
+    Its outputs are those of the file's own, but for rounding.
 
     Args:
         path: the network.
-        input_wh: the size of its one input, if another than the file says.
+        input_wh: the size of its one input, if it differs from the file's.
     """
     import onnx  # noqa: PLC0415 -- heavy
 
@@ -70,14 +70,14 @@ def _join_focus(graph: Any) -> None:
     graph.initializer.append(numpy_helper.from_array(joined, name))
     conv.input[0], conv.input[1] = source, name
     pads = [2 * pad for pad in _attributes(conv)["pads"]]
-    wanted = {"kernel_shape": joined.shape[2:], "strides": (2, 2), "pads": pads}
+    attributes = {"kernel_shape": joined.shape[2:], "strides": (2, 2), "pads": pads}
     del conv.attribute[:]
-    conv.attribute.extend(helper.make_attribute(key, value) for key, value in wanted.items())
+    conv.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
     _drop_copies(graph)
 
 
 def _drop_copies(graph: Any) -> None:
-    """Remove what copied for nobody: ONNX Runtime would go on copying."""
+    """Remove nodes whose output is not used: ONNX Runtime would still run them."""
     copiers = [node for node in graph.node if node.op_type in {"Slice", "Concat"}]
     for node in reversed(copiers):
         asked = {name for other in graph.node for name in other.input}
@@ -108,7 +108,7 @@ def _constants(graph: Any) -> dict[str, NDArray[Any]]:
 
 
 def _find_focus(graph: Any, constants: Constants) -> tuple[Any, str, Phases] | None:
-    """Return the convolution behind a focus, and what the focus looks at; None without one."""
+    """Return the convolution behind a focus, and the input of the focus; None without one."""
     maker = {name: node for node in graph.node for name in node.output}
     conv = next((node for node in graph.node if node.op_type == "Conv"), None)
     if conv is None or conv.input[1] not in constants or not _is_plain(conv):

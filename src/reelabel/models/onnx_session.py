@@ -52,7 +52,7 @@ def _providers(device: Device) -> list[str]:
     if device == "cuda" and not has_cuda:
         raise ModelError(
             "device 'cuda' was asked for, but this onnxruntime computes on the CPU alone: "
-            "install onnxruntime-gpu, or say device 'auto'"
+            "install onnxruntime-gpu, or set device 'auto'"
         )
     gpu = ["CUDAExecutionProvider"] if has_cuda and device != "cpu" else []
     return [*gpu, "CPUExecutionProvider"]

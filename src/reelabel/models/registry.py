@@ -68,8 +68,8 @@ def load_detector(
             ``detections-txt:FOLDER``, ``fake:``, or the kind of a plug-in.
         home: the workspace, for relative paths, rounds and the lock of weights.
         options: the model's own; each has a default.
-        wanted: the classes to look for; empty takes the model as it is. Zero-shot and motion
-            detectors find whatever they are told to, all others must know the name.
+        wanted: the classes to detect; empty takes the model as it is. Zero-shot and motion
+            detectors take any, all others must have the class.
         mapping: the model's name (or zero-shot prompt) -> wanted name; see `wanted_only`.
 
     Returns:
@@ -140,7 +140,7 @@ def _request(
 
 
 def _prompts(wanted: Sequence[str], mapping: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what to look for: for each wanted name what is mapped to it, or else itself."""
+    """Return the prompts: for each wanted name those that are mapped to it, or else itself."""
     prompts: dict[str, None] = {}
     for name in wanted:
         mapped = [source for source, target in mapping.items() if target == name]
@@ -164,7 +164,7 @@ def _load(group: str, request: Request) -> Any:
 
 
 def _missing(exc: ModuleNotFoundError, what: str) -> MissingExtra | ModelError:
-    """Return the error that says how to get a package that is not there."""
+    """Return the error for a package that is not installed, with the way to get it."""
     package = (exc.name or "").partition(".")[0]
     if package in _TRAIN_EXTRA:
         return MissingExtra(what, "train")

@@ -26,9 +26,9 @@ class Request:
         home: the workspace, where relative paths, ``rounds/`` and ``weights.lock.json`` are
             looked for; None for a model used on its own.
         options: the user's options, unchecked; see `settings`.
-        prompts: names the model should look for. Models that find whatever they are told to
-            (zero-shot, motion) take them as their classes; all others ignore them.
-        wanted: the names that labels shall have; empty if nobody asked for some.
+        prompts: names of what to detect. Models without classes of their own (zero-shot, motion)
+            take them as their classes; all others ignore them.
+        wanted: the class names of the labels; empty if none are given.
     """
 
     spec: str

@@ -24,7 +24,7 @@ class EmbedOptions(Settings):
     """Options of every model that runs on torch."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to compute; auto takes a GPU if torch sees one."""
+    """Where to compute; auto takes a GPU if torch has one."""
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """Of the network's inside; auto is float16 on a CUDA GPU, else float32. With bfloat16 a box
     edge may be off by a pixel in 256."""
@@ -49,7 +49,9 @@ def pick_device(device: str) -> str:
     if device == "auto":
         return next((name for name, there in seen.items() if there), "cpu")
     if not seen.get(device, True):
-        raise ModelError(f"torch sees no device '{device}' here: say 'auto' or 'cpu'")
+        raise ModelError(
+            f"expected a device that torch has, but got '{device}': set 'auto' or 'cpu'"
+        )
     return device
 
 
@@ -84,8 +86,8 @@ def pad_aspect(picture: Image) -> Image:
 def in_batches(some: Callable[[Sequence[Image]], list[Boxes]], batch_size: int) -> Predict:
     """Return a function that gives `some` batches of pictures of one size.
 
-    Networks pad pictures of different sizes to a common one, and then say something else of
-    each than they would have said of it alone.
+    Networks pad pictures of different sizes to a common one, which changes the detections in each
+    of them.
     """
 
     def predict(pictures: Sequence[Image]) -> list[Boxes]:
@@ -117,7 +119,7 @@ def as_detections(
     xyxy: NDArray[np.float32] = arrays[0].reshape(-1, 4)
     score = np.clip(arrays[1], 0, 1)
     found = Boxes(xyxy, score, labels.detach().cpu().numpy().astype(np.int64))
-    # A network whose numbers overflowed says nothing, rather than something undefined.
+    # Outputs that overflowed are dropped.
     sound = np.isfinite(found.xyxy).all(axis=1) & (found.score >= floor)
     order = np.argsort(-found.score[sound], kind="stable")
     return found[sound][order].clipped(size_wh)

@@ -1,7 +1,7 @@
-"""A detector seen through other class names: some renamed, some joined, the rest left out.
+"""A class-mapping wrapper of a detector: classes renamed, joined or left out.
 
-People say "ball", COCO says "sports ball", and a network calls the same ball "frisbee" in every
-third frame. Joining the two before suppression gives one track instead of two halves.
+A project's "ball" is COCO's "sports ball", and a network detects the same ball as "frisbee" in
+every third frame. Joining the two before suppression gives one track instead of two halves.
 """
 
 from __future__ import annotations

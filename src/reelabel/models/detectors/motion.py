@@ -2,8 +2,8 @@
 
 The background is learnt (camera motion followed), what differs from it is cut into blobs, and
 blobs of an unlikely shape are left out. For round things, circles found in the single picture
-(Hough, gradient voting) are a second witness: where motion and circle agree the score is high,
-where only one speaks it is low. Boxes are those of the motion, whose edges are the better ones.
+(Hough, gradient voting) are a second cue: where motion and circle agree the score is high,
+where only one is found it is low. Boxes are those of the motion, whose edges are the better ones.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class NanoDet:
     ) -> Boxes:
         """Return the boxes of one picture in network pixels, before suppression.
 
-        Each cell speaks for the best of the classes asked for.
+        Each cell gives one box, of its best class among those asked for.
 
         Args:
             outputs: three arrays ``(n, classes)``, then three ``(n, 32)``.

@@ -1,6 +1,6 @@
 """``onnx:PATH_OR_URL``: detectors that need nothing but the core.
 
-A file says by its shapes which family it belongs to. The families are YOLOX and NanoDet-m.
+The shapes of its inputs and outputs tell the family of a file: YOLOX or NanoDet-m.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from reelabel.errors import ModelError
 from reelabel.models.base import Image, Predict
 from reelabel.models.coco import COCO_80
 from reelabel.models.detectors.nanodet import NanoDet
-from reelabel.models.detectors.onnx_inputs import Family, Inputs, Seen, part_of
+from reelabel.models.detectors.onnx_inputs import Family, Inputs, NetworkOutput, part_of
 from reelabel.models.detectors.suppress import suppressed
 from reelabel.models.detectors.yolox import Yolox
 from reelabel.models.onnx_session import describe, on_gpu, open_session, run
@@ -77,10 +77,10 @@ class OnnxDetector:
 
         def predict(pictures: Sequence[Image]) -> list[Boxes]:
             return [
-                self._finish(seen, picture)
+                self._finish(output, picture)
                 for size_wh, alike in groupby(pictures, self._size_for)
                 for batch in _batches(list(alike), self.batch_size)
-                for seen, picture in zip(inputs.at(size_wh).look(batch), batch, strict=True)
+                for output, picture in zip(inputs.at(size_wh).run(batch), batch, strict=True)
             ]
 
         return predict
@@ -89,12 +89,12 @@ class OnnxDetector:
         full_wh = self.family.size_wh
         return part_of(full_wh, picture) if self.options.rect else full_wh
 
-    def _finish(self, seen: Seen, picture: Image) -> Boxes:
+    def _finish(self, output: NetworkOutput, picture: Image) -> Boxes:
         asked = np.array(self.asked, np.int64)
-        found = seen.family.decode(seen.outputs, self.options.floor, asked)
+        found = output.family.decode(output.outputs, self.options.floor, asked)
         own = self.options.nms_iou
         found = suppressed(found, self.family.nms_iou if own is None else own)
-        return found.scaled(seen.back_xy).clipped((picture.shape[1], picture.shape[0]))
+        return found.scaled(output.back_xy).clipped((picture.shape[1], picture.shape[0]))
 
 
 def _batches(pictures: list[Image], size: int) -> list[list[Image]]:
@@ -113,7 +113,7 @@ def load(request: Request) -> OnnxDetector:
     session = open_session(weights.path, options.device)
     family = _family(session, weights.path, options)
     classes = _class_names(session, family.n_classes, request, options)
-    # Among the wanted classes alone: a ball that is a little more like a frisbee is still found.
+    # Among the wanted classes alone: a ball that scores higher as a frisbee is still found.
     asked = tuple(i for i, name in enumerate(classes) if name in request.prompts)
     return OnnxDetector(
         name=request.spec,
@@ -132,7 +132,7 @@ def _batch_is_open(session: Any) -> bool:
 
 
 def _family(session: Any, path: Path, options: OnnxOptions) -> Family:
-    """Return the family that a network's inputs and outputs speak of."""
+    """Return the family that has a network's inputs and outputs."""
     size_wh = _input_wh(session, options)
     if size_wh is not None:
         grey = np.full((1, 3, size_wh[1], size_wh[0]), 114, np.float32)

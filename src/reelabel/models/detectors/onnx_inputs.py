@@ -1,6 +1,6 @@
 """The inputs of an ONNX detector: one session for each size of picture that it meets.
 
-A network made for 416 x 416 spends two fifths of its time on padding when it looks at 16:9. One
+A network made for 416 x 416 spends two fifths of its time on padding on pictures of 16:9. One
 that is convolutions all the way can do with less.
 """
 
@@ -23,19 +23,19 @@ from reelabel.models.onnx_network import rewritten
 from reelabel.models.onnx_session import Device, open_session, run
 
 Family = Yolox | NanoDet
-"""A way to feed a network and to read what it says."""
+"""How the input of a network is prepared, and its output decoded."""
 
 STRIDE = 32
 """The coarsest stride of both families: sides of an input are multiples of it."""
 MARGIN = 64
-"""Padding in pixels that stays below or beside a picture, because networks have learned what it
-looks like: without it YOLOX-nano has an AP50 of .447 instead of .462 on pictures of COCO, with 32
+"""Padding in pixels that stays below or beside a picture, because networks are trained with
+it: without it YOLOX-nano has an AP50 of .447 instead of .462 on pictures of COCO, with 32
 pixels .450, with 64 .460."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a network said of one picture, and the factors x, y back to the picture's pixels."""
+class NetworkOutput:
+    """The outputs for one picture, and the factors x, y back to the picture's pixels."""
 
     family: Family
     outputs: list[NDArray[np.float32]]
@@ -50,12 +50,14 @@ class Input:
     family: Family
     buffer: NDArray[np.float32]
 
-    def look(self, pictures: Sequence[Image]) -> list[Seen]:
-        """Return what the network says of at most a batch of pictures."""
+    def run(self, pictures: Sequence[Image]) -> list[NetworkOutput]:
+        """Return the network's outputs for at most a batch of pictures."""
         rows = self.buffer[: len(pictures)]
         back = [self.family.prepare(p, into) for p, into in zip(pictures, rows, strict=True)]
         outputs = run(self.session, rows)
-        return [Seen(self.family, [o[i] for o in outputs], xy) for i, xy in enumerate(back)]
+        return [
+            NetworkOutput(self.family, [o[i] for o in outputs], xy) for i, xy in enumerate(back)
+        ]
 
 
 KEPT = 4
@@ -68,7 +70,7 @@ class Inputs:
     Args:
         path: the network.
         family: how it is read at its full size.
-        batch_size: pictures that it looks at together.
+        batch_size: pictures per call of the network.
         device: where to compute.
     """
 

@@ -28,7 +28,7 @@ def suppress(xyxy: Floats, score: Floats, class_id: Ints, iou_threshold: float) 
     xywh[:, 2:] -= xywh[:, :2]
     scores: Any = score
     classes: Any = class_id.astype(np.int32)
-    # The score threshold is below every score: whoever calls has filtered already.
+    # The score threshold is below every score: the caller has filtered already.
     kept = cv2.dnn.NMSBoxesBatched(xywh, scores, classes, -1.0, iou_threshold)
     return np.asarray(kept, np.int64)
 

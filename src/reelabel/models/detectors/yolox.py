@@ -89,8 +89,8 @@ class Yolox:
     ) -> Boxes:
         """Return the boxes of one picture in network pixels, before suppression.
 
-        Each cell speaks for the best of the classes asked for, so that one object does not come
-        back under several names; the score is objectness times class score.
+        Each cell gives one box, of its best class among those asked for, so that one object does
+        not come back under several names; the score is objectness times class score.
 
         Args:
             outputs: one array ``(n, 5 + classes)``.

@@ -1,4 +1,4 @@
-"""``hf-zero-shot:HUB_ID_OR_FOLDER``: networks that look for what words say.
+"""``hf-zero-shot:HUB_ID_OR_FOLDER``: networks that detect what a text names.
 
 Grounding DINO (Liu et al., 2023; also its MM variant) and OWL-ViT / OWLv2 (Minderer et al., 2022
 and 2023). The class names are the prompts.
@@ -41,7 +41,7 @@ class ZeroShotOptions(HubOptions, TorchOptions):
 
 @dataclass(frozen=True)
 class ZeroShotDetector:
-    """A network that is told in words what to find; see `reelabel.models.base.Detector`."""
+    """A network with text prompts as classes; see `reelabel.models.base.Detector`."""
 
     name: str
     classes: tuple[str, ...]
@@ -150,7 +150,7 @@ def load(request: Request) -> ZeroShotDetector:
         )
     if not request.prompts or any("." in p or not p.strip() for p in request.prompts):
         raise ModelError(
-            f"{request.spec} looks for what words say: name classes, without full stops, "
+            f"{request.spec} detects what a text names: expected class names without full stops, "
             f"but got {list(request.prompts)}"
         )
     return ZeroShotDetector(

@@ -59,13 +59,13 @@ class TransformersEmbedder:
 def _vector(model: Any, inputs: Any) -> Any:
     """Return ``(1, d)``: the model's own picture vector, else its pooled or first token."""
     if hasattr(model, "get_image_features"):
-        said = model.get_image_features(**inputs)
+        outputs = model.get_image_features(**inputs)
     else:
-        said = model(**inputs)
-    pooled = getattr(said, "pooler_output", None)
+        outputs = model(**inputs)
+    pooled = getattr(outputs, "pooler_output", None)
     if pooled is not None:
         return pooled.flatten(1)
-    return said.last_hidden_state[:, 0] if hasattr(said, "last_hidden_state") else said
+    return outputs.last_hidden_state[:, 0] if hasattr(outputs, "last_hidden_state") else outputs
 
 
 def _dimensions(config: Any) -> int:

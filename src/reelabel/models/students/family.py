@@ -80,7 +80,7 @@ class Family(ABC):
         """Check that the settings suit the family.
 
         Raises:
-            UsageError: if they do not; the message says what to set.
+            UsageError: if they do not; the message names what to set.
         """
         del settings
 

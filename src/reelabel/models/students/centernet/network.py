@@ -24,7 +24,7 @@ _HEAT_BIAS = -4.0  # low scores at first, or the background dominates the loss
 _REACH = 8.0  # distances are softplus times this many pixels
 _SIGMA_PER_SIDE, _SIGMA_MIN = 0.16, 0.6  # of the Gaussian about the centre, in cells
 _GIOU_WEIGHT = 2.0
-_MAX_DETECTIONS = 100  # boxes per picture, the number that COCO evaluation looks at
+_MAX_DETECTIONS = 100  # boxes per picture, the number that COCO evaluation uses
 
 
 class CenterNet(nn.Module):

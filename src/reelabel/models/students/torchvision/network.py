@@ -27,7 +27,7 @@ from reelabel.models.students.weights import load_matching
 from reelabel.models.torch_tools import read_state
 
 _SCORE_FLOOR = 0.01
-_HARD_IOU = 0.4  # an anchor that overlaps a hard negative this much looks at the same thing
+_HARD_IOU = 0.4  # an anchor that overlaps a hard negative this much shows the same thing
 _EASY_PER_SAMPLE = 1.0  # in a picture with hard negatives: easy anchors left, in sample sizes
 
 
