@@ -1,6 +1,6 @@
 """Files: atomic writes, text and JSON readers, safe names and paths.
 
-Every file that must be whole goes through `write_atomic`: a temporary name in the same folder,
+Every file that must be whole goes through `scratch_file`: a temporary name in the same folder,
 ``fsync``, then a rename, so that a reader finds the old content or the new one and never a part.
 """
 
@@ -45,30 +45,46 @@ def explained(path: Path) -> Iterator[None]:
         raise WorkspaceError(f"{path}: {reason}; what was done so far is kept") from exc
 
 
-def write_atomic(path: Path, write: Callable[[Path], object], *, sync: bool = True) -> None:
-    """Let `write` fill a temporary file beside `path`, sync it and rename it to `path`.
+@contextlib.contextmanager
+def scratch_file(path: Path, *, sync: bool = True, suffix: str = "") -> Iterator[Path]:
+    """Yield a temporary path beside `path`; at the end of the block the file there becomes `path`.
 
     Args:
-        path: the file.
-        write: given the temporary file's path.
+        path: the file; its folder is made.
         sync: False for what can be made again, such as pictures: after a power failure it may be
             empty, but it is never half-written by a killed process.
+        suffix: what the temporary name ends in, for writers that choose a format by it.
 
     Raises:
-        WorkspaceError: if it cannot be written; nothing is left behind.
+        WorkspaceError: if it cannot be written. Nothing is left behind when the block fails.
     """
     scratch = path.with_name(
-        f".{path.name[:LONGEST_NAME]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+        f".{path.name[:LONGEST_NAME]}.{os.getpid()}.{secrets.token_hex(4)}.tmp{suffix}"
     )
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            write(scratch)
+            yield scratch
             if sync:
                 _sync(scratch)
             scratch.replace(path)
         finally:
             scratch.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, write: Callable[[Path], object], *, sync: bool = True) -> None:
+    """Let `write` fill a temporary file beside `path`, which then becomes `path`.
+
+    Args:
+        path: the file.
+        write: given the temporary file's path.
+        sync: as in `scratch_file`.
+
+    Raises:
+        WorkspaceError: if it cannot be written; nothing is left behind.
+    """
+    with scratch_file(path, sync=sync) as scratch:
+        write(scratch)
 
 
 def _sync(path: Path) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from reelabel.data.dataset import ImageEntry
-from reelabel.errors import FormatError
+from reelabel.errors import DecodeError, FormatError
 from reelabel.files import safe_stem
+from reelabel.media.pictures import read_size_wh
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Picture files that every reader of YOLO and VOC folders finds."""
@@ -33,17 +34,10 @@ def picture_size_wh(path: Path) -> tuple[int, int]:
     Raises:
         FormatError: if it is missing or damaged.
     """
-    import cv2  # noqa: PLC0415 -- slow to load, and only pictures of unknown size need it
-    import numpy as np  # noqa: PLC0415 -- the same
-
     try:
-        coded = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(coded, cv2.IMREAD_COLOR) if len(coded) else None
-    except (OSError, cv2.error) as exc:
-        raise FormatError(f"{path}: expected a picture, but it cannot be read: {exc}") from exc
-    if image is None:
-        raise FormatError(f"{path}: expected a picture, but it is damaged: remove or replace it")
-    return int(image.shape[1]), int(image.shape[0])
+        return read_size_wh(path)
+    except DecodeError as exc:
+        raise FormatError(f"{exc}: remove or replace it") from exc
 
 
 def size_wh(image: ImageEntry, source: Path) -> tuple[int, int]:

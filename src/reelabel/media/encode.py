@@ -1,10 +1,9 @@
-"""Writing video: frames at their own times, and parts cut out of a video."""
+"""Writing video: every frame at its own time."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -13,17 +12,15 @@ from typing import Self
 import av
 import av.error
 import numpy as np
-from av.container import InputContainer, OutputContainer
-from av.packet import Packet
+from av.container import OutputContainer
 from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from reelabel.errors import MediaError, UsageError
+from reelabel.files import scratch_file
 from reelabel.media.convert import Picture
-from reelabel.media.opening import open_video, picture_stream, read_packets, reason
-from reelabel.media.probe import VideoInfo, probe
-from reelabel.media.video import decode, time_range
+from reelabel.media.opening import reason
 
 _ENCODERS = ("libx264", "libopenh264", "mpeg4")
 """In order of preference; FFmpeg builds differ in which they hold."""
@@ -50,6 +47,7 @@ class VideoWriter:
         UsageError: if the suffix means no video container, a picture has another size than the
             first, or time stamps do not increase.
         MediaError: if the file cannot be written.
+        WorkspaceError: if its folder cannot be.
     """
 
     def __init__(
@@ -62,17 +60,23 @@ class VideoWriter:
         quick: bool = False,
     ) -> None:
         self.path = Path(path)
-        self._temporary = _temporary(self.path)
         self._time_base, self._crf, self._quick = time_base, crf, quick
         self._rate = Fraction(rate).limit_denominator(1001) if rate > 0 else Fraction(25)
-        self._container = _open_output(self._temporary, self.path, time_base)
+        self._opened = ExitStack()
+        self._container: OutputContainer
         self._stream: VideoStream | None = None
         self._scaler = VideoReformatter()
         self._size_wh = (0, 0)
         self._shift, self._last_pts = 0, -1
 
     def __enter__(self) -> Self:
-        """Return the writer itself."""
+        """Open a temporary file and return the writer itself."""
+        with ExitStack() as stack:
+            file = scratch_file(self.path, sync=False, suffix=self.path.suffix)
+            temporary = stack.enter_context(file)
+            self._container = _open_output(temporary, self.path, self._time_base)
+            stack.callback(self._close)
+            self._opened = stack.pop_all()
         return self
 
     def __exit__(
@@ -82,19 +86,15 @@ class VideoWriter:
         trace: TracebackType | None,
     ) -> None:
         """Finish the file and give it its name, or remove what there is of it."""
-        if kind is not None or self._stream is None:
-            self._abandon()
-            if kind is None:
-                raise UsageError(f"{self.path}: no frame was written, so there is no video")
+        if kind is not None:
+            self._opened.__exit__(kind, error, trace)
             return
-        try:
+        with self._opened:
+            if self._stream is None:
+                raise UsageError(f"{self.path}: no frame was written, so there is no video")
             with _explained(self.path):
                 self._container.mux(self._stream.encode(None))
                 self._container.close()
-                self._temporary.replace(self.path)
-        except BaseException:
-            self._abandon()
-            raise
 
     def write(self, rgb: Picture, pts: int) -> None:
         """Add a frame.
@@ -149,107 +149,9 @@ class VideoWriter:
         frame.pict_type = PictureType.NONE
         return frame
 
-    def _abandon(self) -> None:
-        try:
+    def _close(self) -> None:
+        with suppress(av.error.FFmpegError):  # an unfinished file is thrown away
             self._container.close()
-        except av.error.FFmpegError:
-            pass  # it is thrown away
-        finally:
-            self._temporary.unlink(missing_ok=True)
-
-
-def trim(
-    src: Path | str,
-    dst: Path | str,
-    start_s: float | None = None,
-    end_s: float | None = None,
-    *,
-    reencode: bool = True,
-) -> int:
-    """Write a part of a video as a file of its own, pictures only, and return how many frames.
-
-    Args:
-        src: the video.
-        dst: the new file; its suffix decides the container.
-        start_s: the first frame is the first at or after this second.
-        end_s: the last frame is the last before this second.
-        reencode: True gives exactly the frames of the span, upright and with square pixels. False
-            copies the coded pictures: fast and without loss, but the part then begins at the key
-            frame at or before the start, and may end some frames late.
-
-    Raises:
-        UsageError: if the span does not fit the video, or the suffix means no container for it.
-        UnreadableVideo: if the video cannot be opened.
-        MediaError: if the file cannot be written.
-    """
-    info = probe(src)
-    span = time_range(info, start_s, end_s)
-    if Path(src).resolve() == Path(dst).resolve():
-        raise UsageError(f"{dst}: a video cannot be trimmed onto itself; give another name")
-    if not reencode:
-        return _copy(Path(src), Path(dst), info, span)
-    count, first_pts = 0, None
-    with VideoWriter(dst, time_base=info.time_base, rate=info.fps) as writer:
-        for frame in decode(src, start_s=span[0], end_s=span[1]):
-            first_pts = frame.pts if first_pts is None else first_pts
-            writer.write(frame.rgb(), frame.pts - first_pts)
-            count += 1
-    return count
-
-
-def _copy(src: Path, dst: Path, info: VideoInfo, span: tuple[float, float]) -> int:
-    temporary = _temporary(dst)
-    try:
-        with open_video(src) as container:
-            stream = picture_stream(container, src)
-            with _open_output(temporary, dst, info.time_base) as output, _explained(dst):
-                copy = output.add_stream_from_template(stream, opaque=True)
-                count = _mux(output, copy, _span_packets(container, stream, info, span))
-        temporary.replace(dst)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return count
-
-
-def _span_packets(
-    container: InputContainer, stream: VideoStream, info: VideoInfo, span: tuple[float, float]
-) -> Iterator[Packet[VideoStream]]:
-    """Yield the packets from the last key frame before the span to its end, in decode order."""
-    group: list[Packet[VideoStream]] = []
-    begun = False
-    for packet in read_packets(container, stream, complain=lambda _: None):
-        if packet is None:
-            break
-        stamp = packet.pts if packet.pts is not None else packet.dts
-        at = info.time_s(stamp) if stamp is not None else 0.0
-        if packet.dts is not None and info.time_s(packet.dts) >= span[1]:
-            break
-        if packet.is_keyframe and at <= span[0]:
-            group = []
-        group.append(packet)
-        begun = begun or at >= span[0]
-        if begun:
-            yield from group
-            group = []
-    yield from group
-
-
-def _mux(output: OutputContainer, copy: VideoStream, packets: Iterable[Packet[VideoStream]]) -> int:
-    """Write packets with the first key frame at time stamp 0; return how many."""
-    count, shift = 0, None
-    for packet in packets:
-        if shift is None:
-            shift = packet.pts if packet.pts is not None else packet.dts or 0
-        packet.pts = None if packet.pts is None else packet.pts - shift
-        packet.dts = None if packet.dts is None else packet.dts - shift
-        packet.stream = copy
-        output.mux(packet)
-        count += 1
-    return count
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
 
 
 def _open_output(temporary: Path, path: Path, time_base: Fraction) -> OutputContainer:

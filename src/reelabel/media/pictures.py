@@ -1,19 +1,23 @@
-"""Picture files: reading upright RGB, writing JPEG, fitting to a size."""
+"""Picture files: reading upright RGB or the size alone, writing JPEG, fitting to a size."""
 
 from __future__ import annotations
 
-import os
+import warnings
 from pathlib import Path
 from typing import Literal
 
 import cv2
 import numpy as np
+from PIL import ExifTags, Image
 
 from reelabel.errors import DecodeError, UsageError
+from reelabel.files import write_bytes
 from reelabel.media.convert import Picture, Size
 
 How = Literal["longest", "letterbox", "exact"]
 
+_HEADERS = ("BMP", "JPEG", "PNG", "WEBP")
+_QUARTER_TURNS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 _JPEG_MAX_PX = 65500  # libjpeg's limit
 _GREY = 114  # the border that YOLO-like models are trained with
 
@@ -38,6 +42,24 @@ def read_rgb(path: Path | str) -> Picture:
     return picture
 
 
+def read_size_wh(path: Path | str) -> Size:
+    """Return width and height in pixels of a picture file, turned as its EXIF says.
+
+    The header is read alone where it tells the size: damage behind it is not found.
+
+    Raises:
+        DecodeError: if the file is missing, damaged, or no picture.
+    """
+    try:
+        with warnings.catch_warnings(), Image.open(path, formats=_HEADERS) as image:
+            warnings.simplefilter("error")  # also for a size that Pillow finds suspicious
+            turned = image.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS
+            return image.size[::-1] if turned else image.size
+    except Exception:  # noqa: BLE001 -- Pillow raises many kinds; decoding tells what is wrong
+        height, width = read_rgb(path).shape[:2]
+        return width, height
+
+
 def encode_jpeg(rgb: Picture, quality: int = 90) -> bytes:
     """Return the picture as a JPEG file: baseline, 4:2:0, without metadata.
 
@@ -59,26 +81,20 @@ def encode_jpeg(rgb: Picture, quality: int = 90) -> bytes:
     return bytes(data)
 
 
-def write_jpeg(path: Path | str, rgb: Picture, quality: int = 90) -> bytes:
-    """Write a JPEG file that is either whole or not there: a temporary name, then a rename.
-
-    Returns:
-        What was written.
+def write_jpeg(path: Path | str, rgb: Picture, quality: int = 90) -> None:
+    """Write a JPEG file, and its folder; it is either whole or not there.
 
     Raises:
         UsageError: as `encode_jpeg`.
-        OSError: if the folder cannot be written.
+        WorkspaceError: if it cannot be written.
     """
-    path = Path(path)
-    data = encode_jpeg(rgb, quality)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return data
+    write_bytes(Path(path), encode_jpeg(rgb, quality), sync=False)
+
+
+def encode_png(rgb: Picture) -> bytes:
+    """Return the picture ``(height, width, 3)`` uint8 as a PNG file."""
+    _, data = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    return bytes(data)
 
 
 def fit(

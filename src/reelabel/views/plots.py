@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-import cv2
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from reelabel.media.pictures import encode_png
 
 Values = Sequence[float] | NDArray[Any]
 
@@ -189,10 +190,7 @@ def heat_map(covered: NDArray[Any]) -> str:
     """
     most = max(float(covered.max(initial=0)), 1e-9)
     colours = mpl.colormaps["hot"](covered / most, bytes=True)[..., :3]
-    ok, png = cv2.imencode(".png", np.ascontiguousarray(colours[..., ::-1]))
-    if not ok:
-        raise ValueError(f"expected a picture of (h, w) numbers, but got shape {covered.shape}")
-    return data_uri(png.tobytes(), "image/png")
+    return data_uri(encode_png(np.ascontiguousarray(colours)), "image/png")
 
 
 def rounds_comparison(
