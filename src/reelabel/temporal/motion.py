@@ -59,16 +59,32 @@ def global_shift(
     if min(earlier.shape) < _MIN_SIDE_PX or earlier.std() < 1 or later.std() < 1:
         return 0.0, 0.0
     a, b = earlier.astype(np.float32), later.astype(np.float32)
-    height, width = (_even_side(side) for side in earlier.shape)
-    # It writes into what it is given, and the residual needs the pictures as they are.
-    (x, y), response = cv2.phaseCorrelate(
-        a[:height, :width].copy(), b[:height, :width].copy(), _window((height, width))
-    )
+    (x, y), response = phase_shift(a, b)
     small = max(abs(x), abs(y)) < settings.min_shift_px
     if small or response < settings.min_response:
         return 0.0, 0.0
     accepted = _residual(a, b, (x, y)) <= settings.max_residual
-    return (float(x), float(y)) if accepted else (0.0, 0.0)
+    return (x, y) if accepted else (0.0, 0.0)
+
+
+def phase_shift(
+    earlier: NDArray[np.float32], later: NDArray[np.float32]
+) -> tuple[tuple[float, float], float]:
+    """Return the shift by phase correlation, whether or not the content moved as a whole.
+
+    Args:
+        earlier: float32 ``(height, width)``, 2 pixels a side at least.
+        later: a picture of the same size.
+
+    Returns:
+        By how many pixels (x, y) the content moved, and the height of the peak, 0..1.
+    """
+    height, width = (_even_side(side) for side in earlier.shape)
+    # It writes into what it is given.
+    (x, y), response = cv2.phaseCorrelate(
+        earlier[:height, :width].copy(), later[:height, :width].copy(), _window((height, width))
+    )
+    return (float(x), float(y)), float(response)
 
 
 @cache

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reelabel.temporal.motion import phase_shift
+
 Floats = NDArray[np.float32]
 
 _MARGIN_SHARE = 0.25
@@ -166,13 +168,11 @@ class _Known(NamedTuple):
 
 
 def _rough_shift(last: Floats, grey: Floats) -> NDArray[np.float64]:
-    """Return how far the camera went between two pictures, by phase correlation at half size."""
-    old, new = (
-        cv2.resize(p, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for p in (last, grey)
-    )
-    hanning = cv2.createHanningWindow(old.shape[::-1], cv2.CV_32F)
-    shift, _ = cv2.phaseCorrelate(old, new, hanning)
-    return -2 * np.array(shift)
+    """Return how far the camera went between two pictures, at half size."""
+    half = (max(2, grey.shape[1] // 2), max(2, grey.shape[0] // 2))
+    old, new = (cv2.resize(p, half, interpolation=cv2.INTER_AREA) for p in (last, grey))
+    shift_xy, _ = phase_shift(old, new)
+    return -np.array(shift_xy) * (grey.shape[1] / half[0], grey.shape[0] / half[1])
 
 
 def _misfit(old: _Known, new: Floats, at_xy: NDArray[np.float64]) -> float:
