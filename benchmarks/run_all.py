@@ -11,6 +11,7 @@ ORDER = (
     "speed_sample.py",
     "speed_detect.py",
     "speed_dedup.py",
+    "shot_cuts.py",
     "temporal_simulator.py",
     "flicker_speed.py",
     "flicker_footage.py",

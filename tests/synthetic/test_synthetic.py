@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 from reelabel.errors import UsageError
 from reelabel.media.quality import CutDetector, QualityLimits, measure, reject_reason
 from reelabel.media.video import decode
-from reelabel.synthetic.actors import (
+from reelabel.synthetic.footage import HELD_OUT, make_shot, render, visible_box
+from reelabel.synthetic.objects import (
     INSTANTS,
     Ball,
-    Patch,
+    Bounds,
+    Distractor,
     Post,
-    Room,
-    Thing,
-    ball_patch,
+    Sprite,
+    ball_sprite,
     bounce_path,
+    distractor_sprite,
     drift_path,
     roll_path,
-    thing_patch,
 )
-from reelabel.synthetic.footage import HELD_OUT, make_scene, render, visible_box
 from reelabel.synthetic.scenery import PLACES, UNSEEN_PLACES, backdrop
 
 STILL = np.zeros((INSTANTS, 2), np.float32)
@@ -40,44 +40,44 @@ def ball_on(*centres: tuple[float, float], radius: float = 8.0) -> Ball:
     return Ball(path.astype(np.float32), radius, "soccer", 0.02, 200.0, ((255,) * 3, (0,) * 3))
 
 
-def empty_scene(**parts):
-    """Return a scene without anything in it but the given parts."""
-    scene = make_scene(3, frames=2, size_wh=(128, 96))
-    return replace(scene, balls=(), things=(), posts=(), noise=0.0, **{"shutter": 0.5} | parts)
+def empty_shot(**parts):
+    """Return a shot without anything in it but the given parts."""
+    shot = make_shot(3, frames=2, size_wh=(128, 96))
+    return replace(shot, balls=(), distractors=(), posts=(), noise=0.0, **{"shutter": 0.5} | parts)
 
 
 @given(x=st.floats(20, 40), y=st.floats(20, 40), radius=st.floats(4, 15))
 def test_the_box_of_a_resting_ball_is_its_circle(x, y, radius):
     """The box of a ball at rest is the square around its circle to a third of a pixel."""
-    patch = ball_patch(ball_on((x, y), radius=radius), 0, STILL, 0.5)
-    box = visible_box(patch.alpha, (patch.x, patch.y))
+    sprite = ball_sprite(ball_on((x, y), radius=radius), 0, STILL, 0.5)
+    box = visible_box(sprite.alpha, (sprite.x, sprite.y))
     assert box == pytest.approx((x - radius, y - radius, x + radius, y + radius), abs=0.34)
 
 
 def test_the_box_of_a_moving_ball_holds_its_blur():
     """Motion blur widens the box along the motion only, by less than the way travelled."""
     ball = ball_on((30, 30), (54, 30))
-    patch = ball_patch(ball, 0, STILL, 1.0)
-    x1, y1, x2, y2 = visible_box(patch.alpha, (patch.x, patch.y))
+    sprite = ball_sprite(ball, 0, STILL, 1.0)
+    x1, y1, x2, y2 = visible_box(sprite.alpha, (sprite.x, sprite.y))
     travelled = float(ball.path[INSTANTS, 0] - ball.path[0, 0])
     assert travelled > 10
     assert 16 + 0.4 * travelled < x2 - x1 < 16 + travelled
     assert 14.5 < y2 - y1 < 16.3
-    assert patch.alpha.max() <= 1
+    assert sprite.alpha.max() <= 1
 
 
 def test_a_camera_that_follows_takes_the_blur_away():
     """A ball that the camera follows exactly is as sharp as one at rest."""
     ball = ball_on((30, 30), (54, 30))
-    followed = ball_patch(ball, 0, ball.path[:INSTANTS] - ball.path[0], 1.0)
+    followed = ball_sprite(ball, 0, ball.path[:INSTANTS] - ball.path[0], 1.0)
     assert followed.alpha.sum() == pytest.approx(np.pi * 64, rel=0.05)
     assert (followed.alpha > 0.99).sum() > 150
 
 
 def test_boxes_end_at_the_edge_of_the_picture():
     """A ball that is half outside has a box that ends at the picture's edge."""
-    scene = empty_scene()
-    inside = replace(scene, balls=(ball_on((2, 40)),))
+    shot = empty_shot()
+    inside = replace(shot, balls=(ball_on((2, 40)),))
     _, truth = inside.draw(0)
     assert truth.xyxy[0, 0] == 0
     assert truth.xyxy[0, 2] == pytest.approx(10, abs=0.4)
@@ -90,8 +90,8 @@ def test_boxes_end_at_the_edge_of_the_picture():
 def test_hidden_balls_are_not_listed(cover, listed):
     """A ball of which a post hides more than 70 percent is no part of the truth."""
     post = Post(x=40.0, width=cover, foot_y=90.0, colour=(80.0, 80.0, 80.0))
-    scene = replace(empty_scene(), balls=(ball_on((48, 50)),), posts=(post,))
-    _, truth = scene.draw(0)
+    shot = replace(empty_shot(), balls=(ball_on((48, 50)),), posts=(post,))
+    _, truth = shot.draw(0)
     assert (len(truth.xyxy) == 1) == listed
     if listed:
         assert truth.xyxy[0, 0] == pytest.approx(40 + cover, abs=1.2)
@@ -100,17 +100,17 @@ def test_hidden_balls_are_not_listed(cover, listed):
 
 def test_a_ball_hides_the_ball_behind_it():
     """Of two balls at one place only the nearer one is listed, and numbers stay in place."""
-    scene = replace(empty_scene(), balls=(ball_on((48, 50)), ball_on((49, 50)), ball_on((90, 30))))
-    _, truth = scene.draw(0)
+    shot = replace(empty_shot(), balls=(ball_on((48, 50)), ball_on((49, 50)), ball_on((90, 30))))
+    _, truth = shot.draw(0)
     assert truth.ball.tolist() == [0, 2]
 
 
 def test_the_ball_is_where_the_truth_says():
     """What a ball changes in the picture lies in its box, but for its faint rim."""
-    scene = replace(empty_scene())
+    shot = replace(empty_shot())
     ball = replace(ball_on((60, 30), (70, 34)), floor_y=500.0)
-    without, nothing = scene.draw(0)
-    picture, truth = replace(scene, balls=(ball,)).draw(0)
+    without, nothing = shot.draw(0)
+    picture, truth = replace(shot, balls=(ball,)).draw(0)
     changed = np.abs(picture.astype(int) - without).max(2) > 60
     rows, columns = np.nonzero(changed)
     x1, y1, x2, y2 = truth.xyxy[0]
@@ -125,22 +125,22 @@ def test_the_ball_is_where_the_truth_says():
 def test_other_things_are_no_truth(shape):
     """Boxes, bars and hoops are drawn and never listed."""
     path = np.full((2 * INSTANTS, 2), 48, np.float32)
-    thing = Thing(path, 9.0, shape, 0.01, (255.0, 0.0, 0.0), in_front=True)
-    patch = thing_patch(thing, 0, STILL, 0.5)
-    without, _ = empty_scene().draw(0)
-    picture, truth = replace(empty_scene(), things=(thing,)).draw(0)
+    distractor = Distractor(path, 9.0, shape, 0.01, (255.0, 0.0, 0.0), in_front=True)
+    sprite = distractor_sprite(distractor, 0, STILL, 0.5)
+    without, _ = empty_shot().draw(0)
+    picture, truth = replace(empty_shot(), distractors=(distractor,)).draw(0)
     assert len(truth.xyxy) == 0
-    assert (picture != without).any(2).sum() == pytest.approx((patch.alpha > 0.01).sum(), rel=0.15)
+    assert (picture != without).any(2).sum() == pytest.approx((sprite.alpha > 0.01).sum(), rel=0.15)
 
 
 @settings(max_examples=30)
 @given(seed=st.integers(0, 2**31), wait=st.sampled_from([0, 10]))
 def test_paths_stay_in_their_room(seed, wait):
     """Nothing falls through the floor or leaves through the sides; resting balls rest."""
-    room = Room(10, 310, 180, 240)
-    bounce = bounce_path(np.random.default_rng(seed), room, 60, wait=wait)
-    roll = roll_path(np.random.default_rng(seed), room, 60)
-    drift = drift_path(np.random.default_rng(seed), room, 60)
+    bounds = Bounds(10, 310, 180, 240)
+    bounce = bounce_path(np.random.default_rng(seed), bounds, 60, wait=wait)
+    roll = roll_path(np.random.default_rng(seed), bounds, 60)
+    drift = drift_path(np.random.default_rng(seed), bounds, 60)
     for path in (bounce, roll):
         assert path.shape == (60 * INSTANTS, 2)
         assert path[:, 0].min() >= 10
@@ -154,19 +154,19 @@ def test_paths_stay_in_their_room(seed, wait):
 
 def test_scenes_depend_on_their_seed_alone():
     """The same seed gives the same pictures, frame by frame in any order; another seed others."""
-    one, two = (make_scene(7, frames=6, size_wh=(128, 96), pan_px=20) for _ in range(2))
+    one, two = (make_shot(7, frames=6, size_wh=(128, 96), pan_px=20) for _ in range(2))
     pictures = [one.draw(i)[0] for i in range(6)]
     assert all((two.draw(i)[0] == pictures[i]).all() for i in (5, 2, 0))
-    assert (make_scene(8, frames=6, size_wh=(128, 96)).draw(0)[0] != pictures[0]).any()
+    assert (make_shot(8, frames=6, size_wh=(128, 96)).draw(0)[0] != pictures[0]).any()
 
 
 def test_a_pan_moves_the_background():
     """A panning camera shows another part of the background at the end, by as much as was asked."""
-    scene = replace(make_scene(5, frames=10, size_wh=(128, 96), pan_px=-24), balls=(), things=())
-    left = scene.camera_xy[:, 0]
+    shot = replace(make_shot(5, frames=10, size_wh=(128, 96), pan_px=-24), balls=(), distractors=())
+    left = shot.camera_xy[:, 0]
     assert left[0] == 24
     assert left[-1] == pytest.approx(0, abs=1e-4)
-    assert np.abs(scene.draw(0)[0].astype(int) - scene.draw(9)[0]).mean() > 5
+    assert np.abs(shot.draw(0)[0].astype(int) - shot.draw(9)[0]).mean() > 5
 
 
 @pytest.mark.parametrize("place", [*PLACES, *UNSEEN_PLACES], ids=lambda p: f"{p.wall.__name__}")
@@ -191,9 +191,9 @@ def test_patches_outside_the_picture_are_left_out():
     """Something that lies wholly outside of what is seen has no box."""
     assert visible_box(np.zeros((0, 0), np.float32)) is None
     assert visible_box(np.full((4, 4), 0.2, np.float32)) is None
-    patch = Patch(-50, 0, np.ones((4, 4), np.float32), np.zeros((4, 4, 3), np.float32))
-    assert patch.ball is None
-    gone = replace(empty_scene(), balls=(ball_on((-40, 40)), ball_on((400, 40))))
+    sprite = Sprite(-50, 0, np.ones((4, 4), np.float32), np.zeros((4, 4, 3), np.float32))
+    assert sprite.ball is None
+    gone = replace(empty_shot(), balls=(ball_on((-40, 40)), ball_on((400, 40))))
     assert len(gone.draw(0)[1].xyxy) == 0
 
 

@@ -1,4 +1,4 @@
-"""What a coded packet tells about the picture in it, without decoding it."""
+"""Properties of the picture in a coded packet, read without decoding it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MPEG4_NOT_CODED_BYTES = 16  # a picture that is not coded takes a few bytes
 
 
 def hidden_check(stream: VideoStream) -> Check:
-    """Return a function that tells whether a packet holds a picture that is never shown.
+    """Return a function: does a packet hold a picture that is never shown?
 
     VP8 has packets of their own for pictures that others only refer to.
     """
@@ -37,11 +37,11 @@ def _is_hidden_vp8(packet: VideoPacket) -> bool:
 
 
 def integrity_check(stream: VideoStream) -> Check:
-    """Return a function that tells whether a packet looks like exactly one whole picture.
+    """Return a function: does a packet look like exactly one whole picture?
 
     H.264 and HEVC in MP4 and Matroska: the lengths of the NAL units add up to the packet, and one
     of them is a coded slice. MPEG-4 Part 2: it is one picture, and coded. For other codecs only
-    what the container says of the packet counts. Damage inside a picture is not found.
+    the corrupt flag of the container counts. Damage inside a picture is not found.
     """
     codec = stream.codec.canonical_name
     configuration = stream.codec_context.extradata or b""

@@ -1,4 +1,4 @@
-"""A place in an open video: goes on frame by frame, or jumps ahead where that is shorter."""
+"""A position in an open video, which advances frame by frame or seeks where that is faster."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORTH_A_JUMP = 8  # frames: emptying and refilling the decoder costs about as m
 
 
 class Cursor:
-    """Stands before a frame of a video, at first before the first one.
+    """A position before a frame of a video, at first before the first one.
 
     A jump goes to the key frame before the wanted frame, and only where it saves decoding: the key
     frame must lie further ahead than the next few frames. What it finds is checked against the time
@@ -36,7 +36,7 @@ class Cursor:
         path: the video file.
         threads: decoding threads, 0 for one per core.
         tolerant: skip what cannot be decoded, else raise `DecodeError`.
-        on_error: is told of each skipped error.
+        on_error: called with each skipped error.
     """
 
     def __init__(

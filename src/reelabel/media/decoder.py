@@ -48,7 +48,7 @@ class Decoder:
         path: the file.
         threads: decoding threads; 0 lets FFmpeg take one per core.
         tolerant: True skips what cannot be decoded, False raises `DecodeError` there.
-        on_error: is told of each skipped error.
+        on_error: called with each skipped error.
 
     Raises:
         UnreadableVideo: if there is no picture stream to open.
@@ -106,8 +106,8 @@ class Decoder:
     def pictures_from(self, pts: int) -> Iterator[Stamped]:
         """Yield the pictures from the key frame at or before `pts` on.
 
-        Only for a video whose `Timeline` is seekable. What the first picture's time stamp is must
-        be looked at: a file may promise key frames that are none.
+        Only for a video whose `Timeline` is seekable. The caller must check the first time stamp:
+        packets may be flagged as key frames that are none.
         """
 
         def run() -> Iterator[Stamped]:

@@ -126,7 +126,7 @@ def montage(
 def captioned(rgb: Picture, lines: Sequence[tuple[str, Colour]], rows: int) -> Picture:
     """Return the picture with a strip below it that holds some lines of text.
 
-    Long lines go on in the next row, at a space; what does not fit into the strip is cut off. The
+    Long lines go on in the next row, at a space; what does not fit into the strip is left out. The
     strip is as high whatever the texts are, so that pictures of a film keep one size.
 
     Args:
@@ -176,9 +176,11 @@ def _line_width(picture: Picture) -> int:
     return max(1, round(sum(picture.shape[:2]) / 2 * 0.003))
 
 
-def _draw_box(picture: Picture, corner: list[int], look: tuple[Colour, Style], width: int) -> None:
+def _draw_box(
+    picture: Picture, corner: list[int], drawn_as: tuple[Colour, Style], width: int
+) -> None:
     left, top, right, bottom = corner
-    colour, style = look
+    colour, style = drawn_as
     if style == "filled":
         _fill(picture, corner, colour)
     if style == "dashed":

@@ -41,7 +41,7 @@ class VideoWriter:
         time_base: seconds per unit of the time stamps, as of the footage that the frames are from.
         rate: frames per second on average, for the encoder's rate control only.
         crf: constant rate factor, 0 (lossless) to 51 (bad).
-        quick: encode several times faster into a somewhat larger file, for films to look at.
+        quick: encode several times faster into a somewhat larger file.
 
     Raises:
         UsageError: if the suffix means no video container, a picture has another size than the
@@ -170,7 +170,7 @@ def _open_output(temporary: Path, path: Path, time_base: Fraction) -> OutputCont
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn what the encoder and the system say into our errors."""
+    """Translate errors of the encoder and the system into ours."""
     try:
         yield
     except (av.error.FFmpegError, OSError) as exc:

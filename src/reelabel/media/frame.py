@@ -18,7 +18,7 @@ class Frame:
             position in the `Timeline` where the part before was skipped by seeking.
         time_s: seconds since the first frame, for display.
         is_key: True if decoding can start here: no other picture is needed.
-        damaged: True if the decoder says that it concealed an error in it.
+        damaged: True if the decoder reports a concealed error in it.
     """
 
     __slots__ = ("_picture", "_sar", "damaged", "index", "is_key", "pts", "time_s")

@@ -1,4 +1,4 @@
-"""Opens video files safely, and nothing that they point to."""
+"""Opening video files safely, without following references to other files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from av.video.stream import VideoStream
 from reelabel.errors import DecodeError, UnreadableVideo
 
 OnError = Callable[[DecodeError], None]
-"""Is told of each place that could not be read or decoded, while decoding goes on."""
+"""Called with each error that was skipped while reading or decoding."""
 
 # Formats that read further files or addresses named inside the file, or that take any text for a
-# picture. A downloaded file must not be able to choose what we open.
+# picture. A downloaded file must not choose which other files are opened.
 _UNSAFE = frozenset({
     "concat", "dash", "data", "ffmetadata", "hls", "imf", "lavfi", "rtsp", "sdp", "tty",
     "webm_dash_manifest",
@@ -29,7 +29,7 @@ _UNSAFE = frozenset({
 # AVI and its kin store no presentation times; FFmpeg invents them, and gets B-frames wrong.
 _NO_PRESENTATION_TIME = frozenset({"avi"})
 
-_STRIKES = 16  # damaged places after which the rest of a file is given up
+_MAX_READ_ERRORS = 16  # after which the rest of a file is not read
 
 
 def open_video(path: Path | str) -> InputContainer:
@@ -50,12 +50,12 @@ def open_video(path: Path | str) -> InputContainer:
     except (av.error.FFmpegError, OSError, ValueError) as exc:
         raise UnreadableVideo(
             f"{path}: expected a video or picture file, but it cannot be opened as one "
-            f"({reason(exc)}); it may be cut off or of another kind than its name says"
+            f"({reason(exc)}); it may be truncated, or not be of the kind that its suffix names"
         ) from exc
 
 
 def picture_stream(container: InputContainer, path: Path | str) -> VideoStream:
-    """Return the stream that FFmpeg calls best: the largest, then the one with more frames.
+    """Return FFmpeg's "best" video stream: the largest, then the one with more frames.
 
     Raises:
         UnreadableVideo: if there is none, or only the cover picture of a sound file.
@@ -72,11 +72,11 @@ def picture_stream(container: InputContainer, path: Path | str) -> VideoStream:
 def read_packets(
     container: InputContainer, stream: VideoStream, complain: OnError
 ) -> Iterator[Packet[VideoStream] | None]:
-    """Yield the stream's packets and at last None, which tells a decoder that no more will come.
+    """Yield the stream's packets and at last None, which flushes a decoder.
 
     Read errors go to `complain`; reading then goes on behind the damaged place if it can.
     """
-    for _ in range(_STRIKES):
+    for _ in range(_MAX_READ_ERRORS):
         try:
             yield from (packet for packet in container.demux(stream) if packet.size)
             break
@@ -120,5 +120,5 @@ def _safe_formats() -> str:
 
 
 def reason(exc: Exception) -> str:
-    """Return what FFmpeg or the system says went wrong, without numbers and paths."""
+    """Return the error text of FFmpeg or the system, without numbers and paths."""
     return str(getattr(exc, "strerror", None) or exc)

@@ -23,12 +23,12 @@ _GREY = 114  # the border that YOLO-like models are trained with
 
 
 def read_rgb(path: Path | str) -> Picture:
-    """Return a picture file as ``(height, width, 3)`` uint8 RGB, turned as its EXIF says.
+    """Return a picture file as ``(height, width, 3)`` uint8 RGB, upright as by its EXIF.
 
     Grey and CMYK become RGB, 16 bits become 8, transparency is dropped.
 
     Raises:
-        DecodeError: if the file is missing, damaged, cut off, or no picture.
+        DecodeError: if the file is missing, damaged, truncated, or no picture.
     """
     try:
         data = np.fromfile(path, np.uint8)
@@ -37,15 +37,15 @@ def read_rgb(path: Path | str) -> Picture:
         what = getattr(exc, "strerror", None) or getattr(exc, "err", None) or exc
         raise DecodeError(f"{path}: cannot be read as a picture: {what}") from exc
     if rgb is None:
-        raise DecodeError(f"{path}: expected a picture, but it is damaged, cut off or no picture")
+        raise DecodeError(f"{path}: expected a picture, but it is damaged, truncated or no picture")
     picture: Picture = rgb
     return picture
 
 
 def read_size_wh(path: Path | str) -> Size:
-    """Return width and height in pixels of a picture file, turned as its EXIF says.
+    """Return width and height in pixels of a picture file, upright as by its EXIF.
 
-    The header is read alone where it tells the size: damage behind it is not found.
+    Only the header is read where it holds the size: damage after it is not found.
 
     Raises:
         DecodeError: if the file is missing, damaged, or no picture.
@@ -55,7 +55,7 @@ def read_size_wh(path: Path | str) -> Size:
             warnings.simplefilter("error")  # also for a size that Pillow finds suspicious
             turned = image.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS
             return image.size[::-1] if turned else image.size
-    except Exception:  # noqa: BLE001 -- Pillow raises many kinds; decoding tells what is wrong
+    except Exception:  # noqa: BLE001 -- Pillow raises many kinds; decoding gives the error
         height, width = read_rgb(path).shape[:2]
         return width, height
 
@@ -109,7 +109,7 @@ def fit(
         rgb: ``(height, width, 3)`` uint8.
         how: ``longest``: its longer side gets the larger of the two sizes, the shape is kept;
             ``letterbox``: as large as fits, the shape is kept, grey bars fill the size;
-            ``exact``: the size, distorted.
+            ``exact``: the size, aspect ratio not kept.
         size: width and height in pixels; a number stands for a square.
 
     Returns:

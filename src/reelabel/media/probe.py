@@ -1,4 +1,4 @@
-"""What a video file is, before any of its frames is worked on."""
+"""Properties of a video file."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class VideoInfo:
         time_base: seconds per unit of a time stamp (pts).
         start_pts: time stamp of the first frame; second 0 of the video everywhere in this package.
         duration_s: length of the picture stream in seconds, from its packets. The declared length
-            is not looked at: it may be that of the sound, or of a file that was cut off.
+            is ignored: it may be that of the sound, or of a file that was truncated.
         fps: average frames per second.
         num_packets: coded pictures found in the file.
-        frame_count_declared: frames that the header promises, None if it says nothing.
+        frame_count_declared: frames that the header declares, None if it has no such field.
         num_video_streams: picture streams in the file; the one used is FFmpeg's best.
         interlaced: whether the first frame is flagged interlaced.
         has_audio: whether there is a sound stream.

@@ -1,4 +1,4 @@
-"""What a frame is worth: sharpness, noise, exposure, change, a hash; and where shots are cut.
+"""Quality of frames (sharpness, noise, exposure, change), perceptual hash, and hard shot cuts.
 
 All figures are taken on a reduced grey picture (longest side about 320 pixels), so that they mean
 the same for every size of footage. Each costs a small part of a millisecond.
@@ -26,7 +26,7 @@ _HASH_SIDE = 32
 _THUMBNAIL_WH = (32, 24)
 
 LOOK_WH = (320, 320)
-"""Size within which quality, hash and cuts are judged."""
+"""Size to which frames are reduced for quality, hash and shot cuts."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def measure(grey: Picture, previous_grey: Picture | None = None) -> Quality:
 def reject_reason(quality: Quality, limits: QualityLimits) -> str | None:
     """Return why the frame is to be left out, such as ``sharpness 1.3 < 2``, or None.
 
-    The first limit that is broken is named, the most telling ones first.
+    The first violated limit is named, the most specific ones first.
     """
     q, at = quality, limits
     if at.drop_near_black and q.near_black:
@@ -187,7 +187,7 @@ def perceptual_hash(grey: Picture) -> int:
 
     The picture is reduced to 32 x 32 and taken apart by the discrete cosine transform. The 8 x 8
     lowest frequencies are compared with their median, row by row from the lowest; 1 is above it,
-    the first bit is the highest. The constant part tells only brightness, so the next frequency of
+    the first bit is the highest. The constant part is brightness alone, so the next frequency of
     the top row stands in its place. Parts too weak to be seen count as 0: a blank picture has
     hash 0.
     """
@@ -214,7 +214,7 @@ def _reduced(picture: Picture, size_wh: tuple[int, int]) -> Picture:
 
 
 class CutDetector:
-    """Finds hard cuts while the frames of a video go by, and keeps a handful of numbers only.
+    """Finds hard cuts online, frame by frame, with constant memory.
 
     A frame begins a new shot if, reduced to 32 x 24, it differs from the frame before it
     - by more than `min_change` grey levels on average, and
@@ -247,7 +247,7 @@ class CutDetector:
         self._before: NDArray[np.float32] | None = None
 
     def is_cut(self, picture: Picture) -> bool:
-        """Take the next frame and tell whether it is the first one of a new shot.
+        """Process the next frame and return whether it is the first of a new shot.
 
         Args:
             picture: ``(height, width, 3)`` uint8 RGB or ``(height, width)`` grey, reduced.
@@ -268,7 +268,7 @@ class CutDetector:
 def _unlike(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """Return one less the correlation of the brightness of two thumbnails, 0..2.
 
-    A deviation of six grey levels is added to both, so that noise on blank pictures has no say.
+    A deviation of six grey levels is added to both, so that noise on blank pictures does not count.
     """
     if a.ndim == 3:  # noqa: PLR2004 -- rows, columns, colours
         a, b = a.mean(2), b.mean(2)

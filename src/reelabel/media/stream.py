@@ -1,4 +1,4 @@
-"""When the frames of a video are shown, and what that says about seeking in it."""
+"""The time stamps of the frames of a video, and whether it can be seeked exactly."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def scan(path: Path | str, *, num_decoded: int | None = None) -> Timeline:
 
 
 def scan_packets(path: Path | str) -> Timeline:
-    """Return the timeline as far as packets and the first decoded frames tell it.
+    """Return the timeline as far as packets and the first decoded frames determine it.
 
     Raises:
         UnreadableVideo: if the file cannot be opened or has no picture stream.

@@ -1,8 +1,8 @@
-"""Frames of a video: all of them in one pass, or exactly the wanted ones.
+"""Frames of a video: all of them in one pass, or exactly the requested ones.
 
-A frame is named by its time stamp (pts), an integer in units of the video's time base. Of several
-picture streams the one that FFmpeg calls best is taken. Seconds count from the first frame, so that
-0 is the start of every video, whatever its first time stamp is.
+A frame is identified by its time stamp (pts), an integer in units of the video's time base. Of
+several picture streams FFmpeg's "best" is taken. Seconds count from the first frame, so that 0 is
+the start of every video, whatever its first time stamp is.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def decode(
         end_s: frames from this second on are left out.
         keyframes_only: decode key frames alone, several times faster.
         tolerant: go on behind damaged places; False raises at the first.
-        on_error: is told of each place that was skipped.
+        on_error: called with each skipped error.
         threads: decoding threads, 0 for one per core. The pictures do not depend on it.
 
     Raises:
@@ -76,9 +76,10 @@ def frames(
 
     Args:
         path: the video file.
-        pts_list: the wanted time stamps.
+        pts_list: the requested time stamps.
         threads: decoding threads, 0 for one per core.
-        on_error: is told of each wanted frame that cannot be had, which is then left out.
+        on_error: called with an error for each requested frame that cannot be decoded, which is
+            then left out.
 
     Raises:
         UnreadableVideo: if the file cannot be opened or has no picture stream.

@@ -1,13 +1,13 @@
 """Footage with exactly known truth: balls that bounce, rendered from nothing but a seed.
 
-It shows what a first run has to cope with: textured balls under gravity with motion blur, hoops,
-boxes and bars of the same colours, posts that hide them, slowly panning cameras, swaying leaves,
-noise, drifting brightness, and hard cuts. A frame is a pure function of its scene and number.
+It holds what a detector meets in real footage: textured balls under gravity with motion blur,
+hoops, boxes and bars of the same colours, posts that hide them, slowly panning cameras, swaying
+leaves, noise, drifting brightness, and hard cuts. A frame depends on its shot
+and number alone.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,32 +17,33 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from reelabel.errors import MediaError, UsageError
+from reelabel.errors import UsageError
+from reelabel.files import write_json
 from reelabel.media.convert import Picture
 from reelabel.media.encode import VideoWriter
-from reelabel.synthetic.actors import (
+from reelabel.synthetic.objects import (
     INSTANTS,
     Ball,
+    Bounds,
+    Distractor,
     Kind,
     Post,
-    Room,
     Shape,
-    Thing,
     bounce_path,
     drift_path,
     roll_path,
 )
 from reelabel.synthetic.scenery import PLACES, UNSEEN_PLACES, Place, Plane, Rgb, backdrop
-from reelabel.synthetic.shot import Scene, Truth, visible_box
+from reelabel.synthetic.shot import FrameTruth, Shot, visible_box
 
 __all__ = [
     "FPS",
     "HELD_OUT",
     "MANIFEST",
     "TRUTH",
-    "Scene",
-    "Truth",
-    "make_scene",
+    "FrameTruth",
+    "Shot",
+    "make_shot",
     "render",
     "visible_box",
 ]
@@ -69,22 +70,22 @@ _COLOURS: tuple[tuple[Kind, Rgb, Rgb], ...] = (
 )
 
 
-def make_scene(
+def make_shot(
     seed: int,
     *,
     frames: int,
     size_wh: tuple[int, int] = (320, 240),
     place: Place = PLACES[0],
     pan_px: float = 0.0,
-) -> Scene:
-    """Return a scene that is given by its seed alone.
+) -> Shot:
+    """Return the shot that a seed determines.
 
     Args:
-        seed: decides textures, balls, things, paths, noise.
+        seed: decides textures, balls, distractors, paths, noise.
         frames: how long it lasts.
         size_wh: picture size in pixels; everything in it is scaled with the height.
         place: wall and floor.
-        pan_px: how far the camera moves sideways over the whole scene, in pixels.
+        pan_px: how far the camera moves sideways over the whole shot, in pixels.
     """
     rng = np.random.default_rng(seed)
     w, h = size_wh
@@ -93,14 +94,14 @@ def make_scene(
     wide = w + int(np.ceil(camera[:, 0].max())) + 4
     tall = h + 4
     balls = _balls(rng, frames, (wide, h), horizon)
-    return Scene(
+    return Shot(
         size_wh=size_wh,
         backdrop=backdrop(place, rng, (wide, tall), horizon),
         horizon=horizon,
         camera_xy=camera,
         sway_px=place.sway_px * h / 240,
         balls=balls,
-        things=_things(rng, frames, (wide, h), horizon),
+        distractors=_distractors(rng, frames, (wide, h), horizon),
         posts=_posts(rng, (wide, h), horizon),
         shutter=float(rng.uniform(0.35, 0.7)),
         gain=_gain(rng, frames),
@@ -126,12 +127,12 @@ def _gain(rng: Generator, frames: int) -> Plane:
     return gain
 
 
-def _room(rng: Generator, size_wh: tuple[int, int], horizon: int, reach: float) -> Room:
-    """Return the room of something on a floor line of its own; some rooms are a little wider."""
+def _bounds(rng: Generator, size_wh: tuple[int, int], horizon: int, reach: float) -> Bounds:
+    """Return bounds with a random floor line; some reach a little beyond the picture."""
     w, h = size_wh
     outside = rng.choice([0.0, 0.0, 2.5]) * reach
     floor = rng.uniform(horizon + 0.1 * (h - horizon), h - 0.2 * (h - horizon)) - reach
-    return Room(reach - outside, w - reach + outside, max(1.0, floor), h)
+    return Bounds(reach - outside, w - reach + outside, max(1.0, floor), h)
 
 
 def _balls(rng: Generator, frames: int, size_wh: tuple[int, int], horizon: int) -> tuple[Ball, ...]:
@@ -139,34 +140,36 @@ def _balls(rng: Generator, frames: int, size_wh: tuple[int, int], horizon: int) 
     balls = []
     for _ in range(int(rng.integers(1, 4))):
         radius = rng.uniform(5, 14) * size_wh[1] / 240
-        room = _room(rng, size_wh, horizon, radius)
+        bounds = _bounds(rng, size_wh, horizon, radius)
         kind, main, second = _COLOURS[rng.integers(len(_COLOURS))]
         if rng.random() < 0.2:  # noqa: PLR2004 -- one ball in five rolls
-            path = roll_path(rng, room, frames)
+            path = roll_path(rng, bounds, frames)
         else:
             wait = int(rng.choice([0, 0, frames // 4]))
-            path = bounce_path(rng, room, frames, wait=wait)
+            path = bounce_path(rng, bounds, frames, wait=wait)
         spin = float(rng.uniform(0.01, 0.05) * rng.choice([-1, 1]))
-        balls.append(Ball(path, radius, kind, spin, room.floor_y, (main, second)))
+        balls.append(Ball(path, radius, kind, spin, bounds.floor_y, (main, second)))
     return tuple(balls)
 
 
-def _things(
+def _distractors(
     rng: Generator, frames: int, size_wh: tuple[int, int], horizon: int
-) -> tuple[Thing, ...]:
+) -> tuple[Distractor, ...]:
     """Return two to four boxes, bars and hoops, thrown or drifting."""
-    things = []
+    distractors = []
     for _ in range(int(rng.integers(2, 5))):
         radius = rng.uniform(6, 14) * size_wh[1] / 240
-        room = _room(rng, size_wh, horizon, radius)
+        bounds = _bounds(rng, size_wh, horizon, radius)
         move = bounce_path if rng.random() < 0.5 else drift_path  # noqa: PLR2004 -- half of them
         colour = _COLOURS[rng.integers(len(_COLOURS))][1]
         shape = _SHAPES[rng.integers(len(_SHAPES))]
         spin = float(rng.uniform(0.004, 0.03) * rng.choice([-1, 1]))
-        things.append(
-            Thing(move(rng, room, frames), radius, shape, spin, colour, bool(rng.integers(2)))
+        distractors.append(
+            Distractor(
+                move(rng, bounds, frames), radius, shape, spin, colour, bool(rng.integers(2))
+            )
         )
-    return tuple(things)
+    return tuple(distractors)
 
 
 def _posts(rng: Generator, size_wh: tuple[int, int], horizon: int) -> tuple[Post, ...]:
@@ -186,8 +189,8 @@ def _posts(rng: Generator, size_wh: tuple[int, int], horizon: int) -> tuple[Post
 
 
 @dataclass(frozen=True)
-class _Shot:
-    """How a scene is to be made; `pan_share` is how many picture widths the camera moves."""
+class _ShotPlan:
+    """The arguments of a shot; `pan_share` is how many picture widths the camera moves."""
 
     seed: int
     frames: int
@@ -196,12 +199,12 @@ class _Shot:
 
 
 @dataclass(frozen=True)
-class _Video:
+class _VideoPlan:
     """A video to be rendered: its shots one after the other."""
 
     name: str
     size_wh: tuple[int, int]
-    shots: tuple[_Shot, ...]
+    shots: tuple[_ShotPlan, ...]
     held_out: bool
 
     @property
@@ -209,17 +212,17 @@ class _Video:
         """The frames at which a new shot begins, but for the first."""
         return [int(at) for at in np.cumsum([shot.frames for shot in self.shots])[:-1]]
 
-    def frames(self) -> Iterator[tuple[Picture, Truth]]:
-        """Draw frame by frame, with one scene in memory at a time."""
-        for shot in self.shots:
-            scene = make_scene(
-                shot.seed,
-                frames=shot.frames,
+    def frames(self) -> Iterator[tuple[Picture, FrameTruth]]:
+        """Draw frame by frame, with one shot in memory at a time."""
+        for plan in self.shots:
+            shot = make_shot(
+                plan.seed,
+                frames=plan.frames,
                 size_wh=self.size_wh,
-                place=shot.place,
-                pan_px=shot.pan_share * self.size_wh[0],
+                place=plan.place,
+                pan_px=plan.pan_share * self.size_wh[0],
             )
-            yield from (scene.draw(i) for i in range(shot.frames))
+            yield from (shot.draw(i) for i in range(plan.frames))
 
 
 def render(
@@ -243,14 +246,14 @@ def render(
         frames: frames of each, 2 and above.
         size_wh: width and height in pixels, even numbers, at least 64.
         seed: decides everything.
-        log: is told the share done, 0..1, and the name of the video.
+        log: called with the share done, 0..1, and the name of the video.
 
     Raises:
         UsageError: if a number is out of its range.
-        MediaError: if a file cannot be written.
+        MediaError: if a video cannot be written.
+        WorkspaceError: if a file or the folder cannot be.
     """
     _check(videos, frames, size_wh)
-    _make_folder(folder)
     plans = _plans(videos, frames, size_wh, seed)
     coco = _Coco(seed)
     for i, video in enumerate(plans):
@@ -260,8 +263,9 @@ def render(
             for index, (picture, truth) in enumerate(video.frames()):
                 writer.write(picture, index)
                 coco.add(video, index, truth)
-    _write_json(folder / MANIFEST, _manifest(plans, frames, seed))
-    return _write_json(folder / TRUTH, coco.document)
+    write_json(folder / MANIFEST, _manifest(plans, frames, seed))
+    write_json(folder / TRUTH, coco.document)
+    return folder / TRUTH
 
 
 def _check(videos: int, frames: int, size_wh: tuple[int, int]) -> None:
@@ -274,33 +278,28 @@ def _check(videos: int, frames: int, size_wh: tuple[int, int]) -> None:
         )
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise MediaError(f"{folder}: the folder cannot be made: {exc}") from exc
-
-
-def _plans(videos: int, frames: int, size_wh: tuple[int, int], seed: int) -> list[_Video]:
+def _plans(videos: int, frames: int, size_wh: tuple[int, int], seed: int) -> list[_VideoPlan]:
     """Choose the shots of each video, and those of the held-out ones from the unseen places."""
     rng = np.random.default_rng(seed)
     places = [PLACES[k] for k in rng.permutation(len(PLACES))]
     plans = [
-        _Video(f"video_{i:02}.mp4", size_wh, _shots(rng, i, frames, places), held_out=False)
+        _VideoPlan(f"video_{i:02}.mp4", size_wh, _shots(rng, i, frames, places), held_out=False)
         for i in range(videos)
     ]
     for i in range(HELD_OUT):
         shots = _shots(rng, i, frames, UNSEEN_PLACES)
-        plans.append(_Video(f"held_out_{i:02}.mp4", size_wh, shots, held_out=True))
+        plans.append(_VideoPlan(f"held_out_{i:02}.mp4", size_wh, shots, held_out=True))
     return plans
 
 
-def _shots(rng: Generator, number: int, frames: int, places: Sequence[Place]) -> tuple[_Shot, ...]:
+def _shots(
+    rng: Generator, number: int, frames: int, places: Sequence[Place]
+) -> tuple[_ShotPlan, ...]:
     """Make every third camera pan slowly, and cut every third video in the middle."""
     pans, has_cut = number % 3 == 1, (number + 1) % 3 == 0
     lengths = [frames - frames // 2, frames // 2] if has_cut else [frames]
     return tuple(
-        _Shot(
+        _ShotPlan(
             seed=int(rng.integers(2**31)),
             frames=length,
             place=places[(number + 3 * i) % len(places)],
@@ -321,7 +320,7 @@ class _Coco:
             "categories": [{"id": 1, "name": _CATEGORY}],
         }
 
-    def add(self, video: _Video, index: int, truth: Truth) -> None:
+    def add(self, video: _VideoPlan, index: int, truth: FrameTruth) -> None:
         """Add a frame and its balls."""
         images, annotations = self.document["images"], self.document["annotations"]
         images.append({
@@ -349,7 +348,7 @@ class _Coco:
             })
 
 
-def _manifest(plans: list[_Video], frames: int, seed: int) -> dict[str, Any]:
+def _manifest(plans: list[_VideoPlan], frames: int, seed: int) -> dict[str, Any]:
     return {
         "seed": seed,
         "fps": FPS,
@@ -366,11 +365,3 @@ def _manifest(plans: list[_Video], frames: int, seed: int) -> dict[str, Any]:
             for video in plans
         ],
     }
-
-
-def _write_json(path: Path, document: dict[str, Any]) -> Path:
-    try:
-        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    except OSError as exc:
-        raise MediaError(f"{path}: cannot be written: {exc}") from exc
-    return path

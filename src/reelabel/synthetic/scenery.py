@@ -1,4 +1,4 @@
-"""Procedural walls and floors for the demo's footage: noise octaves, stripes, blobs.
+"""Procedural walls and floors for synthetic footage: noise octaves, stripes, blobs.
 
 A texture is a function of a random generator and a size; it returns ``(height, width, 3)`` float32
 RGB in 0..255. Lengths are given for a picture 240 pixels high and multiplied by ``unit``.

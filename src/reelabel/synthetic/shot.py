@@ -1,4 +1,4 @@
-"""One shot of the demo's footage: from a scene to pictures and to what is to be found in them."""
+"""One synthetic shot: draws its frames and gives the true boxes in them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from reelabel.data.boxes import Floats
 from reelabel.media.convert import Picture
-from reelabel.synthetic.actors import (
+from reelabel.synthetic.objects import (
     INSTANTS,
     Ball,
-    Patch,
+    Distractor,
     Post,
-    Thing,
-    ball_patch,
-    post_patch,
-    shadow_patch,
-    thing_patch,
+    Sprite,
+    ball_sprite,
+    distractor_sprite,
+    post_sprite,
+    shadow_sprite,
 )
 from reelabel.synthetic.scenery import Plane
 
@@ -28,8 +28,8 @@ _VISIBLE = 0.3  # of a ball must be seen
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One shot, complete: `draw` makes any frame of it.
+class Shot:
+    """A complete description of one shot; `draw` renders any frame of it.
 
     Attributes:
         backdrop: the still background, larger than the picture where the camera moves.
@@ -46,18 +46,18 @@ class Scene:
     camera_xy: Plane
     sway_px: float
     balls: tuple[Ball, ...]
-    things: tuple[Thing, ...]
+    distractors: tuple[Distractor, ...]
     posts: tuple[Post, ...]
     shutter: float
     gain: Plane
     noise: float
     seed: int
 
-    def draw(self, frame: int) -> tuple[Picture, Truth]:
-        """Return the frame ``(height, width, 3)`` uint8 RGB, and what is to be found in it."""
+    def draw(self, frame: int) -> tuple[Picture, FrameTruth]:
+        """Return the frame ``(height, width, 3)`` uint8 RGB, and the true boxes in it."""
         view = self.camera_xy[frame * INSTANTS : (frame + 1) * INSTANTS]
-        light, found = self._in_front(frame, view)
-        picture = self._behind(frame, view) * light[..., 3:] + light[..., :3]
+        light, found = self._foreground(frame, view)
+        picture = self._background(frame, view) * light[..., 3:] + light[..., :3]
         picture *= self.gain[frame]
         rng = np.random.default_rng((self.seed, frame))
         grain = rng.standard_normal(picture.shape[:2], np.float32) * self.noise
@@ -65,47 +65,49 @@ class Scene:
         np.rint(picture, out=picture)
         return np.clip(picture, 0, 255).astype(np.uint8), found
 
-    def _in_front(self, frame: int, view: Plane) -> tuple[Plane, Truth]:
+    def _foreground(self, frame: int, view: Plane) -> tuple[Plane, FrameTruth]:
         """Return ``(h, w, 4)``: light of all that moves, and the share of background let through.
 
-        Patches are laid from the front to the back, so that what is still to be seen of a ball is
-        known when its turn comes.
+        Sprites are composited from front to back, so that the visible share of a ball is known when
+        it is drawn.
         """
         w, h = self.size_wh
         light = np.zeros((h, w, 4), np.float32)
         light[..., 3] = 1
         boxes, seen, which = [], [], []
-        for patch in self._patches(frame, view):
-            visible = _lay(light, patch)
-            share = float(visible.sum()) / max(float(patch.alpha.sum()), 1e-6)
-            box = visible_box(visible, (max(0, patch.x), max(0, patch.y)))
-            if patch.ball is not None and share >= _VISIBLE and box is not None:
+        for sprite in self._sprites(frame, view):
+            visible = _composite(light, sprite)
+            share = float(visible.sum()) / max(float(sprite.alpha.sum()), 1e-6)
+            box = visible_box(visible, (max(0, sprite.x), max(0, sprite.y)))
+            if sprite.ball is not None and share >= _VISIBLE and box is not None:
                 boxes.append(box)
                 seen.append(share)
-                which.append(patch.ball)
+                which.append(sprite.ball)
         order = np.argsort(which)
-        return light, Truth(
+        return light, FrameTruth(
             np.array(boxes, np.float32).reshape(-1, 4)[order],
             np.array(seen, np.float32)[order],
             np.array(which, np.int64)[order],
         )
 
-    def _patches(self, frame: int, view: Plane) -> list[Patch]:
+    def _sprites(self, frame: int, view: Plane) -> list[Sprite]:
         """Return everything that stands before the background, the nearest first."""
-        things = [(t.in_front, thing_patch(t, frame, view, self.shutter)) for t in self.things]
+        distractors = [
+            (d.in_front, distractor_sprite(d, frame, view, self.shutter)) for d in self.distractors
+        ]
         balls = [
-            Patch(p.x, p.y, p.alpha, p.colour, ball=i)
-            for i, p in enumerate(ball_patch(b, frame, view, self.shutter) for b in self.balls)
+            Sprite(p.x, p.y, p.alpha, p.colour, ball=i)
+            for i, p in enumerate(ball_sprite(b, frame, view, self.shutter) for b in self.balls)
         ]
         return [
-            *(post_patch(post, view) for post in self.posts),
-            *(patch for in_front, patch in things if in_front),
+            *(post_sprite(post, view) for post in self.posts),
+            *(sprite for in_front, sprite in distractors if in_front),
             *balls,
-            *(patch for in_front, patch in things if not in_front),
-            *(shadow_patch(ball, frame, view, self.shutter) for ball in self.balls),
+            *(sprite for in_front, sprite in distractors if not in_front),
+            *(shadow_sprite(ball, frame, view, self.shutter) for ball in self.balls),
         ]
 
-    def _behind(self, frame: int, view: Plane) -> Plane:
+    def _background(self, frame: int, view: Plane) -> Plane:
         """Return the background as the camera sees it, with the wind in it."""
         w, h = self.size_wh
         left, top = (float(v) for v in view.mean(0))
@@ -122,14 +124,14 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Truth:
+class FrameTruth:
     """The balls of one frame of which at least 30 % can be seen.
 
     Attributes:
         xyxy: ``(n, 4)`` float32: the visible extent with its motion blur, cut at the picture's
             edges: the pixels of which the ball makes at least a quarter, edges finer than pixels.
         visible: ``(n,)`` float32: share of the ball that is neither hidden nor outside, 0..1.
-        ball: ``(n,)`` int64: position in the scene's balls, the same in all frames.
+        ball: ``(n,)`` int64: position in the shot's balls, the same in all frames.
     """
 
     xyxy: Floats
@@ -137,18 +139,18 @@ class Truth:
     ball: NDArray[np.int64]
 
 
-def _lay(light: Plane, patch: Patch) -> Plane:
-    """Put a patch behind all that was laid before, in place; return the share seen of it."""
+def _composite(light: Plane, sprite: Sprite) -> Plane:
+    """Composite a sprite behind all earlier ones, in place; return its visible share per pixel."""
     h, w = light.shape[:2]
-    rows, columns = patch.alpha.shape
-    top, left = max(0, -patch.y), max(0, -patch.x)
-    bottom, right = min(rows, h - patch.y), min(columns, w - patch.x)
+    rows, columns = sprite.alpha.shape
+    top, left = max(0, -sprite.y), max(0, -sprite.x)
+    bottom, right = min(rows, h - sprite.y), min(columns, w - sprite.x)
     if bottom <= top or right <= left:
         return np.zeros((0, 0), np.float32)
-    alpha = patch.alpha[top:bottom, left:right]
-    part = light[patch.y + top : patch.y + bottom, patch.x + left : patch.x + right]
+    alpha = sprite.alpha[top:bottom, left:right]
+    part = light[sprite.y + top : sprite.y + bottom, sprite.x + left : sprite.x + right]
     visible: Plane = alpha * part[..., 3]
-    part[..., :3] += patch.colour[top:bottom, left:right] * part[..., 3:]
+    part[..., :3] += sprite.colour[top:bottom, left:right] * part[..., 3:]
     part[..., 3] -= visible
     return visible
 

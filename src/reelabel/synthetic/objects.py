@@ -1,6 +1,6 @@
-"""What moves in the demo's footage: balls, things that are no balls, their shadows and paths.
+"""What moves in synthetic footage: balls, distractors, shadows and paths.
 
-Everything is drawn as a `Patch`: how much of each pixel it covers, averaged over the exposure, and
+Everything is drawn as a `Sprite`: how much of each pixel it covers, averaged over the exposure, and
 with which colour. Motion blur is the average of eight instants.
 """
 
@@ -47,7 +47,7 @@ class Ball:
 
 
 @dataclass(frozen=True)
-class Thing:
+class Distractor:
     """Something of the colour of a ball that is none.
 
     Attributes:
@@ -75,14 +75,14 @@ class Post:
 
 
 @dataclass(frozen=True)
-class Patch:
-    """A part of the picture that something covers.
+class Sprite:
+    """A part of the picture that an object covers.
 
     Attributes:
         x, y: the pixel of its top left corner; it may lie outside the picture.
         alpha: ``(h, w)`` share of each pixel that is covered during the exposure, 0..1.
         colour: ``(h, w, 3)`` RGB 0..255, multiplied by the share.
-        ball: position in the scene's balls, None if it is none.
+        ball: position in the shot's balls, None if it is none.
     """
 
     x: int
@@ -92,7 +92,7 @@ class Patch:
     ball: int | None = None
 
 
-def ball_patch(ball: Ball, frame: int, view_xy: Plane, shutter: float) -> Patch:
+def ball_sprite(ball: Ball, frame: int, view_xy: Plane, shutter: float) -> Sprite:
     """Return the ball as it is seen in a frame by a camera at `view_xy` ``(INSTANTS, 2)``."""
     centres = seen_path(ball.path, frame, shutter) - view_xy
     corner, dx, dy = _around(centres, ball.radius)
@@ -100,23 +100,23 @@ def ball_patch(ball: Ball, frame: int, view_xy: Plane, shutter: float) -> Patch:
     alpha = np.clip(ball.radius + 0.5 - far, 0, 1)
     turned = (frame + shutter * _moments()) * ball.spin * 2 * np.pi
     colour = _ball_colour(ball, dx / ball.radius, dy / ball.radius, turned)
-    return Patch(*corner, alpha.mean(0), (colour * alpha[..., None]).mean(0))
+    return Sprite(*corner, alpha.mean(0), (colour * alpha[..., None]).mean(0))
 
 
-def thing_patch(thing: Thing, frame: int, view_xy: Plane, shutter: float) -> Patch:
-    """Return a thing as it is seen in a frame; see `ball_patch`."""
-    centres = seen_path(thing.path, frame, shutter) - view_xy
-    corner, dx, dy = _around(centres, 1.45 * thing.radius)
-    turned = (frame + shutter * _moments()) * thing.spin * 2 * np.pi
+def distractor_sprite(distractor: Distractor, frame: int, view_xy: Plane, shutter: float) -> Sprite:
+    """Return a distractor as it is seen in a frame; see `ball_sprite`."""
+    centres = seen_path(distractor.path, frame, shutter) - view_xy
+    corner, dx, dy = _around(centres, 1.45 * distractor.radius)
+    turned = (frame + shutter * _moments()) * distractor.spin * 2 * np.pi
     cos, sin = np.cos(turned)[:, None, None], np.sin(turned)[:, None, None]
     u, v = cos * dx + sin * dy, cos * dy - sin * dx
-    alpha = np.clip(0.5 - _distance(thing, u, v), 0, 1)
-    light = (0.86 - 0.2 * v / thing.radius)[..., None]
-    colour = np.clip(np.array(thing.colour, np.float32) * light, 0, 255)
-    return Patch(*corner, alpha.mean(0), (colour * alpha[..., None]).mean(0))
+    alpha = np.clip(0.5 - _distance(distractor, u, v), 0, 1)
+    light = (0.86 - 0.2 * v / distractor.radius)[..., None]
+    colour = np.clip(np.array(distractor.colour, np.float32) * light, 0, 255)
+    return Sprite(*corner, alpha.mean(0), (colour * alpha[..., None]).mean(0))
 
 
-def shadow_patch(ball: Ball, frame: int, view_xy: Plane, shutter: float) -> Patch:
+def shadow_sprite(ball: Ball, frame: int, view_xy: Plane, shutter: float) -> Sprite:
     """Return the soft shadow of a ball on the floor: fainter and wider the higher it is."""
     centre = seen_path(ball.path, frame, shutter).mean(0)
     height = max(0.0, ball.floor_y - float(centre[1]))
@@ -125,10 +125,10 @@ def shadow_patch(ball: Ball, frame: int, view_xy: Plane, shutter: float) -> Patc
     corner, dx, dy = _around(at, 1.6 * spread)
     soft = np.exp(-((dx[0] / spread) ** 2 + (dy[0] / (0.32 * spread)) ** 2) * 1.4)
     alpha = soft * 0.28 * (ball.radius / spread) ** 2
-    return Patch(*corner, alpha, np.zeros((*alpha.shape, 3), np.float32))
+    return Sprite(*corner, alpha, np.zeros((*alpha.shape, 3), np.float32))
 
 
-def post_patch(post: Post, view_xy: Plane) -> Patch:
+def post_sprite(post: Post, view_xy: Plane) -> Sprite:
     """Return a post: round, lit from the left."""
     x, y = float(view_xy[:, 0].mean()), float(view_xy[:, 1].mean())
     left = post.x - x
@@ -139,7 +139,7 @@ def post_patch(post: Post, view_xy: Plane) -> Patch:
     light = 0.55 + 0.6 * np.exp(-(((across - 0.3) / 0.28) ** 2))
     colour = np.clip(light[:, None] * np.array(post.colour), 0, 255) * inside[:, None]
     alpha = np.broadcast_to(inside.astype(np.float32), (height, len(columns)))
-    return Patch(
+    return Sprite(
         int(columns[0]), 0, alpha, np.broadcast_to(colour.astype(np.float32), (*alpha.shape, 3))
     )
 
@@ -170,13 +170,13 @@ def _around(centres: Plane, reach: float) -> tuple[tuple[int, int], Plane, Plane
     return (int(low[0]), int(low[1])), dx, dy
 
 
-def _distance(thing: Thing, u: Plane, v: Plane) -> Plane:
+def _distance(distractor: Distractor, u: Plane, v: Plane) -> Plane:
     """Return the signed distance of each point to the edge, in pixels; negative is inside."""
-    r = thing.radius
-    if thing.shape == "ring":
+    r = distractor.radius
+    if distractor.shape == "ring":
         ring: Plane = np.abs(np.hypot(u, v) - np.float32(0.78 * r)) - np.float32(0.2 * r)
         return ring
-    half = (0.86 * r, 0.86 * r) if thing.shape == "square" else (1.3 * r, 0.34 * r)
+    half = (0.86 * r, 0.86 * r) if distractor.shape == "square" else (1.3 * r, 0.34 * r)
     box: Plane = np.maximum(np.abs(u) - half[0], np.abs(v) - half[1])
     return box
 
@@ -218,14 +218,14 @@ def _pattern(kind: Kind, body: Plane) -> Plane:
 
 
 def _nearness(x: Plane, y: Plane, z: Plane) -> Plane:
-    """Return the cosine of the angle to the nearest dark patch of a soccer ball."""
-    x, y, z = np.abs(x), np.abs(y), np.abs(z)  # the patches lie in mirror symmetry
+    """Return the cosine of the angle to the nearest dark panel of a soccer ball."""
+    x, y, z = np.abs(x), np.abs(y), np.abs(z)  # the panels lie in mirror symmetry
     long, short = np.float32(0.8507), np.float32(0.5257)  # golden ratio to 1, at length 1
     return np.maximum(np.maximum(short * x + long * y, short * y + long * z), short * z + long * x)
 
 
 @dataclass(frozen=True)
-class Room:
+class Bounds:
     """Where a path may go: from `left` to `right`, above `floor_y`; lengths in pixels."""
 
     left: float
@@ -234,18 +234,18 @@ class Room:
     height: float
 
 
-def bounce_path(rng: Generator, room: Room, frames: int, *, wait: int = 0) -> Path2d:
+def bounce_path(rng: Generator, bounds: Bounds, frames: int, *, wait: int = 0) -> Path2d:
     """Return a fall under gravity with bounces at the floor and the sides.
 
     A ball that has become slow is thrown up again. For the first `wait` frames it lies still.
     """
-    gravity = rng.uniform(0.8, 1.25) * room.height / 240 / INSTANTS**2
+    gravity = rng.uniform(0.8, 1.25) * bounds.height / 240 / INSTANTS**2
     keep = rng.uniform(0.78, 0.9)
-    strong = np.sqrt(2 * gravity * room.floor_y * rng.uniform(0.5, 0.85))
-    at = np.array([rng.uniform(room.left, room.right), room.floor_y])
-    speed = np.array([rng.uniform(0.8, 3.4) * rng.choice([-1, 1]) * room.height / 1920, -strong])
+    strong = np.sqrt(2 * gravity * bounds.floor_y * rng.uniform(0.5, 0.85))
+    at = np.array([rng.uniform(bounds.left, bounds.right), bounds.floor_y])
+    speed = np.array([rng.uniform(0.8, 3.4) * rng.choice([-1, 1]) * bounds.height / 1920, -strong])
     if not wait:
-        at[1] = room.floor_y * rng.uniform(0.2, 0.6)
+        at[1] = bounds.floor_y * rng.uniform(0.2, 0.6)
         speed[1] = 0
     steps = np.empty((frames * INSTANTS, 2), np.float32)
     for i in range(len(steps)):
@@ -254,39 +254,44 @@ def bounce_path(rng: Generator, room: Room, frames: int, *, wait: int = 0) -> Pa
             continue
         speed[1] += gravity
         at += speed
-        _bounce(at, speed, room, keep)
-        if at[1] == room.floor_y and abs(speed[1]) < 0.45 * strong:
+        _bounce(at, speed, bounds, keep)
+        if at[1] == bounds.floor_y and abs(speed[1]) < 0.45 * strong:
             speed[1] = -strong
     return steps
 
 
-def roll_path(rng: Generator, room: Room, frames: int) -> Path2d:
+def roll_path(rng: Generator, bounds: Bounds, frames: int) -> Path2d:
     """Return a path along the floor, to and fro between the sides."""
-    speed = np.array([rng.uniform(1.2, 3.6) * rng.choice([-1, 1]) * room.height / 1920, 0.0])
-    at = np.array([rng.uniform(room.left, room.right), room.floor_y])
+    speed = np.array([rng.uniform(1.2, 3.6) * rng.choice([-1, 1]) * bounds.height / 1920, 0.0])
+    at = np.array([rng.uniform(bounds.left, bounds.right), bounds.floor_y])
     steps = np.empty((frames * INSTANTS, 2), np.float32)
     for i in range(len(steps)):
         steps[i] = at
         at += speed
-        _bounce(at, speed, room, 1.0)
+        _bounce(at, speed, bounds, 1.0)
     return steps
 
 
-def drift_path(rng: Generator, room: Room, frames: int) -> Path2d:
-    """Return a slow swaying flight through the room."""
+def drift_path(rng: Generator, bounds: Bounds, frames: int) -> Path2d:
+    """Return a slow swaying flight within the bounds."""
     t = np.arange(frames * INSTANTS) / INSTANTS
     phase, rate = rng.uniform(0, 6.28, 2), rng.uniform(0.02, 0.06, 2)
-    middle = np.array([rng.uniform(room.left, room.right), room.floor_y * rng.uniform(0.3, 0.8)])
-    swing = np.array([rng.uniform(0.15, 0.4), rng.uniform(0.06, 0.2)]) * room.height
+    middle = np.array([
+        rng.uniform(bounds.left, bounds.right),
+        bounds.floor_y * rng.uniform(0.3, 0.8),
+    ])
+    swing = np.array([rng.uniform(0.15, 0.4), rng.uniform(0.06, 0.2)]) * bounds.height
     path: Path2d = (middle + swing * np.sin(rate * t[:, None] + phase)).astype(np.float32)
     return path
 
 
-def _bounce(at: NDArray[np.float64], speed: NDArray[np.float64], room: Room, keep: float) -> None:
-    """Turn the speed round where the room ends, in place."""
-    if at[1] > room.floor_y:
-        at[1], speed[1] = room.floor_y, -keep * abs(speed[1])
-    if at[0] < room.left:
-        at[0], speed[0] = room.left, abs(speed[0])
-    elif at[0] > room.right:
-        at[0], speed[0] = room.right, -abs(speed[0])
+def _bounce(
+    at: NDArray[np.float64], speed: NDArray[np.float64], bounds: Bounds, keep: float
+) -> None:
+    """Reverse the speed at the bounds, in place."""
+    if at[1] > bounds.floor_y:
+        at[1], speed[1] = bounds.floor_y, -keep * abs(speed[1])
+    if at[0] < bounds.left:
+        at[0], speed[0] = bounds.left, abs(speed[0])
+    elif at[0] > bounds.right:
+        at[0], speed[0] = bounds.right, -abs(speed[0])
