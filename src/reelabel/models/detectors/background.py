@@ -172,8 +172,8 @@ def _rough_shift(last: Floats, grey: Floats) -> NDArray[np.float64]:
     half = (max(2, grey.shape[1] // 2), max(2, grey.shape[0] // 2))
     old, new = (cv2.resize(p, half, interpolation=cv2.INTER_AREA) for p in (last, grey))
     shift_xy, _ = phase_shift(old, new)
-    scale_xy = np.array([grey.shape[1] / half[0], grey.shape[0] / half[1]])
-    return -np.array(shift_xy) * scale_xy
+    x, y = shift_xy
+    return np.array([-x * grey.shape[1] / half[0], -y * grey.shape[0] / half[1]])
 
 
 def _misfit(old: _Known, new: Floats, at_xy: NDArray[np.float64]) -> float:
