@@ -24,7 +24,7 @@ from common import DATA
 from reelabel.media.convert import Picture
 from reelabel.media.encode import VideoWriter
 from reelabel.media.pictures import fit
-from reelabel.media.quality import LOOK_WH, CutDetector
+from reelabel.media.quality import ANALYSIS_WH, CutDetector
 from reelabel.media.video import decode
 
 CLIPS = (
@@ -84,7 +84,7 @@ class Footage:
 def ours(path: Path) -> list[int]:
     """Return the cuts that `CutDetector` finds."""
     detector = CutDetector()
-    return [frame.index for frame in decode(path) if detector.is_cut(frame.rgb(LOOK_WH))]
+    return [frame.index for frame in decode(path) if detector.is_cut(frame.rgb(ANALYSIS_WH))]
 
 
 def rivals() -> dict[str, Find]:

@@ -28,7 +28,7 @@ import numpy as np
 
 from common import DATA
 from reelabel.data.sequence import BoxSequence
-from reelabel.media.quality import LOOK_WH, CutDetector
+from reelabel.media.quality import ANALYSIS_WH, CutDetector
 from reelabel.temporal.link import link
 from reelabel.temporal.motion import global_shift
 from temporal_rivals import follow, rivals
@@ -72,7 +72,7 @@ def _following(rival: Any) -> Tracker:
 
 def watched(world: World) -> World:
     """Return a world with the cuts and the camera's motion that the stage `track` finds in it."""
-    scale = min(limit / side for limit, side in zip(LOOK_WH, SIZE_WH, strict=True))
+    scale = min(limit / side for limit, side in zip(ANALYSIS_WH, SIZE_WH, strict=True))
     size_wh = (round(SIZE_WH[0] * scale), round(SIZE_WH[1] * scale))
     detector, before = CutDetector(), None
     cuts, shift = list[int](), np.zeros_like(world.shift_xy)

@@ -20,7 +20,7 @@ from reelabel.media.quality import (
 )
 from reelabel.media.video import decode
 
-LOOK_WH = (320, 320)
+ANALYSIS_WH = (320, 320)
 
 
 def scene(seed: int = 0, *, blur: float = 2.0) -> np.ndarray:
@@ -38,7 +38,7 @@ def noisy(picture: np.ndarray, sigma: float, seed: int = 1) -> np.ndarray:
 
 def looks(path) -> list[np.ndarray]:
     """Return all frames of a video, reduced."""
-    return [frame.rgb(LOOK_WH) for frame in decode(path)]
+    return [frame.rgb(ANALYSIS_WH) for frame in decode(path)]
 
 
 @pytest.mark.parametrize("sigma", [2.0, 5.0, 10.0, 20.0])
@@ -218,7 +218,7 @@ def test_cuts_of_real_footage(data_dir, name, cuts):
 )
 def test_quality_of_real_footage(data_dir, name, rejected, frozen):
     """Blank frames are rejected and repeated ones marked; dark and blurred footage passes."""
-    greys = [frame.grey(LOOK_WH) for frame in decode(data_dir / "videos" / name)]
+    greys = [frame.grey(ANALYSIS_WH) for frame in decode(data_dir / "videos" / name)]
     found = [measure(grey, before) for before, grey in zip([None, *greys], greys, strict=False)]
     assert sum(reject_reason(q, QualityLimits()) is not None for q in found) == rejected
     assert frozen is None or sum(q.frozen for q in found) == frozen

@@ -25,7 +25,7 @@ _FROZEN_MEAN, _FROZEN_PEAK = 0.05, 12.0
 _HASH_SIDE = 32
 _THUMBNAIL_WH = (32, 24)
 
-LOOK_WH = (320, 320)
+ANALYSIS_WH = (320, 320)
 """Size to which frames are reduced for quality, hash and shot cuts."""
 
 

@@ -23,7 +23,7 @@ from reelabel.evaluation.intervals import paired_difference
 from reelabel.evaluation.scores import Scores, coco_scores
 from reelabel.files import read_json
 from reelabel.labels.dedup import alike_share
-from reelabel.media.quality import LOOK_WH, perceptual_hash
+from reelabel.media.quality import ANALYSIS_WH, perceptual_hash
 from reelabel.media.video import frames as decoded
 from reelabel.models.detector_pool import DetectorPool, detect_frames
 from reelabel.models.registry import load_detector
@@ -192,7 +192,7 @@ def _hashes(unit: EvaluateUnit, video_id: str, pictures: list[Row]) -> NDArray[n
     """Return the perceptual hashes of annotated frames, as those that are sampled have them."""
     wanted = sorted({picture["pts"] for picture in pictures})
     looked = decoded(unit.inputs.video(video_id).path, wanted, on_error=lambda _: None)
-    return np.array([perceptual_hash(frame.grey(LOOK_WH)) for frame in looked], np.uint64)
+    return np.array([perceptual_hash(frame.grey(ANALYSIS_WH)) for frame in looked], np.uint64)
 
 
 def _held_out(unit: EvaluateUnit) -> Row:

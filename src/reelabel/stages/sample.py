@@ -19,7 +19,7 @@ from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import MediaError
 from reelabel.media.pictures import encode_jpeg, fit
 from reelabel.media.quality import (
-    LOOK_WH,
+    ANALYSIS_WH,
     CutDetector,
     Quality,
     QualityLimits,
@@ -109,10 +109,10 @@ def _sampled_frames(unit: SampleUnit, problems: list[str]) -> Iterator[SampledFr
         shot += 1
         for frame in _frames(unit, clip, problems):
             unit.tick((frame.time_s - clip["start_s"]) / max(length_s, 1e-9), "")
-            small = frame.rgb(LOOK_WH)
+            small = frame.rgb(ANALYSIS_WH)
             shot += bool(cuts.is_cut(small))
             if sampler.takes(frame.time_s - clip["start_s"]):
-                grey = frame.grey(LOOK_WH)
+                grey = frame.grey(ANALYSIS_WH)
                 quality = measure(grey, before)
                 yield SampledFrame(frame, clip["clip"], shot, quality, sampler)
                 before = grey

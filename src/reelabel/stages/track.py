@@ -17,7 +17,7 @@ from pydantic import Field
 from reelabel.config import Settings
 from reelabel.data.sequence import BoxSequence, Ints
 from reelabel.engine.stage import Output, Stage, Unit
-from reelabel.media.quality import LOOK_WH
+from reelabel.media.quality import ANALYSIS_WH
 from reelabel.media.video import frames
 from reelabel.models.base import Image
 from reelabel.tables import CAMERA, DETECTIONS, FRAMES, SEEN, TRACKS, VIDEOS
@@ -78,7 +78,7 @@ def _small_pictures(unit: TrackUnit, pts: Ints) -> Iterator[tuple[int, Image]]:
     for frame in frames(unit.video.path, pts.tolist(), threads=1, on_error=lambda _: None):
         i = int(np.searchsorted(pts, frame.pts))
         unit.tick(i / len(pts), f"{i} frames")
-        yield i, frame.rgb(LOOK_WH)
+        yield i, frame.rgb(ANALYSIS_WH)
 
 
 def _track_rows(
