@@ -111,7 +111,8 @@ def test_a_track_does_not_lift_what_another_rule_ignores(cleaned):
 
 def test_a_smoothed_place_counts_where_it_is_near(cleaned):
     """Near the detection it takes its place and says so; far from it the detection stays."""
-    near, far = (found("smooth", i) | {"x2": x2} for i, x2 in enumerate((31.0, 60.0)))
+    near = found("smooth", 0) | {"x2": 31.0, "similarity": 0.95}
+    far = found("smooth", 1) | {"x2": 31.0, "similarity": 0.8}
     first, second = cleaned([0.9, 0.9], near, far)
     assert (first["x2"], first["reason"][-8:]) == (31.0, "smoothed")
     assert second == cleaned([0.9, 0.9])[1]
@@ -119,14 +120,14 @@ def test_a_smoothed_place_counts_where_it_is_near(cleaned):
 
 def test_smoothing_moves_no_doubtful_box(cleaned):
     """What is ignored is ignored where the teacher saw it."""
-    assert cleaned([0.3], found("smooth", 0) | {"x2": 31.0}) == cleaned([0.3])
+    assert cleaned([0.3], found("smooth", 0) | {"x2": 31.0, "similarity": 1.0}) == cleaned([0.3])
 
 
 @pytest.mark.parametrize("kind", ["flicker", "gap", "static", "smooth"])
 def test_evidence_that_is_not_used_changes_nothing(cleaned, kind):
     """Each kind can be left out alone; the others still count."""
     others = {"flicker", "gap", "static", "smooth"} - {kind}
-    about = found(kind, -1 if kind == "gap" else 0, pts=0) | {"x2": 31.0}
+    about = found(kind, -1 if kind == "gap" else 0, pts=0) | {"x2": 31.0, "similarity": 0.95}
     assert cleaned([0.9], about, use_evidence=tuple(others)) == cleaned([0.9])
     assert cleaned([0.9], about, use_evidence=(kind,)) != cleaned([0.9])
 

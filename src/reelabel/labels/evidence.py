@@ -19,7 +19,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 import pyarrow as pa
 
-from reelabel.data.boxes import Bools, Floats, Ints, Strings, paired_iou, visible_parts
+from reelabel.data.boxes import Bools, Floats, Ints, Strings, visible_parts
 from reelabel.data.states import (
     DROPPED,
     FLICKER,
@@ -44,6 +44,8 @@ class Evidence:
         detection: ``(m,)`` int64, the detection that it is about, -1 for an added box.
         xyxy: ``(m, 4)`` float32, clipped to the picture.
         visible: ``(m,)`` whether enough of the box lies in the picture.
+        similarity: ``(m,)`` float32 of a smoothed box, its overlap with the detection, 0..1; NaN
+            where there is none.
         between: ``(m,)`` tuples of detections that a gap lies between.
         reason: ``(m,)`` strings.
     """
@@ -53,6 +55,7 @@ class Evidence:
     detection: Ints
     xyxy: Floats
     visible: Bools
+    similarity: Floats
     between: tuple[tuple[int, ...], ...]
     reason: Strings
 
@@ -78,6 +81,7 @@ class Evidence:
             np.arange(len(table)),
             row.astype(np.int64),
             *visible_parts(xyxy_of(table), size_wh),
+            table["similarity"].to_numpy().astype(np.float32),
             tuple(tuple(ends or ()) for ends in table["between"].to_pylist()),
             np.array(table["reason"].to_pylist(), dtype=str),
         )
@@ -90,6 +94,7 @@ class Evidence:
             self.detection[kept],
             self.xyxy[kept],
             self.visible[kept],
+            self.similarity[kept],
             tuple(self.between[i] for i in kept.tolist()),
             self.reason[kept],
         )
@@ -160,10 +165,10 @@ def smoothed_places(xyxy: Floats, evidence: Evidence, least_iou: float) -> Float
     Args:
         xyxy: the detections, clipped to the picture.
         evidence: about them.
-        least_iou: overlap in 0..1 from which a smoothed box is near.
+        least_iou: overlap in 0..1, before clipping, from which a smoothed box is near.
     """
     found = evidence.about_detections(SMOOTH)
-    near = found.visible & (paired_iou(xyxy[found.detection], found.xyxy) >= least_iou)
+    near = found.visible & (found.similarity >= least_iou)
     result = xyxy.copy()
     result[found.detection[near]] = found.xyxy[near]
     return result

@@ -92,7 +92,11 @@ EVIDENCE = Table(
         Column("detection", INT32, "row of the detection it is about, -1 for a box that was added"),
         TRACK_ID,
         Column(
-            "similarity", FLOAT32, "correlation that it rests on, null if none was taken", "-1..1"
+            "similarity",
+            FLOAT32,
+            "correlation that it rests on; of a smoothed box the overlap with its detection before "
+            "both were clipped; null if there is none",
+            "-1..1",
         ),
         Column("sigma", FLOAT32, "of a smoothed box's centre, standard deviation, else null", "px"),
         Column("frames", pa.list_(INT64), "time stamps of the frames it rests on", "time base"),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from reelabel.data.boxes import visible_parts
+from reelabel.data.boxes import paired_iou, visible_parts
 from reelabel.data.sequence import Bools, BoxSequence, Floats, Ints
 from reelabel.data.states import GAP, SMOOTH, STATIC
 from reelabel.errors import ModelError
@@ -23,6 +23,7 @@ from reelabel.temporal.evidence import Found, SmoothedTracks
 from reelabel.temporal.flicker import Flicker
 from reelabel.temporal.gap import ConfirmedBox, GapBox
 from reelabel.temporal.link import Tracks
+from reelabel.temporal.smooth import Smoothed
 from reelabel.temporal.static import StaticRepeat
 from reelabel.temporal.video import TrackedVideo
 
@@ -226,12 +227,18 @@ def _smoothed_columns(
         "kind": [SMOOTH] * count,
         "detection": smoothed.row,
         "track_id": smoothed.track_id,
-        "similarity": pa.nulls(count, pa.float32()),
+        "similarity": _overlap(smoothed, video),
         "sigma": smoothed.sigma_cxcywh[:, :2].max(axis=1),
         "frames": pa.ListArray.from_arrays(starts, video.pts[tracks.ends].ravel()),
         "between": pa.nulls(count, EVIDENCE.schema.field("between").type),
         "reason": _smoothed_reasons(smoothed.observed),
     }
+
+
+def _overlap(smoothed: Smoothed, video: TrackedVideo) -> pa.Array:
+    """Return the overlap of smoothed boxes with their detections, null where there is none."""
+    found = paired_iou(video.boxes.xyxy[smoothed.row], smoothed.xyxy.astype(np.float32))
+    return pa.array(found, pa.float32(), mask=~smoothed.observed)
 
 
 def _smoothed_reasons(observed: Bools) -> list[str]:
