@@ -178,9 +178,53 @@ def new_folder(folder: Path) -> None:
         WorkspaceError: if it cannot be made.
     """
     with explained(folder):
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UsageError(f"expected a new or empty folder, but {folder} holds files already")
+        refuse_content(folder)
         folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextlib.contextmanager
+def staged_folder(folder: Path) -> Iterator[Path]:
+    """Yield a folder to fill, which gets the name of `folder` when the block ends well.
+
+    So the folder is whole or not there. It must be new or empty.
+
+    Raises:
+        UsageError: if it holds something.
+        WorkspaceError: if it cannot be made.
+    """
+    folder = folder.absolute()
+    scratch = folder.with_name(
+        f".{folder.name[:LONGEST_NAME]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    )
+    with explained(folder):
+        refuse_content(folder)
+        scratch.mkdir(parents=True)
+        try:
+            yield scratch
+            _give_name(scratch, folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _give_name(scratch: Path, folder: Path) -> None:
+    try:
+        scratch.replace(folder)
+    except OSError:
+        # An empty folder that cannot be replaced, such as a mount point, is filled.
+        if not folder.is_dir():
+            raise
+        for path in scratch.iterdir():
+            shutil.move(path, folder / path.name)
+
+
+def refuse_content(folder: Path) -> None:
+    """Refuse a path that is neither free nor an empty folder.
+
+    Raises:
+        UsageError: if it is something else.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"expected a new or empty folder, but {folder} holds files already")
 
 
 def copy_file(source: Path, target: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import reelabel as api
 from reelabel.errors import UsageError
-from reelabel.media.pictures import read_rgb, write_jpeg
+from reelabel.media.pictures import encode_jpeg, read_rgb
 from reelabel.media.probe import probe
 from reelabel.media.video import decode
 
@@ -21,7 +21,7 @@ def files(disc_clips, tmp_path):
         path.parent.mkdir()
         shutil.copy(clip, path)
     picture = tmp_path / "disc.jpg"
-    write_jpeg(picture, next(decode(disc_clips[2])).rgb())
+    picture.write_bytes(encode_jpeg(next(decode(disc_clips[2])).rgb()))
     return [*paths, picture]
 
 

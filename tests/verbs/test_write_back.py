@@ -190,7 +190,7 @@ def test_exporting_behind_what_was_exported_adds_nothing(labelled, old, tmp_path
     """The pictures are known again by their names."""
     told = []
     first = api.export(labelled, tmp_path / "a", into=old) / "annotations/train.json"
-    again = api.export(labelled, tmp_path / "b", into=first, tell=told.append)
+    again = api.export(labelled, tmp_path / "b", into=first, on_message=told.append)
     assert (again / "annotations/train.json").read_text() == first.read_text()
     assert told[0].startswith("0 pictures added")
 

@@ -114,6 +114,7 @@ def init(  # noqa: PLR0913 -- click hands every flag over by name
         test_videos=test_videos,
         settings=nested(pairs, {**sections_of({"task": task}), **Config.own_sections}),
         task=task,
+        on_message=click.echo,
     )
     told_new(made)
 
@@ -175,7 +176,7 @@ def export(workspace: Path, out: Path, kind: str, number: int | None, *, into: P
     """Write a round's data set, pictures included, for other tools."""
     from reelabel.verbs.export import export as call
 
-    made = call(workspace, out, format=kind, round=number, into=into, tell=click.echo)
+    made = call(workspace, out, format=kind, round=number, into=into, on_message=click.echo)
     click.echo(f"written to {made}")
 
 

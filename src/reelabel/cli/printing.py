@@ -14,6 +14,7 @@ from rich.table import Table
 
 from reelabel.errors import counted, few
 from reelabel.pipeline import Run
+from reelabel.sources.footage import left_out_sentences
 from reelabel.verbs.status import StageStatus, decisions
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import doubts_of, scores_of, strangers_of
@@ -41,6 +42,8 @@ def told_run(workspace: Workspace, run: Run, report: Path | None) -> None:
     names = {video.video_id: video.name for video in workspace.videos()}
     said: set[str] = set()
     for result in run.results:
+        for sentence in left_out_sentences(result.notes.get("all", {}).get("left_out", {})):
+            OUT.print(f"[dim]{result.stage} {escape(sentence)}[/]")
         waiting = {v: words for v, words in result.waiting.items() if v not in said}
         said |= result.failed.keys() | waiting.keys()
         for video, message in (result.failed | waiting).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -11,8 +12,21 @@ from reelabel.errors import DecodeError, FormatError
 from reelabel.files import safe_stem
 from reelabel.media.pictures import read_size_wh
 
+EXPORT_MARK = ".reelabel-export"
+"""The file that marks the folder of an export, so that it is never taken for footage."""
+
+FRAME_PICTURE = re.compile(
+    r"(?P<video_id>(?<![0-9a-f])[0-9a-f]{16})_(?P<pts>-?\d+)(?!\d)(?P<suffix>\.jpg)?"
+)
+"""The name of an exported picture of a frame, see `frame_picture`."""
+
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Picture files that every reader of YOLO and VOC folders finds."""
+
+
+def frame_picture(video_id: str, pts: int) -> str:
+    """Return the name of the exported picture of a frame."""
+    return f"{video_id}_{pts}.jpg"
 
 
 def picture_suffix(source: Path) -> str:

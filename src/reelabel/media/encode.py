@@ -42,6 +42,7 @@ class VideoWriter:
         rate: frames per second on average, for the encoder's rate control only.
         crf: constant rate factor, 0 (lossless) to 51 (bad).
         quick: encode several times faster into a somewhat larger file.
+        comment: a text that the file carries, see `reelabel.media.rendering`.
 
     Raises:
         UsageError: if the suffix means no video container, a picture has another size than the
@@ -58,10 +59,12 @@ class VideoWriter:
         rate: Fraction | float = 25,
         crf: int = 20,
         quick: bool = False,
+        comment: str = "",
     ) -> None:
         self.path = Path(path)
         self._time_base, self._crf, self._quick = time_base, crf, quick
         self._rate = Fraction(rate).limit_denominator(1001) if rate > 0 else Fraction(25)
+        self._comment = comment
         self._opened = ExitStack()
         self._container: OutputContainer
         self._stream: VideoStream | None = None
@@ -75,6 +78,8 @@ class VideoWriter:
             file = scratch_file(self.path, sync=False, suffix=self.path.suffix)
             temporary = stack.enter_context(file)
             self._container = _open_output(temporary, self.path, self._time_base)
+            if self._comment:
+                self._container.metadata["comment"] = self._comment
             stack.callback(self._close)
             self._opened = stack.pop_all()
         return self

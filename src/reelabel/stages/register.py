@@ -2,97 +2,38 @@
 
 A video is named by its content, so the same footage is the same video wherever it lies. Files that
 cannot be used get a row too, with the reason. A file that has disappeared keeps its row and all
-that was made from it.
+that was made from it. What reelabel has written itself is no footage; the notes say what was left
+out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from reelabel.config import NoSettings, Project
+from reelabel.config import NoSettings
 from reelabel.engine.inputs import notes_of
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
-from reelabel.errors import MediaError, UsageError
-from reelabel.formats.coco import truth_pictures
+from reelabel.errors import MediaError
 from reelabel.media.probe import VideoInfo, content_id, probe
+from reelabel.media.rendering import is_rendering
+from reelabel.sources.footage import RENDERING, Footage, find_footage
 from reelabel.tables import VIDEOS
 from reelabel.workspace import fingerprint
-
-SUFFIXES = frozenset([
-    ".mp4",
-    ".m4v",
-    ".mov",
-    ".mkv",
-    ".webm",
-    ".avi",
-    ".mpg",
-    ".mpeg",
-    ".flv",
-    ".wmv",
-    ".ts",
-    ".mts",
-    ".m2ts",
-    ".3gp",
-    ".ogv",
-    ".vob",
-    ".gif",
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".bmp",
-    ".webp",
-    ".tif",
-    ".tiff",
-])
-"""What is taken from a folder; a file that is named itself is taken whatever its suffix."""
 
 UNREADABLE = "unreadable-"
 Row = dict[str, Any]
 
 
-def listed(project: Project, base: Path) -> Iterator[tuple[Path, str]]:
-    """Yield every file that the project names with its role, each once, in a fixed order.
-
-    Raises:
-        UsageError: if a path does not exist or a folder holds no video.
-    """
-    seen: set[Path] = set()
-    pictures = truth_pictures(base / project.truth) if project.truth else []
-    # What is named as a test stays one, in whatever folder of footage it lies.
-    named = [
-        *(("test", name) for name in project.test_videos),
-        *(("footage", name) for name in project.videos),
-        *(("test", str(picture)) for picture in pictures),
-    ]
-    for role, name in named:
-        for path in _files(base / name):
-            if path not in seen:
-                seen.add(path)
-                yield path, role
-
-
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES)
-        if not found:
-            raise UsageError(f"{path}: expected a folder with videos, but it holds none")
-        return found
-    return [path]
-
-
-Listed = list[tuple[Path, str]]
-"""Files with their roles."""
-
-
-def listing(context: Context[NoSettings]) -> Resource[Listed]:
+def footage(context: Context[NoSettings]) -> Resource[Footage]:
     """Return the files with their sizes and times, which decide whether anything is new."""
-    files = list(listed(context.project, context.root))
-    stats = [(str(path), role, _stamp(path)) for path, role in files]
-    return Resource(files, fingerprint(stats))
+    found = find_footage(context.project, context.root)
+    stats = [(str(path), role, _stamp(path)) for path, role in found.files]
+    return Resource(found, fingerprint(stats, found.left_out))
 
 
 def _stamp(path: Path) -> list[int]:
@@ -104,50 +45,79 @@ def _stamp(path: Path) -> list[int]:
     return [stat.st_size, stat.st_mtime_ns]
 
 
-def register(unit: Unit[NoSettings, Listed]) -> Output:
+def register(unit: Unit[NoSettings, Footage]) -> Output:
     """Return a row for every file; files that did not change keep the row they have."""
     ids = unit.inputs.video_ids(VIDEOS)
-    rows_before = [row for v in ids for row in unit.rows(VIDEOS, v).to_pylist()]
-    known: dict[str, Row] = {row["path"]: row for row in rows_before}
-    before = _before(notes_of(unit.inputs.receipt("register")), known)
-    rows: dict[str, dict[str, Any]] = {}
+    known = {row["path"]: row for v in ids for row in unit.rows(VIDEOS, v).to_pylist()}
+    before = _Before.of(notes_of(unit.inputs.receipt("register")), known)
+    rows: dict[str, Row] = {}
     stamps: dict[str, list[int]] = {}
     copies: dict[str, str] = {}
-    for i, (path, role) in enumerate(unit.resource):
-        unit.tick(i / len(unit.resource), path.name)
+    drawn: list[str] = []
+    for i, (path, role) in enumerate(unit.resource.files):
+        unit.tick(i / len(unit.resource.files), path.name)
         name = _relative(path, unit.root)
         stamps[name] = _stamp(path)
-        stamp, row = before.get(name, ([], None))
-        if row is None or not stamp or stamp != stamps[name]:
-            row = _row(path, name, known.get(name))
+        if before.is_rendering(name, path, stamps[name]):
+            drawn.append(name)
+            continue
+        row = before.row(name, stamps[name]) or _row(path, name, known.get(name))
         row = row | {"path": name, "name": path.name}
         if rows.setdefault(row["video_id"], row | {"role": role})["path"] != name:
             copies[name] = row["video_id"]
     for name, row in known.items():
-        if name not in stamps and _still_wanted(name, unit):
+        if name not in stamps and _is_gone(name, unit):
             rows.setdefault(row["video_id"], row | {"state": "failed", "error": "the file is gone"})
     shards = {video_id: VIDEOS.from_rows([row]) for video_id, row in rows.items()}
-    failed = sorted(row["name"] for row in rows.values() if row["state"] != "ok")
-    notes = {"stamps": stamps, "copies": copies, "failed": failed}
+    notes = {
+        "stamps": stamps,
+        "copies": copies,
+        "drawn": drawn,
+        "failed": sorted(row["name"] for row in rows.values() if row["state"] != "ok"),
+        "left_out": unit.resource.left_out | ({RENDERING: drawn} if drawn else {}),
+    }
     return Output({"videos": shards}, notes=notes)
 
 
-def _before(
-    notes: Mapping[str, Any], known: dict[str, Row]
-) -> dict[str, tuple[list[int], Row | None]]:
-    """Return the stamp and the row that each file had; one that repeats another has its row."""
-    usable = {row["video_id"]: row for row in known.values() if row["state"] == "ok"}
-    copies: dict[str, str] = notes.get("copies", {})
-    stamps: dict[str, list[int]] = notes.get("stamps", {})
-    return {
-        name: (stamp, known.get(name) or usable.get(copies.get(name, "")))
-        for name, stamp in stamps.items()
-    }
+@dataclass(frozen=True)
+class _Before:
+    """What was found out about each file when the stage ran last.
+
+    Attributes:
+        stamps: size and time of each file, by name.
+        rows: the row of each file; one that repeats another has its row.
+        drawn: names of pictures and films that reelabel has drawn.
+    """
+
+    stamps: Mapping[str, list[int]]
+    rows: Mapping[str, Row]
+    drawn: frozenset[str]
+
+    @classmethod
+    def of(cls, notes: Mapping[str, Any], known: Mapping[str, Row]) -> _Before:
+        """Return what the notes of the last run and its rows tell."""
+        usable = {row["video_id"]: row for row in known.values() if row["state"] == "ok"}
+        copies: dict[str, str] = notes.get("copies", {})
+        rows = {name: usable[v] for name, v in copies.items() if v in usable}
+        return cls(notes.get("stamps", {}), rows | dict(known), frozenset(notes.get("drawn", ())))
+
+    def is_rendering(self, name: str, path: Path, stamp: list[int]) -> bool:
+        """Tell whether reelabel has drawn a file; only a new or changed one is opened."""
+        return name in self.drawn if self._is_same(name, stamp) else is_rendering(path)
+
+    def row(self, name: str, stamp: list[int]) -> Row | None:
+        """Return the row of a file that did not change, None if it did or is new."""
+        return self.rows.get(name) if self._is_same(name, stamp) else None
+
+    def _is_same(self, name: str, stamp: list[int]) -> bool:
+        return bool(stamp) and self.stamps.get(name) == stamp
 
 
-def _still_wanted(name: str, unit: Unit[NoSettings, Listed]) -> bool:
-    """Tell whether a file that is gone lay in a folder that is still named."""
+def _is_gone(name: str, unit: Unit[NoSettings, Footage]) -> bool:
+    """Tell whether a file does not exist any more, but lay in a folder that is still named."""
     path = unit.root / name
+    if path.exists():
+        return False
     named = (*unit.project.videos, *unit.project.test_videos)
     homes = [unit.root / video for video in named]
     return any(home == path or home in path.parents for home in homes)
@@ -207,5 +177,5 @@ STAGE = Stage(
     scope="all",
     writes=(VIDEOS,),
     project_keys=("videos", "test_videos", "truth"),
-    resource=listing,
+    resource=footage,
 )

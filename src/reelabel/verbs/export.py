@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from reelabel.data.dataset import Dataset
 from reelabel.errors import MissingInput, UsageError, nearest
-from reelabel.files import explained
+from reelabel.files import staged_folder, write_text
 from reelabel.formats.coco import read_coco
 from reelabel.formats.coco_into import CocoFile
+from reelabel.formats.pictures import EXPORT_MARK, frame_picture
 from reelabel.pipeline import read_config, task_of
 from reelabel.verbs.detections import export_detections
-from reelabel.verbs.exported_names import picture_name
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import dataset_dir
 
@@ -23,10 +23,6 @@ COCO = "coco"
 DETECTIONS_TXT = "detections-txt"
 
 
-def _nobody(sentence: str) -> None:
-    """Tell nobody."""
-
-
 def export(
     workspace: Workspace | Path | str,
     out: Path | str,
@@ -34,20 +30,20 @@ def export(
     format: str = COCO,  # noqa: A002 -- the name of the flag
     round: int | None = None,  # noqa: A002 -- the name of the flag
     into: Path | str | None = None,
-    tell: Callable[[str], None] = _nobody,
+    on_message: Callable[[str], None] | None = None,
 ) -> Path:
     """Write the data set of a round, pictures included, and return its folder.
 
     Args:
         workspace: a workspace or its folder.
-        out: a folder that does not exist yet or is empty.
-        format: coco, yolo or voc for the data set; detections-txt for all that the round's
-            teacher said, a file for each video and class (`reelabel.formats.detections_txt`).
+        out: a folder that does not exist yet or is empty; it appears when all is written.
+        format: coco, yolo or voc for the data set; detections-txt for all detections of the
+            round's teacher, a file for each video and class (`reelabel.formats.detections_txt`).
         round: which round; None is the last one that has a data set, or detections.
         into: a COCO file that the pictures to train on are added to; ``annotations/train.json`` is
             then that file with them behind (`reelabel.formats.coco_into`). It is not changed
             itself, and val and test stay files of their own.
-        tell: is given sentences on what was added.
+        on_message: is called with sentences on what was added.
 
     Raises:
         UsageError: for an unknown format, a folder that holds something, or `into` with another
@@ -64,23 +60,28 @@ def export(
     if into is not None and format != COCO:
         raise UsageError(f"only coco can be written into a file, but the format is '{format}'")
     target = Path(out)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(f"{target}: expected a folder that is new or empty; name another one")
-    if format == DETECTIONS_TXT:
-        export_detections(ws, target, round)
-        return target
-    number = _round_with_data(ws, round)
-    begun = CocoFile.read(Path(into)) if into is not None else None
-    whole, pictures = _whole(dataset_dir(ws, number))
-    with explained(target):
-        target.mkdir(parents=True, exist_ok=True)
-        exports[format](target, whole, lambda image: pictures[image.file_name])
-    if begun is not None:
-        added = begun.add(whole.subset(_at(whole, TRAIN)))
-        begun.write(target / "annotations" / f"{TRAIN}.json")
-        for sentence in added.sentences():
-            tell(sentence)
+    messages: list[str] = []
+    with staged_folder(target) as folder:
+        if format == DETECTIONS_TXT:
+            export_detections(ws, folder, round)
+        else:
+            number = _round_with_data(ws, round)
+            begun = CocoFile.read(Path(into)) if into is not None else None
+            whole, pictures = _whole(dataset_dir(ws, number))
+            exports[format](folder, whole, lambda image: pictures[image.file_name])
+            messages += _add_to(begun, whole, folder) if begun is not None else ()
+        write_text(folder / EXPORT_MARK, f"export of {ws.root.absolute()} as {format}\n")
+    if on_message is not None:
+        for message in messages:
+            on_message(message)
     return target
+
+
+def _add_to(begun: CocoFile, whole: Dataset, folder: Path) -> Iterator[str]:
+    """Write a COCO file with the pictures to train on behind it; yield what was added."""
+    added = begun.add(whole.subset(_at(whole, TRAIN)))
+    begun.write(folder / "annotations" / f"{TRAIN}.json")
+    yield from added.sentences()
 
 
 def _round_with_data(workspace: Workspace, wanted: int | None) -> int:
@@ -106,7 +107,7 @@ def _whole(folder: Path) -> tuple[Dataset, dict[str, Path]]:
         part, images = read_coco(path), []
         for image in part.images:
             # Pictures of several videos meet in one folder: their names say which is which.
-            name = picture_name(image.video, image.pts or 0)
+            name = frame_picture(image.video, image.pts or 0)
             pictures[name] = folder / image.file_name
             images.append(replace(image, file_name=name, split=split))
         parts.append(replace(part, images=tuple(images)))

@@ -7,7 +7,6 @@ table `frames` holds how its picture was made.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePath
@@ -17,16 +16,11 @@ import numpy as np
 
 from reelabel.data.boxes import Placement
 from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.formats.pictures import FRAME_PICTURE
 from reelabel.tables import FRAMES
 from reelabel.workspace import Workspace
 
-NAME = re.compile(r"(?<![0-9a-f])(?P<video_id>[0-9a-f]{16})_(?P<pts>-?\d+)(?!\d)")
 Row = Mapping[str, Any]
-
-
-def picture_name(video_id: str, pts: int) -> str:
-    """Return the name of an exported picture."""
-    return f"{video_id}_{pts}.jpg"
 
 
 def as_frames(workspace: Workspace, data: Dataset) -> Dataset:
@@ -54,7 +48,7 @@ def as_frames(workspace: Workspace, data: Dataset) -> Dataset:
 
 def _frame_of(image: ImageEntry) -> tuple[str, int | None]:
     """Return the video id and time stamp in a picture's name, else those that the entry gives."""
-    found = NAME.search(PurePath(image.file_name).name)
+    found = FRAME_PICTURE.search(PurePath(image.file_name).name)
     return (found["video_id"], int(found["pts"])) if found else (image.video, image.pts)
 
 

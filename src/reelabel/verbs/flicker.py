@@ -18,10 +18,11 @@ import numpy as np
 from reelabel.data.dataset import ImageEntry
 from reelabel.engine.progress import Display
 from reelabel.errors import UsageError
-from reelabel.files import explained, new_folder, refuse_overwrite
+from reelabel.files import new_folder, refuse_overwrite, write_text
 from reelabel.formats.coco_into import Added
 from reelabel.formats.detections_txt import read_detections
 from reelabel.formats.mined_txt import picture_name, write_mined
+from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.media.pictures import write_jpeg
 from reelabel.media.video import Frame, decode
 from reelabel.temporal.pictures import Grey
@@ -111,6 +112,8 @@ def flicker(  # noqa: PLR0913 -- one argument for each of the published miner's
     folder = Path(frames) if frames is not None else None
     if folder is not None:
         new_folder(folder)
+        # Frames of a video that are written again are no new footage.
+        write_text(folder / EXPORT_MARK, "frames written by  reelabel flicker\n")
     found, pictures = list[MinedFrame](), list[Path]()
     with Display("flicker", 1, quiet=quiet) as display:
         watched = _Watched(decode(video), alpha, _ticker(display, Path(video).name, len(blocks)))
@@ -178,8 +181,8 @@ class _Watched:
 
 def _written(watched: _Watched, number: int, folder: Path) -> Path:
     path = folder / picture_name(number)
-    with explained(path):
-        write_jpeg(path, np.ascontiguousarray(watched.frame(number).bgr()[..., ::-1]))
+    rgb = np.ascontiguousarray(watched.frame(number).bgr()[..., ::-1])
+    write_jpeg(path, rgb)
     return path
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from reelabel.config import dump, parse
 from reelabel.errors import UsageError
 from reelabel.files import explained, write_text
+from reelabel.media.rendering import is_rendering
 from reelabel.pipeline import sections_of
-from reelabel.stages.register import listed
+from reelabel.sources.footage import Footage, find_footage, left_out_sentences
 from reelabel.workspace import CONFIG_NAME, Workspace
 
 
-def init(
+def init(  # noqa: PLR0913 -- one argument for each flag of the command
     root: Path | str,
     *,
     classes: Sequence[str],
@@ -24,6 +26,7 @@ def init(
     test_videos: Sequence[Path | str] = (),
     settings: Mapping[str, Any] | None = None,
     task: str = "detect",
+    on_message: Callable[[str], None] | None = None,
 ) -> Workspace:
     """Make a workspace and return it; nothing is decoded yet.
 
@@ -36,9 +39,11 @@ def init(
         test_videos: videos that are only evaluated on.
         settings: further keys of `reelabel.yaml`, such as ``{"sample": {"every": 5}}``.
         task: what is learnt.
+        on_message: is called with sentences on files that are not taken as footage.
 
     Raises:
-        UsageError: if the folder is a workspace already, or a path leads nowhere.
+        UsageError: if the folder is a workspace already, a path leads nowhere, or there is no
+            footage.
         ConfigError: if a setting is unknown or wrong.
     """
     workspace = Workspace(Path(root))
@@ -57,14 +62,23 @@ def init(
     values |= settings or {}
     sections = sections_of(values)
     project = parse(values, sections, "reelabel init").project
-    footage = [path for path, role in listed(project, workspace.root) if role == "footage"]
-    if len(footage) == 1 and truth is None:
+    footage = find_footage(project, workspace.root)
+    if on_message is not None:
+        for sentence in left_out_sentences(footage.left_out):
+            on_message(sentence)
+    if truth is None and _is_one_video(footage):
         values["split"] = {"single_video": True} | dict(values.get("split") or {})
     text = dump(values, sections)
     with explained(workspace.root):
         workspace.root.mkdir(parents=True, exist_ok=True)
     write_text(workspace.config_path, text)
     return workspace
+
+
+def _is_one_video(footage: Footage) -> bool:
+    """Tell whether there is just one file to train on; files are opened until there are two."""
+    files = (path for path, role in footage.files if role == "footage" and not is_rendering(path))
+    return len(list(islice(files, 2))) == 1
 
 
 def _absolute(path: Path | str) -> str:

@@ -16,8 +16,8 @@ from reelabel.errors import ModelError, UsageError
 from reelabel.files import explained, refuse_overwrite
 from reelabel.formats.pictures import PICTURE_SUFFIXES
 from reelabel.media.encode import VideoWriter
-from reelabel.media.pictures import write_jpeg
 from reelabel.media.probe import VideoInfo, probe
+from reelabel.media.rendering import MARK, write_rendering
 from reelabel.media.stream import scan
 from reelabel.media.video import decode, time_range
 from reelabel.models.base import Detector, Image
@@ -263,9 +263,8 @@ def _render(path: Path, info: VideoInfo, target: Path, found: Sequence[FramePred
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     if _is_picture(path, info) and target.suffix.lower() in JPEG_SUFFIXES:
-        with explained(target):
-            write_jpeg(target, next(drawn)[1])
+        write_rendering(target, next(drawn)[1])
         return
-    with VideoWriter(target, time_base=info.time_base, rate=info.fps) as writer:
+    with VideoWriter(target, time_base=info.time_base, rate=info.fps, comment=MARK) as writer:
         for pts, picture in drawn:
             writer.write(picture, pts)

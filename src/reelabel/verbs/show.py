@@ -19,7 +19,7 @@ from reelabel.errors import MissingInput, UsageError
 from reelabel.files import explained
 from reelabel.media.draw import STYLES, colour_of, draw_boxes
 from reelabel.media.encode import VideoWriter
-from reelabel.media.pictures import write_jpeg
+from reelabel.media.rendering import MARK, write_rendering
 from reelabel.media.video import decode
 from reelabel.models.base import Image
 from reelabel.tables import LABELS, xyxy_of
@@ -101,7 +101,7 @@ def _show_one(
     base = video.time_base
     rate = Fraction(video.fps).limit_denominator(1001)
     by_pts = _by_frame(labels)
-    with VideoWriter(movie, time_base=base, rate=rate, quick=True) as writer:
+    with VideoWriter(movie, time_base=base, rate=rate, quick=True, comment=MARK) as writer:
         for frame in decode(video.path):
             share = frame.time_s / max(video.duration_s, 1e-9)
             display.tick(video.name, share, video.name)
@@ -109,7 +109,7 @@ def _show_one(
             writer.write(picture, frame.pts)
             if frame.pts in chosen:
                 written.append(folder / f"{stem}-{frame.pts}.jpg")
-                write_jpeg(written[-1], picture, quality=90)
+                write_rendering(written[-1], picture)
     return Shown(video.name, movie, written)
 
 

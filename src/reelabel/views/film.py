@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelabel.errors import UsageError, nearest
-from reelabel.files import explained
 from reelabel.media.draw import Colour, captioned, draw_boxes
 from reelabel.media.encode import VideoWriter
-from reelabel.media.pictures import fit, write_jpeg
+from reelabel.media.pictures import fit
+from reelabel.media.rendering import MARK, write_rendering
 from reelabel.media.stream import scan
 from reelabel.media.video import Frame, frames
 from reelabel.models.base import Image
@@ -224,7 +224,7 @@ def shoot(
     """
     stills: list[Path] = []
     begin = 0
-    with VideoWriter(target, time_base=CLOCK, rate=30, quick=True) as writer:
+    with VideoWriter(target, time_base=CLOCK, rate=30, quick=True, comment=MARK) as writer:
         for scene in scenes:
             steps, length = timetable(scan(scene.path).pts, scene.base, scene.focus(), film)
             for step, frame in _pictures(scene, steps):
@@ -243,8 +243,7 @@ def _write(writer: VideoWriter, picture: Image, at: int, copies: int) -> None:
 
 
 def _still(path: Path, picture: Image) -> Path:
-    with explained(path):
-        write_jpeg(path, picture)
+    write_rendering(path, picture)
     return path
 
 

@@ -29,6 +29,8 @@ from reelabel.workspace.folder import OutputFolder
 from reelabel.workspace.receipts import Receipt, digest_of
 
 CONFIG_NAME = "reelabel.yaml"
+OWN_FOLDERS = frozenset(["tables", "frames", "rounds", "imports", "exports", "failures"])
+"""The folders of a workspace that hold its outputs."""
 _META = b"reelabel"
 _VIDEO_ID = re.compile(r"[0-9a-f]{16}")
 PICTURE_NAME = re.compile(r"-?\d+\.jpg|\.-?\d+\.jpg\..*\.tmp")

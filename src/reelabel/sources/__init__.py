@@ -1,0 +1,1 @@
+"""Where footage comes from: the files and folders that a project names."""

@@ -1,0 +1,108 @@
+"""What is footage and what is not, and that nothing goes unnoticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reelabel.config import Project
+from reelabel.errors import UsageError
+from reelabel.formats.pictures import EXPORT_MARK, frame_picture
+from reelabel.sources.footage import (
+    EXPORT,
+    EXPORTED,
+    HIDDEN,
+    LINK,
+    OWN,
+    WORKSPACE,
+    find_footage,
+    left_out_sentences,
+)
+
+
+def touched(home: Path, *names: str) -> None:
+    """Make empty files and their folders."""
+    for name in names:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).touch()
+
+
+def listed(home: Path, *named: str, root: str = "w") -> tuple[list[str], dict[str, list[str]]]:
+    """Return what of the named paths is footage, and what was left out, relative to `home`."""
+    project = Project(classes=("a",), videos=tuple(str(home / name) for name in named))
+    found = find_footage(project, home / root)
+    left_out = {
+        reason: [Path(path).relative_to(home).as_posix() for path in paths]
+        for reason, paths in found.left_out.items()
+    }
+    return [path.relative_to(home).as_posix() for path, _ in found.files], left_out
+
+
+def test_folders_are_searched_in_a_fixed_order(tmp_path: Path):
+    """Every file with a suffix of video or picture, each once, also in folders below."""
+    touched(tmp_path, "b.mp4", "a.MOV", "c/d.jpg", "c/notes.txt", "e.json")
+    assert listed(tmp_path, ".", "b.mp4") == (["a.MOV", "b.mp4", "c/d.jpg"], {})
+
+
+def test_outputs_that_are_met_are_no_footage(tmp_path: Path):
+    """Workspaces and exports are left out whole, exported pictures by their names."""
+    picture = frame_picture("0123456789abcdef", -40)
+    touched(tmp_path, "a.mp4", "w/reelabel.yaml", "w/videos/b.mp4", "w/frames/0/1.jpg")
+    touched(tmp_path, f"out/{EXPORT_MARK}", "out/images/c.jpg", f"old/images/{picture}")
+    assert listed(tmp_path, ".") == (
+        ["a.mp4"],
+        {WORKSPACE: ["w"], EXPORT: ["out"], EXPORTED: [f"old/images/{picture}"]},
+    )
+
+
+def test_outputs_that_are_named_are_no_footage(tmp_path: Path):
+    """A folder or file of outputs is left out, by whatever path it is named."""
+    touched(tmp_path, "a.mp4", "v/reelabel.yaml", "v/frames/0/1.jpg", "v/videos/b.mp4")
+    touched(tmp_path, f"out/{EXPORT_MARK}", "out/images/c.jpg")
+    (tmp_path / "link").symlink_to(tmp_path / "v/frames")
+    files, left_out = listed(
+        tmp_path, "a.mp4", "v", "v/frames", "v/frames/0/1.jpg", "out", "out/images", "link"
+    )
+    assert files == ["a.mp4"]
+    assert left_out == {
+        WORKSPACE: ["v"],
+        OWN: ["v/frames", "v/frames/0/1.jpg", "link"],
+        EXPORT: ["out", "out/images"],
+    }
+    assert listed(tmp_path, "v/videos") == (["v/videos/b.mp4"], {})
+    with pytest.raises(UsageError, match=r"expected footage.*outputs of a workspace \(1\)"):
+        listed(tmp_path, "v/frames")
+
+
+def test_a_workspace_may_lie_in_its_footage_or_be_its_folder(tmp_path: Path):
+    """The workspace's own folders are left out, what lies beside them is taken."""
+    touched(tmp_path, "a.mp4", "reelabel.yaml", "frames/0/1.jpg", "rounds/0/show/a.mp4")
+    assert listed(tmp_path, ".", root=".") == (["a.mp4"], {OWN: ["frames", "rounds"]})
+
+
+def test_hidden_files_and_links_to_folders_are_left_out(tmp_path: Path):
+    """Those of macOS begin with a dot; a link could lead in circles."""
+    touched(tmp_path, "a.mp4", "._a.mp4", ".trash/b.mp4", ".notes", "c/d.mp4")
+    (tmp_path / "c/up").symlink_to(tmp_path)
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
+    (tmp_path / "e.mp4").symlink_to(tmp_path / "c/d.mp4")
+    assert listed(tmp_path, ".") == (
+        ["a.mp4", "c/d.mp4", "e.mp4"],
+        {HIDDEN: ["._a.mp4"], LINK: ["c/up"]},
+    )
+
+
+def test_what_was_left_out_is_told_by_its_reason():
+    """One sentence for each reason, with the number and the first few paths."""
+    left_out = {HIDDEN: [f"._{i}.mp4" for i in range(9)]}
+    assert list(left_out_sentences(left_out)) == [
+        "not taken as footage, hidden files (9): ._0.mp4, ._1.mp4, ._2.mp4, ._3.mp4, ._4.mp4, ..."
+    ]
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path):
+    """It is more likely a mistake than a wish."""
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="empty: expected a folder with videos"):
+        listed(tmp_path, "empty")
