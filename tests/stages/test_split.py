@@ -207,6 +207,21 @@ def test_the_three_states_reach_the_data_set(bench):
     ]
 
 
+def test_labels_that_leave_the_picture_are_clipped(bench):
+    """What reaches the data set lies in the written picture; what has no area there is left out."""
+    put(bench, "v")
+    over = label("v", 0) | {"x1": -50.0, "y1": -90.0, "x2": 400.0, "y2": 900.0}
+    outside = label("v", 0) | {"x1": 300.0, "x2": 400.0}
+    flat = label("v", 0, "negative") | {"x2": 10.0}
+    rows = LABELS.from_rows([over, outside, flat])
+    bench.workspace.write(LABELS, "v", rows, fingerprint="t")
+    report, parts = done(bench, held_out=0)
+    assert [note["bbox"] for note in parts["train"]["annotations"]] == [[0, 0, 80, 60]]
+    assert len(parts["train"]["images"][0]["left_out"]) == 2
+    counts = report["sides"]["train"]
+    assert (counts["boxes"], counts["negatives"]) == (1, 0)
+
+
 def test_no_labels_at_all_are_refused(bench):
     """A student cannot learn from nothing; the error names the settings to look at."""
     put(bench, "a", labelled=())

@@ -7,7 +7,7 @@ picture that the boxes belong to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -153,6 +153,17 @@ class Placement:
 
     scale_xy: tuple[float, float] = (1.0, 1.0)
     offset_xy: tuple[float, float] = (0.0, 0.0)
+
+    @classmethod
+    def of_frame(cls, row: Mapping[str, Any]) -> Placement:
+        """Return how the picture of a row of the table `frames` was made."""
+        return cls((row["scale_x"], row["scale_y"]), (row["offset_x"], row["offset_y"]))
+
+    def resized(self, factor_xy: tuple[float, float]) -> Placement:
+        """Return the placement after the picture was made larger by ``factor_xy``."""
+        (scale_x, scale_y), (offset_x, offset_y) = self.scale_xy, self.offset_xy
+        x, y = factor_xy
+        return Placement((scale_x * x, scale_y * y), (offset_x * x, offset_y * y))
 
     def to_picture(self, xyxy: NDArray[Any]) -> NDArray[Any]:
         """Map boxes in video pixels to picture pixels: ``(n, 4)`` -> ``(n, 4)``."""

@@ -22,14 +22,14 @@ class ImageEntry:
 
     Attributes:
         file_name: relative path of the picture; may be empty if `video` is given.
-        width, height: in pixels; 0 if the format does not say.
+        width, height: in pixels; 0 if unknown.
         video: name of the video that it is a frame of, empty if it is a picture.
-        frame_index: position among the decoded frames; None if the format does not say.
-        pts: time stamp in the video's time base; None if the format does not say.
-        pts_time: seconds from the first frame; None if the format does not say.
+        frame_index: position among the decoded frames; None if unknown.
+        pts: time stamp in the video's time base; None if unknown.
+        pts_time: seconds from the first frame; None if unknown.
         complete: classes that are fully annotated in it, as positions in `Dataset.classes`; None
             means all.
-        split: train, val or test; empty if the format does not say.
+        split: train, val or test; empty if unknown.
         left_out: boxes that were not taken, because nothing of them lies in the picture or a side
             rounds to 0: class and corners of each, in words.
         extra: further values of a file, kept for writing it again.

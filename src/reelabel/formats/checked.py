@@ -1,6 +1,6 @@
 """The entries of a JSON label file, checked value by value.
 
-`where` is always the words that say which file and entry a value stands in. Everything here raises
+`where` always names the file and entry that a value is in. Everything here raises
 `FormatError` with them, what was expected, and what came.
 """
 
@@ -33,7 +33,7 @@ def load_json(path: Path) -> Any:
 
 
 def rows_of(path: str, raw: Row, key: str) -> Iterator[tuple[str, Row]]:
-    """Yield each entry of a list, with the words that say where it stands."""
+    """Yield each entry of a list, with its place for messages."""
     rows = raw.get(key, [])
     if not isinstance(rows, list):
         raise bad(f"{path}: '{key}'", "a list", rows)

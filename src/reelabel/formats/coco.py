@@ -85,8 +85,8 @@ def read_coco(path: Path, *, xyxy: bool | None = None) -> Dataset:
             unchecked.
 
     Raises:
-        FormatError: if the file is no such JSON, or an entry is wrong; it says which, and what
-            was expected.
+        FormatError: if the file is no such JSON, or an entry is wrong; the message names it and
+            what was expected.
     """
     raw = _load(path)
     reader = _Reader(str(path), xyxy is True)
@@ -328,8 +328,8 @@ def truth_pictures(path: Path) -> list[Path]:
     """Return the picture files that a COCO file names itself, in its order, each once.
 
     They are those of its images that are no frames of a video, taken relative to its folder,
-    as far as they exist and lie inside that folder. A damaged file names none: reading it in
-    earnest says what is wrong.
+    as far as they exist and lie inside that folder. A damaged file names none: `read_coco` reports
+    what is wrong.
     """
     try:
         rows = _load(path)["images"]

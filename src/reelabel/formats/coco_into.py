@@ -102,7 +102,7 @@ class CocoFile:
         """Add the pictures that are not there yet, with all their boxes.
 
         A picture is known by its file name, or, without one, by its video and frame. If the file
-        has classes that the data set has not, new pictures say that they were searched for those
+        has classes that the data set has not, new pictures are marked as complete for those
         of the data set alone (``complete_categories``).
 
         Raises:

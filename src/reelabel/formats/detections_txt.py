@@ -44,8 +44,8 @@ def read_detections(path: Path, *, frames: int | None = None, strict: bool = Tru
     Args:
         path: the file.
         frames: how many frames the video has; None takes what the file holds.
-        strict: False does not look at what a header line says, as the published miner does;
-            a block's position alone tells its frame. Everything else is checked all the same.
+        strict: False ignores the header lines, as the published miner does: a block's position
+            alone is its frame. Everything else is checked all the same.
 
     Raises:
         FormatError: naming the line: for a header out of turn (a block is missing or stands
@@ -155,8 +155,8 @@ def class_folders(classes: Iterable[str]) -> dict[str, str]:
     """Return the name of the folder that the texts of each class lie in.
 
     Raises:
-        FormatError: if two classes would have the same, also on file systems that do not tell
-            capital letters from small ones.
+        FormatError: if two classes would have the same, also on file systems that ignore
+            upper and lower case.
     """
     folders = {name: safe_stem(name) for name in classes}
     used: dict[str, str] = {}

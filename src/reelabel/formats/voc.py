@@ -10,7 +10,7 @@
 VOC counts pixels from 1 and its corners are inclusive: ``xmin = left + 1``, ``xmax = left +
 width``. The same rule is kept for fractions of a pixel, which today's readers take; a box with
 whole numbers is exactly what VOC's own tools expect. Some tools count from 0: in a folder with a
-box that begins at 0, ``xmin = left`` and ``xmax = left + width``. ``difficult`` is VOC's word for
+box that begins at 0, ``xmin = left`` and ``xmax = left + width``. ``difficult`` marks
 objects that neither train nor count: the state ignore.
 """
 

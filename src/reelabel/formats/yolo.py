@@ -123,7 +123,7 @@ def read_yolo(folder: Path) -> Dataset:
 
     Raises:
         FormatError: if ``data.yaml``, a label line or a picture is wrong, or a path in it leaves
-            the folder; it says where, and what was expected.
+            the folder; the message names the place and what was expected.
     """
     path = folder / "data.yaml"
     content = _load_yaml(path)

@@ -218,7 +218,7 @@ class _FrameFinder:
     def _nearest(self, time_s: float) -> int | None:
         """Return the frame nearest to an instant, None beyond half a frame outside the video."""
         times_s = self._times_s
-        # The usual distance: a pause within the video says nothing about its ends.
+        # The median distance: a pause within the video must not widen its ends.
         half = float(np.median(np.diff(times_s))) / 2 + 1e-3 if len(times_s) > 1 else 1.0
         if not -half <= time_s <= times_s[-1] + half:
             return None

@@ -68,9 +68,7 @@ def _cropped(
     pts = boxes.boxes.frame[rows]
     for frame in (frames[p] for p in np.unique(pts).tolist() if p in frames):
         picture = read_rgb(unit.inputs.path(frame["picture"]))
-        placement = Placement(
-            (frame["scale_x"], frame["scale_y"]), (frame["offset_x"], frame["offset_y"])
-        )
+        placement = Placement.of_frame(frame)
         inside = rows[pts == frame["pts"]]
         placed = placement.to_picture(boxes.boxes.xyxy[inside])
         height, width = picture.shape[:2]

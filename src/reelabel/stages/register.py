@@ -2,7 +2,7 @@
 
 A video is named by its content, so the same footage is the same video wherever it lies. Files that
 cannot be used get a row too, with the reason. A file that has disappeared keeps its row and all
-that was made from it. What reelabel has written itself is no footage; the notes say what was left
+that was made from it. What reelabel has written itself is no footage; the notes list what was left
 out.
 """
 
@@ -95,7 +95,7 @@ class _Before:
 
     @classmethod
     def of(cls, notes: Mapping[str, Any], known: Mapping[str, Row]) -> _Before:
-        """Return what the notes of the last run and its rows tell."""
+        """Return what the notes of the last run and its rows hold."""
         usable = {row["video_id"]: row for row in known.values() if row["state"] == "ok"}
         copies: dict[str, str] = notes.get("copies", {})
         rows = {name: usable[v] for name, v in copies.items() if v in usable}

@@ -279,7 +279,7 @@ def _dataset(unit: SplitUnit, entries: list[tuple[Row, list[Row]]]) -> Dataset:
 
 def _boxes(frame: Row, labels: list[Row], ids: Mapping[str, int]) -> Boxes:
     """Return labels in pixels of the written picture."""
-    place = Placement((frame["scale_x"], frame["scale_y"]), (frame["offset_x"], frame["offset_y"]))
+    place = Placement.of_frame(frame)
     corners = np.array([[row[key] for key in CORNERS] for row in labels], np.float64)
     extra = [{"round": row["round"], "rule": row["rule"]} for row in labels]
     return Boxes(

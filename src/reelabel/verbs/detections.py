@@ -44,7 +44,7 @@ TEACHER = f"detections-txt:{FOLDER}"
 def export_detections(workspace: Workspace, folder: Path, number: int | None) -> list[Path]:
     """Write the detections of a round and return the files.
 
-    Every frame of a video has its block; one that the teacher did not look at holds no box. With
+    Every frame of a video has its block; one that the teacher did not process holds no box. With
     one class the files lie in the folder itself, with several in a folder for each. Boxes are in
     pixels of the upright picture at its coded size, as OpenCV's reader and `flicker` see it.
 
@@ -160,7 +160,7 @@ def _over_the_edge(block: Block, info: VideoInfo) -> int:
 
 
 def _class(project: Project, given: str | None) -> str:
-    """Return the workspace's word for the boxes' class."""
+    """Return the class of the workspace that the boxes are of."""
     if given is None and len(project.classes) == 1:
         return project.classes[0]
     name = project.class_map.get(given or "", given)

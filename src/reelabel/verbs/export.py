@@ -106,7 +106,7 @@ def _whole(folder: Path) -> tuple[Dataset, dict[str, Path]]:
             raise MissingInput(f"{path} is not there: run the stage split again")
         part, images = read_coco(path), []
         for image in part.images:
-            # Pictures of several videos meet in one folder: their names say which is which.
+            # Pictures of several videos lie in one folder: the video id keeps their names apart.
             name = frame_picture(image.video, image.pts or 0)
             pictures[name] = folder / image.file_name
             images.append(replace(image, file_name=name, split=split))

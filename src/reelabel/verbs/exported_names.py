@@ -71,8 +71,4 @@ def _placement(frame: ImageEntry, picture: ImageEntry, row: Row | None) -> Place
     width, height = picture.width or frame.width, picture.height or frame.height
     if row is None:
         return Placement((width / frame.width, height / frame.height))
-    again = width / row["width"], height / row["height"]
-    return Placement(
-        (row["scale_x"] * again[0], row["scale_y"] * again[1]),
-        (row["offset_x"] * again[0], row["offset_y"] * again[1]),
-    )
+    return Placement.of_frame(row).resized((width / row["width"], height / row["height"]))

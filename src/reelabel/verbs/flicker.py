@@ -41,7 +41,7 @@ class Mined:
 
     Attributes:
         frames: the frames that hold a hard negative, in order.
-        read: how many frames were read: those that the detections speak of, up to the limit.
+        read: how many frames were read: those that have a block of detections, up to the limit.
         longer: whether the video goes on behind them.
         pictures: the files of the raw frames, if they were asked for.
         added: what was added to a COCO file, if that was asked for.
@@ -82,14 +82,14 @@ def flicker(  # noqa: PLR0913 -- one argument for each of the published miner's
         detections: one block for each frame, see `reelabel.formats.detections_txt`.
         out: where to write the mined frames, see `reelabel.formats.mined_txt`.
         valid_score: floor for candidates and for the boxes that support them, 0..1.
-        alpha: how many frames before and after are looked at.
+        alpha: how many frames before and after are compared.
         valid_sim_score: correlation under which a neighbour counts as not comparable, -1..1.
         iou_thr: overlap above which a box supports, 0..1.
         beta: by how many pixels the search window is larger than the box, on each side.
         frames: a new or empty folder for the raw frames, ``frame{number}.jpg``, counted from 1.
         image_prefix: the folder that `out` and `coco` name before each picture; `coco` takes the
             video's name without suffix if this is empty, so that videos keep apart.
-        any_header: take a block's position alone for its frame, whatever its header says, as the
+        any_header: take a block's position alone for its frame, whatever its header, as the
             published miner does.
         coco: a COCO file to add the mined frames to.
         quiet: show no progress.
@@ -162,7 +162,7 @@ class _Watched:
 
     def __init__(self, source: Iterator[Frame], alpha: int, tick: Callable[[int], None]) -> None:
         self._source, self._tick = source, tick
-        # The miner speaks of a frame when it has taken the alpha-th one behind it.
+        # The miner returns a frame when it has read the alpha-th one behind it.
         self._last: deque[Frame] = deque(maxlen=alpha + 1)
         self.count = 0
 

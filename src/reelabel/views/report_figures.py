@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelabel.data.boxes import Placement
 from reelabel.data.states import POSITIVE
 from reelabel.labels.stats import heat_map, size_bins
 from reelabel.media.draw import STYLES, colour_of, draw_boxes
 from reelabel.media.pictures import fit, read_rgb
-from reelabel.tables import FRAMES, LABELS, xyxy_of
+from reelabel.tables import CORNERS, FRAMES, LABELS, xyxy_of
 from reelabel.views import plots
 from reelabel.views.html import Gallery, Shown, jpeg_uri
 from reelabel.workspace import Workspace
@@ -151,9 +152,7 @@ def _labelled_pictures(workspace: Workspace, labels: pa.Table) -> Iterator[Shown
 
 
 def _drawn(path: Path, frame: Row, labels: list[Row]) -> str:
-    scale = np.array([frame["scale_x"], frame["scale_y"]] * 2)
-    offset = np.array([frame["offset_x"], frame["offset_y"]] * 2)
-    xyxy = np.array([[r[k] for k in ("x1", "y1", "x2", "y2")] for r in labels]) * scale + offset
+    xyxy = Placement.of_frame(frame).to_picture(np.array([[r[k] for k in CORNERS] for r in labels]))
     drawn = draw_boxes(
         read_rgb(path),
         xyxy.astype(np.float32),
