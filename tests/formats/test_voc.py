@@ -40,7 +40,10 @@ def test_layout(tmp_path: Path, mixed: Dataset, always: Pictures):
         "JPEGImages/one.png",
         "JPEGImages/two.png",
         "ignore.json",
+        "labelmap.txt",
     ]
+    lines = (tmp_path / "v/labelmap.txt").read_text().splitlines()
+    assert lines == ["# label:color_rgb:parts:actions", "dog:::", "ball:::"]
     assert (tmp_path / "v/ImageSets/Main/train.txt").read_text() == "one\nempty\n"
     text = (tmp_path / "v/Annotations/one.xml").read_text()
     assert "<difficult>1</difficult>" in text

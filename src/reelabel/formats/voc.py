@@ -5,6 +5,7 @@
     Annotations/<name>.xml              one picture: its size and its objects
     JPEGImages/<name>.jpg
     ImageSets/Main/{train,val,test}.txt the names in each split
+    labelmap.txt                        the class names, which CVAT and Datumaro ask for
     ignore.json                         what VOC cannot hold (see `reelabel.formats.side`)
 
 VOC counts pixels from 1 and its corners are inclusive: ``xmin = left + 1``, ``xmax = left +
@@ -73,6 +74,8 @@ def write_voc(folder: Path, dataset: Dataset, pictures: Callable[[ImageEntry], P
         text = _xml(name, picture_wh, objects)
         write_text(folder / "Annotations" / f"{stem}.xml", text, atomic=False)
     write_side(folder, dataset.classes, listed)
+    lines = ["# label:color_rgb:parts:actions", *(f"{name}:::" for name in dataset.classes)]
+    write_text(folder / "labelmap.txt", "".join(f"{line}\n" for line in lines), atomic=False)
     for split in SPLITS:
         names = [s for s, image in zip(stems, dataset.images, strict=True) if image.split == split]
         write_text(folder / f"ImageSets/Main/{split}.txt", "".join(f"{n}\n" for n in names))
