@@ -449,7 +449,7 @@ def there_and_back(folder, video, text):
     assert not run_one(
         workspace, read_config(workspace), options, DETECT.flow["detect"], number=0
     ).failed
-    (path,) = api.export(workspace, folder / "out", format=TEXT).iterdir()
+    (path,) = api.export(workspace, folder / "out", format=TEXT).glob("*.txt")
     return path
 
 
