@@ -429,7 +429,7 @@ def test_what_was_brought_in_looks_at_nothing(begin, text, tmp_path, reelabel):
     """Prediction by such a workspace is refused with a word on what to do."""
     workspace = begin()
     api.import_labels(workspace, text(BOX), format=TEXT)
-    with pytest.raises(ModelError, match="looks at no pictures"):
+    with pytest.raises(ModelError, match="cannot process new images"):
         api.predict(workspace, [tmp_path / "footage/0/clip0.mp4"])
     code, _, err = reelabel("init", tmp_path / "v", "--classes", "a", "--videos", tmp_path)
     assert code == 0, err
