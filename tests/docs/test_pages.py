@@ -72,7 +72,7 @@ def test_settings_exist(path):
 
 
 def test_the_plug_in_example_keeps_its_promises(monkeypatch):
-    """The detector of the how-to runs as it is printed and passes the contract; the student loads."""
+    """The detector of the how-to runs as printed and passes the contract; the student loads."""
     page = (DOCS / "how-to" / "use-another-detector.md").read_text(encoding="utf-8")
     blocks = [content for language, content in BLOCK.findall(page) if language == "python"]
     module = types.ModuleType("red_plug_in")  # pickling looks classes up in their module
