@@ -19,6 +19,12 @@ from reelabel.errors import ConfigError, nearest
 T = TypeVar("T", bound=BaseModel)
 
 
+MACHINE = "machine"
+"""Marks a setting by its type, ``sessions: Annotated[int, MACHINE] = 0``, as a property of the
+machine, such as memory, devices, processes: results do not depend on it, so it makes nothing stale.
+"""
+
+
 class Settings(BaseModel):
     """Base of all settings: frozen, no unknown keys, every field documented.
 
@@ -85,6 +91,21 @@ class Project(Settings):
                     f"workspace{nearest(own, self.classes)}"
                 )
         return self
+
+
+def result_values(settings: BaseModel) -> dict[str, Any]:
+    """Return the settings that results depend on as JSON values: all but properties of the machine.
+
+    Settings within settings are included, without theirs.
+    """
+    kept = {
+        name: getattr(settings, name)
+        for name, field in type(settings).model_fields.items()
+        if MACHINE not in field.metadata
+    }
+    plain = settings.model_dump(mode="json", include=set(kept))
+    inner = {n: result_values(v) for n, v in kept.items() if isinstance(v, BaseModel)}
+    return plain | inner
 
 
 @dataclass(frozen=True)

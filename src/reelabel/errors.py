@@ -22,7 +22,8 @@ Each message says what was expected, what came, and what to do next.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 SOME_VIDEOS_FAILED = 1
 """Exit code of a command that finished but left failed videos behind."""
@@ -101,6 +102,11 @@ class MissingExtra(ReelabelError):  # noqa: N818 -- a state, not a fault
         """Name the feature and the extra, or the package, that brings it."""
         named = package or f"'reelabel[{extra}]'"
         super().__init__(f"{what} needs more than the core: run  pip install {named}")
+        self._again = partial(type(self), what, extra, package=package)
+
+    def __reduce__(self) -> tuple[Callable[[], MissingExtra], tuple[()]]:
+        """Return how it is made again in another process."""
+        return self._again, ()
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

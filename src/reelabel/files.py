@@ -23,6 +23,8 @@ from reelabel.errors import FormatError, ShardError, UsageError, WorkspaceError
 LONGEST_NAME = 60
 """Characters of a file name; at four bytes each they stay below what file systems take."""
 
+_SCRATCH = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp(\.\w+)?")
+"""A name that `scratch_file` gives: ``.NAME.PROCESS.RANDOM.tmp``, maybe with a suffix."""
 _REASONS = {
     errno.ENOSPC: "the disk is full: free some space and run again",
     errno.EDQUOT: "the disk quota is used up: free some space and run again",
@@ -85,6 +87,22 @@ def write_atomic(path: Path, write: Callable[[Path], object], *, sync: bool = Tr
     """
     with scratch_file(path, sync=sync) as scratch:
         write(scratch)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed writes left in a folder, not in those below it.
+
+    Only for folders that no other process writes to now.
+
+    Raises:
+        WorkspaceError: if one cannot be removed.
+    """
+    if not folder.is_dir():
+        return
+    with explained(folder), os.scandir(folder) as entries:
+        for entry in entries:
+            if _SCRATCH.fullmatch(entry.name):
+                Path(entry.path).unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -28,7 +28,7 @@ def decide(tmp_path):
         write_json(folder / "scores.json", scores)
         bound = bind(STAGE, workspace, PROJECT, STAGE.settings(**settings), round_number=number)
         (planned,) = plan(bound)
-        notes = do(planned.job)
+        notes = do(bound, planned.job, lambda *_: None)
         written = json.loads((folder / "decision.json").read_text())
         assert notes == written
         return written

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+_PLACE = frozenset({"path", "name"})
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,11 @@ class Video:
         # A file that could not be read has no time base.
         time_base = Fraction(int(num), int(den)) if den else Fraction(1)
         return cls(**values | {"path": root / str(row["path"]), "time_base": time_base})
+
+    @cached_property
+    def facts(self) -> str:
+        """Return all attributes but path and name: moved or renamed footage is the same footage."""
+        return repr([getattr(self, f.name) for f in fields(self) if f.name not in _PLACE])
 
     @property
     def size_wh(self) -> tuple[int, int]:

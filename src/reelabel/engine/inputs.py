@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -56,23 +57,22 @@ class Inputs:
 
     def __init__(self, workspace: Workspace, reads: Reads, round_number: int) -> None:
         self._workspace, self._reads, self._round = workspace, reads, round_number
-        self._by_id: dict[str, Video] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Be sent to another process without what was read."""
+        """Leave behind what was read when pickled for another process."""
         return Inputs, (self._workspace, self._reads, self._round)
 
-    @property
+    @cached_property
     def videos(self) -> Sequence[Video]:
         """Return all registered videos, also those that failed, in the order of their ids."""
-        if not self._by_id:
-            self._by_id = {video.video_id: video for video in self._workspace.videos()}
-        return list(self._by_id.values())
+        return tuple(self._by_id.values())
+
+    @cached_property
+    def _by_id(self) -> dict[str, Video]:
+        return {video.video_id: video for video in self._workspace.videos()}
 
     def video(self, video_id: str) -> Video:
         """Return the video of that id."""
-        if not self._by_id:
-            _ = self.videos
         return self._by_id[video_id]
 
     def video_ids(self, table: Table, *, previous: bool = False) -> list[str]:

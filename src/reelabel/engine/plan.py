@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from reelabel.config import Project
+from reelabel.config import Project, result_values
 from reelabel.data.video import Video
 from reelabel.engine.inputs import Inputs, Reads
-from reelabel.engine.stage import AnyStage, Context, Resource, Source
+from reelabel.engine.stage import AnyStage, Context, Resource, Source, Target, key_of
+from reelabel.errors import UsageError
 from reelabel.tables import SCHEMA_VERSION, VIDEOS, Table
 from reelabel.workspace import Receipt, Workspace, fingerprint
 from reelabel.workspace.folder import OutputFolder
 
 State = Literal["done", "stale", "missing", "failed"]
-Target = Video | Source | None
-"""What a unit is about; None stands for all videos."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,14 @@ class Bound:
 
 @dataclass(frozen=True)
 class Job:
-    """One unit of work that is to be done: everything that a worker needs, and picklable."""
+    """One unit of work that is to be done.
 
-    bound: Bound
+    Attributes:
+        target: what it is about.
+        fingerprint: what its results will carry.
+        afresh: partial results of an earlier attempt must not be used.
+    """
+
     target: Target
     fingerprint: str
     afresh: bool = False
@@ -66,11 +70,6 @@ class Job:
         """Return what names its shard."""
         return key_of(self.target)
 
-    @property
-    def label(self) -> str:
-        """Return what people call it."""
-        return label_of(self.target) or self.bound.stage.name
-
 
 @dataclass(frozen=True)
 class Planned:
@@ -78,20 +77,6 @@ class Planned:
 
     job: Job
     state: State
-
-
-def key_of(target: Target) -> str:
-    """Return what names a unit's shard."""
-    if target is None:
-        return "all"
-    return target.video_id if isinstance(target, Video) else target.key
-
-
-def label_of(target: Target) -> str:
-    """Return what people call a unit, empty if it is about all videos."""
-    if target is None:
-        return ""
-    return target.name if isinstance(target, Video) else target.label
 
 
 def bind(
@@ -118,10 +103,17 @@ def context_of(
 
 
 def plan(bound: Bound) -> list[Planned]:
-    """Return every unit of a stage with its state, in a fixed order."""
+    """Return every unit of a stage with its state, in a fixed order.
+
+    Each table is looked at once, however many units there are.
+
+    Raises:
+        UsageError: if two sources of the stage have the same key.
+    """
+    look = _Look(bound)
     if bound.stage.scope == "all":
-        return [_planned(bound, None, _finished_all(bound))]
-    return [_planned(bound, target, _finished(bound, target)) for target in _targets(bound)]
+        return [look.planned(None, look.finished_all())]
+    return [look.planned(target, look.finished(key_of(target))) for target in _targets(bound)]
 
 
 def counts(planned: list[Planned]) -> dict[str, int]:
@@ -129,82 +121,121 @@ def counts(planned: list[Planned]) -> dict[str, int]:
     return dict(Counter(unit.state for unit in planned))
 
 
+def digest_of_all(receipts: Sequence[Receipt], artefact: str = "") -> str:
+    """Return the digest of what a stage made that sees all videos: its artefact, its shards."""
+    return fingerprint([artefact, *(receipt.digest for receipt in receipts)])
+
+
 def _targets(bound: Bound) -> Iterator[Video | Source]:
     if bound.stage.scope == "source":
-        yield from bound.stage.sources(bound.context)
+        yield from _sources(bound)
         return
     for video in bound.workspace.videos():
         if video.usable and (bound.stage.tests_too or not video.is_test):
             yield video
 
 
-def _finished(bound: Bound, target: Target) -> Receipt | None:
-    """Return the receipt of the table that is written last, if all the others are there too."""
-    ws, number = bound.workspace, bound.round_number
-    receipts = [ws.receipt(t, key_of(target), number) for t in bound.stage.writes]
-    made_by = {receipt.fingerprint if receipt else None for receipt in receipts}
-    return receipts[-1] if len(made_by) == 1 else None
+def _sources(bound: Bound) -> Sequence[Source]:
+    sources = bound.stage.sources(bound.context)
+    for key, count in Counter(source.key for source in sources).items():
+        if count > 1:
+            raise UsageError(
+                f"{bound.stage.name}: expected a key of its own for each source, but {count} "
+                f"have the key {key!r}: name each of them once"
+            )
+    return sources
 
 
-def _finished_all(bound: Bound) -> Receipt | None:
-    """Return the receipt of a stage that sees all videos, if its shards are still those it made."""
-    ws, number = bound.workspace, bound.round_number
-    receipt = ws.read_receipt(bound.stage.name, bound.number)
-    if receipt is None or not bound.stage.writes:
-        return receipt
-    found = [ws.receipt(t, v, number) for t in bound.stage.writes for v in ws.shards(t, number)]
-    return receipt if receipt.digest == digest_of_all(found) else None
+@dataclass(frozen=True)
+class _Look:
+    """The receipts and failures of a stage, as they are at one moment."""
 
+    bound: Bound
+    _tables: dict[tuple[str, int], Mapping[str, Receipt]] = field(default_factory=dict)
 
-def digest_of_all(receipts: Sequence[Receipt | None], artefact: str = "") -> str:
-    """Return the digest of what a stage made that sees all videos: its artefact, its shards."""
-    return fingerprint([artefact, *(receipt.digest if receipt else None for receipt in receipts)])
+    def planned(self, target: Target, receipt: Receipt | None) -> Planned:
+        """Return one unit with its state."""
+        wanted = fingerprint(self._basis, self._inputs(target))
+        return Planned(Job(target, wanted), self._state(key_of(target), receipt, wanted))
 
+    def finished(self, key: str) -> Receipt | None:
+        """Return the receipt of the table that is written last, if all the others are there too."""
+        number = self.bound.round_number
+        receipts = [self._receipts(table, number).get(key) for table in self.bound.stage.writes]
+        made_by = {receipt.fingerprint if receipt else None for receipt in receipts}
+        return receipts[-1] if len(made_by) == 1 else None
 
-def _planned(bound: Bound, target: Target, receipt: Receipt | None) -> Planned:
-    wanted = fingerprint(
-        SCHEMA_VERSION,
-        bound.stage.name,
-        bound.stage.version,
-        bound.settings.model_dump(mode="json"),
-        {key: getattr(bound.project, key) for key in bound.stage.project_keys},
-        bound.resource.fingerprint,
-        _inputs(bound, target),
-    )
-    return Planned(Job(bound, target, wanted), _state(bound, target, receipt, wanted))
+    def finished_all(self) -> Receipt | None:
+        """Return the receipt of a stage that sees all videos, if its shards are those it made."""
+        bound = self.bound
+        receipt = bound.workspace.read_receipt(bound.stage.name, bound.number)
+        if receipt is None or not bound.stage.writes:
+            return receipt
+        tables = [self._receipts(table, bound.round_number) for table in bound.stage.writes]
+        found = [receipt for receipts in tables for receipt in receipts.values()]
+        return receipt if receipt.digest == digest_of_all(found) else None
 
+    def _receipts(self, table: Table, number: int) -> Mapping[str, Receipt]:
+        place = table.name, number
+        if place not in self._tables:
+            self._tables[place] = self.bound.workspace.receipts(table, number)
+        return self._tables[place]
 
-def _state(bound: Bound, target: Target, receipt: Receipt | None, wanted: str) -> State:
-    if receipt is not None and receipt.fingerprint == wanted:
-        return "done"
-    if bound.workspace.failure_path(bound.stage.name, bound.number, key_of(target)).is_file():
-        return "failed"
-    return "stale" if receipt is not None else "missing"
+    def _state(self, key: str, receipt: Receipt | None, wanted: str) -> State:
+        if receipt is not None and receipt.fingerprint == wanted:
+            return "done"
+        if key in self._failed:
+            return "failed"
+        return "stale" if receipt is not None else "missing"
 
+    @cached_property
+    def _failed(self) -> frozenset[str]:
+        bound = self.bound
+        return frozenset(bound.workspace.failed(bound.stage.name, bound.number))
 
-def _inputs(bound: Bound, target: Target) -> list[Any]:
-    """Return the digests of everything a unit reads."""
-    ws, stage, number = bound.workspace, bound.stage, bound.round_number
-    tables: list[tuple[Table, int]] = [(t, number) for t in (*stage.reads, *stage.optional)]
-    tables += [(t, number - 1) for t in stage.reads_previous if number > 0]
-    digests: list[Any] = [
-        [t.name, n, v, receipt.digest]
-        for t, n in tables
-        if not (target and t is VIDEOS)
-        for v in ([key_of(target)] if target else ws.shards(t, n))
-        if (receipt := ws.receipt(t, v, n)) is not None
-    ]
-    digests.append(_facts(target))
-    for name in stage.after:
-        receipts = [ws.read_receipt(name, n) for n in (number, None)]
-        digests.append([name, next((r.digest for r in receipts if r), None)])
-    return digests
+    @cached_property
+    def _basis(self) -> str:
+        """Return the fingerprint of what all units have in common."""
+        bound = self.bound
+        return fingerprint(
+            SCHEMA_VERSION,
+            bound.stage.name,
+            bound.stage.version,
+            result_values(bound.settings),
+            {key: getattr(bound.project, key) for key in bound.stage.project_keys},
+            bound.resource.fingerprint,
+            self._after(),
+        )
 
+    def _after(self) -> list[Any]:
+        """Return the digests of the stages that this one comes after."""
+        ws, digests = self.bound.workspace, []
+        for name in self.bound.stage.after:
+            receipts = [ws.read_receipt(name, n) for n in (self.bound.round_number, None)]
+            digests.append([name, next((r.digest for r in receipts if r), None)])
+        return digests
 
-def _facts(target: Target) -> dict[str, Any]:
-    """Return what is known of a unit; footage that was moved or renamed is the same footage."""
-    if target is None:
-        return {}
-    if isinstance(target, Source):
-        return dict(target.facts)
-    return {k: v for k, v in asdict(target).items() if k not in ("path", "name")}
+    def _inputs(self, target: Target) -> list[Any]:
+        """Return what a unit reads: the digests of its rows, and the facts of its target."""
+        if target is None:
+            return [
+                [name, number, key, receipt.digest]
+                for name, number, receipts in self._read
+                for key, receipt in receipts.items()
+            ]
+        digests: list[Any] = [
+            [name, number, receipt.digest]
+            for name, number, receipts in self._read
+            if (receipt := receipts.get(key_of(target))) is not None
+        ]
+        return [*digests, target.facts]
+
+    @cached_property
+    def _read(self) -> list[tuple[str, int, Mapping[str, Receipt]]]:
+        """Return name, round and receipts of every table that the stage reads."""
+        stage, number = self.bound.stage, self.bound.round_number
+        tables = [(table, number) for table in (*stage.reads, *stage.optional)]
+        tables += [(table, number - 1) for table in stage.reads_previous if number > 0]
+        if stage.scope == "video":  # the row of the video itself is among its facts
+            tables = [(table, n) for table, n in tables if table is not VIDEOS]
+        return [(table.name, n, self._receipts(table, n)) for table, n in tables]

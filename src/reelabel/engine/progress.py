@@ -1,4 +1,4 @@
-"""One display for every stage: what is done, how fast, how long it will still take, what failed."""
+"""The progress display of a stage: share done, speed, time left, failures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_interactive() -> bool:
 
 
 class Display:
-    """Shows the progress of one stage on a terminal; says one line where there is none.
+    """Shows the progress of one stage on a terminal; prints one line where there is none.
 
     Args:
         title: the stage, and the round if there is one.
@@ -39,7 +39,7 @@ class Display:
         self._console = Console(stderr=True, quiet=quiet)
         self._title, self._total = title, total
         self._shares: dict[str, float] = {}
-        self._failed = 0
+        self._done = self._failed = 0
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._bar = Progress(
@@ -68,22 +68,27 @@ class Display:
     ) -> None:
         self._bar.stop()
 
-    def tick(self, label: str, share: float, words: str) -> None:
-        """Note how far one unit is."""
+    def tick(self, key: str, share: float, words: str) -> None:
+        """Show how far one unit is: a share in 0..1 and a few words."""
         with self._lock:
-            self._shares[label] = min(max(share, 0.0), 1.0)
-            failed = f"[red]{self._failed} failed[/] " if self._failed else ""
-            done = sum(self._shares.values())
-            self._bar.update(self._task, completed=done, words=f"{failed}{words}")
+            self._shares[key] = min(max(share, 0.0), 1.0)
+            self._update(words)
 
-    def finished(self, label: str, failure: str = "") -> None:
-        """Note that one unit is done, or why it failed."""
+    def finished(self, key: str, label: str, failure: str = "") -> None:
+        """Show that one unit is done, or why it failed."""
+        with self._lock:
+            self._shares.pop(key, None)
+            self._done += 1
+            self._failed += bool(failure)
+            self._update("")
         if failure:
-            with self._lock:
-                self._failed += 1
             words = escape(f"{self._title}: {label}: {failure}")
             self._console.print(f"[red]failed[/] {words}")
-        self.tick(label, 1.0, "")
+
+    def _update(self, words: str) -> None:
+        failed = f"[red]{self._failed} failed[/] " if self._failed else ""
+        done = self._done + sum(self._shares.values())
+        self._bar.update(self._task, completed=done, words=f"{failed}{words}")
 
     def summary(self, line: str, *, bad: bool = False) -> None:
         """Leave one line behind, in red if something failed."""

@@ -1,23 +1,21 @@
-"""Does the work of a stage on this machine, and collects what fails."""
+"""Brings a stage up to date: does its jobs, and collects what fails."""
 
 from __future__ import annotations
 
-import concurrent.futures
 import os
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from reelabel.config import Engine, checked
-from reelabel.engine.executors import worker_pool
-from reelabel.engine.plan import Bound, Job, Planned, key_of, plan
+from reelabel.engine.executors import Executor, Finished, InTurn, WorkerDied, executor_for
+from reelabel.engine.plan import Bound, Job, Planned, plan
 from reelabel.engine.progress import Display, is_interactive
-from reelabel.engine.stage import Cancelled, Stop
-from reelabel.engine.work import do, forget_failure
+from reelabel.engine.stage import Cancelled, label_of
+from reelabel.engine.work import clean_up, do, forget_failure
 from reelabel.errors import (
     MediaError,
     MissingInput,
@@ -26,8 +24,6 @@ from reelabel.errors import (
     WorkspaceError,
 )
 from reelabel.files import write_json
-
-Future = concurrent.futures.Future[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,7 @@ def run_stage(bound: Bound, options: Options) -> Result:
     Raises:
         WorkspaceError: if results cannot be written; all that was written before stays.
         ReelabelError: what a stage that sees all videos raises; the first failure of any video
-            if `options.fail_fast` says so.
+            if `options.fail_fast` is set.
     """
     began = time.monotonic()
     units = plan(bound)
@@ -105,9 +101,10 @@ def run_stage(bound: Bound, options: Options) -> Result:
     title = bound.stage.name + (f" (round {bound.round_number})" if bound.stage.per_round else "")
     result = Result(bound.stage.name, bound.round_number, kept=len(units) - len(todo))
     if bound.stage.scope != "all":
-        _forget_gone(bound, {key_of(unit.job.target) for unit in units})
+        _forget_gone(bound, {unit.job.key for unit in units})
     if not todo:
         return replace(result, notes=_notes(bound))
+    clean_up(bound)
     with Display(title, len(todo), quiet=options.quiet) as display:
         outcomes = list(_work(bound, todo, options, display))
         result = _tally(result, outcomes, time.monotonic() - began)
@@ -153,7 +150,7 @@ def _forget_gone(bound: Bound, planned: set[str]) -> None:
         known = {v.video_id for v in videos if stage.tests_too or not v.is_test}
     for table in stage.writes:
         ws.keep_only(table, known, number)
-    for key in set(ws.failures(stage.name, bound.number)) - known:
+    for key in set(ws.failed(stage.name, bound.number)) - known:
         ws.failure_path(stage.name, bound.number, key).unlink(missing_ok=True)
 
 
@@ -171,105 +168,75 @@ def _work(
     bound: Bound, todo: list[Planned], options: Options, display: Display
 ) -> Iterator[Outcome]:
     """Do every job, in this thread or in several workers."""
-    jobs = [replace(unit.job, afresh=options.force) for unit in todo]
-    workers = min(options.engine.workers or os.cpu_count() or 1, len(jobs))
-    stop = Stop()
-    calls: Iterator[tuple[Job, Callable[[], dict[str, Any]]]]
-    if bound.resource.in_turn or bound.stage.scope == "all" or workers == 1:
-        calls = ((job, _call(job, stop, display)) for job in jobs)
-        yield from (_settle(job, call, options, display) for job, call in calls)
-        return
-    with worker_pool(workers, processes=options.engine.processes) as pool:
-        try:
-            yield from _collect(pool, jobs, options, stop=stop, display=display)
-        except BaseException:
-            stop.event.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    jobs = (replace(unit.job, afresh=options.force) for unit in todo)
+
+    def tick(job: Job, share: float, words: str) -> None:
+        display.tick(job.key, share, words)
+
+    executor = _executor(bound, options, len(todo))
+    with closing(executor.run(partial(do, bound), jobs, tick)) as ended:
+        for finished in ended:
+            yield _settle(bound, finished, options, display)
 
 
-def _result(future: Future, job: Job) -> dict[str, Any]:
-    """Return what a job gave; after a crash, which takes the whole pool down, try it alone."""
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        with worker_pool(1, processes=True) as alone:
-            try:
-                return alone.submit(do, job).result()
-            except BrokenProcessPool as exc:
-                raise MediaError(f"{job.label}: the process that worked on it died") from exc
-
-
-def _collect(
-    pool: concurrent.futures.Executor,
-    jobs: list[Job],
-    options: Options,
-    *,
-    stop: Stop,
-    display: Display,
-) -> Iterator[Outcome]:
-    futures: dict[Future, Job] = {}
-    for job in jobs:
-        if options.engine.processes:
-            futures[pool.submit(do, job)] = job
-        else:
-            futures[pool.submit(_call(job, stop, display))] = job
-    for future in concurrent.futures.as_completed(futures):
-        job = futures[future]
-        yield _settle(job, partial(_result, future, job), options, display)
-
-
-def _call(job: Job, stop: Stop, display: Display) -> Callable[[], dict[str, Any]]:
-    def tick(share: float, words: str) -> None:
-        stop.check()
-        display.tick(job.label, share, words)
-
-    return lambda: do(job, tick)
+def _executor(bound: Bound, options: Options, jobs: int) -> Executor:
+    """Return what does the jobs of a stage; one that sees all videos runs in this thread."""
+    if bound.stage.scope == "all":
+        return InTurn()
+    cores = options.engine.workers or os.cpu_count() or 1
+    return executor_for(options.engine, 1 if bound.resource.in_turn else min(cores, jobs))
 
 
 def _settle(
-    job: Job, call: Callable[[], dict[str, Any]], options: Options, display: Display
+    bound: Bound, finished: Finished[Job, dict[str, Any]], options: Options, display: Display
 ) -> Outcome:
-    """Run one call, write down what failed, and go on unless told otherwise."""
-    name = job.key
-    try:
-        notes = call()
-    except Exception as exc:
-        hopeless = isinstance(exc, Cancelled | WorkspaceError)
-        if hopeless and not isinstance(exc, ShardError | MissingInput):
-            raise
-        if job.target is None or options.fail_fast:
-            raise
-        _drop_stale(job)
-        if isinstance(exc, MissingInput) and (waits := _waits(job)):
-            display.finished(job.label)
-            return Outcome(name, waits=waits)
-        message = _remember_failure(job, exc)
-        display.finished(job.label, message)
-        return Outcome(name, message)
-    display.finished(job.label)
-    return Outcome(name, notes=notes)
+    """Return what became of a job; write down why it failed.
+
+    Raises:
+        ReelabelError: if the run cannot go on, or is not to go on, after this failure.
+    """
+    job, error = finished.job, finished.error
+    label = label_of(job.target, bound.stage.name)
+    if error is None:
+        display.finished(job.key, label)
+        return Outcome(job.key, notes=finished.value or {})
+    if isinstance(error, WorkerDied):
+        error = MediaError(f"{label}: the process that worked on it died twice ({error})")
+    if job.target is None or options.fail_fast or _ends_all(error):
+        raise error
+    _drop_stale(bound, job)
+    if isinstance(error, MissingInput) and (waits := _waits(bound, job)):
+        display.finished(job.key, label)
+        return Outcome(job.key, waits=waits)
+    message = _remember_failure(bound, job, error, finished.trace)
+    display.finished(job.key, label, message)
+    return Outcome(job.key, message)
 
 
-def _drop_stale(job: Job) -> None:
+def _ends_all(error: Exception) -> bool:
+    """Return whether an error is about the workspace as a whole, such as a full disk."""
+    hopeless = isinstance(error, Cancelled | WorkspaceError)
+    return hopeless and not isinstance(error, ShardError | MissingInput)
+
+
+def _drop_stale(bound: Bound, job: Job) -> None:
     """Remove the earlier outputs of a unit that now fails: nothing may build on them."""
-    for table in job.bound.stage.writes:
-        job.bound.workspace.remove(table, job.key, job.bound.round_number)
+    for table in bound.stage.writes:
+        bound.workspace.remove(table, job.key, bound.round_number)
 
 
-def _waits(job: Job) -> str:
+def _waits(bound: Bound, job: Job) -> str:
     """Return which earlier stage failed on a unit whose input is missing; reported once, there."""
-    forget_failure(job)
-    before = job.bound.workspace.failure_of(job.key, job.bound.round_number)
+    forget_failure(bound, job)
+    before = bound.workspace.failure_of(job.key, bound.round_number)
     return f"waits, as {before[0]} failed: {before[1]}" if before else ""
 
 
-def _remember_failure(job: Job, exc: Exception) -> str:
+def _remember_failure(bound: Bound, job: Job, error: Exception, trace: tuple[str, ...]) -> str:
     """Write a failure down beside the work, with its trace if it is not one of our errors."""
-    foreseen = isinstance(exc, ReelabelError)
-    message = str(exc) if foreseen else f"unexpected {type(exc).__name__}: {exc}"
-    trace = [] if foreseen else traceback.format_exception(exc)
-    bound = job.bound
+    foreseen = isinstance(error, ReelabelError)
+    message = str(error) if foreseen else f"unexpected {type(error).__name__}: {error}"
+    label = label_of(job.target, bound.stage.name)
     path = bound.workspace.failure_path(bound.stage.name, bound.number, job.key)
-    write_json(path, {"video": job.label, "error": message, "trace": trace})
+    write_json(path, {"video": label, "error": message, "trace": [] if foreseen else list(trace)})
     return message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from reelabel.config import Project
 from reelabel.data.video import Video
 from reelabel.engine.inputs import Inputs
+from reelabel.errors import UsageError
 from reelabel.tables import Table
 from reelabel.workspace.folder import OutputFolder
 
@@ -21,6 +22,8 @@ S = TypeVar("S", bound=BaseModel)
 """A stage's settings."""
 R = TypeVar("R")
 """A stage's resource, such as a detector."""
+
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 Tick = Callable[[float, str], None]
 """Called by a stage function as it goes: the share that is done, in 0..1, and a few words."""
@@ -43,14 +46,43 @@ class Source:
     """Work that is not a video yet, such as a wanted download.
 
     Attributes:
-        key: names its shard; letters, digits, ``_`` and ``-``.
+        key: names its shard: up to 100 letters (of ASCII), digits, ``_`` and ``-``.
         label: for people.
         facts: what decides whether finished work is up to date; JSON values.
+
+    Raises:
+        UsageError: if the key is none.
     """
 
     key: str
     label: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a key that would not be the name of a file, or that of one elsewhere."""
+        if not _KEY.fullmatch(self.key):
+            raise UsageError(
+                f"{self.label!r}: expected a key of 1 to 100 letters, digits, '_' and '-', "
+                f"but got {self.key[:200]!r}: take a hash of it"
+            )
+
+
+Target = Video | Source | None
+"""What a unit is about; None stands for all videos."""
+
+
+def key_of(target: Target) -> str:
+    """Return what names a unit's shard."""
+    if target is None:
+        return "all"
+    return target.video_id if isinstance(target, Video) else target.key
+
+
+def label_of(target: Target, stage: str) -> str:
+    """Return what people call a unit of a stage."""
+    if target is None:
+        return stage
+    return target.name if isinstance(target, Video) else target.label
 
 
 @dataclass(frozen=True)
@@ -84,7 +116,7 @@ class Unit(Context[S], Generic[S, R]):
     resource: R
     files: OutputFolder
     tick: Tick
-    target: Video | Source | None = None
+    target: Target = None
     afresh: bool = False
 
     @property
@@ -102,19 +134,19 @@ class Unit(Context[S], Generic[S, R]):
         return self.target
 
     def rows(self, table: Table, video_id: str = "", *, previous: bool = False) -> pa.Table:
-        """Return a table's rows of this video, or of another if the stage sees all videos.
+        """Return a table's rows of this video or source, or of another video.
 
         Args:
             table: one that the stage declares to read.
-            video_id: empty for the unit's own.
+            video_id: empty for the unit's own; a stage that sees all videos has none.
             previous: of the round before.
 
         Raises:
             MissingInput: if an earlier stage has not made them and the table is not optional.
         """
-        if not video_id:
-            video_id = self.video.video_id
-        return self.inputs.rows(table, video_id, previous=previous)
+        if not video_id and self.target is None:
+            raise TypeError("a stage of scope 'all' names the video whose rows it reads")
+        return self.inputs.rows(table, video_id or key_of(self.target), previous=previous)
 
     def shards(self, table: Table) -> Iterator[tuple[str, pa.Table]]:
         """Yield each video's rows of a table, in the order of the video ids."""
@@ -220,15 +252,3 @@ class Stage(Generic[S, R]):
 
 AnyStage = Stage[Any, Any]
 """A stage whose settings and resource do not matter to the code at hand."""
-
-
-@dataclass
-class Stop:
-    """A flag that asks all workers to stop at their next tick."""
-
-    event: threading.Event = field(default_factory=threading.Event)
-
-    def check(self) -> None:
-        """Raise `Cancelled` if the run is to stop."""
-        if self.event.is_set():
-            raise Cancelled

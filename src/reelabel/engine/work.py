@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from reelabel.engine.plan import Job, digest_of_all
-from reelabel.engine.stage import Output, Unit
-from reelabel.files import explained
+from reelabel.engine.plan import Bound, Job, digest_of_all
+from reelabel.engine.stage import Output, Tick, Unit
+from reelabel.files import explained, remove_leftovers
 from reelabel.workspace import Receipt
 
 
-def no_tick(share: float, words: str) -> None:
-    """Show nothing."""
-    del share, words
-
-
-def do(job: Job, tick: Callable[[float, str], None] = no_tick) -> dict[str, Any]:
+def do(bound: Bound, job: Job, tick: Tick) -> dict[str, Any]:
     """Do one job from reading its inputs to writing its shards; return its notes."""
-    bound, context = job.bound, job.bound.context
+    context = bound.context
     unit = Unit(
         root=context.root,
         project=context.project,
@@ -32,28 +26,42 @@ def do(job: Job, tick: Callable[[float, str], None] = no_tick) -> dict[str, Any]
         target=job.target,
         afresh=job.afresh,
     )
-    _check_inputs(job)
-    _begin(job)
+    _check_inputs(bound, job)
+    _begin(bound, job)
     output = bound.stage.run(unit)
     for result in output.results:
         result.save(bound.workspace.round_dir(bound.round_number))
     if job.target is None:
-        _write_all(job, output)
+        _write_all(bound, job, output)
     else:
-        _write_one(job, output)
-    forget_failure(job)
+        _write_one(bound, job, output)
+    forget_failure(bound, job)
     return output.notes
 
 
-def forget_failure(job: Job) -> None:
+def forget_failure(bound: Bound, job: Job) -> None:
     """Remove the note of an earlier failure of this unit."""
-    bound = job.bound
     path = bound.workspace.failure_path(bound.stage.name, bound.number, job.key)
     with explained(bound.workspace.root):
         path.unlink(missing_ok=True)
 
 
-def _check_inputs(job: Job) -> None:
+def clean_up(bound: Bound) -> None:
+    """Remove what killed writes of a stage left behind, except in the folders of its units."""
+    ws, stage = bound.workspace, bound.stage
+    notes = [
+        ws.failure_path(stage.name, bound.number, "x"),
+        ws.receipt_path(stage.name, bound.number),
+    ]
+    folders = {path.parent for path in notes}
+    folders |= {ws.table_dir(table, bound.round_number) for table in stage.writes}
+    if stage.scope == "all":
+        folders |= {bound.folder(None).path, ws.round_dir(bound.round_number)}
+    for folder in sorted(folders):
+        remove_leftovers(folder)
+
+
+def _check_inputs(bound: Bound, job: Job) -> None:
     """Read what the unit needs before anything of it is taken back.
 
     Raises:
@@ -61,37 +69,39 @@ def _check_inputs(job: Job) -> None:
         ShardError: if it is damaged.
     """
     if job.target is not None:
-        for table in job.bound.stage.reads:
-            job.bound.context.inputs.rows(table, job.key)
+        for table in bound.stage.reads:
+            bound.context.inputs.rows(table, job.key)
 
 
-def _begin(job: Job) -> None:
+def _begin(bound: Bound, job: Job) -> None:
     """Mark the unit as unfinished, so that half-made work cannot pass for the old one."""
-    ws, bound = job.bound.workspace, job.bound
+    ws = bound.workspace
     if job.target is not None:
         for table in bound.stage.writes[-1:]:
             ws.remove(table, job.key, bound.round_number)
+        if bound.stage.folder:
+            remove_leftovers(bound.folder(job.target).path)
     elif receipt := ws.read_receipt(bound.stage.name, bound.number):
         unfinished = replace(receipt, fingerprint="unfinished")
         ws.write_receipt(bound.stage.name, bound.number, unfinished)
 
 
-def _write_one(job: Job, output: Output) -> None:
+def _write_one(bound: Bound, job: Job, output: Output) -> None:
     """Write the shards of one unit."""
-    for table in job.bound.stage.writes:
-        job.bound.workspace.write(
+    for table in bound.stage.writes:
+        bound.workspace.write(
             table,
             job.key,
             output.tables[table.name],
             fingerprint=job.fingerprint,
             notes=output.notes,
-            round_number=job.bound.round_number,
+            round_number=bound.round_number,
         )
 
 
-def _write_all(job: Job, output: Output) -> None:
+def _write_all(bound: Bound, job: Job, output: Output) -> None:
     """Write the shards of all videos, then the receipt."""
-    bound, ws, number = job.bound, job.bound.workspace, job.bound.round_number
+    ws, number = bound.workspace, bound.round_number
     made: list[Receipt] = []
     for table in bound.stage.writes:
         shards = output.tables[table.name]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ import numpy as np
 
 from reelabel import pipeline
 from reelabel.config import Config
-from reelabel.engine.executors import worker_pool
+from reelabel.engine.executors import Finished, Processes, WorkerDied
 from reelabel.engine.progress import Display
 from reelabel.engine.run import Options
+from reelabel.engine.stage import Tick
 from reelabel.errors import MissingInput, UsageError, WorkspaceError
 from reelabel.evaluation.intervals import Floats, over_seeds, percentiles
 from reelabel.files import read_json, write_json
@@ -135,30 +136,37 @@ def _trained(heard: Branch, config: Config, cells: list[Cell], how: Options) -> 
     jobs = [cell for cell in cells if same_as[cell[0]] == cell[0]]
     found: dict[Cell, Branch] = {}
     workers = min(how.engine.workers or os.cpu_count() or 1, len(jobs))
-    with (
-        Display("ablate", len(jobs), quiet=how.quiet) as display,
-        worker_pool(workers, processes=True) as pool,
-    ):
-        futures = {pool.submit(_train_one, labelled[c[0]], config, still, c[1]): c for c in jobs}
-        try:
-            for future in as_completed(futures):
-                name, seed = futures[future]
-                found[name, seed] = _result(future)
-                display.tick(f"{name} {seed}", 1.0, f"{name}, seed {seed}")
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    call = partial(_train_one, labelled=labelled, config=config, how=still)
+
+    def tick(cell: Cell, share: float, words: str) -> None:
+        display.tick(_name(cell), share, words)
+
+    with Display("ablate", len(jobs), quiet=how.quiet) as display:
+        with closing(Processes(workers).run(call, jobs, tick)) as ended:
+            for finished in ended:
+                found[finished.job] = _branch(finished)
+                display.finished(_name(finished.job), _name(finished.job))
         display.summary(f"{len(jobs)} trainings")
     return {(name, seed): found[same_as[name], seed] for name, seed in cells}
 
 
-def _result(future: Future[Branch]) -> Branch:
+def _name(cell: Cell) -> str:
+    return f"{cell[0]}, seed {cell[1]}"
+
+
+def _branch(finished: Finished[Cell, Branch]) -> Branch:
+    """Return what a training made.
+
+    Raises:
+        WorkspaceError: if its process died.
+        ReelabelError: what the training raised.
+    """
     try:
-        return future.result()
-    except BrokenProcessPool as exc:
+        return finished.get()
+    except WorkerDied as exc:
         raise WorkspaceError(
-            "a training died; what the others did is kept: run it again, with fewer workers if "
-            "memory was short. A script must call this below  if __name__ == '__main__':"
+            f"the training {_name(finished.job)} died twice ({exc}); what the others did is kept: "
+            "run it again, with fewer workers if memory was short"
         ) from exc
 
 
@@ -172,9 +180,7 @@ def _labelled(heard: Branch, config: Config, how: Options, variant: str) -> Bran
 
 
 def _labels_digest(branch: Branch) -> tuple[str, ...]:
-    shards = branch.shards(LABELS, branch.number)
-    receipts = [branch.receipt(LABELS, video_id, branch.number) for video_id in shards]
-    return tuple(receipt.digest if receipt else "" for receipt in receipts)
+    return tuple(r.digest for r in branch.receipts(LABELS, branch.number).values())
 
 
 def _firsts(digests: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
@@ -183,9 +189,14 @@ def _firsts(digests: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     return {name: first.setdefault(digest, name) for name, digest in digests.items()}
 
 
-def _train_one(labelled: Branch, config: Config, how: Options, seed: int) -> Branch:
+def _train_one(
+    cell: Cell, tick: Tick, *, labelled: Mapping[str, Branch], config: Config, how: Options
+) -> Branch:
     """Train and score one variant with one seed; runs in a process of its own."""
-    branch = Branch.of(labelled, labelled.number, f"{labelled.name}/seed-{seed}", set())
+    name, seed = cell
+    tick(0.0, _name(cell))
+    source = labelled[name]
+    branch = Branch.of(source, source.number, f"{source.name}/seed-{seed}", set())
     _done(branch, changed(config, "train", {"seed": seed}), how, TRAINING)
     return branch
 

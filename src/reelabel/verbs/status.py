@@ -53,14 +53,14 @@ def decisions(workspace: Workspace) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _status(workspace: Workspace, config: Config, stage: AnyStage, number: int) -> StageStatus:
     shown = stage.number(number)
-    names = {video.video_id: video.name for video in workspace.videos()}
+    videos = workspace.videos()
+    names = {video.video_id: video.name for video in videos}
     failures = {
         names.get(video, video): str(failure["error"])
         for video, failure in workspace.failures(stage.name, shown).items()
     }
     if stage.name == "register":
-        bad = [video for video in workspace.videos() if not video.usable]
-        failures |= {video.name: video.error for video in bad}
+        failures |= {video.name: video.error for video in videos if not video.usable}
     try:
         settings = config.stages.get(stage.name) or stage.settings()
         bound = bind(stage, workspace, config.project, settings, round_number=number)
@@ -77,12 +77,9 @@ def _partial(
     """Return the videos of which only a part could be read."""
     if stage.name != "sample":
         return {}
-    receipts = {
-        names.get(video, video): workspace.receipt(stage.writes[-1], video, number)
-        for video in workspace.shards(stage.writes[-1], number)
-    }
+    notes = {v: r.notes for v, r in workspace.receipts(stage.writes[-1], number).items()}
     return {
-        name: f"{receipt.notes['damaged_places']} damaged places, first: {receipt.notes['first']}"
-        for name, receipt in receipts.items()
-        if receipt is not None and receipt.notes.get("state") == "partial"
+        names.get(video, video): f"{n['damaged_places']} damaged places, first: {n['first']}"
+        for video, n in notes.items()
+        if n.get("state") == "partial"
     }

@@ -1,29 +1,64 @@
-"""Receipts: what is known of finished work without reading it, and the hashes they rest on."""
+"""Receipts of finished work, where shards keep them, and the hashes they rest on."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+_KEY = b"reelabel"
+"""Of the receipt in a shard's Parquet metadata."""
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What is known of finished work without reading it.
+    """Fingerprint, digest and notes of finished work.
 
     Attributes:
         fingerprint: of the stage, its settings and its inputs; decides whether it is up to date.
         digest: of the content; what later stages build their fingerprints from, so that work made
             again with the same result makes nothing else stale.
-        notes: what the stage wants to tell: counts, errors that it survived.
+        notes: of the stage: counts, errors that it recovered from.
     """
 
     fingerprint: str
     digest: str
     notes: dict[str, Any] = field(default_factory=dict)
+
+
+def with_receipt(rows: pa.Table, receipt: Receipt) -> pa.Table:
+    """Return a table that carries a receipt in its metadata."""
+    return rows.replace_schema_metadata({_KEY: json.dumps(asdict(receipt), sort_keys=True)})
+
+
+def receipt_in(shard: Path) -> Receipt | None:
+    """Return the receipt in a shard's file, None if there is no file or it is damaged."""
+    with contextlib.suppress(OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+        return Receipt(**json.loads(pq.read_metadata(shard).metadata[_KEY]))
+    return None
+
+
+@dataclass(frozen=True)
+class Receipts:
+    """The receipts of a folder's shards, as a kind of index."""
+
+    file: str = "receipts.jsonl"
+    layout: str = "receipts 1"
+
+    def read(self, shard: Path) -> list[Any] | None:
+        """Return fingerprint, digest and notes; None if the shard is damaged."""
+        found = receipt_in(shard)
+        return None if found is None else [found.fingerprint, found.digest, found.notes]
+
+    def decode(self, value: list[Any]) -> Receipt:
+        """Return the receipt."""
+        return Receipt(*value)
 
 
 def fingerprint(*parts: object) -> str:

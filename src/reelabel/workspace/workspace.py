@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
-import json
 import re
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,36 +24,48 @@ from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceEr
 from reelabel.files import explained, read_json, write_atomic, write_json
 from reelabel.tables import FRAMES, VIDEOS, Table
 from reelabel.workspace.folder import OutputFolder
-from reelabel.workspace.receipts import Receipt, digest_of
+from reelabel.workspace.index import indexed, shard_keys
+from reelabel.workspace.receipts import (
+    Receipt,
+    Receipts,
+    digest_of,
+    fingerprint,
+    receipt_in,
+    with_receipt,
+)
 
 CONFIG_NAME = "reelabel.yaml"
 OWN_FOLDERS = frozenset(["tables", "frames", "rounds", "imports", "exports", "failures"])
 """The folders of a workspace that hold its outputs."""
-_META = b"reelabel"
 _VIDEO_ID = re.compile(r"[0-9a-f]{16}")
 PICTURE_NAME = re.compile(r"-?\d+\.jpg|\.-?\d+\.jpg\..*\.tmp")
 """A frame's picture, or what a killed write of one left behind."""
 
 
-@functools.lru_cache(maxsize=20_000)
-def _same(read: Callable[[Path], Any], path: Path, _stamp: tuple[int, int, int]) -> Any:
-    return read(path)
+@dataclass(frozen=True)
+class _Videos:
+    """The rows of the table `videos`, as a kind of index.
 
+    Attributes:
+        root: the workspace's folder, which paths in the table are relative to.
+    """
 
-def _held(read: Callable[[Path], Any], path: Path) -> Any:
-    """Return what is in a file, read once as long as it is the same: all stages ask for it."""
-    stat = path.stat()
-    return _same(read, path, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    root: Path
+    file: str = "rows.jsonl"
+    layout: str = fingerprint("rows", str(VIDEOS.schema))
 
+    def read(self, shard: Path) -> list[dict[str, Any]]:
+        """Return the rows of one shard.
 
-def _receipt(path: Path) -> Receipt:
-    return Receipt(**json.loads(pq.ParquetFile(path).schema_arrow.metadata[_META]))
+        Raises:
+            ShardError: if it is damaged.
+        """
+        rows: list[dict[str, Any]] = _rows(VIDEOS, shard).to_pylist()
+        return rows
 
-
-def _video(path: Path) -> list[dict[str, Any]]:
-    rows = pq.ParquetFile(path, memory_map=False).read()
-    found: list[dict[str, Any]] = VIDEOS.check(rows.replace_schema_metadata(None)).to_pylist()
-    return found
+    def decode(self, value: list[dict[str, Any]]) -> list[Video]:
+        """Return the videos."""
+        return [Video.from_row(row, self.root) for row in value]
 
 
 @dataclass(frozen=True)
@@ -124,10 +134,9 @@ class Workspace:
     ) -> Receipt:
         """Write one shard, whole or not at all."""
         receipt = Receipt(fingerprint, digest_of(table.check(rows)), notes or {})
-        rows = rows.replace_schema_metadata({_META: json.dumps(vars(receipt), sort_keys=True)})
+        rows = with_receipt(rows, receipt)
         path = self.shard_path(table, video_id, round_number)
         write_atomic(path, lambda scratch: pq.write_table(rows, scratch, compression="zstd"))
-        _same.cache_clear()  # a file written within one step of the clock may look the same
         return receipt
 
     def read(self, table: Table, video_id: str, round_number: int = 0) -> pa.Table:
@@ -140,28 +149,24 @@ class Workspace:
         path = self.shard_path(table, video_id, round_number)
         if not path.is_file():
             raise MissingInput(f"{path} is not there yet: run the stages before this one")
-        with _readable(path):
-            rows = pq.ParquetFile(path, memory_map=False).read()
-            return table.check(rows.replace_schema_metadata(None))
+        return _rows(table, path)
 
     def receipt(self, table: Table, video_id: str, round_number: int = 0) -> Receipt | None:
-        """Return what is known of one shard, or None if it is not there or damaged."""
-        path = self.shard_path(table, video_id, round_number)
-        with contextlib.suppress(OSError, pa.ArrowException, KeyError, TypeError, ValueError):
-            found: Receipt = _held(_receipt, path)
-            return found
-        return None
+        """Return the receipt of one shard, None if it is not there or damaged."""
+        return receipt_in(self.shard_path(table, video_id, round_number))
+
+    def receipts(self, table: Table, round_number: int = 0) -> Mapping[str, Receipt]:
+        """Return the receipts of all whole shards of a table by video id, sorted."""
+        return indexed(self.table_dir(table, round_number), Receipts())
 
     def shards(self, table: Table, round_number: int = 0) -> list[str]:
         """Return the video ids of a table's shards, sorted."""
-        folder = self.table_dir(table, round_number)
-        return sorted(p.stem for p in folder.glob("*.parquet")) if folder.is_dir() else []
+        return shard_keys(self.table_dir(table, round_number))
 
     def remove(self, table: Table, video_id: str, round_number: int = 0) -> None:
         """Remove one shard, if it is there."""
         with explained(self.root):
             self.shard_path(table, video_id, round_number).unlink(missing_ok=True)
-            _same.cache_clear()
 
     def keep_only(self, table: Table, video_ids: Collection[str], round_number: int = 0) -> None:
         """Remove the shards of all other videos; with their frames go the pictures of these.
@@ -177,12 +182,13 @@ class Workspace:
                 OutputFolder(self.root, self.pictures_dir(name)).keep_only((), PICTURE_NAME)
 
     def videos(self) -> list[Video]:
-        """Return all registered videos, also the failed ones, sorted by id."""
-        found: list[Video] = []
-        for path in (self.shard_path(VIDEOS, v) for v in self.shards(VIDEOS)):
-            with _readable(path):
-                found += [Video.from_row(row, self.root) for row in _held(_video, path)]
-        return found
+        """Return all registered videos, also the failed ones, sorted by id.
+
+        Raises:
+            ShardError: if a row is damaged.
+        """
+        rows = indexed(self.table_dir(VIDEOS), _Videos(self.root))
+        return [video for videos in rows.values() for video in videos]
 
     # -- receipts and failures ----------------------------------------------------------------
 
@@ -192,8 +198,8 @@ class Workspace:
         return home / "receipts" / f"{stage}.json"
 
     def write_receipt(self, stage: str, round_number: int | None, receipt: Receipt) -> None:
-        """Say that such a stage is finished; written last."""
-        write_json(self.receipt_path(stage, round_number), vars(receipt))
+        """Mark such a stage as finished; written last."""
+        write_json(self.receipt_path(stage, round_number), asdict(receipt))
 
     def read_receipt(self, stage: str, round_number: int | None) -> Receipt | None:
         """Return that receipt, or None if the stage is not finished or it is damaged."""
@@ -207,16 +213,23 @@ class Workspace:
         home = "all" if round_number is None else f"round-{round_number}"
         return self.root / "failures" / home / stage / f"{video_id}.json"
 
+    def failed(self, stage: str, round_number: int | None) -> list[str]:
+        """Return the keys of the units that failed in a stage, sorted."""
+        folder = self.failure_path(stage, round_number, "x").parent
+        return sorted(path.stem for path in folder.glob("*.json"))
+
     def failures(self, stage: str, round_number: int | None) -> dict[str, dict[str, Any]]:
         """Return the failures of a stage by video."""
-        folder = self.failure_path(stage, round_number, "x").parent
-        paths = sorted(folder.glob("*.json")) if folder.is_dir() else []
+        paths = (
+            self.failure_path(stage, round_number, k) for k in self.failed(stage, round_number)
+        )
         return {path.stem: read_json(path) for path in paths}
 
     def failure_of(self, video_id: str, round_number: int) -> tuple[str, str] | None:
         """Return stage and message of what failed on a video, before the rounds or in this one."""
-        for home in ("all", f"round-{round_number}"):
-            for path in sorted((self.root / "failures" / home).glob(f"*/{video_id}.json")):
+        for number in (None, round_number):
+            home = self.failure_path("x", number, video_id).parent.parent
+            for path in sorted(home.glob(f"*/{video_id}.json")):
                 with contextlib.suppress(ShardError, KeyError, TypeError):
                     return path.parent.name, str(read_json(path)["error"])
         return None
@@ -245,11 +258,15 @@ class Workspace:
             yield
 
 
-@contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Turn a damaged Parquet file into an error that tells what to do."""
+def _rows(table: Table, path: Path) -> pa.Table:
+    """Return the rows in a file.
+
+    Raises:
+        ShardError: if it is damaged; it is set aside.
+    """
     try:
-        yield
+        rows = pq.ParquetFile(path, memory_map=False).read()
+        return table.check(rows.replace_schema_metadata(None))
     except (OSError, pa.ArrowException) as exc:
         aside = path.with_name(path.name + ".damaged")
         with contextlib.suppress(OSError):
