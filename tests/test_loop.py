@@ -98,14 +98,18 @@ def test_the_student_learns_what_its_teacher_saw(finished):
 
 
 def test_a_second_run_does_nothing(finished):
-    """Nothing is stale after a run: the next one writes no file at all."""
+    """Nothing is stale after a run: the next one writes no file but indexes of what is there."""
     workspace, _ = finished
-    before = {p: p.stat().st_mtime_ns for p in workspace.root.rglob("*") if p.name != ".lock"}
+
+    def written():
+        files = (p for p in workspace.root.rglob("*") if p.is_file() and p.name not in caches)
+        return {path: path.stat().st_mtime_ns for path in files}
+
+    caches = {".lock", "receipts.jsonl", "rows.jsonl"}
+    before = written()
     again = go(workspace)
     assert [result.stage for result in again.results if result.done] == []
-    assert {p: p.stat().st_mtime_ns for p in workspace.root.rglob("*") if p.name != ".lock"} == (
-        before
-    )
+    assert written() == before
     assert all(set(one.units) == {"done"} for one in status(workspace, read_config(workspace)))
 
 
