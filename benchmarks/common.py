@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import os
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 DATA = Path(os.environ.get("REELABEL_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 """Folder of real footage and weights; see CONTRIBUTING.md."""
+
+Seconds = tuple[float, float]
+"""Wall and CPU."""
+
+
+def command(*arguments: object) -> list[str]:
+    """Return a command line of reelabel."""
+    return [sys.executable, "-m", "reelabel", *map(str, arguments)]
+
+
+def taken(call: Callable[[], object], who: int) -> Seconds:
+    """Return wall and CPU seconds of a call, by this process or its children."""
+    before, began = resource.getrusage(who), time.perf_counter()
+    call()
+    after = resource.getrusage(who)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - began, cpu_s
 
 
 def interleaved(runs: dict[str, Callable[[], object]], *, times: int) -> dict[str, float]:

@@ -10,20 +10,15 @@ import hashlib
 import random
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from common import command
 from reelabel.synthetic.footage import render
 
 KILLS = 20
 STEPS = 120
-
-
-def command(*arguments: object) -> list[str]:
-    """Return the command line of reelabel."""
-    return [sys.executable, "-m", "reelabel", *map(str, arguments)]
 
 
 def made(root: Path, videos: list[Path], student: str) -> Path:

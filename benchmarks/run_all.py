@@ -17,6 +17,7 @@ ORDER = (
     "flicker_footage.py",
     "interval_coverage.py",
     "memory.py",
+    "idle.py",
     "resume.py",
 )
 

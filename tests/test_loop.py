@@ -33,6 +33,10 @@ SETTINGS = {
 }
 
 
+CACHES = {".lock", "receipts.jsonl", "rows.jsonl"}
+"""Files that say nothing of the results."""
+
+
 def begin(root, footage, **settings):
     """Make a workspace on a folder of clips."""
     detector = settings.pop("detector", "fake:")
@@ -46,11 +50,11 @@ def go(workspace, **how):
 
 
 def contents(root):
-    """Return every file that a run leaves, but for receipts, which know times of files."""
+    """Return every file that a run leaves, but for receipts and indexes, which hold file times."""
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and "receipts" not in path.parts and path.name != ".lock"
+        if path.is_file() and "receipts" not in path.parts and path.name not in CACHES
     }
 
 
@@ -102,10 +106,9 @@ def test_a_second_run_does_nothing(finished):
     workspace, _ = finished
 
     def written():
-        files = (p for p in workspace.root.rglob("*") if p.is_file() and p.name not in caches)
+        files = (p for p in workspace.root.rglob("*") if p.is_file() and p.name not in CACHES)
         return {path: path.stat().st_mtime_ns for path in files}
 
-    caches = {".lock", "receipts.jsonl", "rows.jsonl"}
     before = written()
     again = go(workspace)
     assert [result.stage for result in again.results if result.done] == []
