@@ -15,6 +15,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -124,10 +126,13 @@ def stamps(footage: Path) -> Iterator[tuple[str, list[int]]]:
 
 
 def look(root: Path) -> dict[str, int]:
-    """Plan all stages; return how many units are in which state."""
+    """Plan all stages, as `status` does; return how many units are in which state."""
+    shared: list[Any] = []
     found: dict[str, int] = {}
     for bound in bounds(root):
-        for state, count in counts(plan(bound)).items():
+        if not shared and "snapshot" in signature(plan).parameters:
+            shared = [import_module("reelabel.workspace.snapshot").Snapshot(bound.workspace)]
+        for state, count in counts(plan(bound, *shared)).items():
             found[state] = found.get(state, 0) + count
     return found
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
-
-_PLACE = frozenset({"path", "name"})
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Video:
     @cached_property
     def facts(self) -> str:
         """Return all attributes but path and name: moved or renamed footage is the same footage."""
-        return repr([getattr(self, f.name) for f in fields(self) if f.name not in _PLACE])
+        return repr(_FACTS(self))
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -88,3 +87,6 @@ class Video:
     def time_s(self, pts: int) -> float:
         """Return seconds from the first frame to a time stamp."""
         return float((pts - self.start_pts) * self.time_base)
+
+
+_FACTS = attrgetter(*(f.name for f in fields(Video) if f.name not in {"path", "name"}))

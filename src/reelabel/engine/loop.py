@@ -14,6 +14,7 @@ from reelabel.errors import SOME_VIDEOS_FAILED, MediaError, UsageError, nearest
 from reelabel.tables import VIDEOS
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import decision_of
+from reelabel.workspace.snapshot import Snapshot
 
 
 @dataclass
@@ -51,10 +52,11 @@ def run_task(
     if until is not None and until not in task.flow:
         stages = ", ".join(task.flow)
         raise UsageError(f"no stage '{until}'{nearest(until, task.flow)}; stages: {stages}")
-    report = Run()
+    report, snapshot = Run(), Snapshot(workspace)
     with workspace.locked():
         for stage, number in _schedule(task, workspace, rounds):
-            report.results.append(run_one(workspace, config, options, stage, number=number))
+            result = run_one(workspace, config, options, stage, number=number, snapshot=snapshot)
+            report.results.append(result)
             if VIDEOS in stage.writes:
                 _check_footage(workspace)
                 _check_resources(task, workspace, config, until)
@@ -67,12 +69,18 @@ def run_task(
 
 
 def run_one(
-    workspace: Workspace, config: Config, options: Options, stage: AnyStage, *, number: int
+    workspace: Workspace,
+    config: Config,
+    options: Options,
+    stage: AnyStage,
+    *,
+    number: int,
+    snapshot: Snapshot | None = None,
 ) -> Result:
-    """Bring one stage up to date."""
+    """Bring one stage up to date; see `run_stage`."""
     settings = config.stages.get(stage.name) or stage.settings()
     bound = bind(stage, workspace, config.project, settings, round_number=number)
-    return run_stage(bound, options)
+    return run_stage(bound, options, snapshot)
 
 
 def _schedule(task: Task, workspace: Workspace, rounds: int) -> Iterator[tuple[AnyStage, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -13,9 +13,10 @@ from reelabel.data.video import Video
 from reelabel.engine.inputs import Inputs, Reads
 from reelabel.engine.stage import AnyStage, Context, Resource, Source, Target, key_of
 from reelabel.errors import UsageError
-from reelabel.tables import SCHEMA_VERSION, VIDEOS, Table
+from reelabel.tables import SCHEMA_VERSION, VIDEOS
 from reelabel.workspace import Receipt, Workspace, fingerprint
 from reelabel.workspace.folder import OutputFolder
+from reelabel.workspace.snapshot import Snapshot
 
 State = Literal["done", "stale", "missing", "failed"]
 
@@ -102,18 +103,22 @@ def context_of(
     return Context(workspace.root, project, settings, number, Inputs(workspace, reads, number))
 
 
-def plan(bound: Bound) -> list[Planned]:
+def plan(bound: Bound, snapshot: Snapshot | None = None) -> list[Planned]:
     """Return every unit of a stage with its state, in a fixed order.
 
-    Each table is looked at once, however many units there are.
+    Args:
+        bound: the stage.
+        snapshot: of the stage's workspace; consecutive plans may share one as long as nothing is
+            written. By default the workspace is looked at now.
 
     Raises:
         UsageError: if two sources of the stage have the same key.
     """
-    look = _Look(bound)
+    look = _Look(bound, snapshot or Snapshot(bound.workspace))
     if bound.stage.scope == "all":
-        return [look.planned(None, look.finished_all())]
-    return [look.planned(target, look.finished(key_of(target))) for target in _targets(bound)]
+        return [look.planned(None, "all", look.finished_all())]
+    keyed = ((target, key_of(target)) for target in look.targets())
+    return [look.planned(target, key, look.finished(key)) for target, key in keyed]
 
 
 def counts(planned: list[Planned]) -> dict[str, int]:
@@ -126,42 +131,31 @@ def digest_of_all(receipts: Sequence[Receipt], artefact: str = "") -> str:
     return fingerprint([artefact, *(receipt.digest for receipt in receipts)])
 
 
-def _targets(bound: Bound) -> Iterator[Video | Source]:
-    if bound.stage.scope == "source":
-        yield from _sources(bound)
-        return
-    for video in bound.workspace.videos():
-        if video.usable and (bound.stage.tests_too or not video.is_test):
-            yield video
-
-
-def _sources(bound: Bound) -> Sequence[Source]:
-    sources = bound.stage.sources(bound.context)
-    for key, count in Counter(source.key for source in sources).items():
-        if count > 1:
-            raise UsageError(
-                f"{bound.stage.name}: expected a key of its own for each source, but {count} "
-                f"have the key {key!r}: name each of them once"
-            )
-    return sources
-
-
 @dataclass(frozen=True)
 class _Look:
-    """The receipts and failures of a stage, as they are at one moment."""
+    """What decides on the units of a stage, as it is at one moment."""
 
     bound: Bound
-    _tables: dict[tuple[str, int], Mapping[str, Receipt]] = field(default_factory=dict)
+    snapshot: Snapshot
 
-    def planned(self, target: Target, receipt: Receipt | None) -> Planned:
+    def targets(self) -> Iterator[Video | Source]:
+        """Yield what the units are about, in a fixed order."""
+        stage = self.bound.stage
+        if stage.scope == "source":
+            yield from _sources(self.bound)
+            return
+        for video in self.snapshot.videos():
+            if video.usable and (stage.tests_too or not video.is_test):
+                yield video
+
+    def planned(self, target: Target, key: str, receipt: Receipt | None) -> Planned:
         """Return one unit with its state."""
-        wanted = fingerprint(self._basis, self._inputs(target))
-        return Planned(Job(target, wanted), self._state(key_of(target), receipt, wanted))
+        wanted = fingerprint(self._basis, self._inputs(target, key))
+        return Planned(Job(target, wanted), self._state(key, receipt, wanted))
 
     def finished(self, key: str) -> Receipt | None:
         """Return the receipt of the table that is written last, if all the others are there too."""
-        number = self.bound.round_number
-        receipts = [self._receipts(table, number).get(key) for table in self.bound.stage.writes]
+        receipts = [written.get(key) for written in self._written]
         made_by = {receipt.fingerprint if receipt else None for receipt in receipts}
         return receipts[-1] if len(made_by) == 1 else None
 
@@ -171,15 +165,14 @@ class _Look:
         receipt = bound.workspace.read_receipt(bound.stage.name, bound.number)
         if receipt is None or not bound.stage.writes:
             return receipt
-        tables = [self._receipts(table, bound.round_number) for table in bound.stage.writes]
-        found = [receipt for receipts in tables for receipt in receipts.values()]
+        found = [receipt for written in self._written for receipt in written.values()]
         return receipt if receipt.digest == digest_of_all(found) else None
 
-    def _receipts(self, table: Table, number: int) -> Mapping[str, Receipt]:
-        place = table.name, number
-        if place not in self._tables:
-            self._tables[place] = self.bound.workspace.receipts(table, number)
-        return self._tables[place]
+    @cached_property
+    def _written(self) -> list[Mapping[str, Receipt]]:
+        """Return the receipts of every table that the stage writes."""
+        number = self.bound.round_number
+        return [self.snapshot.receipts(table, number) for table in self.bound.stage.writes]
 
     def _state(self, key: str, receipt: Receipt | None, wanted: str) -> State:
         if receipt is not None and receipt.fingerprint == wanted:
@@ -215,18 +208,18 @@ class _Look:
             digests.append([name, next((r.digest for r in receipts if r), None)])
         return digests
 
-    def _inputs(self, target: Target) -> list[Any]:
+    def _inputs(self, target: Target, key: str) -> list[Any]:
         """Return what a unit reads: the digests of its rows, and the facts of its target."""
         if target is None:
             return [
-                [name, number, key, receipt.digest]
+                [name, number, video_id, receipt.digest]
                 for name, number, receipts in self._read
-                for key, receipt in receipts.items()
+                for video_id, receipt in receipts.items()
             ]
         digests: list[Any] = [
             [name, number, receipt.digest]
             for name, number, receipts in self._read
-            if (receipt := receipts.get(key_of(target))) is not None
+            if (receipt := receipts.get(key)) is not None
         ]
         return [*digests, target.facts]
 
@@ -238,4 +231,20 @@ class _Look:
         tables += [(table, number - 1) for table in stage.reads_previous if number > 0]
         if stage.scope == "video":  # the row of the video itself is among its facts
             tables = [(table, n) for table, n in tables if table is not VIDEOS]
-        return [(table.name, n, self._receipts(table, n)) for table, n in tables]
+        return [(table.name, n, self.snapshot.receipts(table, n)) for table, n in tables]
+
+
+def _sources(bound: Bound) -> Sequence[Source]:
+    """Return the sources of a stage.
+
+    Raises:
+        UsageError: if two have the same key.
+    """
+    sources = bound.stage.sources(bound.context)
+    for key, count in Counter(source.key for source in sources).items():
+        if count > 1:
+            raise UsageError(
+                f"{bound.stage.name}: expected a key of its own for each source, but {count} "
+                f"have the key {key!r}: name each of them once"
+            )
+    return sources

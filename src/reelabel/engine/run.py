@@ -24,6 +24,7 @@ from reelabel.errors import (
     WorkspaceError,
 )
 from reelabel.files import write_json
+from reelabel.workspace.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,14 @@ class Options:
         return cls(chosen, fail_fast, force, not is_interactive() if quiet is None else quiet)
 
 
-def run_stage(bound: Bound, options: Options) -> Result:
+def run_stage(bound: Bound, options: Options, snapshot: Snapshot | None = None) -> Result:
     """Bring one stage up to date.
+
+    Args:
+        bound: the stage.
+        options: how its work is done.
+        snapshot: of the stage's workspace, shared with the stages before; cleared when something
+            was done.
 
     Raises:
         WorkspaceError: if results cannot be written; all that was written before stays.
@@ -96,14 +103,16 @@ def run_stage(bound: Bound, options: Options) -> Result:
             if `options.fail_fast` is set.
     """
     began = time.monotonic()
-    units = plan(bound)
+    snapshot = snapshot or Snapshot(bound.workspace)
+    units = plan(bound, snapshot)
     todo = [unit for unit in units if options.force or unit.state != "done"]
     title = bound.stage.name + (f" (round {bound.round_number})" if bound.stage.per_round else "")
     result = Result(bound.stage.name, bound.round_number, kept=len(units) - len(todo))
     if bound.stage.scope != "all":
-        _forget_gone(bound, {unit.job.key for unit in units})
+        _forget_gone(bound, {unit.job.key for unit in units}, snapshot)
     if not todo:
         return replace(result, notes=_notes(bound))
+    snapshot.clear()
     clean_up(bound)
     with Display(title, len(todo), quiet=options.quiet) as display:
         outcomes = list(_work(bound, todo, options, display))
@@ -141,15 +150,16 @@ def _tally(result: Result, outcomes: list[Outcome], seconds: float) -> Result:
     )
 
 
-def _forget_gone(bound: Bound, planned: set[str]) -> None:
+def _forget_gone(bound: Bound, planned: set[str], snapshot: Snapshot) -> None:
     """Remove the shards of units that are no longer part of the workspace."""
     ws, stage, number = bound.workspace, bound.stage, bound.round_number
     known = planned
     if stage.scope == "video":  # also of videos that cannot be read just now
-        videos = ws.videos()
+        videos = snapshot.videos()
         known = {v.video_id for v in videos if stage.tests_too or not v.is_test}
     for table in stage.writes:
-        ws.keep_only(table, known, number)
+        if ws.keep_only(table, known, number):
+            snapshot.clear()
     for key in set(ws.failed(stage.name, bound.number)) - known:
         ws.failure_path(stage.name, bound.number, key).unlink(missing_ok=True)
 

@@ -13,6 +13,7 @@ from reelabel.errors import MissingInput, ReelabelError
 from reelabel.pipeline import task_of
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import decision_of
+from reelabel.workspace.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ def status(workspace: Workspace, config: Config) -> list[StageStatus]:
     numbers, task = workspace.rounds() or [0], task_of(config)
     stages = [(stage, 0) for stage in task.once]
     stages += [(stage, number) for number in numbers for stage in task.each_round]
-    return [_status(workspace, config, stage, number) for stage, number in stages]
+    snapshot = Snapshot(workspace)
+    return [_status(snapshot, config, stage, number) for stage, number in stages]
 
 
 def decisions(workspace: Workspace) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -51,9 +53,9 @@ def decisions(workspace: Workspace) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, decision
 
 
-def _status(workspace: Workspace, config: Config, stage: AnyStage, number: int) -> StageStatus:
-    shown = stage.number(number)
-    videos = workspace.videos()
+def _status(snapshot: Snapshot, config: Config, stage: AnyStage, number: int) -> StageStatus:
+    workspace, shown = snapshot.workspace, stage.number(number)
+    videos = snapshot.videos()
     names = {video.video_id: video.name for video in videos}
     failures = {
         names.get(video, video): str(failure["error"])
@@ -64,20 +66,20 @@ def _status(workspace: Workspace, config: Config, stage: AnyStage, number: int) 
     try:
         settings = config.stages.get(stage.name) or stage.settings()
         bound = bind(stage, workspace, config.project, settings, round_number=number)
-        units = counts(plan(bound))
+        units = counts(plan(bound, snapshot))
     except (MissingInput, ReelabelError) as exc:
         return StageStatus(stage.name, shown, failures=failures, waits=str(exc))
-    partial = _partial(workspace, stage, number, names)
+    partial = _partial(snapshot, stage, number, names)
     return StageStatus(stage.name, shown, units, failures, partial)
 
 
 def _partial(
-    workspace: Workspace, stage: AnyStage, number: int, names: dict[str, str]
+    snapshot: Snapshot, stage: AnyStage, number: int, names: dict[str, str]
 ) -> dict[str, str]:
     """Return the videos of which only a part could be read."""
     if stage.name != "sample":
         return {}
-    notes = {v: r.notes for v, r in workspace.receipts(stage.writes[-1], number).items()}
+    notes = {v: r.notes for v, r in snapshot.receipts(stage.writes[-1], number).items()}
     return {
         names.get(video, video): f"{n['damaged_places']} damaged places, first: {n['first']}"
         for video, n in notes.items()

@@ -18,7 +18,7 @@ import json
 import os
 import tempfile
 import zlib
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -33,8 +33,8 @@ SUFFIX = ".parquet"
 """Of a shard's file."""
 SETTLED_NS = 2_000_000_000
 """The coarsest clock step of a file system in use (FAT), in nanoseconds."""
-_LOADED = 8
-"""Indexes that are kept in memory: those that consecutive stages share."""
+_LOADED = 4
+"""Indexes that are kept in memory: those that one stage reads or writes, on average."""
 
 Stamp = tuple[int, int, int]
 """Size in bytes, change time in nanoseconds, inode. Unlike the modification time, the change time
@@ -91,27 +91,27 @@ def indexed(folder: Path, kind: Kind[T]) -> Mapping[str, T]:
 
 def shard_keys(folder: Path) -> list[str]:
     """Return the keys of a folder's shards, sorted; none if there is no folder."""
-    return sorted(key for key, _ in _entries(folder))
+    return sorted(entry.name.removesuffix(SUFFIX) for entry in _entries(folder))
 
 
-def _entries(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield the key and the directory entry of every shard in a folder."""
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Return the directory entries of a folder's shards; none if there is no folder."""
     if not folder.is_dir():
-        return
+        return []
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.endswith(SUFFIX) and not entry.name.startswith("."):
-                yield entry.name.removesuffix(SUFFIX), entry
+        return [e for e in entries if e.name.endswith(SUFFIX) and e.name[0] != "."]
 
 
 def _listed(folder: Path) -> dict[str, Stamp]:
     """Return the stamps of a folder's shards by key."""
     found: dict[str, Stamp] = {}
-    for key, entry in _entries(folder):
+    cut = -len(SUFFIX)
+    for entry in _entries(folder):
         try:
-            found[key] = _stamp(entry.stat())
+            stat = entry.stat()
         except FileNotFoundError:  # removed a moment ago
             continue
+        found[entry.name[:cut]] = _stamp(stat)
     return found
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+_ENCODER = json.JSONEncoder(sort_keys=True, default=str, separators=(",", ":"))
 _KEY = b"reelabel"
 """Of the receipt in a shard's Parquet metadata."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """Fingerprint, digest and notes of finished work.
 
@@ -67,8 +68,7 @@ def fingerprint(*parts: object) -> str:
     >>> fingerprint("a", 1) == fingerprint("a", 1), fingerprint("a", 1) == fingerprint("a", 2)
     (True, False)
     """
-    text = json.dumps(parts, sort_keys=True, default=str, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_ENCODER.encode(parts).encode()).hexdigest()[:16]
 
 
 def digest_of(table: pa.Table) -> str:

@@ -168,18 +168,23 @@ class Workspace:
         with explained(self.root):
             self.shard_path(table, video_id, round_number).unlink(missing_ok=True)
 
-    def keep_only(self, table: Table, video_ids: Collection[str], round_number: int = 0) -> None:
+    def keep_only(self, table: Table, video_ids: Collection[str], round_number: int = 0) -> bool:
         """Remove the shards of all other videos; with their frames go the pictures of these.
 
         Also of videos whose shard is gone already, as after a kill between the two.
+
+        Returns:
+            Whether there was a shard to remove.
         """
-        for video_id in set(self.shards(table, round_number)) - set(video_ids):
+        gone = set(self.shards(table, round_number)).difference(video_ids)
+        for video_id in gone:
             self.remove(table, video_id, round_number)
         home = self.root / "frames"
         if table is FRAMES and home.is_dir():
             names = {path.name for path in home.iterdir()} - set(video_ids)
             for name in filter(_VIDEO_ID.fullmatch, names):
                 OutputFolder(self.root, self.pictures_dir(name)).keep_only((), PICTURE_NAME)
+        return bool(gone)
 
     def videos(self) -> list[Video]:
         """Return all registered videos, also the failed ones, sorted by id.

@@ -1,0 +1,45 @@
+"""What a workspace holds at one moment, each table looked at once, however many stages ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from reelabel.data.video import Video
+from reelabel.tables import Table
+from reelabel.workspace.receipts import Receipt
+from reelabel.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The receipts and videos of a workspace as they were when they were first asked for.
+
+    Whoever changes the workspace calls `clear`.
+    """
+
+    workspace: Workspace
+    _tables: dict[tuple[str, int], Mapping[str, Receipt]] = field(default_factory=dict)
+    _videos: list[Sequence[Video]] = field(default_factory=list)
+
+    def receipts(self, table: Table, round_number: int = 0) -> Mapping[str, Receipt]:
+        """Return the receipts of all whole shards of a table by video id, sorted."""
+        place = table.name, 0 if table.where == "tables" else round_number
+        if place not in self._tables:
+            self._tables[place] = self.workspace.receipts(table, round_number)
+        return self._tables[place]
+
+    def videos(self) -> Sequence[Video]:
+        """Return all registered videos, also the failed ones, sorted by id.
+
+        Raises:
+            ShardError: if a row is damaged.
+        """
+        if not self._videos:
+            self._videos.append(self.workspace.videos())
+        return self._videos[0]
+
+    def clear(self) -> None:
+        """Look again from now on: something was written or removed."""
+        self._tables.clear()
+        self._videos.clear()
