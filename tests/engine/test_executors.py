@@ -235,7 +235,8 @@ def test_a_job_without_ticks_is_killed_in_the_end(tmp_path, jobs, monkeypatch):
 
 
 SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
 sys.path.insert(0, {home!r})
 import jobs_for_processes as jobs
 from reelabel.engine.executors import Processes
