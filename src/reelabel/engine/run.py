@@ -15,7 +15,7 @@ from reelabel.engine.executors import Executor, Finished, InTurn, WorkerDied, ex
 from reelabel.engine.plan import Bound, Job, Planned, plan
 from reelabel.engine.progress import Display, is_interactive
 from reelabel.engine.stage import Cancelled, label_of
-from reelabel.engine.work import clean_up, do, forget_failure
+from reelabel.engine.work import clean_up, do
 from reelabel.errors import (
     MediaError,
     MissingInput,
@@ -23,7 +23,6 @@ from reelabel.errors import (
     ShardError,
     WorkspaceError,
 )
-from reelabel.files import write_json
 from reelabel.workspace.snapshot import Snapshot
 
 
@@ -161,7 +160,7 @@ def _forget_gone(bound: Bound, planned: set[str], snapshot: Snapshot) -> None:
         if ws.keep_only(table, known, number):
             snapshot.clear()
     for key in set(ws.failed(stage.name, bound.number)) - known:
-        ws.failure_path(stage.name, bound.number, key).unlink(missing_ok=True)
+        ws.forget_failure(stage.name, bound.number, key)
 
 
 @dataclass(frozen=True)
@@ -237,7 +236,7 @@ def _drop_stale(bound: Bound, job: Job) -> None:
 
 def _waits(bound: Bound, job: Job) -> str:
     """Return which earlier stage failed on a unit whose input is missing; reported once, there."""
-    forget_failure(bound, job)
+    bound.workspace.forget_failure(bound.stage.name, bound.number, job.key)
     before = bound.workspace.failure_of(job.key, bound.round_number)
     return f"waits, as {before[0]} failed: {before[1]}" if before else ""
 
@@ -247,6 +246,6 @@ def _remember_failure(bound: Bound, job: Job, error: Exception, trace: tuple[str
     foreseen = isinstance(error, ReelabelError)
     message = str(error) if foreseen else f"unexpected {type(error).__name__}: {error}"
     label = label_of(job.target, bound.stage.name)
-    path = bound.workspace.failure_path(bound.stage.name, bound.number, job.key)
-    write_json(path, {"video": label, "error": message, "trace": [] if foreseen else list(trace)})
+    failure = {"video": label, "error": message, "trace": [] if foreseen else list(trace)}
+    bound.workspace.write_failure(bound.stage.name, bound.number, job.key, failure)
     return message

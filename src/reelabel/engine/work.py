@@ -7,7 +7,7 @@ from typing import Any
 
 from reelabel.engine.plan import Bound, Job, digest_of_all
 from reelabel.engine.stage import Output, Tick, Unit
-from reelabel.files import explained, remove_leftovers
+from reelabel.files import remove_leftovers
 from reelabel.workspace import Receipt
 
 
@@ -35,15 +35,8 @@ def do(bound: Bound, job: Job, tick: Tick) -> dict[str, Any]:
         _write_all(bound, job, output)
     else:
         _write_one(bound, job, output)
-    forget_failure(bound, job)
+    bound.workspace.forget_failure(bound.stage.name, bound.number, job.key)
     return output.notes
-
-
-def forget_failure(bound: Bound, job: Job) -> None:
-    """Remove the note of an earlier failure of this unit."""
-    path = bound.workspace.failure_path(bound.stage.name, bound.number, job.key)
-    with explained(bound.workspace.root):
-        path.unlink(missing_ok=True)
 
 
 def clean_up(bound: Bound) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from reelabel import workspace
-from reelabel.config import Settings
+from reelabel.config import Settings, result_values
 from reelabel.errors import ModelError, UsageError, nearest
 
 S = TypeVar("S", bound=Settings)
@@ -80,10 +80,11 @@ class Request:
 def fingerprint(*parts: Any) -> str:
     """Return 16 hexadecimal digits that change when any part does.
 
-    Parts are whatever JSON can hold, pydantic models, and paths.
+    Parts are whatever JSON can hold, paths, and settings, of which properties of the machine do
+    not count.
 
     >>> fingerprint("onnx", 1) == fingerprint("onnx", 1) != fingerprint("onnx", 2)
     True
     """
-    plain = [p.model_dump(mode="json") if isinstance(p, BaseModel) else p for p in parts]
+    plain = [result_values(p) if isinstance(p, BaseModel) else p for p in parts]
     return workspace.fingerprint(*plain)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from reelabel.config import Settings
+from reelabel.config import MACHINE, Settings
 from reelabel.data.boxes import Boxes
 from reelabel.errors import ModelError
 from reelabel.models.base import Image, Predict
@@ -23,7 +23,7 @@ _LONGEST = 4
 class EmbedOptions(Settings):
     """Options of every model that runs on torch."""
 
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], MACHINE] = "auto"
     """Where to compute; auto takes a GPU if torch has one."""
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     """Of the network's inside; auto is float16 on a CUDA GPU, else float32. With bfloat16 a box

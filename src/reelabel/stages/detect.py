@@ -7,14 +7,14 @@ Frames with hand-drawn truth are always looked at, whatever was sampled.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
-from reelabel.config import Settings
+from reelabel.config import MACHINE, Settings
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import MissingInput
 from reelabel.media.stream import scan
@@ -35,7 +35,7 @@ class DetectSettings(Settings):
     of the spans that are worked on. What was brought in with `import` counts for every frame."""
     near: int = Field(5, ge=1)
     """How many neighbours on either side, for `near`."""
-    sessions: int = Field(0, ge=0)
+    sessions: Annotated[int, MACHINE] = Field(0, ge=0)
     """Copies of the model that work at once; 0 means one per core."""
 
 

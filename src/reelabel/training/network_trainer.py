@@ -12,14 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reelabel.config import result_values
 from reelabel.errors import ModelError
 from reelabel.files import write_json
 from reelabel.models.students.family import NetworkFamily
 from reelabel.models.students.folder import MODEL_JSON, is_finished
 from reelabel.training.settings import TrainSettings, with_family_defaults
-
-_MACHINE_ONLY = {"accelerator", "devices", "num_workers", "cache_mb", "loggers", "threads"}
-"""Settings that change how fast a student is trained, not the student."""
 
 _ORIGIN = "begun.json"
 
@@ -37,7 +35,7 @@ class NetworkTrainer:
         self.settings = with_family_defaults(self.settings, self.family)
         self.family.check(self.settings)
         self.name = self.settings.student
-        what = self.settings.model_dump(mode="json", exclude=_MACHINE_ONLY | {"weights"})
+        what = {k: v for k, v in result_values(self.settings).items() if k != "weights"}
         digest = hashlib.sha256(f"student:1:{json.dumps(what, sort_keys=True)}".encode())
         if self.settings.weights is not None:
             digest.update(_digest(self.settings.weights))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reelabel.config import result_values
 from reelabel.data.boxes import Boxes
 from reelabel.media.pictures import read_rgb
 from reelabel.models.base import Image
@@ -28,7 +30,7 @@ class OnePassTrainer:
     def __post_init__(self) -> None:
         self.settings = with_family_defaults(self.settings, self.family)
         self.name = self.family.name
-        text = f"{self.name}:2:{self.settings.model_dump_json()}"
+        text = f"{self.name}:2:{json.dumps(result_values(self.settings), sort_keys=True)}"
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
 
     def fit(self, dataset_dir: Path, model_dir: Path, log: Callable[[float, str], None]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from reelabel.config import MACHINE
 from reelabel.models.students.family import Family
 from reelabel.models.students.inputs import STRIDE
 from reelabel.models.students.registry import built_in, check_spelling
@@ -77,17 +78,17 @@ class TrainSettings(StudentSettings):
     """Steps between validations, each with a checkpoint."""
     precision: Literal["auto", "32", "bf16", "16"] = "auto"
     """Number format of the activations; 16 needs a GPU."""
-    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    accelerator: Annotated[Literal["auto", "cpu", "cuda", "mps"], MACHINE] = "auto"
     """Where to train."""
-    devices: int | Literal["auto"] = 1
+    devices: Annotated[int | Literal["auto"], MACHINE] = 1
     """Number of GPUs (or CPU processes); auto takes all GPUs."""
-    num_workers: int = Field(0, ge=0, le=256)
+    num_workers: Annotated[int, MACHINE] = Field(0, ge=0, le=256)
     """Processes that load pictures."""
-    cache_mb: int = Field(1024, ge=0)
+    cache_mb: Annotated[int, MACHINE] = Field(1024, ge=0)
     """Memory for decoded pictures, per loading process, in MB."""
-    loggers: tuple[Literal["csv", "tensorboard", "wandb", "mlflow"], ...] = ()
+    loggers: Annotated[tuple[Literal["csv", "tensorboard", "wandb", "mlflow"], ...], MACHINE] = ()
     """Further loggers of the training curve; curve.csv is always written."""
-    threads: int = Field(1, ge=1, le=256)
+    threads: Annotated[int, MACHINE] = Field(1, ge=1, le=256)
     """CPU threads of the network."""
 
     @field_validator("student")

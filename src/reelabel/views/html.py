@@ -6,7 +6,6 @@ written into the file, nothing is fetched, and nothing runs: a content security 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from reelabel.errors import UsageError, WorkspaceError
+from reelabel.errors import UsageError
+from reelabel.files import write_bytes
 from reelabel.media.pictures import encode_jpeg
 from reelabel.views.plots import data_uri
 
@@ -317,18 +317,7 @@ def write_report(path: Path | str, data: ReportData) -> Path:
         WorkspaceError: if it cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    text = render_report(data).encode("utf-8", "replace")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(text)
-        temporary.replace(path)
-    except OSError as exc:
-        raise WorkspaceError(
-            f"{path}: the report cannot be written: {exc.strerror or exc}; is the disk full?"
-        ) from exc
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_bytes(path, render_report(data).encode("utf-8", "replace"))
     return path
 
 

@@ -218,6 +218,25 @@ class Workspace:
         home = "all" if round_number is None else f"round-{round_number}"
         return self.root / "failures" / home / stage / f"{video_id}.json"
 
+    def write_failure(
+        self, stage: str, round_number: int | None, video_id: str, failure: Mapping[str, Any]
+    ) -> None:
+        """Write down why one video failed in a stage.
+
+        Raises:
+            WorkspaceError: if it cannot be written.
+        """
+        write_json(self.failure_path(stage, round_number, video_id), failure)
+
+    def forget_failure(self, stage: str, round_number: int | None, video_id: str) -> None:
+        """Remove the failure of one video in a stage, if there is one.
+
+        Raises:
+            WorkspaceError: if it cannot be removed.
+        """
+        with explained(self.root):
+            self.failure_path(stage, round_number, video_id).unlink(missing_ok=True)
+
     def failed(self, stage: str, round_number: int | None) -> list[str]:
         """Return the keys of the units that failed in a stage, sorted."""
         folder = self.failure_path(stage, round_number, "x").parent

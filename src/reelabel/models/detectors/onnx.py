@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from reelabel.config import Settings
+from reelabel.config import MACHINE, Settings
 from reelabel.data.boxes import Boxes
 from reelabel.errors import ModelError
 from reelabel.models.base import Image, Predict
@@ -48,7 +48,7 @@ class OnnxOptions(Settings):
     rect: bool = True
     """Cut off most of the padding that a picture does not fill: footage of 16:9 needs three
     quarters of a square input. A network that cannot be resized keeps its input."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Annotated[Literal["auto", "cpu", "cuda"], MACHINE] = "auto"
     """Where to compute; auto takes the GPU if ONNX Runtime can."""
 
 

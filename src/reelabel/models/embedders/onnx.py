@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from reelabel.config import Settings
+from reelabel.config import MACHINE, Settings
 from reelabel.errors import ModelError
 from reelabel.models.base import Embed, Image
 from reelabel.models.embedders.unit import unit_rows
@@ -35,7 +35,7 @@ class OnnxEmbedderOptions(Settings):
     """Channel order that the network wants; mean and std stay in the order red, green, blue."""
     side: int = Field(default=_DEFAULT_SIDE, ge=1)
     """Input size of a network that leaves it open."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Annotated[Literal["auto", "cpu", "cuda"], MACHINE] = "auto"
     """Where to compute."""
 
 
