@@ -295,7 +295,7 @@ def safe_stem(name: str) -> str:
     # Composed letters, so that file systems that compose names store the same one.
     plain = unicodedata.normalize("NFC", name)
     kept = "".join(c if c.isalnum() or c in "-._" else "_" for c in plain)
-    # The end of a long name tells more than its beginning: frame numbers stand there.
+    # Of a long name the end is kept: frame numbers are there.
     stem = kept[-LONGEST_NAME:].strip("._-")
     if re.fullmatch(r"(?i:con|prn|aux|nul|com\d|lpt\d)(\..*)?", stem):
         return f"{stem}_"

@@ -13,12 +13,14 @@ import pytest
 
 from reelabel.config import Engine, NoSettings, Project, Settings
 from reelabel.engine.plan import bind, counts, plan
+from reelabel.engine.progress import Display
 from reelabel.engine.run import Options, run_stage
 from reelabel.engine.stage import Output, Resource, Stage
 from reelabel.errors import MediaError, WorkspaceError
 from reelabel.pipeline import Run
 from reelabel.tables import CLIPS, DUPLICATES, TRUTH_FRAMES, VIDEOS
 from reelabel.workspace import Workspace
+from reelabel.workspace.snapshot import Snapshot
 
 PROJECT = Project(classes=("ball",))
 IDS = ("v1", "v2", "v3")
@@ -377,10 +379,14 @@ MODULE = """
 import os
 from reelabel.config import NoSettings
 from reelabel.engine.stage import Output, Stage
-from reelabel.errors import MediaError
+from reelabel.errors import MediaError, WorkspaceError
 from reelabel.tables import CLIPS, VIDEOS
 
 def run(unit):
+    if unit.resource == "tick":
+        unit.tick(0.5, "half of " + unit.video.name)
+    if unit.resource == "full" and unit.video.video_id == "v2":
+        raise WorkspaceError("disk is full")
     if unit.resource == "crash" and unit.video.video_id == "v2":
         os._exit(11)
     if unit.resource == "raise" and unit.video.video_id == "v2":
@@ -432,6 +438,71 @@ def test_a_crash_in_a_process_costs_one_video(workspace, importable):
     assert result.done == 2
     assert list(result.failed) == ["v2"]
     assert "died" in result.failed["v2"]
+
+
+def test_a_crash_does_not_end_a_stage_that_works_in_turn(workspace, importable):
+    """Where one unit uses the whole machine it still has a process of its own, if asked for."""
+    options = Options(engine=Engine(processes=True), quiet=True)
+    found = replace(bound(importable, workspace), resource=Resource("crash", in_turn=True))
+    result = run_stage(found, options)
+    assert (result.done, list(result.failed)) == (2, ["v2"])
+
+
+def test_ticks_of_processes_reach_the_display(workspace, importable, monkeypatch):
+    """The display shows the progress of units wherever they are worked on."""
+    shown = set()
+    monkeypatch.setattr(
+        Display, "tick", lambda _, key, share, words: shown.add((key, share, words))
+    )
+    options = Options(engine=Engine(workers=2, processes=True), quiet=True)
+    run_stage(replace(bound(importable, workspace), resource=Resource("tick")), options)
+    assert shown == {(video_id, 0.5, f"half of {video_id}") for video_id in IDS}
+
+
+def test_a_full_disk_ends_the_run_in_processes_too(workspace, importable):
+    """What concerns the whole workspace comes out as it is, and is no failure of one video."""
+    options = Options(engine=Engine(workers=2, processes=True), quiet=True)
+    found = replace(bound(importable, workspace), resource=Resource("full"))
+    with pytest.raises(WorkspaceError, match="disk is full"):
+        run_stage(found, options)
+    assert workspace.failures("cut", None) == {}
+
+
+def test_what_killed_writes_left_is_removed(workspace):
+    """Temporary files of a stage go when it runs again; those of others and other names stay."""
+    made = replace(CUT, folder="own")
+    do(made, workspace)
+    name = ".v1.parquet.123.0123abcd.tmp"
+    mine = [
+        workspace.table_dir(CLIPS) / name,
+        workspace.root / "own" / "v1" / ".x.jpg.1.00000000.tmp",
+    ]
+    others = [workspace.table_dir(DUPLICATES) / name, workspace.table_dir(CLIPS) / ".mine.tmp"]
+    for path in (*mine, *others):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    assert do(made, workspace).done == 0
+    assert all(path.exists() for path in mine), "where nothing is done nothing is touched"
+    do(made, workspace, options=replace(ONE, force=True))
+    assert not any(path.exists() for path in mine)
+    assert all(path.exists() for path in others)
+
+
+def test_plans_may_share_what_they_read(workspace):
+    """With one snapshot a table is read once for several stages, until something is done."""
+    do(CUT, workspace)
+    snapshot = Snapshot(workspace)
+    assert counts(plan(bound(MARK, workspace), snapshot)) == {"missing": 3}
+    do(MARK, workspace)
+    assert counts(plan(bound(MARK, workspace), snapshot)) == {"missing": 3}, "as it was"
+    snapshot.clear()
+    assert counts(plan(bound(MARK, workspace), snapshot)) == {"done": 3}
+    run_stage(bound(CUT, workspace, Length(end_s=2.0)), ONE, snapshot)
+    assert counts(plan(bound(MARK, workspace), snapshot)) == {"stale": 3}
+    workspace.remove(VIDEOS, "v3")
+    snapshot.clear()
+    run_stage(bound(CUT, workspace, Length(end_s=2.0)), ONE, snapshot)
+    assert list(snapshot.receipts(CLIPS)) == ["v1", "v2"]
 
 
 def test_videos_that_are_gone_lose_their_shards_and_failures(workspace):

@@ -35,7 +35,7 @@ class Reads:
         tables: of this round, or of all rounds.
         previous: of the round before.
         optional: empty where they were not made.
-        own: the stage's name, whose receipt it may look at.
+        own: the stage's name, whose receipt it may read.
         written: the stage's own tables, which it may read as it left them.
         after: stages of scope ``all`` whose receipts it depends on.
     """
@@ -111,7 +111,7 @@ class Inputs:
         return None
 
     def path(self, relative: str) -> Path:
-        """Return where a file named in a table lies, such as a frame's picture."""
+        """Return the path of a file that a table names, such as a frame's picture."""
         return self._workspace.root / relative
 
     def _declared(self, table: Table, *, previous: bool) -> None:

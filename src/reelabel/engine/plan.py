@@ -109,16 +109,16 @@ def plan(bound: Bound, snapshot: Snapshot | None = None) -> list[Planned]:
     Args:
         bound: the stage.
         snapshot: of the stage's workspace; consecutive plans may share one as long as nothing is
-            written. By default the workspace is looked at now.
+            written. By default the workspace is read now.
 
     Raises:
         UsageError: if two sources of the stage have the same key.
     """
-    look = _Look(bound, snapshot or Snapshot(bound.workspace))
+    planner = _Planner(bound, snapshot or Snapshot(bound.workspace))
     if bound.stage.scope == "all":
-        return [look.planned(None, "all", look.finished_all())]
-    keyed = ((target, key_of(target)) for target in look.targets())
-    return [look.planned(target, key, look.finished(key)) for target, key in keyed]
+        return [planner.planned(None, "all", planner.finished_all())]
+    keyed = ((target, key_of(target)) for target in planner.targets())
+    return [planner.planned(target, key, planner.finished(key)) for target, key in keyed]
 
 
 def counts(planned: list[Planned]) -> dict[str, int]:
@@ -132,8 +132,8 @@ def digest_of_all(receipts: Sequence[Receipt], artefact: str = "") -> str:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What decides on the units of a stage, as it is at one moment."""
+class _Planner:
+    """Derives the state of a stage's units from one snapshot of the workspace."""
 
     bound: Bound
     snapshot: Snapshot
@@ -150,8 +150,8 @@ class _Look:
 
     def planned(self, target: Target, key: str, receipt: Receipt | None) -> Planned:
         """Return one unit with its state."""
-        wanted = fingerprint(self._basis, self._inputs(target, key))
-        return Planned(Job(target, wanted), self._state(key, receipt, wanted))
+        expected = fingerprint(self._basis, self._inputs(target, key))
+        return Planned(Job(target, expected), self._state(key, receipt, expected))
 
     def finished(self, key: str) -> Receipt | None:
         """Return the receipt of the table that is written last, if all the others are there too."""
@@ -174,8 +174,8 @@ class _Look:
         number = self.bound.round_number
         return [self.snapshot.receipts(table, number) for table in self.bound.stage.writes]
 
-    def _state(self, key: str, receipt: Receipt | None, wanted: str) -> State:
-        if receipt is not None and receipt.fingerprint == wanted:
+    def _state(self, key: str, receipt: Receipt | None, expected: str) -> State:
+        if receipt is not None and receipt.fingerprint == expected:
             return "done"
         if key in self._failed:
             return "failed"

@@ -108,7 +108,7 @@ def run_stage(bound: Bound, options: Options, snapshot: Snapshot | None = None) 
     title = bound.stage.name + (f" (round {bound.round_number})" if bound.stage.per_round else "")
     result = Result(bound.stage.name, bound.round_number, kept=len(units) - len(todo))
     if bound.stage.scope != "all":
-        _forget_gone(bound, {unit.job.key for unit in units}, snapshot)
+        _remove_gone(bound, {unit.job.key for unit in units}, snapshot)
     if not todo:
         return replace(result, notes=_notes(bound))
     snapshot.clear()
@@ -149,17 +149,17 @@ def _tally(result: Result, outcomes: list[Outcome], seconds: float) -> Result:
     )
 
 
-def _forget_gone(bound: Bound, planned: set[str], snapshot: Snapshot) -> None:
+def _remove_gone(bound: Bound, planned: set[str], snapshot: Snapshot) -> None:
     """Remove the shards of units that are no longer part of the workspace."""
     ws, stage, number = bound.workspace, bound.stage, bound.round_number
-    known = planned
+    kept = planned
     if stage.scope == "video":  # also of videos that cannot be read just now
         videos = snapshot.videos()
-        known = {v.video_id for v in videos if stage.tests_too or not v.is_test}
+        kept = {v.video_id for v in videos if stage.tests_too or not v.is_test}
     for table in stage.writes:
-        if ws.keep_only(table, known, number):
+        if ws.keep_only(table, kept, number):
             snapshot.clear()
-    for key in set(ws.failed(stage.name, bound.number)) - known:
+    for key in set(ws.failed(stage.name, bound.number)) - kept:
         ws.forget_failure(stage.name, bound.number, key)
 
 

@@ -43,7 +43,7 @@ class Savable(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """Work that is not a video yet, such as a wanted download.
+    """Work that is not a video yet, such as a download.
 
     Attributes:
         key: names its shard: up to 100 letters (of ASCII), digits, ``_`` and ``-``.

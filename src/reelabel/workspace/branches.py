@@ -14,7 +14,7 @@ class Branch(Workspace):
     """A workspace that writes one round elsewhere and reads what it does not make where it was.
 
     Attributes:
-        base: the workspace, or another branch, that it stands on.
+        base: the workspace, or another branch, that it reads the rest from.
         number: the round that is done once more.
         name: of the folder in which it is done, below `ablation` in the round's own.
         makes: the tables that it makes itself.
@@ -36,7 +36,7 @@ class Branch(Workspace):
         return ablation_dir(self, self.number) / self.name
 
     def round_dir(self, number: int) -> Path:
-        """Return the folder of a round; of its own one, where the branch lies."""
+        """Return the folder of a round; for its own round, that of the branch."""
         return self.home if number == self.number else super().round_dir(number)
 
     def table_dir(self, table: Table, round_number: int = 0) -> Path:

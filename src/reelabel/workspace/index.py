@@ -2,8 +2,8 @@
 
 An index is a file beside the shards with one line per shard. It is a cache: the shards are the
 truth, and it may be deleted at any time. Each line carries the size, the change time and the inode
-of its shard, so that one listing of the folder tells which lines still describe the files that are
-there; every other shard is read itself. Readers write the index, writers of shards do not know it.
+of its shard, so that one listing of the folder shows which lines still describe the files there;
+every other shard is read itself. Readers write the index, writers of shards do not touch it.
 
 A file may be replaced within one step of the file system's clock by another one of the same size
 and inode. A line is therefore only written for a shard that was older than `SETTLED_NS` when it

@@ -1,4 +1,4 @@
-"""What a workspace holds at one moment, each table looked at once, however many stages ask."""
+"""The content of a workspace at one moment: each table is read once for all stages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reelabel.workspace.workspace import Workspace
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The receipts and videos of a workspace as they were when they were first asked for.
+    """The receipts and videos of a workspace as they were at the first call.
 
     Whoever changes the workspace calls `clear`.
     """
@@ -40,6 +40,6 @@ class Snapshot:
         return self._videos[0]
 
     def clear(self) -> None:
-        """Look again from now on: something was written or removed."""
+        """Read again from now on, as something was written or removed."""
         self._tables.clear()
         self._videos.clear()

@@ -3,7 +3,8 @@
 A shard is one table's rows for one video, a Parquet file whose metadata carries the fingerprint of
 everything it was made from. It is written to a temporary name, synced and renamed, so a shard that
 exists is whole. Stages that see all videos at once leave a receipt, a small JSON with the same
-fingerprint. This module is the only state of the system.
+fingerprint. These files are the only state of the system; indexes beside the shards (see
+`reelabel.workspace.index`) make reading all receipts of a table one read.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class _Videos:
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder of plain files; see the module and the documentation for what lies where."""
+    """A folder of plain files; ``docs/concepts.md`` has its layout."""
 
     root: Path
 

@@ -29,7 +29,7 @@ from reelabel.engine.stage import Cancelled
 from reelabel.errors import ReelabelError, UsageError
 
 _BETWEEN_TICKS_S = 0.1
-"""Ticks of one job are sent no more often than this, and the pipe is looked at as often."""
+"""Ticks of one job are sent no more often than this, and the pipe is checked as often."""
 _GRACE_S = 10.0
 """Time to the next tick that a job has when the run stops. Then its process is killed, which is
 safe: what it writes becomes visible only once it is whole."""
@@ -116,7 +116,7 @@ class _Pool(Generic[J, T]):
                     yield finished
 
     def _give(self, job: J) -> None:
-        """Send a job to a process; if that has just ended, the next read of its pipe tells."""
+        """Send a job to a process; if that has just ended, the next read of its pipe fails."""
         worker = self._idle.pop() if self._idle else _start(self._call)
         self._busy[worker.link] = worker, job
         with contextlib.suppress(OSError):
