@@ -22,6 +22,7 @@ from reelabel.tables import DETECTIONS, FRAMES, LABELS, SEEN, VIDEOS
 from reelabel.verbs.init import init
 from reelabel.verbs.status import status
 from reelabel.workspace import Workspace
+from reelabel.workspace.results import Scores
 from reelabel.workspace.rounds import best_model
 
 QUIET = Options(quiet=True)
@@ -96,9 +97,9 @@ def test_the_student_learns_what_its_teacher_saw(finished):
         )
         assert first
         assert len(first & second) >= 0.9 * len(first)
-    scores = json.loads((workspace.round_dir(0) / "scores.json").read_text())
-    assert scores["agreement"]["kept75"] >= 0.8
-    assert "truth" not in scores
+    scores = Scores.load(workspace.round_dir(0))
+    assert scores.held_out.models["student"].labels.value >= 0.8
+    assert scores.truth is None
 
 
 def test_a_second_run_does_nothing(finished):
@@ -296,7 +297,7 @@ def test_a_round_that_no_longer_follows_does_not_count(copied):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"agreement": None}))
     stopped = go(workspace)
     assert [r.stage for r in stopped.results if r.round_number] == []
-    assert stopped.reason.startswith("nothing to judge by")
+    assert stopped.reason.startswith("nothing to decide by")
     assert best_model(workspace, read_config(workspace).project) == "fake:"
     assert workspace.rounds() == [0, 1]
 

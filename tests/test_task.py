@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -18,11 +15,12 @@ from reelabel.config import NoSettings, Settings
 from reelabel.engine.stage import Output, Stage
 from reelabel.engine.task import Task, register_task, task_named
 from reelabel.errors import ConfigError, UsageError
-from reelabel.files import read_json, write_json
+from reelabel.files import read_json
 from reelabel.media.pictures import read_rgb
 from reelabel.stages import cut, dedup, register, sample
 from reelabel.tables import DUPLICATES, FRAMES, VIDEOS
 from reelabel.tables.base import FRAME_INDEX, PTS, TEXT, VIDEO_ID, Column, Table
+from reelabel.workspace.results import Decision
 
 COLOURS = Table(
     "colours",
@@ -37,19 +35,6 @@ class ColourSettings(Settings):
 
     margin: int = Field(0, ge=0)
     """By how much red must exceed the other channels."""
-
-
-@dataclass(frozen=True)
-class Decided:
-    """What a round of this task decides."""
-
-    FILE: ClassVar[str] = "decision.json"
-
-    value: dict[str, object]
-
-    def save(self, folder: Path) -> None:
-        """Write it."""
-        write_json(folder / self.FILE, self.value)
 
 
 def paint(unit):
@@ -69,9 +54,14 @@ def count(unit):
     found = Counter(c for _, rows in unit.shards(COLOURS) for c in rows["colour"].to_pylist())
     unit.files.write_json("colours.json", found)
     again = unit.round_number == 0
-    value = {"action": "advance" if again else "stop", "reason": "all frames have a colour"}
-    value |= {"best": "mean", "next_teacher": "mean", "best_ap": None, "round": unit.round_number}
-    return Output(notes=dict(found), results=(Decided(value),))
+    decision = Decision(
+        unit.round_number,
+        "advance" if again else "stop",
+        best="mean",
+        next_teacher="mean",
+        reason="all frames have a colour",
+    )
+    return Output(notes=dict(found), results=(decision,))
 
 
 PAINT = Stage(

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from reelabel.data.boxes import Boxes, xywh_to_xyxy
+from reelabel.data.states import IGNORE, POSITIVE
 from reelabel.errors import UsageError
-from reelabel.evaluation.intervals import find_units, measures, paired_difference
-from reelabel.evaluation.matching import Boxes, match
-from reelabel.evaluation.scores import coco_scores
+from reelabel.evaluation.frames import KnownFrame, sampling_units
+from reelabel.evaluation.intervals import measures, paired_difference
+from reelabel.evaluation.scores import detection_scores, frame_matches
 
 MEASURES = ("ap", "ap50", "ap75", "ar100")
 
@@ -43,18 +45,42 @@ def reference(truth, detections):
     return np.where(stats < 0, np.nan, stats)
 
 
-def ours(truth, detections):
-    """Return the same from our own matches, every picture weighted once."""
-    pictures = sorted(truth["images"], key=lambda p: p["id"])
-    position = {p["id"]: i for i, p in enumerate(pictures)}
-    matches = match(
-        Boxes.of(truth["annotations"], position, "iscrowd"),
-        Boxes.of(detections, position, "score"),
-        categories=[c["id"] for c in truth["categories"]],
-        n_pictures=len(pictures),
+def boxes_of(rows, ids):
+    """Return COCO rows as boxes; crowds are ignored regions."""
+    return Boxes(
+        xywh_to_xyxy(np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4)),
+        np.array([row.get("score", 1) for row in rows]),
+        np.array([ids[row["category_id"]] for row in rows], np.int64),
+        state=np.array([IGNORE if row.get("iscrowd") else POSITIVE for row in rows], np.str_),
     )
-    named = {str(k): v for k, v in matches.items()}
-    found = measures(named, np.ones((1, len(pictures))), 0.5)
+
+
+def as_frames(truth, detections):
+    """Return a COCO truth and COCO results as frames, their detections and class names."""
+    categories = sorted(truth["categories"], key=lambda c: c["id"])
+    ids = {c["id"]: i for i, c in enumerate(categories)}
+    frames, found = [], []
+    for picture in sorted(truth["images"], key=lambda p: p["id"]):
+        here = [a for a in truth["annotations"] if a["image_id"] == picture["id"]]
+        complete = picture.get("complete_categories")
+        if complete is not None:
+            complete = frozenset(ids[c] for c in complete)
+        video = picture.get("video", f"picture {picture['id']}")
+        frames.append(KnownFrame(video, picture["id"], boxes_of(here, ids), complete))
+        found.append(boxes_of([d for d in detections if d["image_id"] == picture["id"]], ids))
+    return frames, found, [c["name"] for c in categories]
+
+
+def scored(truth, detections, **settings):
+    """Return our scores of a COCO truth and COCO results."""
+    return detection_scores(*as_frames(truth, detections), **settings)
+
+
+def weighted(truth, detections, times=None):
+    """Return the same measures from matches whose frames are weighted, once by default."""
+    matches = frame_matches(*as_frames(truth, detections))
+    times = np.ones(len(truth["images"])) if times is None else times.astype(float)
+    found = measures(matches, times[None], 0.5)
     return [found[m][0] for m in MEASURES]
 
 
@@ -85,11 +111,11 @@ def world(seed, n_pictures=6, *, video=None, n_boxes=6):
 @pytest.mark.parametrize("seed", range(4))
 def test_the_curve_has_the_area_ap50(seed):
     """Precision at IoU 0.5 falls with recall, and its mean over recall is AP50."""
-    scores = coco_scores(*world(seed))
+    scores = scored(*world(seed))
     assert scores.precision50.shape == (101,)
     assert (np.diff(scores.precision50) <= 1e-12).all()
     assert scores.precision50.mean() == pytest.approx(scores.overall.ap50)
-    nothing = coco_scores(world(seed)[0] | {"annotations": []}, [])
+    nothing = scored(world(seed)[0] | {"annotations": []}, [])
     assert np.isnan(nothing.precision50).all()
 
 
@@ -98,15 +124,18 @@ def test_published_pair(data_dir):
     folder = data_dir / "manifests" / "coco_eval"
     truth = json.loads((folder / "instances_val2014_100.json").read_text())
     said = json.loads((folder / "instances_val2014_fakebbox100_results.json").read_text())
-    found = coco_scores(truth, said)
+    found = scored(truth, said)
     figures = [round(getattr(found.overall, m), 4) for m in MEASURES]
     assert figures == [0.5046, 0.6970, 0.5730, 0.5954]
+    # Sizes are those of boxes: workspaces hold no other areas.
+    for row in truth["annotations"]:
+        row["area"] = row["bbox"][2] * row["bbox"][3]
     stats = reference(truth, said)
     assert np.allclose(
         stats[[0, 1, 2, 8]], [getattr(found.overall, m) for m in MEASURES], atol=1e-9
     )
     assert np.allclose(stats[3:6], list(found.ap_by_size.values()), atol=1e-9)
-    assert np.allclose(ours(truth, said), stats[[0, 1, 2, 8]], atol=1e-9)
+    assert np.allclose(weighted(truth, said), stats[[0, 1, 2, 8]], atol=1e-9)
 
 
 @settings(max_examples=40)
@@ -115,11 +144,11 @@ def test_equal_to_the_reference(seed):
     """On random pictures both backends give the reference's figures to 1e-9."""
     truth, said = world(seed)
     stats = reference(truth, said)
-    found = coco_scores(truth, said)
+    found = scored(truth, said)
     wanted = stats[[0, 1, 2, 8]]
     got = [getattr(found.overall, m) for m in MEASURES]
     assert np.allclose(got, wanted, atol=1e-9, equal_nan=True)
-    assert np.allclose(ours(truth, said), wanted, atol=1e-9, equal_nan=True)
+    assert np.allclose(weighted(truth, said), wanted, atol=1e-9, equal_nan=True)
     assert np.allclose(list(found.ap_by_size.values()), stats[3:6], atol=1e-9, equal_nan=True)
 
 
@@ -143,15 +172,8 @@ def test_weight_two_is_the_picture_twice(seed):
         "categories": truth["categories"],
     }
     repeated = [r | {"image_id": new} for old, new in copies for r in said if r["image_id"] == old]
-    position = {p["id"]: i for i, p in enumerate(truth["images"])}
-    matches = match(
-        Boxes.of(truth["annotations"], position, "iscrowd"),
-        Boxes.of(said, position, "score"),
-        categories=[1, 2, 3],
-        n_pictures=4,
-    )
-    found = measures({str(k): m for k, m in matches.items()}, times[None].astype(float), 0.5)
-    assert np.allclose([found[m][0] for m in MEASURES], ours(drawn, repeated), equal_nan=True)
+    found = weighted(truth, said, times)
+    assert np.allclose(found, weighted(drawn, repeated), equal_nan=True)
 
 
 def tiny():
@@ -173,7 +195,7 @@ def tiny():
 
 def test_working_threshold_counts_one_to_one():
     """A second box on a found object and a box without one are false alarms."""
-    scores = coco_scores(*tiny(), threshold=0.5)
+    scores = scored(*tiny(), threshold=0.5)
     ball = scores.per_class["ball"]
     assert (ball.precision, ball.recall, ball.f1) == pytest.approx((1 / 3, 1 / 2, 2 / 5))
     assert np.isnan(scores.per_class["dog"].precision)
@@ -186,10 +208,10 @@ def test_frames_annotated_for_some_classes_count_for_those():
     """On a frame complete for dogs alone, what is said of balls is no false alarm."""
     truth, said = tiny()
     truth["images"][1]["complete_categories"] = [2]
-    ball = coco_scores(truth, said).per_class["ball"]
+    ball = scored(truth, said).per_class["ball"]
     assert ball.precision == pytest.approx(1 / 2)
     truth["images"][0]["complete_categories"] = []
-    assert coco_scores(truth, said).overall.n_truth == 1
+    assert scored(truth, said).overall.n_truth == 1
 
 
 def test_hand_boxes_against_themselves_are_perfect(data_dir):
@@ -198,7 +220,7 @@ def test_hand_boxes_against_themselves_are_perfect(data_dir):
     said = [a | {"score": 0.9} for a in truth["annotations"]]
     stray = {"category_id": 3, "bbox": [1, 1, 50, 50], "score": 0.99}
     said += [stray | {"image_id": p["id"]} for p in truth["images"]]
-    scores = coco_scores(truth, said)
+    scores = scored(truth, said)
     assert scores.overall.ap == pytest.approx(1)
     assert scores.overall.precision == 1
     assert scores.overall.n_truth == len(truth["annotations"])
@@ -207,36 +229,32 @@ def test_hand_boxes_against_themselves_are_perfect(data_dir):
 def test_nothing_said_and_nothing_there():
     """Without detections AP is 0; without truth it is undefined, not 0."""
     truth, said = tiny()
-    empty = coco_scores(truth, [], n_resamples=5)
+    empty = scored(truth, [], n_resamples=5)
     assert (empty.overall.ap, empty.overall.recall) == (0, 0)
     assert np.isnan(empty.overall.precision)
-    bare = coco_scores(truth | {"annotations": []}, said, n_resamples=5)
+    bare = scored(truth | {"annotations": []}, said, n_resamples=5)
     assert np.isnan(bare.overall.ap)
     assert bare.overall.precision == 0
     assert np.isnan(bare.intervals()["ap"]).all()
-    none = coco_scores({"images": [], "annotations": [], "categories": []}, [], n_resamples=5)
+    none = scored({"images": [], "annotations": [], "categories": []}, [], n_resamples=5)
     assert np.isnan(none.overall.ap)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{"image_id": 9}, {"bbox": [0, 0, float("nan"), 1]}, {"score": float("inf")}],
-)
-def test_wrong_detections_are_refused(wrong):
-    """Unknown pictures and numbers that are none are usage errors that name the row."""
-    truth, said = tiny()
-    with pytest.raises(UsageError, match="detection 1"):
-        coco_scores(truth, [said[0], said[1] | wrong])
+def test_boxes_that_are_not_finite_or_of_no_class_are_refused():
+    """A box without numbers or of an unknown class is a usage error that names the frame."""
+    frames, found, classes = as_frames(*tiny())
+    bad = Boxes(np.array([[0, 0, np.nan, 1]]), np.ones(1), np.zeros(1, np.int64))
+    with pytest.raises(UsageError, match="frame 2"):
+        detection_scores(frames, [found[0], bad], classes)
+    with pytest.raises(UsageError, match="1 classes"):
+        detection_scores(frames, found, classes[:1])
 
 
-def test_truth_of_unknown_category_is_refused():
-    """A true box must be of a category that the truth lists; detections of others are left out."""
-    truth, said = tiny()
-    extra = said[0] | {"category_id": 77}
-    assert coco_scores(truth, [extra]).overall.n_detections == 0
-    truth["annotations"].append(truth["annotations"][0] | {"category_id": 77})
-    with pytest.raises(UsageError, match="annotation 3"):
-        coco_scores(truth, said)
+def test_every_frame_needs_its_detections():
+    """Detections of other frames than those that are scored are refused."""
+    frames, found, classes = as_frames(*tiny())
+    with pytest.raises(UsageError, match="expected the detections of 2 frames"):
+        detection_scores(frames, found[:1], classes)
 
 
 @pytest.mark.parametrize(
@@ -245,38 +263,37 @@ def test_truth_of_unknown_category_is_refused():
         (lambda i: f"v{i % 4}", "video", 4),
         (lambda _: "only", "time block", 10),
         (lambda i: f"v{i % 2}", "time block", 20),
-        (None, "picture", 40),
+        (None, "video", 40),
     ],
 )
 def test_intervals_say_what_they_draw(video, unit, n_units):
-    """Videos are drawn from three on, blocks of time below, pictures where there is no video."""
+    """Videos are drawn from three on, blocks of time below."""
     truth, said = world(1, 40, video=video)
-    scores = coco_scores(truth, said, n_resamples=60, seed=4)
+    scores = scored(truth, said, n_resamples=60, seed=4)
     assert (scores.resamples.unit, scores.resamples.n_units) == (unit, n_units)
     low, high = scores.intervals()["ap"]
     assert low <= scores.overall.ap <= high
     assert low < high
-    again = coco_scores(truth, said, n_resamples=60, seed=4)
+    again = scored(truth, said, n_resamples=60, seed=4)
     assert again.intervals()["f1"] == scores.intervals()["f1"]
 
 
 def test_time_blocks_are_contiguous():
     """Frames of one video are cut into blocks along time, whatever their order in the file."""
     times = np.random.default_rng(0).permutation(50)
-    unit, of_picture = find_units([
-        {"id": i, "video": "v", "pts_time": t} for i, t in enumerate(times)
-    ])
+    frames = [KnownFrame("v", int(t), Boxes.empty()) for t in times]
+    unit, of_frame = sampling_units(frames)
     assert unit == "time block"
-    assert (np.diff(of_picture[np.argsort(times)]) >= 0).all()
-    assert np.bincount(of_picture).tolist() == [5] * 10
+    assert (np.diff(of_frame[np.argsort(times)]) >= 0).all()
+    assert np.bincount(of_frame).tolist() == [5] * 10
 
 
 def test_difference_of_two_models():
     """A model silent on every other frame is clearly worse; one is no better than itself."""
     truth, said = world(3, 60, video=lambda i: f"v{i // 5}")
-    first = coco_scores(truth, said, n_resamples=100).resamples
+    first = scored(truth, said, n_resamples=100).resamples
     half = [row for row in said if row["image_id"] % 2]
-    second = coco_scores(truth, half, n_resamples=100).resamples
+    second = scored(truth, half, n_resamples=100).resamples
     worse = paired_difference(first, second)
     assert worse.is_clear
     assert worse.low <= worse.mean <= worse.high < 0
@@ -288,6 +305,6 @@ def test_difference_of_two_models():
 def test_difference_needs_the_same_draw():
     """Resamples of another seed are not compared."""
     truth, said = world(3, 20)
-    a, b = (coco_scores(truth, said, n_resamples=10, seed=s).resamples for s in (0, 1))
+    a, b = (scored(truth, said, n_resamples=10, seed=s).resamples for s in (0, 1))
     with pytest.raises(UsageError, match="seed"):
         paired_difference(a, b)

@@ -15,7 +15,8 @@ from reelabel.media.encode import VideoWriter
 from reelabel.media.video import decode
 from reelabel.models.students.detector import StudentDetector, load_student_detector
 from reelabel.tables import DETECTIONS, LABELS, TRUTH, TRUTH_FRAMES
-from reelabel.workspace.rounds import doubts_of
+from reelabel.workspace.results import Scores
+from reelabel.workspace.rounds import score_warnings
 
 ROUND = ("detect", "track", "mine", "clean", "merge", "split", "train", "evaluate")
 
@@ -58,7 +59,7 @@ def scored(bench, disc_clips):
         (bench.root / "truth.json").write_text(json.dumps(value))
         once = ("register", "cut", "truth", "sample", "dedup")
         bench.run(*once, *ROUND, **settings or {"resamples": 0})
-        return json.loads((bench.workspace.round_dir(0) / "scores.json").read_text())
+        return Scores.load(bench.workspace.round_dir(0))
 
     return run
 
@@ -103,12 +104,12 @@ def published(truth_rows, said_rows):
 def test_the_numbers_are_those_of_the_published_code(scored, bench):
     """AP, AP50, AP75 and AR of the teacher equal pycocotools' on the same rows."""
     scores = scored(drawn("clip0.mp4", range(2, 14), 3.0), drawn("clip1.mp4", range(0, 12, 3)))
-    teacher = scores["truth"]["teacher"]["all"]
-    mine = [teacher[k]["value"] for k in ("ap", "ap50", "ap75", "ar")]
+    teacher = scores.truth.models["teacher"].overall
+    mine = [getattr(teacher, k).value for k in ("ap", "ap50", "ap75", "ar")]
     theirs = published(bench.rows(TRUTH), bench.rows(DETECTIONS))
     assert mine == pytest.approx(theirs, abs=1e-5)
     assert 0 < mine[0] < 1
-    assert scores["truth"]["frames"] == scores["truth"]["boxes"] == 16
+    assert scores.truth.frames == scores.truth.boxes == 16
 
 
 def test_the_student_is_scored_on_the_same_frames(scored, bench):
@@ -116,30 +117,31 @@ def test_the_student_is_scored_on_the_same_frames(scored, bench):
     scores = scored(drawn("clip0.mp4", range(2, 14)))
     student = load_student_detector(bench.workspace.round_dir(0) / "model")
     assert isinstance(student, StudentDetector)
-    assert scores["truth"]["student"]["all"]["ap50"]["value"] > 0.5
-    assert scores["truth"].keys() == {"frames", "boxes", "teacher", "student", "videos"}
+    assert scores.truth.models["student"].overall.ap50.value > 0.5
+    assert not scores.truth.gains
 
 
 def test_each_video_has_its_own_figures(scored):
     """They are those that a truth of this video alone gives, for both models."""
     shaky, good = drawn("clip0.mp4", range(2, 14), 3.0), drawn("clip1.mp4", range(0, 12, 3))
-    both = {row["name"]: row for row in scored(shaky, good)["truth"]["videos"]}
-    assert [both[name]["frames"] for name in ("clip0.mp4", "clip1.mp4")] == [12, 4]
-    alone = scored(shaky)["truth"]
-    for who in ("teacher", "student"):
-        assert both["clip0.mp4"][who]["ap"] == alone[who]["all"]["ap"]["value"]
-    assert both["clip1.mp4"]["teacher"]["ap"] > both["clip0.mp4"]["teacher"]["ap"]
+    both = {row.name: row for row in scored(shaky, good).truth.videos}
+    assert [both[name].frames for name in ("clip0.mp4", "clip1.mp4")] == [12, 4]
+    alone = scored(shaky).truth
+    for role in ("teacher", "student"):
+        assert both["clip0.mp4"].models[role].ap == alone.models[role].overall.ap
+    values = [both[name].models["teacher"].ap.value for name in ("clip0.mp4", "clip1.mp4")]
+    assert values[1] > values[0]
 
 
 def test_intervals_stand_beside_the_numbers(scored):
     """With resamples each figure has its interval, and the difference of both models one too."""
     truth = [drawn(f"clip{i}.mp4", range(2, 14), 1.5 * i) for i in range(3)]
-    scores = scored(*truth, resamples=50)["truth"]
-    for who in ("teacher", "student"):
-        figure = scores[who]["all"]["ap"]
-        assert figure["low"] <= figure["value"] <= figure["high"]
-    assert scores["gain_ap"]["low"] <= scores["gain_ap"]["high"]
-    assert scores["intervals"]["units"] >= 1
+    scores = scored(*truth, resamples=50).truth
+    for role in ("teacher", "student"):
+        figure = scores.models[role].overall.ap
+        assert figure.low <= figure.value <= figure.high
+    assert scores.gains["teacher"].low <= scores.gains["teacher"].high
+    assert scores.units >= 1
 
 
 def test_unseen_truth_stands_apart(scored, bench):
@@ -148,8 +150,8 @@ def test_unseen_truth_stands_apart(scored, bench):
     trained = json.loads((bench.workspace.round_dir(0) / "dataset/train.json").read_text())
     trained = {image["video"] for image in trained["images"]}
     frames = [row for row in bench.rows(TRUTH_FRAMES) if row["video_id"] not in trained]
-    assert scores["truth"]["frames"] == 18
-    assert scores["truth_unseen"]["frames"] == len(frames) in {6, 18}
+    assert scores.truth.frames == 18
+    assert scores.truth_unseen.frames == len(frames) in {6, 18}
     assert {row["video_id"] for row in bench.rows(LABELS)}.isdisjoint(
         row.video_id for row in bench.workspace.videos() if row.role == "test"
     )
@@ -165,33 +167,33 @@ def test_a_test_video_that_is_a_copy_is_named(scored, bench, disc_clips, tmp_pat
     images = [{"file_name": str(i), "video": "clip9.mp4", "frame_index": i} for i in range(2, 8)]
     other = drawn("clip3.mp4", range(2, 8))
     boxes = [[10.0, 10.0, 9.0, 9.0]] * len(images)
-    assert scored((images, boxes), other)["alike"] == {"clip9.mp4": "clip0.mp4"}
-    (said,) = doubts_of(bench.workspace, 0)
+    assert scored((images, boxes), other).alike == {"clip9.mp4": "clip0.mp4"}
+    (said,) = score_warnings(bench.workspace, 0)
     assert "clip9.mp4 looks like clip0.mp4" in said
 
 
 def test_frames_that_say_nothing_of_a_class_do_not_count_for_it(scored):
     """A frame that is complete for no class judges nobody."""
     scores = scored(drawn("clip0.mp4", range(2, 6)), complete=[])
-    assert scores["truth"]["teacher"]["all"]["ap"]["value"] is None
+    assert scores.truth.models["teacher"].overall.ap.value is None
 
 
 def test_the_labels_themselves_are_judged(scored):
     """Precision and recall of the labels on the annotated frames of the footage are given."""
-    labels = scored(drawn("clip0.mp4", range(2, 14)))["labels"]
-    assert labels["p"]["value"] > 0.8
-    assert labels["r"]["value"] > 0.8
-    assert scored(drawn("clip3.mp4", range(2, 8)))["labels"] == {}
+    labels = scored(drawn("clip0.mp4", range(2, 14))).labels
+    assert labels.precision.value > 0.8
+    assert labels.recall.value > 0.8
+    assert scored(drawn("clip3.mp4", range(2, 8))).labels is None
 
 
 def test_where_labels_are_in_doubt_nobody_is_judged(scored, bench):
     """An ignored label is no false alarm of a student that sees something there."""
     text = (bench.root / "reelabel.yaml").read_text()
     (bench.root / "reelabel.yaml").write_text(text.replace("truth: truth.json\n", ""))
-    sure = scored(drawn("clip0.mp4", [2]))["agreement"]["student"]["all"]
+    sure = scored(drawn("clip0.mp4", [2])).agreement.models["student"].overall
     bench.configure(clean={"border_px": 12})
-    doubtful = scored(drawn("clip0.mp4", [2]))["agreement"]["student"]["all"]
-    assert doubtful["p"]["value"] == sure["p"]["value"] == 1
+    doubtful = scored(drawn("clip0.mp4", [2])).agreement.models["student"].overall
+    assert doubtful.precision.value == sure.precision.value == 1
     labels = json.loads((bench.workspace.round_dir(0) / "dataset/val.json").read_text())
     assert sum(box["iscrowd"] for box in labels["annotations"]) == 1
 
@@ -203,8 +205,13 @@ def test_agreement_is_never_called_truth(scored, bench):
         (bench.root / "reelabel.yaml").read_text().replace("truth: truth.json\n", "")
     )
     scores = scored(drawn("clip0.mp4", [2]))
-    assert set(scores) == {"round", "threshold", "split", "left_out", "alike", "agreement"}
-    assert 0 <= scores["agreement"]["kept75"] <= 1
-    assert scores["split"]["leak_free"]
+    assert (scores.truth, scores.truth_unseen, scores.labels) == (None, None, None)
+    teacher, student = (scores.held_out.models[role] for role in ("teacher", "student"))
+    assert teacher.labels.value == 1
+    assert 0 <= student.labels.value <= 1
+    assert scores.held_out.labels == scores.agreement.boxes
+    assert scores.mirror.student["teacher"].objects > 0
+    assert 0 <= scores.mirror.models["student"].value <= 1
+    assert scores.leak_free
     val = json.loads((bench.workspace.round_dir(0) / "dataset/val.json").read_text())
-    assert scores["agreement"]["frames"] == len(val["images"])
+    assert scores.agreement.frames == len(val["images"])

@@ -10,7 +10,7 @@ import pytest
 
 from reelabel.errors import FormatError
 from reelabel.tables import IMPORTED, TRUTH, TRUTH_FRAMES
-from reelabel.workspace.rounds import doubts_of, strangers_of
+from reelabel.workspace.rounds import score_warnings, unknown_videos
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_box_that_nobody_can_see_is_left_out_and_named(tied, bench, xywh):
     assert (len(frames), len(boxes)) == (1, 1)
     (said,) = notes["boxes_nowhere"]
     assert "clip0.mp4 frame 3, ball" in said
-    assert doubts_of(bench.workspace, 0) == [
+    assert score_warnings(bench.workspace, 0) == [
         f"drawn boxes without any area in their picture are left out (1): {said}"
     ]
 
@@ -115,8 +115,8 @@ def test_unknown_videos_are_noted_beside_known_ones(tied, bench):
     """A file that names some videos which are not here is used for the others, without a doubt."""
     _, _, notes = tied({"video": "clip0.mp4", "frame_index": 0}, {"video": "x.mp4", "pts": 0})
     assert (notes["frames"], notes["boxes"]) == (1, 1)
-    assert strangers_of(bench.workspace) == ["x.mp4"]
-    assert doubts_of(bench.workspace, 0) == []
+    assert unknown_videos(bench.workspace) == ["x.mp4"]
+    assert score_warnings(bench.workspace, 0) == []
 
 
 def test_truth_without_any_known_video_is_refused(tied):

@@ -58,14 +58,14 @@ def ablated(disc_clips, truth, tmp_path_factory):
 def test_every_variant_is_trained_with_every_seed(ablated):
     """The table has a row per variant, with figures per seed, intervals and label counts."""
     _, table = ablated
-    assert [row["name"] for row in table["variants"]] == list(VARIANTS)
-    assert table["seeds"] == [1, 2]
-    for row in table["variants"]:
-        assert len(row["ap_by_seed"]) == 2
-        assert row["ap"]["low"] <= row["ap"]["value"] + 1e-6 <= row["ap"]["high"] + 2e-6
-        assert row["labels"]["positives"] > 0
-        assert (row["gain_ap"] is None) == (row["name"] == "plain")
-    assert table["variants"][0]["precision"] == 1.0
+    assert [row.name for row in table.variants] == list(VARIANTS)
+    assert table.seeds == (1, 2)
+    for row in table.variants:
+        assert len(row.ap_by_seed) == 2
+        assert row.ap.low <= row.ap.value + 1e-6 <= row.ap.high + 2e-6
+        assert row.labels.positives > 0
+        assert (row.gain_ap is None) == (row.name == "plain")
+    assert table.variants[0].precision == 1.0
 
 
 def test_the_round_itself_is_not_touched(ablated):
@@ -83,17 +83,17 @@ def test_a_second_time_nothing_is_trained_again(ablated):
     before = [path.stat().st_mtime_ns for path in models]
     assert api.ablate(workspace, seeds=2) == table
     assert [path.stat().st_mtime_ns for path in models] == before
-    assert len(before) == 2 * len({row["trained_as"] for row in table["variants"]})
+    assert len(before) == 2 * len({row.trained_as for row in table.variants})
 
 
 def test_variants_with_the_same_labels_are_trained_once(ablated):
     """A sure teacher leaves flickers and repeats nothing to find: their rows say so, and agree."""
     _, table = ablated
-    plain, *others = table["variants"]
-    same = [row for row in others if row["trained_as"] == "plain"]
-    assert {row["name"] for row in same} >= {"+flicker", "+static"}
-    assert all(row["ap_by_seed"] == plain["ap_by_seed"] for row in same)
-    assert all(row["gain_ap"]["value"] == 0 for row in same)
+    plain, *others = table.variants
+    same = [row for row in others if row.trained_as == "plain"]
+    assert {row.name for row in same} >= {"+flicker", "+static"}
+    assert all(row.ap_by_seed == plain.ap_by_seed for row in same)
+    assert all(row.gain_ap.value == 0 for row in same)
 
 
 def test_without_truth_there_is_nothing_to_compare_on(disc_clips, tmp_path):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,34 +14,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelabel.errors import ShardError
+from reelabel.evaluation.figures import Comparison, Figure, Measures, ModelScores
 from reelabel.tables import EVIDENCE, LABELS, VIDEOS
 from reelabel.verbs.report import report
 from reelabel.views import report_evidence
 from reelabel.views.evidence_examples import COLOURS, findings
 from reelabel.views.report_evidence import strip, what_time_says, window
-from reelabel.workspace.rounds import ABLATION, SCORES
+from reelabel.workspace.results import Ablation, Decision, LabelCounts, Scores, Variant
 
 STEP = 24
 SECTION = re.compile(r"<h2>What time says</h2>(.*?)</section>", re.DOTALL)
 JPEG = re.compile(r"data:image/jpeg;base64,([^\"]+)")
-ABLATED = {
-    "round": 0,
-    "seeds": [1, 2],
-    "on": "truth",
-    "variants": [
-        {
-            "name": name,
-            "ap": {"value": ap, "low": ap - 0.1, "high": ap + 0.1},
-            "ap50": {"value": ap + 0.2},
-            "precision": 0.9,
-            "recall": None,
-            "gain_ap": gain and {"value": gain, "low": gain - 0.02, "high": gain + 0.02},
-            "ap_by_seed": [ap, ap],
-            "labels": {"positives": 10, "negatives": 2, "ignored": 3},
-        }
+ABLATED = Ablation(
+    round=0,
+    seeds=(1, 2),
+    on="truth",
+    variants=tuple(
+        Variant(
+            name=name,
+            trained_as=name,
+            ap=Figure(ap, ap - 0.1, ap + 0.1),
+            ap50=Figure(ap + 0.2),
+            ap75=Figure(None),
+            precision=0.9,
+            recall=None,
+            gain_ap=gain and Figure(gain, gain - 0.02, gain + 0.02),
+            ap_by_seed=(ap, ap),
+            labels=LabelCounts(positives=10, negatives=2, ignored=3),
+        )
         for name, ap, gain in (("plain", 0.4, None), ("+gap", 0.45, 0.05), ("+static", 0.41, 0.01))
-    ],
-}
+    ),
+)
 
 
 def picture(uri: str) -> np.ndarray:
@@ -187,8 +190,7 @@ def test_a_strip_has_moments_before_and_after(timed):
 
 def test_an_ablation_is_shown(timed):
     """Its variants, their gains and a figure stand in the report, with what may be chance."""
-    path = timed.round_dir(0) / ABLATION
-    path.write_text(json.dumps(ABLATED))
+    ABLATED.save(timed.round_dir(0))
     text = report(timed).read_text()
     assert "What the evidence is worth: Truth" in text
     assert "each variant trained with seeds 1, 2" in text
@@ -202,17 +204,17 @@ def test_an_ablation_is_shown(timed):
 
 def test_an_ablation_on_agreement_is_not_called_ap(timed):
     """Against labels the gain is one in agreement."""
-    (timed.round_dir(0) / ABLATION).write_text(json.dumps(ABLATED | {"on": "agreement"}))
+    replace(ABLATED, on="agreement").save(timed.round_dir(0))
     text = report(timed).read_text()
     assert "Gain in agreement" in text
     assert "Gain in AP" not in text
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", '{"variants": [{}], "on": "truth"}', '{"on": 1}'])
+@pytest.mark.parametrize("damage", ["{", "[]", '{"version": 9}', '{"version": 1, "on": 1}'])
 def test_a_damaged_ablation_is_named(timed, damage):
     """The error names the file and what to do with it."""
-    (timed.round_dir(0) / ABLATION).write_text(damage)
-    with pytest.raises(ShardError, match=rf"{ABLATION}.*delete it"):
+    (timed.round_dir(0) / Ablation.FILE).write_text(damage)
+    with pytest.raises(ShardError, match=rf"{Ablation.FILE}.*delete it"):
         report(timed)
 
 
@@ -226,18 +228,20 @@ def test_rounds_and_curves_are_drawn_where_they_tell_something(timed):
     assert "Labels per round" not in text
     for id_ in timed.shards(LABELS, 0):
         timed.write(LABELS, id_, timed.read(LABELS, id_, 0), fingerprint="x", round_number=1)
-    (timed.round_dir(0) / "decision.json").write_text('{"next_teacher": "fake:"}')
-    value = {"value": 0.5, "low": 0.4, "high": 0.6}
-    curve = [1 - i / 200 for i in range(101)]
-    one = {"all": {"ap": value}, "pr50": curve}
-    scores = {"truth": {"frames": 3, "teacher": one, "student": one | {"pr50": [None] * 101}}}
-    (timed.round_dir(0) / SCORES).write_text(json.dumps(scores))
+    Decision(0, "advance", "fake:", "fake:", "").save(timed.round_dir(0))
+    some = Figure(0.5, 0.4, 0.6)
+    measures = Measures(some, some, some, some, some, some, some)
+    known = ModelScores(measures, precision50=tuple(1 - i / 200 for i in range(101)))
+    unknown = replace(known, precision50=(None,) * 101)
+    compared = Comparison(3, 9, {"teacher": known, "start": known, "student": unknown})
+    Scores(0, 0.5, truth=compared).save(timed.round_dir(0))
     text = report(timed).read_text()
     assert text.count("Precision and recall") == 2  # the alternative text and the caption
     assert "Labels per round" in text
     legend = re.search(r'src="data:image/svg\+xml;base64,([^"]+)" alt="Precision', text)[1]
     drawn = base64.b64decode(legend).decode()
     assert "teacher" in drawn
+    assert "untrained start" in drawn
     assert "student" not in drawn  # its curve is not known
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from reelabel.errors import UsageError, WorkspaceError
+from reelabel.evaluation.figures import Figure
 from reelabel.views.html import (
     Ablation,
     AblationRow,
@@ -22,7 +23,6 @@ from reelabel.views.html import (
     KindRow,
     ModelUsed,
     ReportData,
-    Score,
     ScoreRow,
     ScoreTable,
     Shown,
@@ -76,14 +76,14 @@ def picture() -> Shown:
 
 def variant(name: str, *gain: float) -> AblationRow:
     """Return a variant with a gain and its bounds, or none."""
-    scores = {"ap": Score(0.5, 0.4, 0.6), "ap50": Score(0.7)}
-    quality = {"precision": Score(0.9), "recall": Score(None)}
-    return AblationRow(name, scores, Score(*gain) if gain else None, quality, {"positives": 1234})
+    scores = {"ap": Figure(0.5, 0.4, 0.6), "ap50": Figure(0.7)}
+    quality = {"precision": Figure(0.9), "recall": Figure(None)}
+    return AblationRow(name, scores, Figure(*gain) if gain else None, quality, {"positives": 1234})
 
 
 def everything() -> ReportData:
     """Return a report in which every part is there and every text is hostile."""
-    scores = {"ap": Score(0.5123, 0.4, 0.6), "ap50": Score(None), "f1": Score(0.7)}
+    scores = {"ap": Figure(0.5123, 0.4, 0.6), "ap50": Figure(None), "f1": Figure(0.7)}
     row = ScoreRow(HOSTILE, scores, best=True)
     return ReportData(
         title=HOSTILE,
@@ -142,7 +142,7 @@ def test_banners_are_loud():
 
 def test_agreement_is_never_called_ap():
     """The table against pseudo-labels has its own title and headings, and truth has the others."""
-    row = ScoreRow("student", {"ap": Score(0.5), "ap50": Score(0.7), "p": Score(0.9)})
+    row = ScoreRow("student", {"ap": Figure(0.5), "ap50": Figure(0.7), "precision": Figure(0.9)})
     agreement = Checked(render_report(ReportData("r", scores=[ScoreTable("agreement", [row])])))
     truth = Checked(render_report(ReportData("r", scores=[ScoreTable("truth", [row])])))
     assert "Agreement (against pseudo-labels, not accuracy)" in agreement.text

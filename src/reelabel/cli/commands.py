@@ -100,7 +100,7 @@ def init(  # noqa: PLR0913 -- click hands every flag over by name
 ) -> None:
     """Make a workspace: what to find, where the footage is, who teaches first."""
     from reelabel.cli.flags import nested
-    from reelabel.cli.printing import told_new
+    from reelabel.cli.printing import print_new
     from reelabel.config import Config
     from reelabel.pipeline import sections_of
     from reelabel.verbs.init import init as call
@@ -116,7 +116,7 @@ def init(  # noqa: PLR0913 -- click hands every flag over by name
         task=task,
         on_message=click.echo,
     )
-    told_new(made)
+    print_new(made)
 
 
 @cli.command()
@@ -126,7 +126,7 @@ def init(  # noqa: PLR0913 -- click hands every flag over by name
 @run_flags
 def run(workspace: Path, rounds: int, until: str | None, **how: Any) -> int:
     """Bring everything up to date, round after round until it no longer helps."""
-    from reelabel.cli.printing import told_run
+    from reelabel.cli.printing import print_run
     from reelabel.pipeline import read_config
     from reelabel.pipeline import run as call
     from reelabel.workspace import Workspace
@@ -134,7 +134,7 @@ def run(workspace: Path, rounds: int, until: str | None, **how: Any) -> int:
     ws = Workspace.open(workspace)
     config = read_config(ws)
     done = call(ws, config, options_of(config, how), rounds=rounds, until=until)
-    told_run(ws, done, None if until else _report(ws, again=any(r.done for r in done.results)))
+    print_run(ws, done, None if until else _report(ws, again=any(r.done for r in done.results)))
     return done.exit_code
 
 
@@ -155,13 +155,13 @@ def _report(workspace: Any, *, again: bool) -> Path:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(workspace: Path, *, as_json: bool) -> None:
     """Show what is done, stale or failed, and why."""
-    from reelabel.cli.printing import told_status
+    from reelabel.cli.printing import print_status
     from reelabel.pipeline import read_config
     from reelabel.verbs.status import status as call
     from reelabel.workspace import Workspace
 
     ws = Workspace.open(workspace)
-    told_status(ws, call(ws, read_config(ws)), as_json=as_json)
+    print_status(ws, call(ws, read_config(ws)), as_json=as_json)
 
 
 @cli.command()
@@ -279,11 +279,11 @@ def ablate(workspace: Path, round_number: int | None, seeds: int, **how: Any) ->
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def demo(folder: Path, seed: int, rounds: int, *, quiet: bool) -> int:
     """Run the whole loop on footage that it renders itself; no download, no weights."""
-    from reelabel.cli.printing import told_demo
+    from reelabel.cli.printing import print_demo
     from reelabel.verbs.demo import demo as call
 
     done = call(folder, seed=seed, rounds=rounds, quiet=quiet)
-    told_demo(done)
+    print_demo(done)
     return done.run.exit_code
 
 

@@ -6,26 +6,31 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from reelabel.errors import counted, few
+from reelabel.evaluation.figures import Comparison, Figure, Measures
 from reelabel.pipeline import Run
 from reelabel.sources.footage import left_out_sentences
 from reelabel.verbs.status import StageStatus, decisions
+from reelabel.views.score_rows import model_rows
 from reelabel.workspace import Workspace
-from reelabel.workspace.rounds import doubts_of, scores_of, strangers_of
+from reelabel.workspace.results import Ablation
+from reelabel.workspace.rounds import score_warnings, scores_of, unknown_videos
 
 if TYPE_CHECKING:
     from reelabel.verbs.demo import Demo
 
+Kind = Literal["truth", "agreement"]
+
 OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
-def told_new(workspace: Workspace) -> None:
+def print_new(workspace: Workspace) -> None:
     """Say where a new workspace is and what comes next."""
     root = escape(str(workspace.root))
     OUT.print(f"[bold]{root}[/] is ready. Look into {root}/{workspace.config_path.name}, then:")
@@ -37,7 +42,7 @@ def told_new(workspace: Workspace) -> None:
         )
 
 
-def told_run(workspace: Workspace, run: Run, report: Path | None) -> None:
+def print_run(workspace: Workspace, run: Run, report: Path | None) -> None:
     """Say what failed, how the rounds compare, and where to look."""
     names = {video.video_id: video.name for video in workspace.videos()}
     said: set[str] = set()
@@ -56,18 +61,18 @@ def told_run(workspace: Workspace, run: Run, report: Path | None) -> None:
     if report is None:
         return
     last = run.results[-1].round_number
-    told_scores(workspace, last)
-    if strangers := strangers_of(workspace):
-        said_of = f"boxes are drawn in videos that are not in this workspace: {few(strangers)}"
+    print_scores(workspace, last)
+    if unknown := unknown_videos(workspace):
+        said_of = f"boxes are drawn in videos that are not in this workspace: {few(unknown)}"
         OUT.print(f"[dim]{escape(said_of)}[/]")
-    for doubt in doubts_of(workspace, last):
-        OUT.print(f"[yellow]{escape(doubt)}[/]")
+    for warning in score_warnings(workspace, last):
+        OUT.print(f"[yellow]{escape(warning)}[/]")
     if run.reason:
         OUT.print(f"[bold]Decision:[/] {escape(run.reason)}")
     OUT.print(f"[bold]Report:[/] {escape(str(report))}")
 
 
-SCORES = {
+SCORES: dict[Kind, tuple[str, tuple[str, ...]]] = {
     "truth": (
         "Truth: hand-drawn boxes, never trained on",
         ("AP", "AP50", "AP75", "AR", "P", "R", "F1"),
@@ -80,7 +85,7 @@ SCORES = {
 """Title and columns of each table; what is measured on pseudo-labels is never called AP."""
 
 
-def told_scores(workspace: Workspace, last: int | None = None) -> None:
+def print_scores(workspace: Workspace, last: int | None = None) -> None:
     """Print teacher and students up to a round beside each other, truth and agreement apart."""
     for kind, (title, columns) in SCORES.items():
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)
@@ -94,53 +99,51 @@ def told_scores(workspace: Workspace, last: int | None = None) -> None:
             OUT.print(table)
 
 
-def score_rows(workspace: Workspace, kind: str, last: int | None = None) -> list[list[str]]:
+def score_rows(workspace: Workspace, kind: Kind, last: int | None = None) -> list[list[str]]:
     """Return one row per model that was scored, each figure with its interval."""
-    rows: list[list[str]] = []
+    scored: dict[int, Comparison] = {}
     for number in (n for n in workspace.rounds() if last is None or n <= last):
-        scores = scores_of(workspace, number).get(kind)
-        for who in ("teacher", "student"):
-            # From round 1 on the teacher is a student that stands in the table already.
-            if scores and who in scores and (who == "student" or number == 0):
-                name = f"{who}, round {number}" if who == "student" else "teacher"
-                rows.append([name, *_figures(scores[who]["all"])])
-    return rows
+        scores = scores_of(workspace, number)
+        compared = getattr(scores, kind) if scores else None
+        if compared is not None:
+            scored[number] = compared
+    return [[row.name, *_figures(row.scores.overall)] for row in model_rows(scored)]
 
 
-def _figures(scores: dict[str, Any]) -> list[str]:
+def _figures(scores: Measures) -> list[str]:
     """Return the cells of one row; the first three figures carry their interval."""
-    wide = [_figure(scores.get(name), interval=True) for name in ("ap", "ap50", "ap75")]
-    return wide + [_figure(scores.get(name), interval=False) for name in ("ar", "p", "r", "f1")]
+    wide = [_figure(one, interval=True) for one in (scores.ap, scores.ap50, scores.ap75)]
+    rates = (scores.ar, scores.precision, scores.recall, scores.f1)
+    return wide + [_figure(one, interval=False) for one in rates]
 
 
-def _figure(score: dict[str, Any] | None, *, interval: bool) -> str:
-    if score is None or score.get("value") is None:
+def _figure(figure: Figure | None, *, interval: bool) -> str:
+    if figure is None or figure.value is None:
         return "-"
-    low, high = score.get("low"), score.get("high")
-    if not interval or low is None or high is None:
-        return f"{score['value']:.2f}"
-    return f"{score['value']:.3f} [dim]({low:.2f}-{high:.2f})[/]"
+    if not interval or figure.low is None or figure.high is None:
+        return f"{figure.value:.2f}"
+    return f"{figure.value:.3f} [dim]({figure.low:.2f}-{figure.high:.2f})[/]"
 
 
-def told_ablation(found: dict[str, Any]) -> None:
+def print_ablation(found: Ablation) -> None:
     """Print what each kind of evidence is worth, on one line each."""
     title = (
-        f"Round {found['round']}: labels and students with each kind of evidence, "
-        f"{counted(len(found['seeds']), 'training')} each, against the truth"
+        f"Round {found.round}: labels and students with each kind of evidence, "
+        f"{counted(len(found.seeds), 'training')} each, against the truth"
     )
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in ("evidence", "labels P", "R", "negatives", "student AP", "AP50", "gain"):
         side: Literal["left", "right"] = "left" if column == "evidence" else "right"
         table.add_column(column, justify=side, no_wrap=True)
-    for one in found["variants"]:
-        rates = (_figure({"value": one[k]}, interval=False) for k in ("precision", "recall"))
-        wide = (_figure(one[k], interval=True) for k in ("ap", "ap50", "gain_ap"))
-        same = f" (as {one['trained_as']})" if one["trained_as"] != one["name"] else ""
-        table.add_row(one["name"] + same, *rates, str(one["labels"]["negatives"]), *wide)
+    for one in found.variants:
+        rates = (_figure(Figure(rate), interval=False) for rate in (one.precision, one.recall))
+        wide = (_figure(figure, interval=True) for figure in (one.ap, one.ap50, one.gain_ap))
+        same = f" (as {one.trained_as})" if one.trained_as != one.name else ""
+        table.add_row(one.name + same, *rates, str(one.labels.negatives), *wide)
     OUT.print(table)
 
 
-def told_status(workspace: Workspace, found: list[StageStatus], *, as_json: bool) -> None:
+def print_status(workspace: Workspace, found: list[StageStatus], *, as_json: bool) -> None:
     """Print how far every stage is."""
     if as_json:
         print(json.dumps([dataclasses.asdict(s) for s in found], indent=2))  # noqa: T201 -- for programs
@@ -160,20 +163,19 @@ def told_status(workspace: Workspace, found: list[StageStatus], *, as_json: bool
         for name, message in one.partial.items():
             OUT.print(f"[yellow]{one.stage}[/] {escape(f'{name}: read in part: {message}')}")
     for round_number, decision in decisions(workspace):
-        OUT.print(f"[bold]round {round_number}:[/] {escape(decision['reason'])}")
+        OUT.print(f"[bold]round {round_number}:[/] {escape(decision.reason)}")
 
 
-def told_demo(done: Demo) -> None:
+def print_demo(done: Demo) -> None:
     """Print what the demo reached against its known truth, and where things lie."""
-    told_scores(done.workspace)
+    print_scores(done.workspace)
     for number in done.workspace.rounds():
-        quality = scores_of(done.workspace, number).get("labels")
-        if quality:
-            p, r = quality["p"]["value"], quality["r"]["value"]
-            OUT.print(
-                f"Labels of round {number} against the truth: precision {p:.2f}, recall {r:.2f}"
-            )
-    told_ablation(done.ablation)
+        scores = scores_of(done.workspace, number)
+        if scores and scores.labels:
+            p, r = scores.labels.precision, scores.labels.recall
+            rates = f"precision {_figure(p, interval=False)}, recall {_figure(r, interval=False)}"
+            OUT.print(f"Labels of round {number} against the truth: {rates}")
+    print_ablation(done.ablation)
     OUT.print(f"[bold]Decision:[/] {done.run.reason}")
     for one in done.shown:
         OUT.print(f"[bold]Video:[/]  {one.movie}")

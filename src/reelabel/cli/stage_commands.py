@@ -75,7 +75,7 @@ def _ablate_flags(command: Function) -> Function:
 def _stage_callback(name: str) -> Function:
     def call(workspace: Path, round_number: int | None = None, **given: Any) -> int:
         from reelabel.cli.flags import overridden
-        from reelabel.cli.printing import told_run
+        from reelabel.cli.printing import print_run
         from reelabel.errors import UsageError
         from reelabel.pipeline import Run, read_config
         from reelabel.verbs.stages import run_alone, stage_of
@@ -93,7 +93,7 @@ def _stage_callback(name: str) -> Function:
         config = replace(config, stages={**config.stages, name: settings})
         options = options_of(config, given)
         result = run_alone(ws, config, options, name, round_number=round_number)
-        told_run(ws, Run([result]), None)
+        print_run(ws, Run([result]), None)
         return Run([result]).exit_code
 
     return call
@@ -108,18 +108,17 @@ def ablated(
     train: Any = None,
 ) -> int:
     """Compare the kinds of evidence and print the table."""
-    from reelabel.cli.printing import told_ablation
+    from reelabel.cli.printing import print_ablation
     from reelabel.pipeline import read_config
     from reelabel.verbs.ablate import ablate as call
     from reelabel.workspace import Workspace
-    from reelabel.workspace.rounds import ABLATION
 
     ws = Workspace.open(workspace)
     options = options_of(read_config(ws), how)
     changes = train.model_dump(exclude_unset=True) if train is not None else None
     found = call(ws, round_number=round_number, seeds=seeds, train=changes, options=options)
-    told_ablation(found)
-    path = ws.round_dir(found["round"]) / ABLATION
+    print_ablation(found)
+    path = ws.round_dir(found.round) / found.FILE
     click.echo(f"written to {path}; the next  reelabel report  shows it")
     return 0
 

@@ -63,8 +63,8 @@ def run_task(
             if stage.name == until:
                 report.reason = f"stopped after {until}, as requested"
                 return report
-    decision = decision_of(workspace, report.results[-1].round_number) or {}
-    report.reason = str(decision.get("reason", ""))
+    decision = decision_of(workspace, report.results[-1].round_number)
+    report.reason = decision.reason if decision else ""
     return report
 
 
@@ -88,7 +88,8 @@ def _schedule(task: Task, workspace: Workspace, rounds: int) -> Iterator[tuple[A
     yield from ((stage, 0) for stage in task.once)
     for number in range(rounds):
         yield from ((stage, number) for stage in task.each_round)
-        if (decision_of(workspace, number) or {}).get("action") != "advance":
+        decision = decision_of(workspace, number)
+        if decision is None or decision.action != "advance":
             return
 
 

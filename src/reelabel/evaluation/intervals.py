@@ -1,29 +1,26 @@
-"""How sure a score is: bootstrap intervals over videos, and whether one model beats another.
+"""Uncertainty of scores: bootstrap intervals over videos, and comparison of two models.
 
 The frames of a video are alike, so they are no independent samples: whole videos are drawn, with
 replacement (cluster bootstrap; Field and Welsh, "Bootstrapping clustered data", JRSS B 2007). With
-fewer than three videos, contiguous blocks of frames are drawn instead; pictures that belong to no
-video are drawn one by one. `Resamples.unit` says which. Percentiles over few units are too narrow:
-with three, 95 % hold the truth in 74 % of the cases (benchmarks/interval_coverage.py).
+fewer than three videos, contiguous blocks of frames are drawn instead. `Resamples.unit` says which.
+Percentiles over few units are too narrow: with three, 95 % hold the truth in 74 % of the cases
+(benchmarks/interval_coverage.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reelabel.errors import UsageError
+from reelabel.evaluation.frames import KnownFrame, sampling_units
 from reelabel.evaluation.matching import ClassMatches, average_precision
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-FEWEST_VIDEOS = 3
-_BLOCKS = 10
 
 
 @dataclass(frozen=True)
@@ -31,10 +28,10 @@ class Resamples:
     """The scores of each resample.
 
     Attributes:
-        unit: what was drawn: "video", "time block" or "picture".
+        unit: what was drawn: "video" or "time block".
         n_units: how many there are.
         seed: of the draw.
-        pictures: the ids of the pictures, in order; two results compare only if these agree.
+        frames: video and time stamp of each frame; two results compare only if these agree.
         samples: measure -> ``(b,)`` float64, NaN where a resample leaves it undefined. Measures
             are ap, ap50, ap75, ar100, precision, recall and f1; of a class, such as ``ap:dog``.
     """
@@ -42,7 +39,7 @@ class Resamples:
     unit: str
     n_units: int
     seed: int
-    pictures: tuple[Any, ...]
+    frames: tuple[tuple[str, int], ...]
     samples: dict[str, Floats]
 
     def interval(self, measure: str, level: float = 0.95) -> tuple[float, float]:
@@ -71,18 +68,50 @@ class Difference:
         return self.low > 0 or self.high < 0
 
 
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio of two sums over frames.
+
+    Attributes:
+        part: ``(frames,)`` float64, what each frame adds to the numerator.
+        whole: ``(frames,)`` float64, what each frame adds to the denominator, 0 and above.
+    """
+
+    part: Floats
+    whole: Floats
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[float, float]]) -> Ratio:
+        """Return the ratio of the sums of part and whole of each frame."""
+        part, whole = np.array(pairs, np.float64).reshape(-1, 2).T
+        return cls(part, whole)
+
+    @property
+    def value(self) -> float:
+        """The ratio, every frame counted once; NaN if the denominator is 0."""
+        return float(self.over(np.ones((1, len(self.whole))))[0])
+
+    def over(self, weights: Floats) -> Floats:
+        """Return the ratio for each weighting of the frames: ``(b, frames)`` -> ``(b,)``."""
+        return _divided(weights @ self.part, weights @ self.whole)
+
+    def minus(self, other: Ratio) -> Ratio:
+        """Return the difference to a ratio with the same denominator."""
+        return Ratio(self.part - other.part, self.whole)
+
+
 def paired_difference(
     first: Resamples, second: Resamples, measure: str = "ap", *, level: float = 0.95
 ) -> Difference:
-    """Return how much better ``second`` is, on the same resamples of the same pictures.
+    """Return how much better ``second`` is, on the same resamples of the same frames.
 
     Raises:
         UsageError: if the two were not drawn alike.
     """
-    a, b = ((r.pictures, r.unit, r.seed, len(r.samples[measure])) for r in (first, second))
+    a, b = ((r.frames, r.unit, r.seed, len(r.samples[measure])) for r in (first, second))
     if a != b:
         raise UsageError(
-            "two models are compared on the same pictures, seed and number of resamples, but these "
+            "two models are compared on the same frames, seed and number of resamples, but these "
             "differ: score both against the same truth with the same settings"
         )
     apart = second.samples[measure] - first.samples[measure]
@@ -101,7 +130,7 @@ def over_seeds(samples: Floats, seed: int = 0) -> Floats:
         seed: of the draw; equal seeds draw the same trainings, so that results stay paired.
 
     Returns:
-        ``(b,)``: its spread holds what pictures and what chance in training contribute.
+        ``(b,)``: its spread holds what frames and what chance in training contribute.
     """
     count, resamples = samples.shape
     drawn = np.random.default_rng(seed).integers(count, size=(resamples, count))
@@ -109,56 +138,45 @@ def over_seeds(samples: Floats, seed: int = 0) -> Floats:
     return result
 
 
-def find_units(pictures: Sequence[Mapping[str, Any]]) -> tuple[str, Ints]:
-    """Return what to draw and, for each picture, the number of its unit.
-
-    Pictures are COCO image entries; ``video`` names the video, and ``pts_time`` or
-    ``frame_index`` put the frames of a video in order (else their order in the list does).
-    """
-    videos = [picture.get("video") for picture in pictures]
-    named = {name: i for i, name in enumerate(dict.fromkeys(v for v in videos if v is not None))}
-    if not named:
-        return "picture", np.arange(len(pictures))
-    if len(named) >= FEWEST_VIDEOS:
-        # A picture without a video is a unit of its own.
-        alone = len(named) + np.arange(len(pictures))
-        unit = [named.get(v, int(a)) for v, a in zip(videos, alone, strict=True)]
-        return "video", np.unique(unit, return_inverse=True)[1]
-    return "time block", _time_blocks(pictures, videos)
-
-
 def resample(
     matches: Mapping[str, ClassMatches],
-    pictures: Sequence[Mapping[str, Any]],
+    frames: Sequence[KnownFrame],
     *,
     threshold: float,
     n_resamples: int = 500,
     seed: int = 0,
 ) -> Resamples:
-    """Score resamples of the pictures' units.
+    """Score resamples of the frames' units.
 
     Args:
-        matches: class name -> its matches; `matching.match` makes them, pictures in this order.
-        pictures: COCO image entries.
+        matches: class name -> its matches, frames in this order.
+        frames: what was scored.
         threshold: the working threshold for precision, recall and F1.
         n_resamples: how many to draw.
         seed: of the draw.
     """
-    unit, of_picture = find_units(pictures)
-    n_units = int(of_picture.max(initial=-1)) + 1
-    rng = np.random.default_rng(seed)
-    weights = np.zeros((n_resamples, 0))
-    if n_units:
-        drawn = rng.multinomial(n_units, np.full(n_units, 1 / n_units), n_resamples)
-        weights = drawn[:, of_picture].astype(np.float64)
-    ids = tuple(picture["id"] for picture in pictures)
+    unit, of_frame = sampling_units(frames)
+    n_units = int(of_frame.max(initial=-1)) + 1
+    weights = frame_weights(frames, n_resamples, seed)
+    ids = tuple((frame.video, frame.pts) for frame in frames)
     return Resamples(unit, n_units, seed, ids, measures(matches, weights, threshold))
+
+
+def frame_weights(frames: Sequence[KnownFrame], n_resamples: int, seed: int) -> Floats:
+    """Return how often each resample draws each frame: ``(n_resamples, frames)``."""
+    _, of_frame = sampling_units(frames)
+    n_units = int(of_frame.max(initial=-1)) + 1
+    if not n_units:
+        return np.zeros((n_resamples, 0))
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(n_units, np.full(n_units, 1 / n_units), n_resamples)
+    return drawn[:, of_frame].astype(np.float64)
 
 
 def measures(
     matches: Mapping[str, ClassMatches], weights: Floats, threshold: float
 ) -> dict[str, Floats]:
-    """Return each measure for each weighting of the pictures: ``(b, pictures)`` -> ``(b,)``."""
+    """Return each measure for each weighting of the frames: ``(b, frames)`` -> ``(b,)``."""
     result: dict[str, Floats] = {}
     totals = np.zeros((3, len(weights)))
     for name, of_class in matches.items():
@@ -175,18 +193,18 @@ def measures(
 
 
 def working_counts(matches: ClassMatches, weights: Floats, threshold: float) -> Floats:
-    """Return hits, false alarms and true boxes ``(3, b)`` at the working threshold and IoU 0.5."""
-    said = matches.score >= threshold
-    of_picture = [
-        np.bincount(matches.picture[which], minlength=weights.shape[1])
-        for which in (said & matches.hit[0], said & ~matches.hit[0] & ~matches.unjudged[0])
+    """Return true and false positives and true boxes ``(3, b)`` at the threshold and IoU .5."""
+    counted = matches.score >= threshold
+    of_frame = [
+        np.bincount(matches.frame[which], minlength=weights.shape[1])
+        for which in (counted & matches.hit[0], counted & ~matches.hit[0] & ~matches.unjudged[0])
     ]
-    result: Floats = np.array([weights @ n for n in (*of_picture, matches.n_truth)])
+    result: Floats = np.array([weights @ n for n in (*of_frame, matches.n_truth)])
     return result
 
 
 def rates(hits: Floats, false_alarms: Floats, positives: Floats) -> dict[str, Floats]:
-    """Return precision, recall and F1; NaN where nothing was said, or nothing was there."""
+    """Return precision, recall and F1; NaN without detections, or without true boxes."""
     return {
         "precision": _divided(hits, hits + false_alarms),
         "recall": _divided(hits, positives),
@@ -211,17 +229,3 @@ def percentiles(values: Floats, level: float = 0.95) -> tuple[float, float]:
         return np.nan, np.nan
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def _time_blocks(pictures: Sequence[Mapping[str, Any]], videos: list[Any]) -> Ints:
-    """Return the block of each picture: about ten contiguous ones for each video."""
-    time = [p.get("pts_time", p.get("frame_index", i)) for i, p in enumerate(pictures)]
-    unit = np.zeros(len(pictures), np.int64)
-    count = 0
-    for video in dict.fromkeys(videos):
-        inside = [i for i, v in enumerate(videos) if v == video]
-        inside.sort(key=time.__getitem__)
-        for block in np.array_split(np.array(inside), min(_BLOCKS, len(inside))):
-            unit[block] = count
-            count += 1
-    return unit

@@ -1,24 +1,27 @@
 """Scores against truth: AP and its relatives as COCO defines them, with intervals.
 
-`coco_scores` computes the point values with hotcoco, whose results equal those of the published
-evaluation code, and the intervals with our own matches (`matching`), whose values equal hotcoco's.
-Only truth and labels that a person checked deserve these names.
+Point values are hotcoco's, which equal those of the published evaluation code; intervals come from
+its matches, weighted anew for each resample (`matching`). Only scores against ground truth may be
+called AP.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reelabel.data.boxes import Boxes, xyxy_to_xywh
+from reelabel.data.states import IGNORE
 from reelabel.errors import UsageError
+from reelabel.evaluation.frames import KnownFrame
 from reelabel.evaluation.intervals import Resamples, rates, resample, working_counts
-from reelabel.evaluation.matching import Boxes, ClassMatches, match
+from reelabel.evaluation.matching import ClassMatches, class_matches
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,11 @@ class ClassScores:
 
     Attributes:
         ap: mean over IoU 0.50:0.95; ap50, ap75: at one IoU; NaN if the class has no true box.
-        ar100: mean over IoU of the highest recall with at most 100 detections a picture.
+        ar100: mean over IoU of the highest recall with at most 100 detections a frame.
         precision, recall, f1: at the working threshold and IoU 0.5, one to one; for all classes
-            together from their summed counts. NaN if nothing was said, or nothing was there.
-        n_truth: true boxes that count (crowd regions do not).
-        n_detections: detections that were judged, at any score.
+            together from their summed counts. NaN without detections, or without true boxes.
+        n_truth: true boxes that count (ignore regions do not).
+        n_detections: detections that were scored, at any score.
     """
 
     ap: float
@@ -46,7 +49,7 @@ class ClassScores:
 
 
 @dataclass(frozen=True)
-class Scores:
+class DetectionScores:
     """How good detections are.
 
     Attributes:
@@ -57,7 +60,7 @@ class Scores:
         ap_by_size: "small", "medium", "large" -> AP of true boxes below 32^2, up to 96^2 and
             above that many square pixels; NaN if there are none.
         threshold: the working threshold of precision, recall and F1.
-        n_pictures: how many pictures were judged.
+        n_frames: how many frames were scored.
         resamples: None if no intervals were asked for.
     """
 
@@ -66,7 +69,7 @@ class Scores:
     precision50: NDArray[np.float64]
     ap_by_size: dict[str, float]
     threshold: float
-    n_pictures: int
+    n_frames: int
     resamples: Resamples | None
 
     def intervals(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
@@ -76,120 +79,127 @@ class Scores:
         return {m: self.resamples.interval(m, level) for m in self.resamples.samples}
 
 
-def coco_scores(
-    truth: Row,
-    detections: Iterable[Row],
+def detection_scores(
+    frames: Sequence[KnownFrame],
+    detections: Sequence[Boxes],
+    classes: Sequence[str],
     *,
     threshold: float = 0.5,
     n_resamples: int = 0,
     seed: int = 0,
-) -> Scores:
-    """Score detections against truth.
+) -> DetectionScores:
+    """Score detections against the true boxes of frames.
 
-    A picture whose ``complete_categories`` lists category ids was annotated for these alone: true
-    boxes and detections of other classes on it are left out. Detections of categories that the
-    truth does not know are left out too.
+    In a frame that is complete for some classes alone, boxes of other classes are left out.
 
     Args:
-        truth: a COCO data set: images, annotations, categories. ``iscrowd`` marks regions in which
-            detections count neither way; ``area`` may be missing.
-        detections: COCO results: image_id, category_id, bbox (xywh in pixels), score.
-        threshold: the working threshold.
+        frames: the frames and their true boxes.
+        detections: those of each frame, in the same order and pixels.
+        classes: the class names that class ids point into.
+        threshold: the working threshold of precision, recall and F1.
         n_resamples: bootstrap resamples for intervals; 0 for none.
         seed: of the bootstrap.
 
     Raises:
-        UsageError: if a row names a picture or a truth row a category that the truth does not
-            have, or holds a box or score that is not finite.
+        UsageError: if frames and detections do not pair up, or a box is not finite or of a class
+            that is not named.
     """
-    pictures = sorted(truth["images"], key=lambda picture: picture["id"])
-    position = {picture["id"]: i for i, picture in enumerate(pictures)}
-    names = {c["id"]: c["name"] for c in sorted(truth["categories"], key=lambda c: c["id"])}
-    asked = _Asked(pictures, set(names))
-    true_rows = asked.rows(truth["annotations"], "annotation")
-    said_rows = asked.rows(detections, "detection")
-    matches = match(
-        Boxes.of(true_rows, position, "iscrowd"),
-        Boxes.of(said_rows, position, "score"),
-        categories=names,
-        n_pictures=len(pictures),
-    )
-    by_name = {names[category]: found for category, found in matches.items()}
-    tables = _Tables.of(pictures, true_rows, said_rows, names)
+    judged = _evaluated(frames, detections, classes)
+    matches = _matches(judged, len(frames), classes)
     drawn = None
     if n_resamples:
-        drawn = resample(by_name, pictures, threshold=threshold, n_resamples=n_resamples, seed=seed)
-    return _collected(tables, by_name, threshold, drawn)
+        drawn = resample(matches, frames, threshold=threshold, n_resamples=n_resamples, seed=seed)
+    return _collected(_Tables.of(judged), matches, threshold, drawn)
 
 
-class _Asked:
-    """Which rows take part: those of classes that are complete on their picture."""
+def frame_matches(
+    frames: Sequence[KnownFrame], detections: Sequence[Boxes], classes: Sequence[str]
+) -> dict[str, ClassMatches]:
+    """Return the matches of each class, for measures over any weighting of the frames.
 
-    def __init__(self, pictures: Sequence[Row], categories: set[int]) -> None:
-        self.categories = categories
-        self.complete: dict[Any, set[int] | None] = {}
-        for picture in pictures:
-            listed = picture.get("complete_categories")
-            self.complete[picture["id"]] = None if listed is None else set(listed)
+    Raises:
+        UsageError: as `detection_scores` does.
+    """
+    return _matches(_evaluated(frames, detections, classes), len(frames), classes)
 
-    def rows(self, rows: Iterable[Row], what: str) -> list[Row]:
-        """Return the rows that take part, checked."""
-        return [row for i, row in enumerate(rows) if self._takes_part(row, f"{what} {i}", what)]
 
-    def _takes_part(self, row: Row, name: str, what: str) -> bool:
-        if row["image_id"] not in self.complete:
-            raise UsageError(
-                f"{name} is of picture {row['image_id']!r}, which the truth does not have: "
-                "score detections of the annotated pictures alone"
-            )
-        if not np.isfinite([*row["bbox"], row.get("score", 0.0)]).all():
-            raise UsageError(f"{name} must hold finite numbers, but got {dict(row)}")
-        category = row["category_id"]
-        if category not in self.categories and what == "annotation":
-            raise UsageError(f"{name} is of category {category!r}, which the truth does not have")
-        complete = self.complete[row["image_id"]]
-        return category in self.categories and (complete is None or category in complete)
+def _matches(judged: Any, n_frames: int, classes: Sequence[str]) -> dict[str, ClassMatches]:
+    all_areas = judged.params.area_rng[0]
+    images = (one for one in judged.eval_imgs if one and one["aRng"] == all_areas)
+    return dict(zip(classes, class_matches(images, n_frames, len(classes)), strict=True))
+
+
+def _coco(frames: Sequence[KnownFrame], classes: Sequence[str]) -> Row:
+    """Return the truth as hotcoco wants it: images, categories and annotations from 1."""
+    annotations: list[Row] = []
+    for number, frame in enumerate(frames, 1):
+        boxes = frame.boxes
+        ignored = np.zeros(len(boxes), bool) if boxes.state is None else boxes.state == IGNORE
+        for row, crowd in zip(_rows(number, boxes, frame, len(classes)), ignored, strict=True):
+            if row is not None:
+                more = {"id": len(annotations) + 1, "iscrowd": int(crowd)}
+                annotations.append(row | more | {"area": row["bbox"][2] * row["bbox"][3]})
+    return {
+        "images": [{"id": i, "width": 1, "height": 1} for i in range(1, len(frames) + 1)],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(classes, 1)],
+        "annotations": annotations,
+    }
+
+
+def _results(
+    frames: Sequence[KnownFrame], detections: Sequence[Boxes], n_classes: int
+) -> Iterator[Row]:
+    for number, (frame, boxes) in enumerate(zip(frames, detections, strict=True), 1):
+        for row, score in zip(
+            _rows(number, boxes, frame, n_classes), boxes.score.tolist(), strict=True
+        ):
+            if row is not None:
+                yield row | {"score": score}
+
+
+def _rows(number: int, boxes: Boxes, frame: KnownFrame, n_classes: int) -> Iterator[Row | None]:
+    """Yield each box as a COCO row, None for one of a class that the frame is not complete for."""
+    if not np.isfinite(boxes.xyxy).all() or not np.isin(boxes.class_id, np.arange(n_classes)).all():
+        raise UsageError(
+            f"expected finite boxes of {n_classes} classes, but got others in the frame "
+            f"{frame.pts} of {frame.video}"
+        )
+    xywh = xyxy_to_xywh(boxes.xyxy.astype(np.float64)).tolist()
+    for box, class_id in zip(xywh, boxes.class_id.tolist(), strict=True):
+        takes_part = frame.complete is None or class_id in frame.complete
+        row = {"image_id": number, "category_id": class_id + 1, "bbox": box}
+        yield row if takes_part else None
+
+
+def _evaluated(
+    frames: Sequence[KnownFrame], detections: Sequence[Boxes], classes: Sequence[str]
+) -> Any:
+    """Return hotcoco's evaluation."""
+    from hotcoco import COCO, COCOeval  # noqa: PLC0415 -- slow to load
+
+    if len(frames) != len(detections):
+        raise UsageError(
+            f"expected the detections of {len(frames)} frames, but got those of {len(detections)}"
+        )
+    truth = COCO(_coco(frames, classes))
+    results = list(_results(frames, detections, len(classes)))
+    judged = COCOeval(truth, truth.load_res(results), "bbox")
+    judged.evaluate()
+    judged.accumulate()
+    return judged
 
 
 @dataclass(frozen=True)
 class _Tables:
-    """What hotcoco says: precision ``(iou, recall, class, size)`` and recall ``(iou, class)``."""
+    """Results of hotcoco: precision ``(iou, recall, class, size)`` and recall ``(iou, class)``."""
 
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
 
     @classmethod
-    def of(
-        cls, pictures: list[Row], truth: list[Row], said: list[Row], names: Mapping[int, str]
-    ) -> _Tables:
-        from hotcoco import COCO, COCOeval  # noqa: PLC0415 -- not needed to import this room
-
-        data = {
-            "images": [{k: p.get(k, 1) for k in ("id", "width", "height")} for p in pictures],
-            "categories": [{"id": i, "name": name} for i, name in names.items()],
-            "annotations": [_true_row(i + 1, row) for i, row in enumerate(truth)],
-        }
-        keys = ("image_id", "category_id", "bbox", "score")
-        results = [{k: row[k] for k in keys} for row in said]
-        data_set = COCO(data)
-        judged = COCOeval(data_set, data_set.load_res(results), "bbox")
-        judged.evaluate()
-        judged.accumulate()
+    def of(cls, judged: Any) -> _Tables:
         tables: Any = judged.eval
         return cls(tables["precision"][..., -1], tables["recall"][:, :, 0, -1])
-
-
-def _true_row(number: int, row: Row) -> dict[str, Any]:
-    """Return a row as the evaluation wants it: numbered from 1, with area and iscrowd."""
-    box = [float(value) for value in row["bbox"]]
-    return {
-        "id": number,
-        "image_id": row["image_id"],
-        "category_id": row["category_id"],
-        "bbox": box,
-        "area": float(row.get("area", box[2] * box[3])),
-        "iscrowd": int(row.get("iscrowd", 0)),
-    }
 
 
 def _collected(
@@ -197,21 +207,21 @@ def _collected(
     matches: Mapping[str, ClassMatches],
     threshold: float,
     drawn: Resamples | None,
-) -> Scores:
-    n_pictures = len(next(iter(matches.values())).n_truth) if matches else 0
-    once = np.ones((1, n_pictures))
+) -> DetectionScores:
+    n_frames = len(next(iter(matches.values())).n_truth) if matches else 0
+    once = np.ones((1, n_frames))
     counts = {name: working_counts(m, once, threshold)[:, 0] for name, m in matches.items()}
-    said = {name: len(m.score) for name, m in matches.items()}
+    n_detections = {name: len(m.score) for name, m in matches.items()}
     per_class = {
-        name: _class_scores(tables, slice(k, k + 1), counts[name], said[name])
+        name: _class_scores(tables, slice(k, k + 1), counts[name], n_detections[name])
         for k, name in enumerate(matches)
     }
     total = np.sum(list(counts.values()), axis=0) if counts else np.zeros(3)
     sizes = ("small", "medium", "large")
     by_size = {s: _mean(tables.precision[..., i + 1]) for i, s in enumerate(sizes)}
-    overall = _class_scores(tables, slice(None), total, sum(said.values()))
+    overall = _class_scores(tables, slice(None), total, sum(n_detections.values()))
     curve = _over_classes(tables.precision[0, :, :, 0])
-    return Scores(overall, per_class, curve, by_size, threshold, n_pictures, drawn)
+    return DetectionScores(overall, per_class, curve, by_size, threshold, n_frames, drawn)
 
 
 def _class_scores(

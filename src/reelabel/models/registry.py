@@ -29,6 +29,7 @@ _BUILT_IN = {
         "motion": "reelabel.models.detectors.motion:load",
         "onnx": "reelabel.models.detectors.onnx:load",
         "round": "reelabel.models.detectors.student:load_round",
+        "start": "reelabel.models.detectors.student:load_start",
         "student": "reelabel.models.detectors.student:load",
         "torchvision": "reelabel.models.detectors.torchvision:load",
     },
@@ -64,8 +65,8 @@ def load_detector(
 
     Args:
         spec: ``onnx:PATH_OR_URL``, ``torchvision:NAME``, ``hf:HUB_ID_OR_FOLDER``,
-            ``hf-zero-shot:HUB_ID_OR_FOLDER``, ``motion``, ``round:NUMBER``, ``student:FOLDER``,
-            ``detections-txt:FOLDER``, ``fake:``, or the kind of a plug-in.
+            ``hf-zero-shot:HUB_ID_OR_FOLDER``, ``motion``, ``round:NUMBER``, ``start:NUMBER``,
+            ``student:FOLDER``, ``detections-txt:FOLDER``, ``fake:``, or the kind of a plug-in.
         home: the workspace, for relative paths, rounds and the lock of weights.
         options: the model's own; each has a default.
         wanted: the classes to detect; empty takes the model as it is. Zero-shot and motion

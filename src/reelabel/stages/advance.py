@@ -1,142 +1,144 @@
-"""advance  scores -> round n+1  N:1  better? the student teaches next. Not better? stop, say why.
+"""advance  scores -> round n+1  N:1  which model is the best, and does it label another round?
 
-With hand-drawn truth the higher AP on the same frames decides. Without truth no figure can tell
-which model is right, so the student only has to prove that it kept what its teacher was sure of: on
-frames that it was not trained on it must find the labels again, tightly. A student that fails
-either test is not used: the loop rolls back to the best model so far.
+With hand-drawn truth the higher AP on the same frames decides. Without, held-out labels may refuse
+the student, and consistency under mirroring must speak for it. The bar is the better of the teacher
+and of the student's own untrained start, which may become the best model itself. Where no model is
+better than the one that labelled, the loop stops.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from reelabel.config import Settings
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
+from reelabel.evaluation.deciding import (
+    Limits,
+    Outcome,
+    decide_by_truth,
+    decide_without_truth,
+)
+from reelabel.evaluation.figures import Comparison, Role
 from reelabel.workspace import fingerprint
-from reelabel.workspace.results import DECISION, SCORES, JsonResult
-
-Row = dict[str, Any]
+from reelabel.workspace.results import Decision, Scores
+from reelabel.workspace.rounds import start_spec, student_spec
 
 
 class AdvanceSettings(Settings):
-    """When a student may teach."""
+    """What makes a student the next teacher."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"min_kept": "max_lost, min_labels"}
 
     by: Literal["auto", "truth", "labels"] = "auto"
-    """What decides: hand-drawn truth, the labels of held-out frames, or auto: truth if there is
-    enough of it."""
+    """What decides: hand-drawn truth, held-out labels with consistency under mirroring, or auto:
+    truth if there is enough of it."""
     min_truth_boxes: int = Field(10, ge=1)
-    """Truth with fewer boxes than this decides nothing in `auto`."""
+    """Truth with fewer boxes than this does not decide in `auto`."""
     min_gain_ap: float = Field(0.0, ge=-1, le=1)
-    """By truth: how much better the student's AP must be, 0..1."""
-    min_kept: float = Field(0.8, ge=0, le=1)
-    """By labels: share of the labels of held-out frames that the student must find again at
-    IoU 0.75."""
+    """By truth: how much higher the student's AP must be than that of the other models, 0..1."""
+    max_lost: float = Field(0.15, ge=0, le=1)
+    """Without truth: how much less the student may keep of the held-out labels than the teacher or
+    its untrained start, each at its own working threshold, 0..1."""
+    min_labels: int = Field(20, ge=1)
+    """Without truth: fewer held-out labels than this do not count."""
+    min_objects: int = Field(20, ge=1)
+    """Without truth: consistency under mirroring does not count on fewer shared objects."""
+    max_shift: float = Field(0.1, gt=0)
+    """Without truth: if the student's boxes differ more from those of its untrained start,
+    systematically and as a share of their sides, the student is not used: nothing tells which of
+    the two are right."""
     keep_going: bool = False
     """Let the student teach even if it is not better; the best model so far stays the best."""
 
 
-AdvanceUnit = Unit[AdvanceSettings, Row]
+@dataclass(frozen=True)
+class Best:
+    """The best model before this round.
+
+    Attributes:
+        name: as a detector.
+        ap: its AP against hand-drawn truth, if that decided.
+    """
+
+    name: str
+    ap: float | None = None
+
+
+AdvanceUnit = Unit[AdvanceSettings, Best]
 
 
 def advance(unit: AdvanceUnit) -> Output:
     """Return this round's decision."""
-    scores = unit.inputs.result(SCORES) or {}
-    before = unit.resource
-    judged = _by_truth(unit, scores, before) if _truth_decides(unit, scores) else None
-    decision = judged or _by_labels(unit, scores, before)
-    if unit.settings.keep_going and decision["action"] != "advance":
-        decision |= {
-            "action": "advance",
-            "next_teacher": f"round:{unit.round_number}",
-            "reason": f"{decision['reason']}; going on all the same, as advance.keep_going says",
-        }
-    result = JsonResult(DECISION.file, decision)
-    return Output(notes=decision, digest=fingerprint(decision), results=(result,))
+    decision = _decision(unit, unit.inputs.result(Scores))
+    if unit.settings.keep_going and decision.action != "advance":
+        decision = replace(
+            decision,
+            action="advance",
+            next_teacher=student_spec(unit.round_number),
+            reason=f"{decision.reason}; the loop goes on because of advance.keep_going",
+        )
+    value = decision.to_json()
+    return Output(notes=value, digest=fingerprint(value), results=(decision,))
 
 
-def _before(context: Context[AdvanceSettings]) -> Resource[Row]:
-    """Return what the round before left as the best model."""
-    first: Row = {"best": context.project.detector, "best_ap": None}
-    found = context.inputs.result(DECISION, previous=True) or first
-    return Resource(found, fingerprint(found))
-
-
-def _truth_decides(unit: AdvanceUnit, scores: Row) -> bool:
+def _decision(unit: AdvanceUnit, scores: Scores | None) -> Decision:
+    truth = scores.truth if scores is not None else None
+    if truth is not None and _truth_decides(unit.settings, truth):
+        outcome = decide_by_truth(truth, unit.resource.ap, unit.settings.min_gain_ap)
+        if outcome is not None:
+            return _decided(unit, outcome, by="truth")
+    if scores is None or (scores.held_out is None and scores.mirror is None):
+        why = "nothing to decide by: no truth, and no labelled frames were held out"
+        nothing = Outcome("teacher", None, f"{why}; set split.held_out or give truth", ())
+        return _decided(unit, nothing, by="nothing")
     s = unit.settings
-    if s.by == "labels" or "truth" not in scores:
-        return False
-    return s.by == "truth" or scores["truth"]["boxes"] >= s.min_truth_boxes
+    limits = Limits(s.max_lost, s.min_labels, s.min_objects, s.max_shift)
+    outcome = decide_without_truth(scores.held_out, scores.mirror, limits)
+    return _decided(unit, outcome, by="mirror")
 
 
-def _by_truth(unit: AdvanceUnit, scores: Row, before: Row) -> Row | None:
-    """Compare the student with the best model so far on the same annotated frames."""
-    truth = scores["truth"]
-    student = truth["student"]["all"]["ap"]["value"]
-    best = before["best_ap"]
-    if best is None:
-        best = truth["teacher"]["all"]["ap"]["value"]
-    if student is None or best is None:
-        return None
-    gain = student - best
-    words = f"AP {student:.3f} against {best:.3f} of {before['best']} on {truth['frames']} frames"
-    certain = _certainty(truth) if before["best_ap"] is None else ""
-    if gain > unit.settings.min_gain_ap:
-        return _accepted(unit, f"the student is better: {words}{certain}") | {"best_ap": student}
-    return _refused(unit, before, f"the student is not better: {words}{certain}") | {
-        "best_ap": best
+def _truth_decides(s: AdvanceSettings, truth: Comparison) -> bool:
+    return s.by == "truth" or (s.by == "auto" and truth.boxes >= s.min_truth_boxes)
+
+
+def _decided(
+    unit: AdvanceUnit, outcome: Outcome, *, by: Literal["truth", "mirror", "nothing"]
+) -> Decision:
+    """Return the decision: another round follows if another model than before is the best."""
+    number, before = unit.round_number, unit.resource
+    names: dict[Role, str] = {
+        "teacher": before.name,
+        "start": start_spec(number),
+        "student": student_spec(number),
     }
-
-
-def _certainty(truth: Row) -> str:
-    """Say whether the difference could be chance."""
-    gain = truth.get("gain_ap")
-    if not gain:
-        return ""
-    low, high = gain["low"], gain["high"]
-    sure = "" if low > 0 or high < 0 else ": it covers 0, so this may be chance"
-    return f" (difference {low:+.3f} to {high:+.3f}{sure})"
-
-
-def _by_labels(unit: AdvanceUnit, scores: Row, before: Row) -> Row:
-    """Ask whether the student kept what the labels are sure of."""
-    held = scores.get("agreement")
-    if held is None or held["kept75"] is None:
-        why = "nothing to judge by: no truth, and no labelled frames were held out"
-        return _refused(unit, before, f"{why}; set split.held_out or give truth")
-    kept, least = held["kept75"], unit.settings.min_kept
-    words = f"it found {kept:.0%} of the labels of {held['frames']} held-out frames at IoU 0.75"
-    if kept >= least:
-        return _accepted(unit, f"the student kept what its labels are sure of: {words}")
-    return _refused(
-        unit,
-        before,
-        f"the student lost what its labels are sure of: {words}, less than {least:.0%}",
+    best = names[outcome.best]
+    stays = {"teacher": f"; {best} stays the best model", "start": f"; {best} is the best model"}
+    return Decision(
+        round=number,
+        action="stop" if outcome.best == "teacher" else "advance",
+        best=best,
+        next_teacher=best,
+        reason=outcome.reason + stays.get(outcome.best, ""),
+        best_ap=outcome.ap if by == "truth" else _known_ap(before, outcome),
+        by=by,
+        findings=outcome.findings,
     )
 
 
-def _accepted(unit: AdvanceUnit, reason: str) -> Row:
-    name = f"round:{unit.round_number}"
-    return {
-        "round": unit.round_number,
-        "action": "advance",
-        "best": name,
-        "best_ap": None,
-        "next_teacher": name,
-        "reason": reason,
-    }
+def _known_ap(before: Best, outcome: Outcome) -> float | None:
+    """Return the AP of the best model if it is the one before, whose AP may be known."""
+    return before.ap if outcome.best == "teacher" else None
 
 
-def _refused(unit: AdvanceUnit, before: Row, reason: str) -> Row:
-    return {
-        "round": unit.round_number,
-        "action": "stop",
-        "best": before["best"],
-        "best_ap": before["best_ap"],
-        "next_teacher": before["best"],
-        "reason": f"{reason}; {before['best']} stays the best model",
-    }
+def _before(context: Context[AdvanceSettings]) -> Resource[Best]:
+    """Return the best model of the rounds before."""
+    found = context.inputs.result(Decision, previous=True)
+    best = Best(found.best, found.best_ap) if found else Best(context.project.detector)
+    return Resource(best, fingerprint(vars(best)))
 
 
 STAGE = Stage(
@@ -148,5 +150,6 @@ STAGE = Stage(
     after=("evaluate",),
     project_keys=("detector",),
     per_round=True,
+    version=3,
     resource=_before,
 )

@@ -21,9 +21,9 @@ from reelabel.media.stream import scan
 from reelabel.models.base import FrameDetections
 from reelabel.models.detector_pool import DetectorPool, detect_frames
 from reelabel.models.detectors.recorded import RecordedDetector
-from reelabel.models.registry import load_detector
+from reelabel.models.teacher import load_teacher
 from reelabel.tables import CLIPS, DETECTIONS, FRAMES, SEEN, TRUTH_FRAMES, VIDEOS, xyxy_columns
-from reelabel.workspace.results import DECISION
+from reelabel.workspace.results import Decision
 from reelabel.workspace.rounds import teacher_of
 
 
@@ -147,16 +147,9 @@ def _rows(video_id: str, found: list[FrameDetections], classes: tuple[str, ...])
 def teacher(context: Context[DetectSettings]) -> Resource[DetectorPool]:
     """Return the description of this round's teacher, speaking the workspace's class names."""
     project = context.project
-    decision = context.inputs.result(DECISION, previous=True)
+    decision = context.inputs.result(Decision, previous=True)
     spec = teacher_of(project, context.round_number, decision)
-    first = spec == project.detector
-    detector = load_detector(
-        spec,
-        home=context.root,
-        options=project.detector_options if first else {},
-        wanted=project.classes,
-        mapping=project.class_map if first else None,
-    )
+    detector = load_teacher(project, context.root, spec)
     # A model looks with one session per core; one that sees frames in turn has only one.
     pool = DetectorPool(detector, context.settings.sessions)
     return Resource(pool, detector.fingerprint, in_turn=not detector.in_order)

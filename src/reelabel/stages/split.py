@@ -11,6 +11,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -30,7 +31,7 @@ from reelabel.media.pictures import encode_jpeg, fit
 from reelabel.media.video import frames as decoded
 from reelabel.tables import CORNERS, DUPLICATES, FRAMES, LABELS, VIDEOS
 from reelabel.workspace import fingerprint
-from reelabel.workspace.results import SPLIT, JsonResult
+from reelabel.workspace.results import SideCounts, SplitReport
 
 Row = dict[str, Any]
 TRAIN, VAL, TEST = "train", "val", "test"
@@ -76,22 +77,23 @@ def split(unit: SplitUnit) -> Output:
     rows = {video_id: list(_images(unit, video_id, labels)) for video_id, labels in _labels(unit)}
     near = _near(unit)
     sides, report = _divided(unit, rows, near)
-    digests = []
+    digests, counts = [], {}
     for name in (TRAIN, VAL, TEST):
         entries = [
             e for v in rows for e, side in zip(rows[v], sides[v], strict=True) if side == name
         ]
         data = _dataset(unit, entries)
         text = coco_text(data)
-        report["sides"][name] = _counts(data)
+        counts[name] = _counts(data)
         unit.files.write(f"{name}.json", text.encode())
         digests.append(fingerprint(text, [frame["crc32"] for frame, _ in entries]))
-    if not report["sides"][TRAIN]["boxes"]:
+    if not counts[TRAIN].boxes:
         raise SplitError(_nothing_to_learn(unit))
+    report = replace(report, sides=counts)
     return Output(
-        notes=report,
-        digest=fingerprint(digests, report["leak_free"], report["reason"]),
-        results=(JsonResult(SPLIT.file, report),),
+        notes=report.to_json(),
+        digest=fingerprint(digests, report.leak_free, report.reason),
+        results=(report,),
     )
 
 
@@ -179,7 +181,7 @@ def _near(unit: SplitUnit) -> list[tuple[str, str]]:
 
 def _divided(
     unit: SplitUnit, rows: dict[str, list[Any]], near: list[tuple[str, str]]
-) -> tuple[dict[str, list[str]], Row]:
+) -> tuple[dict[str, list[str]], SplitReport]:
     """Return the side of every frame, and the report."""
     s = unit.settings
     items = [_item(unit, video_id, frames) for video_id, frames in rows.items()]
@@ -246,17 +248,16 @@ def _report(
     reason: str,
     *,
     leaks: list[str],
-) -> Row:
+) -> SplitReport:
     names = {video.video_id: video.name for video in unit.inputs.videos}
-    return {
-        "leak_free": not leaks,
-        "leaks": leaks,
-        "reason": reason,
-        "groups": group,
-        "videos": {v: dict(Counter(side)) for v, side in sides.items()},
-        "names": {v: names.get(v, v) for v in sides},
-        "sides": {},
-    }
+    return SplitReport(
+        leak_free=not leaks,
+        reason=reason,
+        leaks=tuple(leaks),
+        groups=group,
+        videos={v: dict(Counter(side)) for v, side in sides.items()},
+        names={v: names.get(v, v) for v in sides},
+    )
 
 
 def _dataset(unit: SplitUnit, entries: list[tuple[Row, list[Row]]]) -> Dataset:
@@ -292,15 +293,15 @@ def _boxes(frame: Row, labels: list[Row], ids: Mapping[str, int]) -> Boxes:
     )
 
 
-def _counts(data: Dataset) -> Row:
+def _counts(data: Dataset) -> SideCounts:
     positive = [int(boxes.has_state(POSITIVE).sum()) for boxes in data.boxes]
-    return {
-        "images": len(data.images),
-        "labelled_images": sum(count > 0 for count in positive),
-        "boxes": sum(positive),
-        "ignored": sum(int(boxes.has_state(IGNORE).sum()) for boxes in data.boxes),
-        "negatives": sum(int(boxes.has_state(NEGATIVE).sum()) for boxes in data.boxes),
-    }
+    return SideCounts(
+        images=len(data.images),
+        labelled_images=sum(count > 0 for count in positive),
+        boxes=sum(positive),
+        ignored=sum(int(boxes.has_state(IGNORE).sum()) for boxes in data.boxes),
+        negatives=sum(int(boxes.has_state(NEGATIVE).sum()) for boxes in data.boxes),
+    )
 
 
 STAGE = Stage(
@@ -313,5 +314,5 @@ STAGE = Stage(
     reads=(VIDEOS, FRAMES, DUPLICATES, LABELS),
     project_keys=("classes", "seed", "truth"),
     per_round=True,
-    version=3,
+    version=4,
 )

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,14 +24,22 @@ from reelabel.engine.progress import Display
 from reelabel.engine.run import Options
 from reelabel.engine.stage import Tick
 from reelabel.errors import MissingInput, UsageError, WorkspaceError
+from reelabel.evaluation.figures import Figure, Measures
 from reelabel.evaluation.intervals import Floats, over_seeds, percentiles
-from reelabel.files import read_json, write_json
 from reelabel.tables import CANDIDATES, DETECTIONS, EVIDENCE, LABELS, TRACKS, TRUTH_FRAMES
 from reelabel.verbs.run import opened
 from reelabel.verbs.stages import changed
 from reelabel.workspace import Workspace
 from reelabel.workspace.branches import Branch
-from reelabel.workspace.rounds import ABLATION, RESAMPLES, SCORES, dataset_dir
+from reelabel.workspace.results import (
+    Ablation,
+    LabelCounts,
+    Resamples,
+    Scores,
+    SideCounts,
+    SplitReport,
+    Variant,
+)
 
 KINDS = ("gap", "flicker", "static", "smooth")
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -42,7 +50,6 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 """Which evidence each variant hears."""
 LABELLING = ("clean", "merge")
 TRAINING = ("split", "train", "evaluate")
-Row = dict[str, Any]
 Cell = tuple[str, int]
 """A variant and a seed: one training."""
 
@@ -54,7 +61,7 @@ def ablate(
     seeds: int = 3,
     train: Mapping[str, Any] | None = None,
     options: Options | None = None,
-) -> Row:
+) -> Ablation:
     """Train every variant with the same seeds and budget, and compare them on the truth.
 
     Args:
@@ -66,10 +73,8 @@ def ablate(
             is made again, and what is shown.
 
     Returns:
-        What stands in ``ablation.json`` of the round: ``round``, ``seeds``, ``on`` and
-        ``variants``, a list of name, trained_as (the first variant with the same labels), ap,
-        ap50, precision, recall, gain_ap against plain, and labels. Intervals hold both what truth
-        frames and what chance in training contribute.
+        What ``ablation.json`` of the round holds. Intervals hold both what truth frames and what
+        chance in training contribute.
 
     Raises:
         UsageError: without truth: labels of different variants cannot judge each other.
@@ -87,7 +92,7 @@ def ablate(
         heard = _gathered(ws, config, how, number)
         found = _trained(heard, config, cells, how)
         table = _table(found, config, seeds, number)
-        write_json(ws.round_dir(number) / ABLATION, table)
+        table.save(ws.round_dir(number))
     return table
 
 
@@ -201,45 +206,49 @@ def _train_one(
     return branch
 
 
-def _table(found: Mapping[Cell, Branch], config: Config, seeds: int, number: int) -> Row:
+def _table(found: Mapping[Cell, Branch], config: Config, seeds: int, number: int) -> Ablation:
     samples = {
         name: np.array([_resamples(found[name, s]) for s in range(1, seeds + 1)])
         for name in VARIANTS
     }
-    rows = list(_rows(found, samples, config.project.seed))
-    return {"round": number, "seeds": list(range(1, seeds + 1)), "on": "truth", "variants": rows}
+    variants = tuple(_variants(found, samples, config.project.seed))
+    return Ablation(number, tuple(range(1, seeds + 1)), "truth", variants)
 
 
 def _resamples(branch: Branch) -> list[float]:
-    every = read_json(branch.home / RESAMPLES).get("student", {}).get("ap", [])
-    return [np.nan if value is None else value for value in every]
+    """Return the student's AP in every resample."""
+    every = Resamples.load(branch.home)
+    values = every.ap.get("student", ()) if every else ()
+    return [np.nan if value is None else value for value in values]
 
 
-def _rows(found: Mapping[Cell, Branch], samples: Mapping[str, Floats], seed: int) -> Iterator[Row]:
-    scores_of = {
-        name: [_score(found[cell]) for cell in sorted(found) if cell[0] == name]
+def _variants(
+    found: Mapping[Cell, Branch], samples: Mapping[str, Floats], seed: int
+) -> Iterator[Variant]:
+    scores = {
+        name: [_student(found[cell]) for cell in sorted(found) if cell[0] == name]
         for name in VARIANTS
     }
-    plain = scores_of["plain"]
-    for name, scores in scores_of.items():
+    plain = scores["plain"]
+    for name, measured in scores.items():
         first = found[min(cell for cell in found if cell[0] == name)]
         gain = None
         if name != "plain":
             apart = over_seeds(samples[name], seed) - over_seeds(samples["plain"], seed)
-            gain = _with_interval(_mean(scores, "ap") - _mean(plain, "ap"), apart)
-        labels = read_json(first.home / SCORES).get("labels", {})
-        yield {
-            "name": name,
-            "trained_as": next(other for other in VARIANTS if _same(found, name, other)),
-            "ap": _with_interval(_mean(scores, "ap"), over_seeds(samples[name], seed)),
-            "ap50": {"value": _mean(scores, "ap50")},
-            "ap75": {"value": _mean(scores, "ap75")},
-            "precision": labels.get("p", {}).get("value"),
-            "recall": labels.get("r", {}).get("value"),
-            "gain_ap": gain,
-            "ap_by_seed": [score["ap"]["value"] for score in scores],
-            "labels": _counts(first),
-        }
+            gain = Figure.of(_mean(measured, "ap") - _mean(plain, "ap"), percentiles(apart))
+        quality = _scores(first).labels
+        yield Variant(
+            name=name,
+            trained_as=next(other for other in VARIANTS if _same(found, name, other)),
+            ap=Figure.of(_mean(measured, "ap"), percentiles(over_seeds(samples[name], seed))),
+            ap50=Figure.of(_mean(measured, "ap50")),
+            ap75=Figure.of(_mean(measured, "ap75")),
+            precision=quality.precision.value if quality else None,
+            recall=quality.recall.value if quality else None,
+            gain_ap=gain,
+            ap_by_seed=tuple(one.ap.value for one in measured),
+            labels=_counts(first),
+        )
 
 
 def _same(found: Mapping[Cell, Branch], name: str, other: str) -> bool:
@@ -247,21 +256,24 @@ def _same(found: Mapping[Cell, Branch], name: str, other: str) -> bool:
     return all(b == found[other, s] for (n, s), b in found.items() if n == name)
 
 
-def _score(branch: Branch) -> Row:
-    """Return the student's figures."""
-    return dict(read_json(branch.home / SCORES)["truth"]["student"]["all"])
+def _scores(branch: Branch) -> Scores:
+    scores = Scores.load(branch.home)
+    assert scores is not None, branch.home  # noqa: S101 -- the branch has been evaluated
+    return scores
 
 
-def _mean(scores: list[Row], measure: str) -> float:
-    return float(np.mean([score[measure]["value"] or 0.0 for score in scores]))
+def _student(branch: Branch) -> Measures:
+    """Return the scores of the student against the truth."""
+    truth = _scores(branch).truth
+    assert truth is not None, branch.home  # noqa: S101 -- `_check` has refused a round without
+    return truth.models["student"].overall
 
 
-def _with_interval(value: float, samples: Floats) -> Row:
-    names = ("value", "low", "high")
-    figures = zip(names, (value, *percentiles(samples)), strict=True)
-    return {name: None if np.isnan(figure) else round(figure, 6) for name, figure in figures}
+def _mean(measured: list[Measures], measure: Literal["ap", "ap50", "ap75"]) -> float:
+    return float(np.mean([getattr(one, measure).value or 0.0 for one in measured]))
 
 
-def _counts(branch: Branch) -> Row:
-    side = read_json(dataset_dir(branch, branch.number) / "split.json")["sides"]["train"]
-    return {"positives": side["boxes"], "negatives": side["negatives"], "ignored": side["ignored"]}
+def _counts(branch: Branch) -> LabelCounts:
+    split = SplitReport.load(branch.home)
+    side = split.sides["train"] if split else SideCounts()
+    return LabelCounts(side.boxes, side.negatives, side.ignored)

@@ -18,6 +18,7 @@ from reelabel.verbs.init import init
 from reelabel.verbs.report import report
 from reelabel.verbs.show import Shown, show
 from reelabel.workspace import Workspace
+from reelabel.workspace.results import Ablation
 from reelabel.workspace.rounds import model_dir
 
 SETTINGS: dict[str, Any] = {
@@ -44,7 +45,7 @@ class Demo:
 
     workspace: Workspace
     run: Run
-    ablation: dict[str, Any]
+    ablation: Ablation
     report: Path
     shown: list[Shown]
 

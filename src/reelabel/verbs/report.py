@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from reelabel._version import __version__
 from reelabel.config import Config
 from reelabel.data.states import POSITIVE
-from reelabel.errors import MissingInput, ShardError, counted
+from reelabel.errors import MissingInput, counted
+from reelabel.evaluation.figures import ROLES, Comparison, Figure, Measure, Measures
 from reelabel.files import read_json
 from reelabel.labels.stats import Count, class_counts, labels_per_frame
 from reelabel.pipeline import read_config
@@ -31,7 +32,6 @@ from reelabel.views.html import (
     DuplicateGroup,
     ModelUsed,
     ReportData,
-    Score,
     ScoreRow,
     ScoreTable,
     Shown,
@@ -39,21 +39,20 @@ from reelabel.views.html import (
     write_report,
 )
 from reelabel.views.report_evidence import what_time_says
-from reelabel.views.report_figures import figures_of, labelled_frames, models_in
-from reelabel.workspace import Workspace
+from reelabel.views.report_figures import figures_of, labelled_frames
+from reelabel.views.score_rows import model_rows
+from reelabel.workspace import Workspace, results
+from reelabel.workspace.results import SplitReport
 from reelabel.workspace.rounds import (
-    ABLATION,
-    dataset_dir,
     decision_of,
-    doubts_of,
     labelled_rounds,
     report_path,
+    score_warnings,
     scores_of,
     teacher_spec,
 )
 
 Row = dict[str, Any]
-MEASURES = ("ap", "ap50", "ap75", "ar", "p", "r", "f1")
 WEAKEST = 12
 """So many videos have figures of their own; `scores.json` has them all."""
 KINDS: tuple[tuple[str, Literal["truth", "agreement"], str, str], ...] = (
@@ -90,9 +89,7 @@ def _data(workspace: Workspace, config: Config, rounds: list[int]) -> ReportData
         subtitle=f"workspace {workspace.root.resolve().name}, by reelabel {__version__}",
         facts=_facts(workspace, rounds),
         warnings=[*_warnings(workspace, rounds), *time.warnings],
-        decision=Decision(**{k: decision[k] for k in ("action", "reason", "best")})
-        if decision
-        else None,
+        decision=Decision(decision.action, decision.reason, decision.best) if decision else None,
         scores=list(_tables(workspace, rounds)),
         ablation=_ablation(workspace, rounds),
         counts=_counts(workspace, rounds, labels),
@@ -143,43 +140,58 @@ def _per_frame(workspace: Workspace, number: int) -> NDArray[np.int64]:
 
 
 def _warnings(workspace: Workspace, rounds: list[int]) -> Iterator[str]:
-    path = dataset_dir(workspace, rounds[-1]) / "split.json"
-    split = read_json(path) if path.is_file() else {"leak_free": True}
-    if not split["leak_free"]:
-        yield f"The split leaks: {split['reason']}. Agreement on it flatters the student."
-    yield from doubts_of(workspace, rounds[-1])
+    split = SplitReport.load(workspace.round_dir(rounds[-1]))
+    if split is not None and not split.leak_free:
+        yield f"The split leaks: {split.reason}. Agreement on it flatters the student."
+    yield from score_warnings(workspace, rounds[-1])
     bad = [video.name for video in workspace.videos() if not video.usable]
     if bad:
         yield f"Videos that could not be used ({len(bad)}): {', '.join(bad[:8])}"
 
 
 def _tables(workspace: Workspace, rounds: list[int]) -> Iterator[ScoreTable]:
-    decision = decision_of(workspace, rounds[-1]) or {}
+    decision = decision_of(workspace, rounds[-1])
+    scores = {number: scores_of(workspace, number) for number in rounds}
     for key, kind, part, about in KINDS:
-        found = {number: scores_of(workspace, number).get(key) for number in rounds}
-        scored = {number: one for number, one in found.items() if one}
+        scored: dict[int, Comparison] = {
+            number: found
+            for number, one in scores.items()
+            if one and (found := getattr(one, key)) is not None
+        }
         rows = [
-            ScoreRow(name, _scores(scored[number][who]["all"]), best=decision.get("best") == spec)
-            for number, who, name, spec in models_in(list(scored))
+            ScoreRow(
+                model.name,
+                model.scores.overall.by_name(),
+                best=decision is not None and decision.best == model.spec,
+            )
+            for model in model_rows(scored)
         ]
         if rows:
-            frames = next(iter(scored.values()))["frames"]
+            frames = next(iter(scored.values())).frames
             yield ScoreTable(kind, rows, f"{frames} {about}", part)
-        videos = scored[max(scored)].get("videos", []) if scored else []
-        if len(videos) > 1:
-            weakest = sorted(videos, key=lambda one: one["student"]["ap"] or 0.0)[:WEAKEST]
-            rows = [_video_row(one, who) for one in weakest for who in ("teacher", "student")]
-            each = f"the same frames, round {max(scored)}, the student's weakest first"
-            yield ScoreTable(kind, rows, each, "video by video")
+        yield from _video_tables(kind, scored)
 
 
-def _video_row(said: Row, who: str) -> ScoreRow:
-    name = f"{said['name']} ({said['frames']} frames): {who}"
-    return ScoreRow(name, _scores({measure: {"value": v} for measure, v in said[who].items()}))
+def _video_tables(
+    kind: Literal["truth", "agreement"], scored: Mapping[int, Comparison]
+) -> Iterator[ScoreTable]:
+    """Yield the scores of each video in the last round, if there are several."""
+    videos = scored[max(scored)].videos if scored else ()
+    if len(videos) > 1:
+        weakest = sorted(videos, key=lambda one: one.models["student"].ap.value or 0.0)[:WEAKEST]
+        rows = [
+            ScoreRow(f"{one.name} ({one.frames} frames): {role}", _aps(one.models[role]))
+            for one in weakest
+            for role in ROLES
+            if role in one.models
+        ]
+        about = f"the same frames, round {max(scored)}, the student's weakest first"
+        yield ScoreTable(kind, rows, about, "video by video")
 
 
-def _scores(figures: Row) -> dict[Any, Score]:
-    return {m: Score(**figures[m]) for m in MEASURES if m in figures}
+def _aps(scores: Measures) -> dict[Measure, Figure]:
+    """Return the measures that are worth showing for a video."""
+    return {"ap": scores.ap, "ap50": scores.ap50, "ap75": scores.ap75, "ar": scores.ar}
 
 
 def _ablation(workspace: Workspace, rounds: Sequence[int]) -> Ablation | None:
@@ -188,43 +200,34 @@ def _ablation(workspace: Workspace, rounds: Sequence[int]) -> Ablation | None:
     Raises:
         ShardError: if its file is damaged.
     """
-    for number in reversed(rounds):
-        path = workspace.round_dir(number) / ABLATION
-        if not path.is_file():
-            continue
-        try:
-            return _read_ablation(read_json(path), number)
-        except (KeyError, TypeError, AttributeError) as exc:
-            raise ShardError(
-                f"{path}: expected seeds, on and variants with their scores, but {exc!r} is wrong; "
-                "make it again or delete it"
-            ) from exc
-    return None
+    found = (results.Ablation.load(workspace.round_dir(number)) for number in reversed(rounds))
+    last = next((one for one in found if one is not None), None)
+    return _shown_ablation(last) if last is not None else None
 
 
-def _read_ablation(said: Row, number: int) -> Ablation:
+def _shown_ablation(found: results.Ablation) -> Ablation:
     rows = [
         AblationRow(
-            name=str(one["name"]),
-            scores=_scores(one),
-            gain=Score(**one["gain_ap"]) if one["gain_ap"] else None,
-            quality={name: Score(one[name]) for name in ("precision", "recall")},
-            labels={state: int(count) for state, count in one["labels"].items()},
+            name=one.name,
+            scores={"ap": one.ap, "ap50": one.ap50, "ap75": one.ap75},
+            gain=one.gain_ap,
+            quality={"precision": Figure(one.precision), "recall": Figure(one.recall)},
+            labels=vars(one.labels),
         )
-        for one in said["variants"]
+        for one in found.variants
     ]
     gains = [
         (row.name, gain.value, gain.low, gain.high)
         for row in rows
-        if (gain := row.gain or Score(0.0)).value is not None
+        if (gain := row.gain or Figure(0.0)).value is not None
     ]
-    what = {"truth": "gain in AP", "agreement": "gain in agreement"}[said["on"]]
-    seeds = ", ".join(map(str, said["seeds"]))
-    about = f"Students of round {number}, each variant trained with seeds {seeds}"
+    what = {"truth": "gain in AP", "agreement": "gain in agreement"}[found.on]
+    seeds = ", ".join(map(str, found.seeds))
+    about = f"Students of round {found.round}, each variant trained with seeds {seeds}"
     figure = Shown(
         plots.rounds_comparison(gains, what), "with intervals", f"{what[:1].upper()}{what[1:]}"
     )
-    return Ablation(said["on"], rows, about, figure)
+    return Ablation(found.on, rows, about, figure)
 
 
 def _counts(workspace: Workspace, rounds: list[int], labels: pa.Table) -> list[CountRow]:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from reelabel import pipeline
 from reelabel.config import Config
@@ -18,7 +17,7 @@ from reelabel.pipeline import Run
 from reelabel.verbs.status import StageStatus
 from reelabel.verbs.status import status as status_of
 from reelabel.workspace import Workspace
-from reelabel.workspace.results import DECISION, SCORES
+from reelabel.workspace.results import Decision, Scores
 from reelabel.workspace.rounds import labelled_rounds
 
 
@@ -40,8 +39,8 @@ class RunResult:
     workspace: Path
     round: int | None
     labels: Mapping[str, Mapping[str, int]]
-    scores: Any
-    decision: Any
+    scores: Scores | None
+    decision: Decision | None
     stages: Sequence[Result]
     reason: str
     exit_code: int
@@ -110,8 +109,8 @@ def _result(ws: Workspace, config: Config, done: Run) -> RunResult:
         workspace=ws.root,
         round=number,
         labels=_counts(ws, task, number) if number is not None else {},
-        scores=SCORES.load(folder),
-        decision=DECISION.load(folder),
+        scores=Scores.load(folder),
+        decision=Decision.load(folder),
         stages=tuple(done.results),
         reason=done.reason,
         exit_code=done.exit_code,

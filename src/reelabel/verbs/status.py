@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from reelabel.config import Config
 from reelabel.engine.plan import bind, counts, plan
@@ -12,6 +11,7 @@ from reelabel.engine.stage import AnyStage
 from reelabel.errors import MissingInput, ReelabelError
 from reelabel.pipeline import task_of
 from reelabel.workspace import Workspace
+from reelabel.workspace.results import Decision
 from reelabel.workspace.rounds import decision_of
 from reelabel.workspace.snapshot import Snapshot
 
@@ -45,7 +45,7 @@ def status(workspace: Workspace, config: Config) -> list[StageStatus]:
     return [_status(snapshot, config, stage, number) for stage, number in stages]
 
 
-def decisions(workspace: Workspace) -> Iterator[tuple[int, dict[str, Any]]]:
+def decisions(workspace: Workspace) -> Iterator[tuple[int, Decision]]:
     """Yield what each round decided."""
     for number in workspace.rounds():
         decision = decision_of(workspace, number)

@@ -16,14 +16,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from reelabel.errors import UsageError
+from reelabel.evaluation.figures import Figure, Measure
 from reelabel.files import write_bytes
 from reelabel.media.pictures import encode_jpeg
 from reelabel.views.plots import data_uri
 
 Image = NDArray[np.uint8]
 """``(height, width, 3)`` uint8 RGB."""
-
-Measure = Literal["ap", "ap50", "ap75", "ar", "p", "r", "f1"]
 
 TITLES = {"truth": "Truth", "agreement": "Agreement (against pseudo-labels, not accuracy)"}
 """The only two things that a table of scores may be about."""
@@ -34,8 +33,8 @@ HEADINGS: dict[str, dict[Measure, str]] = {
         "ap50": "AP50",
         "ap75": "AP75",
         "ar": "AR",
-        "p": "P",
-        "r": "R",
+        "precision": "P",
+        "recall": "R",
         "f1": "F1",
     },
     "agreement": {
@@ -43,8 +42,8 @@ HEADINGS: dict[str, dict[Measure, str]] = {
         "ap50": "at IoU .50",
         "ap75": "at IoU .75",
         "ar": "labels found",
-        "p": "boxes that are labels",
-        "r": "labels kept",
+        "precision": "boxes that are labels",
+        "recall": "labels kept",
         "f1": "F1 with labels",
     },
 }
@@ -52,20 +51,11 @@ HEADINGS: dict[str, dict[Measure, str]] = {
 
 
 @dataclass(frozen=True)
-class Score:
-    """A figure in 0..1 with its interval; None where it is not defined or not known."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
 class ScoreRow:
     """The scores of one model; measures may be missing."""
 
     name: str
-    scores: Mapping[Measure, Score]
+    scores: Mapping[Measure, Figure]
     best: bool = False
 
 
@@ -135,9 +125,9 @@ class AblationRow:
     """
 
     name: str
-    scores: Mapping[Measure, Score]
-    gain: Score | None
-    quality: Mapping[str, Score]
+    scores: Mapping[Measure, Figure]
+    gain: Figure | None
+    quality: Mapping[str, Figure]
     labels: Mapping[str, int]
 
 

@@ -19,6 +19,7 @@ from reelabel.media.pictures import fit, read_rgb
 from reelabel.tables import CORNERS, FRAMES, LABELS, xyxy_of
 from reelabel.views import plots
 from reelabel.views.html import Gallery, Shown, jpeg_uri
+from reelabel.views.score_rows import model_rows
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import model_dir, scores_of
 
@@ -50,24 +51,16 @@ def figures_of(workspace: Workspace, rounds: Sequence[int], labels: pa.Table) ->
             yield Shown(curve, "loss and agreement on held-out labels", f"Training, round {number}")
 
 
-def models_in(rounds: Sequence[int]) -> Iterator[tuple[int, str, str, str]]:
-    """Yield round, role, name and spec of the first teacher and of every student."""
-    if rounds:
-        yield rounds[0], "teacher", "teacher", ""
-    for number in rounds:
-        yield number, "student", f"student, round {number}", f"round:{number}"
-
-
 def _about_scores(workspace: Workspace, rounds: Sequence[int]) -> Iterator[Shown]:
     """Yield AP with its interval, and precision over recall, of every model scored on truth."""
-    scored = {n: scores_of(workspace, n).get("truth") for n in rounds}
+    scores = {number: scores_of(workspace, number) for number in rounds}
+    scored = {number: one.truth for number, one in scores.items() if one and one.truth}
     rows, curves = [], {}
-    for number, who, name, _ in models_in([n for n, one in scored.items() if one]):
-        figures = (scored[number] or {})[who]
-        ap, curve = figures["all"]["ap"], figures.get("pr50")
-        rows += [(name, ap["value"], ap["low"], ap["high"])] if ap["value"] is not None else []
+    for model in model_rows(scored):
+        ap, curve = model.scores.overall.ap, model.scores.precision50
+        rows += [(model.name, ap.value, ap.low, ap.high)] if ap.value is not None else []
         if curve and None not in curve:
-            curves[name] = (np.linspace(0, 1, len(curve)), np.array(curve, float))
+            curves[model.name] = (np.linspace(0, 1, len(curve)), np.array(curve, float))
     if rows:
         yield Shown(plots.rounds_comparison(rows), "AP on truth with its interval", "Rounds")
     if curves:

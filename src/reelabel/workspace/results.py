@@ -1,39 +1,272 @@
-"""Results of a round: JSON files in its folder."""
+"""What a round decides, as typed results: one class, one file and one version for each.
+
+A result lies in the folder of its round. The classes below are the only readers and writers of
+these files.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal, Self
 
+from pydantic import TypeAdapter, ValidationError
+
+from reelabel.errors import ShardError
+from reelabel.evaluation.figures import Comparison, Figure, Finding, Role
+from reelabel.evaluation.without_truth import HeldOutLabels, MirrorConsistency
 from reelabel.files import read_json, write_json
 
+Row = dict[str, Any]
 
-@dataclass(frozen=True)
-class JsonResult:
-    """A result that is saved as it is."""
 
-    file: str
-    value: Any
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """Return the checks of a result type, which are slow to build."""
+    if kind.__name__ not in _ADAPTERS:
+        _ADAPTERS[kind.__name__] = TypeAdapter(kind)
+    return _ADAPTERS[kind.__name__]
+
+
+class Result:
+    """A result of a round that is kept as JSON.
+
+    Attributes:
+        FILE: its path in the folder of the round.
+        VERSION: raised when the meaning of the file changes; files of other versions are refused.
+    """
+
+    FILE: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+
+    def to_json(self) -> Row:
+        """Return the result as JSON values, with its version."""
+        values: Row = _adapter(type(self)).dump_python(self, mode="json")
+        return {"version": self.VERSION, **values}
+
+    @classmethod
+    def from_json(cls, value: Any, source: str = "") -> Self:
+        """Return the result that JSON values hold.
+
+        Args:
+            value: what `to_json` returned.
+            source: the file that it comes from, for messages.
+
+        Raises:
+            ShardError: if the values are damaged or of another version.
+        """
+        source = source or cls.FILE
+        found = value.get("version") if isinstance(value, dict) else None
+        if found != cls.VERSION:
+            raise ShardError(
+                f"{source}: expected version {cls.VERSION}, but got {found}; "
+                "delete it and run again"
+            )
+        try:
+            result: Self = _adapter(cls).validate_python(value)
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the file"
+            raise ShardError(
+                f"{source}: expected {cls.__name__}, but in {where}: {first['msg']}; "
+                "delete it and run again"
+            ) from exc
+        return result
 
     def save(self, folder: Path) -> None:
-        """Write it into a round's folder."""
-        write_json(folder / self.file, self.value)
+        """Write the result into the folder of its round, atomically.
+
+        Raises:
+            WorkspaceError: if it cannot be written.
+        """
+        write_json(folder / self.FILE, self.to_json())
+
+    @classmethod
+    def load(cls, folder: Path) -> Self | None:
+        """Return the result in the folder of a round, or None if there is none.
+
+        Raises:
+            ShardError: if the file is damaged or of another version.
+        """
+        path = folder / cls.FILE
+        return cls.from_json(read_json(path), str(path)) if path.is_file() else None
 
 
 @dataclass(frozen=True)
-class JsonFile:
-    """Where such a result lies, below a round's folder."""
+class SideCounts:
+    """What one side of a data set holds: pictures, and boxes by their state."""
 
-    file: str
+    images: int = 0
+    labelled_images: int = 0
+    boxes: int = 0
+    ignored: int = 0
+    negatives: int = 0
 
-    def load(self, folder: Path) -> dict[str, Any] | None:
-        """Return what was saved there, None if nothing was."""
-        path = folder / self.file
-        return dict(read_json(path)) if path.is_file() else None
+
+@dataclass(frozen=True)
+class SplitReport(Result):
+    """How the data set of a round was divided.
+
+    Attributes:
+        leak_free: whether no video or duplicate stands on two sides.
+        reason: how it was divided, in words.
+        leaks: what stands on two sides.
+        groups: video id -> the group that stays together.
+        videos: video id -> side -> frames.
+        names: video id -> name.
+        sides: train, val or test -> what it holds.
+    """
+
+    FILE: ClassVar[str] = "dataset/split.json"
+
+    leak_free: bool
+    reason: str
+    leaks: tuple[str, ...] = ()
+    groups: dict[str, str] = field(default_factory=dict)
+    videos: dict[str, dict[str, int]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    sides: dict[str, SideCounts] = field(default_factory=dict)
+
+    @property
+    def trained(self) -> set[str]:
+        """The ids of the videos of which frames are trained on."""
+        return {video_id for video_id, sides in self.videos.items() if sides.get("train")}
 
 
-SPLIT = JsonFile("dataset/split.json")
-SCORES = JsonFile("scores.json")
-DECISION = JsonFile("decision.json")
-RESAMPLES = JsonFile("resamples.json")
+@dataclass(frozen=True)
+class LabelQuality:
+    """How good labels are against ground truth, in 0..1."""
+
+    precision: Figure
+    recall: Figure
+    f1: Figure
+
+
+@dataclass(frozen=True)
+class Scores(Result):
+    """How good the models of a round are.
+
+    Attributes:
+        round: the round.
+        threshold: working threshold of precision, recall and F1.
+        leak_free: whether the data set was divided without leaks.
+        split: how the data set was divided, in words.
+        truth: against hand-drawn boxes, on all annotated frames.
+        truth_unseen: the same on videos of which nothing was trained on.
+        agreement: against the pseudo-labels of frames that were held out; not accuracy.
+        held_out: what the models keep of the labels of these frames.
+        mirror: how consistent the models are under mirroring.
+        labels: the pseudo-labels of this round against hand-drawn boxes.
+        left_out: names of annotated videos that could not be scored.
+        alike: name of an unseen video -> name of one that was trained on and looks like it.
+    """
+
+    FILE: ClassVar[str] = "scores.json"
+
+    round: int
+    threshold: float
+    leak_free: bool = True
+    split: str = ""
+    truth: Comparison | None = None
+    truth_unseen: Comparison | None = None
+    agreement: Comparison | None = None
+    held_out: HeldOutLabels | None = None
+    mirror: MirrorConsistency | None = None
+    labels: LabelQuality | None = None
+    left_out: tuple[str, ...] = ()
+    alike: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Resamples(Result):
+    """The AP of every bootstrap resample of the annotated frames, None where it is not defined."""
+
+    FILE: ClassVar[str] = "resamples.json"
+
+    ap: dict[Role, tuple[float | None, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decision(Result):
+    """Which model labels next, and why.
+
+    Attributes:
+        round: the round.
+        action: "advance" if another round follows.
+        best: the best model so far, as a detector's name.
+        best_ap: its AP on hand-drawn boxes, None if they did not decide.
+        next_teacher: the model that labels in the next round.
+        reason: the decision in words, with numbers and sample sizes.
+        by: what decided.
+        findings: the comparisons that it rests on.
+    """
+
+    FILE: ClassVar[str] = "decision.json"
+
+    round: int
+    action: Literal["advance", "stop"]
+    best: str
+    next_teacher: str
+    reason: str
+    best_ap: float | None = None
+    by: Literal["truth", "mirror", "nothing"] = "nothing"
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """How many labels of each state a student was trained on."""
+
+    positives: int
+    negatives: int
+    ignored: int
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Students that were trained with some of the temporal evidence.
+
+    Attributes:
+        name: which evidence was used.
+        trained_as: the first variant with the same labels, whose trainings these are.
+        ap: the mean over the trainings.
+        ap50: the mean over the trainings.
+        ap75: the mean over the trainings.
+        precision: of the labels, against ground truth.
+        recall: of the labels, against ground truth.
+        gain_ap: AP minus that of the variant without evidence; None for that one.
+        ap_by_seed: AP of each training.
+        labels: what was trained on.
+    """
+
+    name: str
+    trained_as: str
+    ap: Figure
+    ap50: Figure
+    ap75: Figure
+    precision: float | None
+    recall: float | None
+    gain_ap: Figure | None
+    ap_by_seed: tuple[float | None, ...]
+    labels: LabelCounts
+
+
+@dataclass(frozen=True)
+class Ablation(Result):
+    """What each kind of temporal evidence is worth.
+
+    Attributes:
+        round: the round whose labels were compared.
+        seeds: of the trainings of each variant.
+        on: what the students were scored against.
+        variants: the first one without evidence.
+    """
+
+    FILE: ClassVar[str] = "ablation.json"
+
+    round: int
+    seeds: tuple[int, ...]
+    on: Literal["truth", "agreement"]
+    variants: tuple[Variant, ...]

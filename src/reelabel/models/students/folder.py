@@ -5,6 +5,7 @@
     ├── model.safetensors     the weights, if the family has any
     ├── ...                   further files of the family, such as a network for ONNX Runtime
     ├── curve.csv             step, loss terms, learning rate, agreement on the validation split
+    ├── start/                the same before its training, if it detects already then
     └── checkpoints/          what an interrupted training resumes from
 
 This module does not import torch.
@@ -25,6 +26,8 @@ from reelabel.files import write_text
 
 MODEL_JSON = "model.json"
 WEIGHTS = "model.safetensors"
+START = "start"
+"""Folder in a model folder: the same student before its training, if it detects already."""
 
 VERSION = 1
 """Of the format of `model.json`; raised when older readers would misread it."""

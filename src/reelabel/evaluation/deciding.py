@@ -1,0 +1,268 @@
+"""Is a student better than its teacher and than its own untrained start?
+
+With ground truth the higher AP decides. Without it two things are known. Labels that the teacher
+made cannot show that a student is better than the teacher: they contain its mistakes. They can show
+that a student is worse, because it lost objects; so they only refuse. What lets a student on is a
+measure that needs no labels: consistency under mirroring, on the objects that it and the other
+model both find. That measure cannot see boxes that are wrong in the same way everywhere, so a
+student whose boxes moved or grew against those of its start is undecided too. See
+``docs/decisions/0010-deciding-without-truth.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reelabel.evaluation.figures import Comparison, Figure, Finding, Role
+from reelabel.evaluation.without_truth import HeldOutLabels, MirrorConsistency, SharedGain
+
+Answer = Literal["better", "worse", "undecided"]
+
+TEACHER_TOLERANCE = 0.02
+"""So much less consistent than the teacher a student may be. The two look at pictures of different
+sizes, which moves the figure; against the start, of the same size, there is no tolerance."""
+_NAMES: dict[Role, str] = {
+    "teacher": "the teacher",
+    "start": "its untrained start",
+    "student": "the student",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a decision without truth requires.
+
+    Attributes:
+        max_lost: how much less the student may keep of the held-out labels than the teacher or the
+            start, 0..1.
+        min_labels: with fewer held-out labels they do not count.
+        min_objects: with fewer objects that two models share their consistency does not count.
+        max_shift: if the student's boxes differ more from those of its start, systematically and
+            as a share of their sides, nothing can tell which of the two are right.
+    """
+
+    max_lost: float = 0.15
+    min_labels: int = 20
+    min_objects: int = 20
+    max_shift: float = 0.1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Which model is the best after a round, and why.
+
+    Attributes:
+        best: the student, its untrained start, or "teacher": the best model so far.
+        ap: its AP against ground truth, None if that did not decide.
+        reason: the decision in words, with sample sizes.
+        findings: the comparisons that it rests on.
+    """
+
+    best: Role
+    ap: float | None
+    reason: str
+    findings: tuple[Finding, ...]
+
+
+def decide_by_truth(
+    truth: Comparison, best_ap: float | None = None, min_gain: float = 0.0
+) -> Outcome | None:
+    """Decide by AP on the same annotated frames.
+
+    Args:
+        truth: the scores of the models.
+        best_ap: AP of the best model so far; None: that is the teacher.
+        min_gain: how much better the student must be than the others, -1..1.
+
+    Returns:
+        None if AP is not defined.
+    """
+    ap = {role: one.overall.ap.value for role, one in truth.models.items()}
+    student, start = ap["student"], ap.get("start")
+    before = best_ap if best_ap is not None else ap["teacher"]
+    if student is None or before is None:
+        return None
+    bar = before if start is None else max(before, start)
+    findings = tuple(_ap_finding(truth, role) for role in ap if role != "student")
+    words = f"AP {student:.3f} on {truth.frames} frames against {before:.3f} of "
+    words += "the teacher" if best_ap is None else "the best model so far"
+    words += "" if start is None else f" and {start:.3f} of its untrained start"
+    words += _certainty(findings)
+    if student - bar > min_gain:
+        return Outcome("student", student, f"the student is better: {words}", findings)
+    better_start = start is not None and start > before
+    best: Role = "start" if better_start else "teacher"
+    return Outcome(best, bar, f"the student is not better: {words}", findings)
+
+
+def _ap_finding(truth: Comparison, role: Role) -> Finding:
+    student, other = (truth.models[one].overall.ap.value for one in ("student", role))
+    gain = truth.gains.get(role)
+    figure = Figure(gain.mean, gain.low, gain.high) if gain else _difference(student, other)
+    sample = f"{truth.frames} frames, {truth.boxes} boxes"
+    return Finding("AP", role, student, other, figure, sample)
+
+
+def _difference(a: float | None, b: float | None) -> Figure:
+    return Figure(None if a is None or b is None else round(a - b, 6))
+
+
+def _certainty(findings: tuple[Finding, ...]) -> str:
+    """Return the intervals of the differences in words, and whether they may be chance."""
+    known = [
+        (one.against, one.gain.low, one.gain.high)
+        for one in findings
+        if one.gain.low is not None and one.gain.high is not None
+    ]
+    if not known:
+        return ""
+    each = ", ".join(
+        f"{low:+.3f} to {high:+.3f} against {_NAMES[role]}" for role, low, high in known
+    )
+    chance = any(low <= 0 <= high for _, low, high in known)
+    return f" (difference {each}{': it covers 0, so this may be chance' if chance else ''})"
+
+
+def decide_without_truth(
+    held_out: HeldOutLabels | None, mirror: MirrorConsistency | None, limits: Limits
+) -> Outcome:
+    """Decide by held-out labels, which may refuse, and by consistency under mirroring.
+
+    Args:
+        held_out: what the models keep of held-out labels; None if nothing was held out.
+        mirror: how consistent they are; None if they cannot be compared.
+        limits: what is required.
+    """
+    by_labels, by_mirror = _by_labels(held_out, limits), _by_mirror(mirror, limits)
+    findings = (*_label_findings(held_out), *_mirror_findings(mirror))
+    words = f"{_label_words(held_out, limits)}; {_mirror_words(mirror, limits)}"
+    if by_labels == "worse":
+        reason = f"the student lost labels: {words}"
+    elif by_mirror == "better":
+        reason = f"held-out labels leave it undecided, and mirrored frames agree: {words}"
+        return Outcome("student", None, reason, findings)
+    elif by_mirror == "worse":
+        reason = f"the student is not more consistent under mirroring: {words}"
+    else:
+        reason = f"undecided, so the student is not used: {words}"
+    start = _start_is_better(held_out, mirror, limits)
+    return Outcome("start" if start else "teacher", None, reason, findings)
+
+
+def _by_labels(held_out: HeldOutLabels | None, limits: Limits) -> Answer:
+    if held_out is None or held_out.labels < limits.min_labels:
+        return "undecided"
+    lost = max(figure.value or 0.0 for figure in held_out.lost.values())
+    return "worse" if lost > limits.max_lost else "undecided"
+
+
+def _by_mirror(mirror: MirrorConsistency | None, limits: Limits) -> Answer:
+    gains = mirror.student if mirror is not None else {}
+    answers = {_compared(role, gain, limits) for role, gain in gains.items()}
+    if "worse" in answers:
+        return "worse"
+    return "better" if answers == {"better"} else "undecided"
+
+
+def _compared(role: Role, gain: SharedGain, limits: Limits) -> Answer:
+    """Return whether the student is more consistent than one other model."""
+    value = gain.gain.value
+    if value is None or gain.objects < limits.min_objects or _shifted(role, gain, limits):
+        return "undecided"
+    return "better" if value > (-TEACHER_TOLERANCE if role == "teacher" else 0.0) else "worse"
+
+
+def _shifted(role: Role, gain: SharedGain, limits: Limits) -> bool:
+    """Return whether the student's boxes are systematically others than those of its start."""
+    return role == "start" and gain.shift is not None and gain.shift > limits.max_shift
+
+
+def _start_is_better(
+    held_out: HeldOutLabels | None, mirror: MirrorConsistency | None, limits: Limits
+) -> bool:
+    """Return whether the untrained start is clearly more consistent than the teacher."""
+    start = mirror.start if mirror is not None else None
+    if start is None or start.objects < limits.min_objects or (start.gain.low or 0.0) <= 0:
+        return False
+    if held_out is None or held_out.labels < limits.min_labels or "start" not in held_out.models:
+        return True
+    kept = {role: one.labels.value or 0.0 for role, one in held_out.models.items()}
+    return kept["teacher"] - kept["start"] <= limits.max_lost
+
+
+def _label_findings(held_out: HeldOutLabels | None) -> list[Finding]:
+    if held_out is None:
+        return []
+    student, found = held_out.models["student"], []
+    for role, lost in held_out.lost.items():
+        other = held_out.models[role]
+        gain = Figure(*(_negative(v) for v in (lost.value, lost.high, lost.low)))
+        values = (student.labels.value, other.labels.value)
+        sample = f"{held_out.labels} labels"
+        found.append(Finding("held-out labels kept", role, *values, gain, sample))
+        if held_out.gaps:
+            values = (student.gaps.value, other.gaps.value)
+            sample = f"{held_out.gaps} labels"
+            difference = _difference(*values)
+            found.append(Finding("gap labels kept", role, *values, difference, sample))
+    return found
+
+
+def _negative(value: float | None) -> float | None:
+    return None if value is None else -value
+
+
+def _mirror_findings(mirror: MirrorConsistency | None) -> list[Finding]:
+    if mirror is None:
+        return []
+    student = mirror.models["student"].value
+    return [
+        Finding(
+            "consistency under mirroring",
+            role,
+            student,
+            mirror.models[role].value,
+            shared.gain,
+            f"{shared.objects} shared objects in {mirror.frames} frames",
+        )
+        for role, shared in mirror.student.items()
+    ]
+
+
+def _label_words(held_out: HeldOutLabels | None, limits: Limits) -> str:
+    if held_out is None:
+        return "no labels were held out"
+    if held_out.labels < limits.min_labels:
+        return f"{held_out.labels} held-out labels, but {limits.min_labels} are needed"
+    shares = [
+        f"{_NAMES[role]} {one.labels.value:.0%}"
+        for role, one in held_out.models.items()
+        if one.labels.value is not None
+    ]
+    return f"of {held_out.labels} held-out labels are kept: {', '.join(shares)}"
+
+
+def _mirror_words(mirror: MirrorConsistency | None, limits: Limits) -> str:
+    if mirror is None or not mirror.student:
+        return "the models cannot be compared on mirrored frames"
+    few = min(shared.objects for shared in mirror.student.values())
+    if few < limits.min_objects:
+        return f"{few} objects in mirrored frames, but {limits.min_objects} are needed"
+    gains = [
+        f"{_interval(shared.gain)} against {_NAMES[role]} on {shared.objects} shared objects"
+        for role, shared in mirror.student.items()
+    ]
+    shifted = [one.shift for role, one in mirror.student.items() if _shifted(role, one, limits)]
+    moved = "".join(
+        f"; its boxes changed systematically, by {one:.2f} of a side" for one in shifted
+    )
+    return f"consistency under mirroring {', '.join(gains)}{moved}"
+
+
+def _interval(figure: Figure) -> str:
+    if figure.value is None:
+        return "not defined"
+    if figure.low is None or figure.high is None:
+        return f"{figure.value:+.3f}"
+    return f"{figure.value:+.3f} ({figure.low:+.3f} to {figure.high:+.3f})"

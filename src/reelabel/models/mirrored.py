@@ -1,0 +1,94 @@
+"""Detectors on mirror images: the second view that consistency is measured with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+
+from reelabel.data.boxes import Boxes
+from reelabel.models.base import Detector, Image, Predict
+from reelabel.models.detectors.mapped import MappedDetector
+from reelabel.models.detectors.recorded import RecordedDetector
+from reelabel.models.spec import fingerprint
+from reelabel.models.students.detector import StudentDetector
+
+
+@dataclass(frozen=True)
+class MirroredDetector:
+    """A detector that is shown the mirror image; its boxes are mapped back.
+
+    Attributes:
+        inner: the detector that does the work.
+    """
+
+    inner: Detector
+
+    @property
+    def name(self) -> str:
+        """How the detector was asked for."""
+        return self.inner.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names."""
+        return self.inner.classes
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the detector."""
+        return fingerprint("mirrored", self.inner.fingerprint)
+
+    @property
+    def fit_wh(self) -> tuple[int, int] | None:
+        """The size that pictures may be reduced to."""
+        return self.inner.fit_wh
+
+    @property
+    def in_order(self) -> bool:
+        """Whether frames must come one after the other."""
+        return self.inner.in_order
+
+    @property
+    def batch_size(self) -> int:
+        """How many pictures are best given at once."""
+        return self.inner.batch_size
+
+    def open(self) -> Predict:
+        """Open the detector and return its function on mirror images."""
+        inner = self.inner.open()
+
+        def predict(pictures: Sequence[Image]) -> list[Boxes]:
+            mirrored = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
+            found = zip(inner(mirrored), pictures, strict=True)
+            return [mirror(boxes, picture.shape[1]) for boxes, picture in found]
+
+        return predict
+
+
+def mirror(boxes: Boxes, width: int) -> Boxes:
+    """Return boxes where they lie in the mirror image of a picture so many pixels wide."""
+    x1, y1, x2, y2 = boxes.xyxy.T
+    return replace(boxes, xyxy=np.column_stack((width - x2, y1, width - x1, y2)))
+
+
+def single_view(detector: Detector) -> Detector:
+    """Return the detector without test-time mirroring, which would make both views equal."""
+    if isinstance(detector, StudentDetector):
+        card = detector.card.model_copy(update={"flip_test": False})
+        return StudentDetector(detector.model_dir, card)
+    if isinstance(detector, MappedDetector):
+        return cast("Detector", replace(detector, inner=single_view(detector.inner)))
+    return detector
+
+
+def has_two_views(detector: Detector) -> bool:
+    """Return whether consistency under mirroring says something about a detector.
+
+    A recording has no second view. One that compares frames, such as motion, finds the same in
+    both without knowing the object.
+    """
+    inner = detector.inner if isinstance(detector, MappedDetector) else detector
+    return not inner.in_order and not isinstance(inner, RecordedDetector)
