@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from reelabel.errors import UsageError, WorkspaceError
-from reelabel.evaluation.figures import Figure
+from reelabel.evaluation.figures import Figure, Finding
 from reelabel.views.html import (
     Ablation,
     AblationRow,
@@ -90,7 +90,12 @@ def everything() -> ReportData:
         subtitle=HOSTILE,
         facts=((HOSTILE, HOSTILE),),
         warnings=("single-video mode: validation shares the video with training", HOSTILE),
-        decision=Decision(HOSTILE, HOSTILE, HOSTILE),
+        decision=Decision(
+            HOSTILE,
+            HOSTILE,
+            HOSTILE,
+            [Finding(HOSTILE, "start", 0.5, None, Figure(0.1, -0.1, 0.2), HOSTILE)],
+        ),
         scores=(ScoreTable("truth", [row], HOSTILE), ScoreTable("agreement", [row], HOSTILE)),
         ablation=Ablation(
             "truth", [variant("plain"), variant(HOSTILE, 0.1, 0.05, 0.2)], HOSTILE, picture()
@@ -115,6 +120,14 @@ def test_hostile_names_stay_text():
     assert page.text.count("<script src=//evil>") > 15
     assert "{{ 7*7 }}" in page.text
     assert not [name for _, name, _ in page.attributes if name.startswith("on") or name == "href"]
+
+
+def test_a_decision_shows_what_it_rests_on():
+    """Each comparison has its difference, interval and sample."""
+    found = [Finding("AP", "start", 0.5, 0.6, Figure(-0.1, -0.2, 0.0), "9 frames")]
+    page = Checked(render_report(ReportData("r", decision=Decision("stop", "worse", "", found))))
+    assert "AP, against the untrained start 0.500 0.600" in page.text
+    assert re.search(r"0\.100 .0\.200 to .?0\.000 9 frames", page.text)
 
 
 def test_nothing_is_fetched():

@@ -20,7 +20,7 @@ from reelabel.verbs.status import StageStatus, decisions
 from reelabel.views.score_rows import model_rows
 from reelabel.workspace import Workspace
 from reelabel.workspace.results import Ablation
-from reelabel.workspace.rounds import score_warnings, scores_of, unknown_videos
+from reelabel.workspace.rounds import decision_of, score_warnings, scores_of, unknown_videos
 
 if TYPE_CHECKING:
     from reelabel.verbs.demo import Demo
@@ -68,6 +68,7 @@ def print_run(workspace: Workspace, run: Run, report: Path | None) -> None:
     for warning in score_warnings(workspace, last):
         OUT.print(f"[yellow]{escape(warning)}[/]")
     if run.reason:
+        print_findings(workspace, last)
         OUT.print(f"[bold]Decision:[/] {escape(run.reason)}")
     OUT.print(f"[bold]Report:[/] {escape(str(report))}")
 
@@ -123,6 +124,30 @@ def _figure(figure: Figure | None, *, interval: bool) -> str:
     if not interval or figure.low is None or figure.high is None:
         return f"{figure.value:.2f}"
     return f"{figure.value:.3f} [dim]({figure.low:.2f}-{figure.high:.2f})[/]"
+
+
+def print_findings(workspace: Workspace, number: int) -> None:
+    """Print the comparisons that a round's decision rests on, with their samples."""
+    decision = decision_of(workspace, number)
+    if decision is None or not decision.findings:
+        return
+    title = f"Decision of round {number}: the student against other models"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in ("compared", "student", "other", "difference", "sample"):
+        side: Literal["left", "right"] = "left" if column == "compared" else "right"
+        table.add_column(column, justify=side, no_wrap=column != "sample")
+    for one in decision.findings:
+        values = (_figure(Figure(value), interval=False) for value in (one.student, one.other))
+        table.add_row(one.title, *values, _signed(one.gain), one.sample)
+    OUT.print(table)
+
+
+def _signed(gain: Figure) -> str:
+    if gain.value is None:
+        return "-"
+    if gain.low is None or gain.high is None:
+        return f"{gain.value:+.3f}"
+    return f"{gain.value:+.3f} [dim]({gain.low:+.2f} to {gain.high:+.2f})[/]"
 
 
 def print_ablation(found: Ablation) -> None:

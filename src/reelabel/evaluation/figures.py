@@ -16,6 +16,11 @@ from reelabel.evaluation.scores import DetectionScores
 Role = Literal["teacher", "start", "student"]
 """Which model is meant: the one that labelled, the untrained student, the trained student."""
 ROLES: tuple[Role, ...] = get_args(Role)
+ROLE_NAMES: dict[Role, str] = {
+    "teacher": "teacher",
+    "start": "untrained start",
+    "student": "student",
+}
 
 Measure = Literal["ap", "ap50", "ap75", "ar", "precision", "recall", "f1"]
 """A score of a model."""
@@ -187,3 +192,8 @@ class Finding:
     other: float | None
     gain: Figure
     sample: str
+
+    @property
+    def title(self) -> str:
+        """What was compared with which model, for tables."""
+        return f"{self.measure}, against the {ROLE_NAMES[self.against]}"

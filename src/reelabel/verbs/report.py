@@ -89,7 +89,7 @@ def _data(workspace: Workspace, config: Config, rounds: list[int]) -> ReportData
         subtitle=f"workspace {workspace.root.resolve().name}, by reelabel {__version__}",
         facts=_facts(workspace, rounds),
         warnings=[*_warnings(workspace, rounds), *time.warnings],
-        decision=Decision(decision.action, decision.reason, decision.best) if decision else None,
+        decision=_shown_decision(decision),
         scores=list(_tables(workspace, rounds)),
         ablation=_ablation(workspace, rounds),
         counts=_counts(workspace, rounds, labels),
@@ -103,6 +103,10 @@ def _data(workspace: Workspace, config: Config, rounds: list[int]) -> ReportData
         settings=dict(_settings(config)),
         versions={name: version(name) for name in ("av", "numpy", "onnxruntime", "pyarrow")},
     )
+
+
+def _shown_decision(found: results.Decision | None) -> Decision | None:
+    return found and Decision(found.action, found.reason, found.best, found.findings)
 
 
 def labels_of(workspace: Workspace, number: int) -> pa.Table:

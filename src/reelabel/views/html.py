@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from reelabel.errors import UsageError
-from reelabel.evaluation.figures import Figure, Measure
+from reelabel.evaluation.figures import Figure, Finding, Measure
 from reelabel.files import write_bytes
 from reelabel.media.pictures import encode_jpeg
 from reelabel.views.plots import data_uri
@@ -222,11 +222,13 @@ class Decision:
         action: "advance" or "stop".
         reason: in a sentence.
         best: the best model so far.
+        findings: the comparisons that it rests on.
     """
 
     action: str
     reason: str
     best: str = ""
+    findings: Sequence[Finding] = ()
 
 
 @dataclass(frozen=True)
