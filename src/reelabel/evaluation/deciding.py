@@ -34,8 +34,9 @@ class Limits:
     """What a decision without truth requires.
 
     Attributes:
-        max_lost: how much less the student may keep of the held-out labels than the teacher or the
-            start, 0..1.
+        max_lost: how much less of the held-out labels the student may keep than its start, or than
+            the teacher if it has no start, 0..1. The teacher made the labels and keeps nearly all
+            of them whatever it is worth; the start did not make them either.
         min_labels: with fewer held-out labels they do not count.
         min_objects: with fewer objects that two models share their consistency does not count.
         max_shift: if the student's boxes differ more from those of its start, systematically and
@@ -153,8 +154,8 @@ def decide_without_truth(
 def _by_labels(held_out: HeldOutLabels | None, limits: Limits) -> Answer:
     if held_out is None or held_out.labels < limits.min_labels:
         return "undecided"
-    lost = max(figure.value or 0.0 for figure in held_out.lost.values())
-    return "worse" if lost > limits.max_lost else "undecided"
+    bar: Role = "start" if "start" in held_out.lost else "teacher"
+    return "worse" if (held_out.lost[bar].value or 0.0) > limits.max_lost else "undecided"
 
 
 def _by_mirror(mirror: MirrorConsistency | None, limits: Limits) -> Answer:
@@ -188,7 +189,7 @@ def _start_is_better(
     if held_out is None or held_out.labels < limits.min_labels or "start" not in held_out.models:
         return True
     kept = {role: one.labels.value or 0.0 for role, one in held_out.models.items()}
-    return kept["teacher"] - kept["start"] <= limits.max_lost
+    return kept["teacher"] - kept["start"] <= 2 * limits.max_lost  # the teacher made the labels
 
 
 def _label_findings(held_out: HeldOutLabels | None) -> list[Finding]:

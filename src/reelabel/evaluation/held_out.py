@@ -55,7 +55,11 @@ def working_threshold(matches: Iterable[ClassMatches]) -> float:
 
 
 def kept_labels(
-    frames: Sequence[KnownFrame], detections: Sequence[Boxes], threshold: float
+    frames: Sequence[KnownFrame],
+    detections: Sequence[Boxes],
+    threshold: float,
+    *,
+    min_iou: float = KEPT_IOU,
 ) -> Kept:
     """Return which share of the labels a model detects again.
 
@@ -63,20 +67,21 @@ def kept_labels(
         frames: frames with their labels; ignored ones do not count.
         detections: of each frame.
         threshold: weaker detections do not count.
+        min_iou: least overlap of a detection with the label.
     """
     labels: list[tuple[float, float]] = []
     gaps: list[tuple[float, float]] = []
     for frame, found in zip(frames, detections, strict=True):
-        kept = _kept(frame.boxes, found[found.score >= threshold])
+        kept = _kept(frame.boxes, found[found.score >= threshold], min_iou)
         positive, filled = _is_positive(frame.boxes), _fills_gap(frame.boxes)
         for counts, which in ((labels, positive & ~filled), (gaps, positive & filled)):
             counts.append((float((kept & which).sum()), float(which.sum())))
     return Kept(Ratio.of(labels), Ratio.of(gaps))
 
 
-def _kept(labels: Boxes, found: Boxes) -> Bools:
+def _kept(labels: Boxes, found: Boxes, min_iou: float) -> Bools:
     same = labels.class_id[:, None] == found.class_id[None]
-    result: Bools = ((iou(labels.xyxy, found.xyxy) >= KEPT_IOU) & same).any(axis=1)
+    result: Bools = ((iou(labels.xyxy, found.xyxy) >= min_iou) & same).any(axis=1)
     return result
 
 

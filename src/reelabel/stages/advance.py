@@ -41,8 +41,8 @@ class AdvanceSettings(Settings):
     min_gain_ap: float = Field(0.0, ge=-1, le=1)
     """By truth: how much higher the student's AP must be than that of the other models, 0..1."""
     max_lost: float = Field(0.15, ge=0, le=1)
-    """Without truth: how much less the student may keep of the held-out labels than the teacher or
-    its untrained start, each at its own working threshold, 0..1."""
+    """Without truth: how much less of the held-out labels the student may keep than its untrained
+    start, or than the teacher if it has none, each at its own working threshold, 0..1."""
     min_labels: int = Field(20, ge=1)
     """Without truth: fewer held-out labels than this do not count."""
     min_objects: int = Field(20, ge=1)

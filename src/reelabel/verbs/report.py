@@ -106,7 +106,9 @@ def _data(workspace: Workspace, config: Config, rounds: list[int]) -> ReportData
 
 
 def _shown_decision(found: results.Decision | None) -> Decision | None:
-    return found and Decision(found.action, found.reason, found.best, found.findings)
+    if found is None:
+        return None
+    return Decision(found.action, found.reason, found.best, found.findings)
 
 
 def labels_of(workspace: Workspace, number: int) -> pa.Table:
