@@ -96,7 +96,7 @@ def test_a_student_that_lost_labels_is_refused():
 
 
 def test_the_start_is_the_bar_for_kept_labels():
-    """The teacher made the labels and keeps them all; what the start misses the student may miss."""
+    """The teacher made the labels and keeps all; what the start misses the student may miss."""
     labels = held_out(teacher=1.0, start=0.7, student=0.65)
     assert decide_without_truth(labels, mirror(teacher=0.1, start=0.1), LIMITS).best == "student"
 
