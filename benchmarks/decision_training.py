@@ -25,16 +25,16 @@ from decision_pairs import MIRRORED, PLAIN, USED
 from reelabel.data.boxes import Boxes
 from reelabel.media.video import frames as decoded
 from reelabel.models.base import Detector
-from reelabel.models.detector_pool import Eyes, look
+from reelabel.models.detector_pool import DetectorPool, detect_frames
 from reelabel.models.mirrored import MirroredDetector, single_view
 from reelabel.models.registry import load_detector
+from reelabel.models.students.folder import START, WEIGHTS, is_finished
 from reelabel.models.teacher import load_teacher
-from reelabel.models.trainers.folder import START, WEIGHTS, is_finished
-from reelabel.models.trainers.registry import load_trainer
-from reelabel.models.trainers.settings import TrainSettings
 from reelabel.pipeline import read_config
 from reelabel.synthetic.footage import render
 from reelabel.tables import LABELS
+from reelabel.training.registry import load_trainer
+from reelabel.training.settings import TrainSettings
 from reelabel.workspace import Workspace
 
 CLIPS = {
@@ -261,7 +261,7 @@ def _found(path: Path, detector: Detector, wanted: set[int]) -> Iterator[tuple[i
     for frame in decoded(path, None):
         size_wh = frame.rgb().shape[1::-1]
         stamps += [frame.pts] if frame.index in wanted else []
-    for one in look(path, Eyes(detector), stamps, size_wh=size_wh):
+    for one in detect_frames(path, DetectorPool(detector), stamps, size_wh=size_wh):
         kept = (one.boxes.class_id == 0) & (one.boxes.score >= LEAST_SCORE)
         yield one.index, one.boxes[kept]
 
@@ -276,7 +276,7 @@ def _settings(footage: Footage, name: str) -> TrainSettings:
     seed = sum(map(ord, footage.name + name)) % 1000
     values: dict[str, Any] = {"seed": seed, **RECIPES[name].settings}
     if footage.teacher == "motion":
-        return TrainSettings(student="centre", image_size=320, crop=192, lr=1e-3, **values)
+        return TrainSettings(student="centernet", image_size=320, crop=192, lr=1e-3, **values)
     names = (DATA / "weights/coco_classes_80.txt").read_text().split("\n")
     first = footage.joined[0] if footage.joined else footage.name
     known = tuple(footage.name if one == first else one for one in names if one)

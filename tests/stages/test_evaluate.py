@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import math
+import shutil
 from fractions import Fraction
 
 import cv2
@@ -119,6 +120,19 @@ def test_the_student_is_scored_on_the_same_frames(scored, bench):
     assert isinstance(student, StudentDetector)
     assert scores.truth.models["student"].overall.ap50.value > 0.5
     assert not scores.truth.gains
+
+
+def test_the_untrained_start_is_scored_beside_the_others(scored, bench):
+    """Where training kept the start, it takes part in every comparison."""
+    scored(drawn("clip0.mp4", range(2, 14)))
+    model = bench.workspace.round_dir(0) / "model"
+    shutil.copytree(model, model / "start")
+    bench.run("evaluate", resamples=20)
+    scores = Scores.load(bench.workspace.round_dir(0))
+    start, student = (scores.truth.models[role] for role in ("start", "student"))
+    assert start.overall.ap.value == student.overall.ap.value
+    assert set(scores.truth.gains) == {"teacher", "start"}
+    assert scores.truth.gains["start"].mean == 0
 
 
 def test_each_video_has_its_own_figures(scored):

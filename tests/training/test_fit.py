@@ -16,7 +16,7 @@ from reelabel.errors import ModelError, UsageError  # noqa: E402 -- torch
 from reelabel.media.pictures import read_rgb  # noqa: E402 -- torch
 from reelabel.models.students.centernet.network import CenterNet  # noqa: E402 -- torch
 from reelabel.models.students.detector import load_student_detector  # noqa: E402 -- torch
-from reelabel.models.students.folder import is_finished, read_card  # noqa: E402 -- torch
+from reelabel.models.students.folder import START, WEIGHTS, is_finished, read_card  # noqa: E402 -- torch
 from reelabel.training.module import rate_at  # noqa: E402 -- torch
 from reelabel.training.registry import load_trainer  # noqa: E402 -- torch
 from reelabel.training.settings import TrainSettings  # noqa: E402 -- torch
@@ -115,6 +115,19 @@ def test_finished_folder_is_left_alone_until_something_changes(squares, tmp_path
     coco["annotations"].pop()
     (folder / "train.json").write_text(json.dumps(coco))
     assert len(train(folder, model, max_steps=5)) > 1
+
+
+def test_the_untrained_start_is_kept_if_it_detects(squares, tmp_path):
+    """A student that starts from weights is kept as it was; one that starts from chance is not."""
+    folder, first, second = squares(), tmp_path / "first", tmp_path / "second"
+    train(folder, first, max_steps=2)
+    assert not (first / START).exists()
+    train(folder, second, max_steps=2, weights=first / WEIGHTS)
+    start, before = (load_file(path / WEIGHTS) for path in (second / START, first))
+    assert all(np.array_equal(start[name], before[name]) for name in before)
+    assert load_student_detector(second / START).classes == ("red", "blue")
+    train(folder, second, max_steps=3)
+    assert not (second / START).exists()
 
 
 def test_average_is_what_is_kept(squares, tmp_path):

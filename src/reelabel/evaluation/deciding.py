@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from reelabel.evaluation.figures import Comparison, Figure, Finding, Role
+from reelabel.evaluation.figures import ROLES, Comparison, Figure, Finding, Role
 from reelabel.evaluation.without_truth import HeldOutLabels, MirrorConsistency, SharedGain
 
 Answer = Literal["better", "worse", "undecided"]
@@ -85,7 +85,7 @@ def decide_by_truth(
     if student is None or before is None:
         return None
     bar = before if start is None else max(before, start)
-    findings = tuple(_ap_finding(truth, role) for role in ap if role != "student")
+    findings = tuple(_ap_finding(truth, role) for role in ROLES if role in ap and role != "student")
     words = f"AP {student:.3f} on {truth.frames} frames against {before:.3f} of "
     words += "the teacher" if best_ap is None else "the best model so far"
     words += "" if start is None else f" and {start:.3f} of its untrained start"
@@ -196,8 +196,8 @@ def _label_findings(held_out: HeldOutLabels | None) -> list[Finding]:
     if held_out is None:
         return []
     student, found = held_out.models["student"], []
-    for role, lost in held_out.lost.items():
-        other = held_out.models[role]
+    for role in (role for role in ROLES if role in held_out.lost):
+        lost, other = held_out.lost[role], held_out.models[role]
         gain = Figure(*(_negative(v) for v in (lost.value, lost.high, lost.low)))
         values = (student.labels.value, other.labels.value)
         sample = f"{held_out.labels} labels"
@@ -211,7 +211,7 @@ def _label_findings(held_out: HeldOutLabels | None) -> list[Finding]:
 
 
 def _negative(value: float | None) -> float | None:
-    return None if value is None else -value
+    return None if value is None else 0.0 - value
 
 
 def _mirror_findings(mirror: MirrorConsistency | None) -> list[Finding]:
@@ -224,10 +224,11 @@ def _mirror_findings(mirror: MirrorConsistency | None) -> list[Finding]:
             role,
             student,
             mirror.models[role].value,
-            shared.gain,
-            f"{shared.objects} shared objects in {mirror.frames} frames",
+            mirror.student[role].gain,
+            f"{mirror.student[role].objects} shared objects in {mirror.frames} frames",
         )
-        for role, shared in mirror.student.items()
+        for role in ROLES
+        if role in mirror.student
     ]
 
 
@@ -237,9 +238,9 @@ def _label_words(held_out: HeldOutLabels | None, limits: Limits) -> str:
     if held_out.labels < limits.min_labels:
         return f"{held_out.labels} held-out labels, but {limits.min_labels} are needed"
     shares = [
-        f"{_NAMES[role]} {one.labels.value:.0%}"
-        for role, one in held_out.models.items()
-        if one.labels.value is not None
+        f"{_NAMES[role]} {value:.0%}"
+        for role in ROLES
+        if role in held_out.models and (value := held_out.models[role].labels.value) is not None
     ]
     return f"of {held_out.labels} held-out labels are kept: {', '.join(shares)}"
 
@@ -251,8 +252,10 @@ def _mirror_words(mirror: MirrorConsistency | None, limits: Limits) -> str:
     if few < limits.min_objects:
         return f"{few} objects in mirrored frames, but {limits.min_objects} are needed"
     gains = [
-        f"{_interval(shared.gain)} against {_NAMES[role]} on {shared.objects} shared objects"
-        for role, shared in mirror.student.items()
+        f"{_interval(mirror.student[role].gain)} against {_NAMES[role]} on "
+        f"{mirror.student[role].objects} shared objects"
+        for role in ROLES
+        if role in mirror.student
     ]
     shifted = [one.shift for role, one in mirror.student.items() if _shifted(role, one, limits)]
     moved = "".join(

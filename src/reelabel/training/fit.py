@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from torch import nn
 
 from reelabel.errors import MissingExtra, ModelError, UsageError
 from reelabel.models.students.family import NetworkFamily
-from reelabel.models.students.folder import ModelCard, write_card
+from reelabel.models.students.folder import START, ModelCard, is_finished, write_card
 from reelabel.models.students.inputs import STRIDE
 from reelabel.models.students.targets import Student
 from reelabel.training.batches import Batches, loader, used_image_size
@@ -123,6 +124,8 @@ class _Run:
             channels_last=self._family.channels_last,
         )
         trainer = self._trainer()
+        if trainer.is_global_zero:
+            self._keep_start()
         last = self._checkpoints / LAST
         resume = last if last.is_file() else None
         trainer.fit(
@@ -135,6 +138,18 @@ class _Run:
         if not trainer.is_global_zero:
             return None, self._card
         return self._chosen(module), self._last_card(trainer)
+
+    def _keep_start(self) -> None:
+        """Save the student as it is before its training, once, if it detects already."""
+        folder = self._model_dir / START
+        if self._family.detects_untrained(self._settings) and not is_finished(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._family.save(folder, copy.deepcopy(self._student).eval())
+            write_card(folder, self._with_arch())
+
+    def _with_arch(self) -> ModelCard:
+        arch = dict(cast("Student", self._student).arch)
+        return self._card.model_copy(update={"arch": arch})
 
     def _stops_early(self) -> bool:
         return self._settings.early_stop_patience > 0 and self._validator.has_labels
@@ -215,8 +230,7 @@ class _Run:
             "best_val_agreement": round(best, 6) if self._stops_early() else None,
             "settings": self._settings.model_dump(mode="json"),
         }
-        arch = dict(cast("Student", self._student).arch)
-        return self._card.model_copy(update={"training": training, "arch": arch})
+        return self._with_arch().model_copy(update={"training": training})
 
 
 def check_share(settings: TrainSettings, devices: int) -> None:

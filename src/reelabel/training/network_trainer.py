@@ -16,7 +16,7 @@ from reelabel.config import result_values
 from reelabel.errors import ModelError
 from reelabel.files import write_json
 from reelabel.models.students.family import NetworkFamily
-from reelabel.models.students.folder import MODEL_JSON, is_finished
+from reelabel.models.students.folder import MODEL_JSON, START, is_finished
 from reelabel.training.settings import TrainSettings, with_family_defaults
 
 _ORIGIN = "begun.json"
@@ -79,7 +79,8 @@ def _remove_other_training(model_dir: Path, origin: str) -> None:
     if begun == origin:
         return
     (model_dir / MODEL_JSON).unlink(missing_ok=True)
-    shutil.rmtree(note.parent, ignore_errors=True)
+    for folder in (note.parent, model_dir / START):
+        shutil.rmtree(folder, ignore_errors=True)
     write_json(note, {"origin": origin})
 
 

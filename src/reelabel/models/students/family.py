@@ -84,6 +84,11 @@ class Family(ABC):
         """
         del settings
 
+    def detects_untrained(self, settings: StudentSettings) -> bool:
+        """Return whether the student detects its classes before its first training step."""
+        del settings
+        return False
+
     def start_from(self, detector: Detector) -> InitialWeights | None:
         """Return the detector's weights if a student of this family can start from them."""
         del detector

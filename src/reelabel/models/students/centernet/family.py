@@ -20,6 +20,10 @@ class CenterNetFamily(NetworkFamily):
     purpose = "centre points, 0.4 million weights, random initial weights"
     mixed_precision = frozenset({"cpu", "cuda"})
 
+    def detects_untrained(self, settings: StudentSettings) -> bool:
+        """Return whether it continues an earlier CenterNet."""
+        return settings.weights is not None
+
     def build(self, settings: StudentSettings, classes: tuple[str, ...]) -> nn.Module:
         """Return a new network; tensors of `settings.weights` that fit are loaded."""
         from reelabel.models.students.centernet.network import CenterNet  # noqa: PLC0415 -- torch

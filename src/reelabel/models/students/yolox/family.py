@@ -54,6 +54,10 @@ class YoloxFamily(NetworkFamily):
                 f"'weights', or choose another student; got weights = {settings.weights}"
             )
 
+    def detects_untrained(self, settings: StudentSettings) -> bool:
+        """Return True: it starts from a detector's weights."""
+        return self.can_start(settings)
+
     def start_from(self, detector: Detector) -> InitialWeights | None:
         """Return the file of an ONNX detector of the YOLOX family."""
         from reelabel.models.detectors.onnx import OnnxDetector  # noqa: PLC0415 -- on demand
