@@ -69,7 +69,7 @@ class Project(Settings):
     truth: str | None = None
     """COCO file of hand-drawn boxes to evaluate on; never trained on."""
     labels: str | None = None
-    """COCO file of boxes to train on; they silence models in their frames and classes."""
+    """COCO file of boxes to train on; they override model boxes in their frames and classes."""
     seed: int = 0
     """Of everything that is drawn by lot."""
 

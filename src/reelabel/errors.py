@@ -16,7 +16,7 @@
     └── MissingExtra              8   an optional dependency is not installed
 
 Exit code 0 means that all went well, 1 that some videos failed while the others were finished.
-Each message says what was expected, what came, and what to do next.
+Each message states what was expected, what came, and what to do next.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class DecodeError(MediaError):
 
 
 class ModelError(ReelabelError):
-    """Weights that are missing, damaged, changed, or of another kind than was said."""
+    """Weights that are missing, damaged, changed, or of another kind than stated."""
 
     exit_code = 4
 

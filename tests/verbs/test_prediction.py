@@ -58,7 +58,7 @@ def test_arrays_give_what_the_file_gives(disc_clips, arrays):
 @pytest.mark.parametrize("model", [bright, Bright()], ids=["function", "object"])
 def test_a_python_function_is_a_model(disc_clips, model):
     """Whatever form its boxes have, they come out as Boxes in every frame."""
-    found = api.predict(model, disc_clips[0], score=0.5)
+    found = api.predict(model, disc_clips[0], min_score=0.5)
     assert all(isinstance(frame.boxes, Boxes) and len(frame) == 1 for frame in found)
     assert 14 < np.ptp(found[0].boxes.xyxy[0, [0, 2]]) < 24
 
@@ -106,7 +106,8 @@ def test_boxes_convert_to_other_libraries(disc_clips, tmp_path):
     assert len(coco.anns) == found.n_boxes
     assert len(coco.imgs) == len(found) == 40
     saved = json.loads((tmp_path / "boxes.json").read_text())
-    assert len(saved["boxes"]) == found.n_boxes
+    assert saved["boxes"] == found.boxes
+    assert len(found.boxes) == found.n_boxes
     first = next(frame for frame in found if len(frame))
     corners = first.boxes.xyxy[0]
     np.testing.assert_array_equal(detections[first.index].xyxy[0], corners)

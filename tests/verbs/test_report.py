@@ -1,4 +1,4 @@
-"""The report of a workspace: what time says in pictures, the ablation, and figures that fit."""
+"""The report of a workspace: temporal evidence in pictures, the ablation, and figures that fit."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from reelabel.tables import EVIDENCE, LABELS, VIDEOS
 from reelabel.verbs.report import report
 from reelabel.views import report_evidence
 from reelabel.views.evidence_examples import COLOURS, findings
-from reelabel.views.report_evidence import strip, what_time_says, window
+from reelabel.views.report_evidence import evidence_section, strip, window
 from reelabel.workspace.results import Ablation, Decision, LabelCounts, Scores, Variant
 
 STEP = 24
-SECTION = re.compile(r"<h2>What time says</h2>(.*?)</section>", re.DOTALL)
+SECTION = re.compile(r"<h2>Temporal evidence</h2>(.*?)</section>", re.DOTALL)
 JPEG = re.compile(r"data:image/jpeg;base64,([^\"]+)")
 ABLATED = Ablation(
     round=0,
@@ -58,13 +58,13 @@ def video_id(workspace) -> str:
     return min(workspace.videos(), key=lambda row: row.name).video_id
 
 
-# -- what time says -------------------------------------------------------------------------------
+# -- temporal evidence ---------------------------------------------------------------------------
 
 
 def test_without_evidence_there_is_no_section(labelled):
     """A report says nothing about time where time was not asked."""
     text = report(labelled).read_text()
-    assert "What time says" not in text
+    assert "Temporal evidence" not in text
     assert "What the evidence is worth" not in text
     assert "labels per frame" in text
 
@@ -90,7 +90,7 @@ def test_the_section_counts_and_shows_every_kind(timed):
 def test_a_picture_shows_the_box_and_its_surroundings(hear):
     """The finding's box has its kind's colour above; below it lie six moments of the same place."""
     workspace = hear((0, "flicker", 9, {"detection": 9}))
-    says = what_time_says(workspace, 0)
+    says = evidence_section(workspace, 0)
     shown = picture(JPEG.search(says.galleries[0].pictures[0].uri)[1])
     assert shown.shape == (186 + 55, 330, 3)
     red = np.abs(shown.astype(int) - COLOURS["flicker"]).sum(axis=2) < 120
@@ -106,7 +106,7 @@ def test_no_more_than_so_many_findings(hear):
         for t in range(many)
     ]
     workspace = hear(*rows)
-    says = what_time_says(workspace, 0, per_kind=4)
+    says = evidence_section(workspace, 0, per_kind=4)
     titles = [shown.title.split(",")[:2] for shown in says.galleries[0].pictures]
     assert titles == [
         ["disc 0.62", " clip1.mp4"],
@@ -115,15 +115,15 @@ def test_no_more_than_so_many_findings(hear):
         ["disc 0.57", " clip0.mp4"],
     ]
     assert says.galleries[0].about == "4 of 12, each video's surest first"
-    assert what_time_says(workspace, 0, per_kind=4) == says
+    assert evidence_section(workspace, 0, per_kind=4) == says
 
 
 def test_pictures_have_a_budget_that_kinds_share(timed, monkeypatch):
     """Where pictures would grow too large together, the last of each kind are left out first."""
-    full = what_time_says(timed, 0)
+    full = evidence_section(timed, 0)
     sizes = [len(gallery.pictures[0].uri) for gallery in full.galleries]
     monkeypatch.setattr(report_evidence, "MOST_CHARACTERS", sum(sizes[:3]))
-    less = what_time_says(timed, 0)
+    less = evidence_section(timed, 0)
     assert [len(gallery.pictures) for gallery in less.galleries] == [1, 1, 1, 0, 0]
     assert less.kinds == full.kinds
     assert less.galleries[4].about.startswith("0 of 1")
@@ -138,7 +138,7 @@ def test_a_video_is_decoded_once(timed, monkeypatch):
         return usual(path, pts, **how)
 
     monkeypatch.setattr(report_evidence, "frames", noted)
-    what_time_says(timed, 0)
+    evidence_section(timed, 0)
     assert len(asked) == 1
 
 
@@ -150,7 +150,7 @@ def test_footage_that_is_gone_is_a_warning(timed):
         VIDEOS, video_id(timed), rows.set_column(at, "path", [["/gone.mp4"]]), fingerprint="x"
     )
     text = report(timed).read_text()
-    assert 'role="alert">No pictures of what time says: /gone.mp4' in text
+    assert 'role="alert">No pictures of temporal evidence: /gone.mp4' in text
     section = SECTION.search(text)[1]
     assert "flicker" in section
     assert not JPEG.findall(section)

@@ -217,18 +217,20 @@ def import_labels(workspace: Path, file: Path, kind: str, what: Any, **how: Any)
 @click.option("--start-s", "--start", "start_s", type=float, help="First second.")
 @click.option("--end-s", "--end", "end_s", type=float, help="Second at which to stop.")
 @click.option("--duration-s", "--duration", "duration_s", type=float, help="Seconds from start.")
-@click.option("--score", default=0.3, show_default=True, help="Leave out boxes below this.")
+@click.option(
+    "--min-score", "--score", default=0.3, show_default=True, help="Leave out boxes below this."
+)
 @click.option("--classes", multiple=True, help="Look only for these; repeatable.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the boxes as JSON.")
 @click.option("--render", type=click.Path(path_type=Path), help="Write video with boxes drawn.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def predict(
-    model: str, sources: tuple[Path, ...], *, score: float, quiet: bool, **rest: Any
+    model: str, sources: tuple[Path, ...], *, min_score: float, quiet: bool, **rest: Any
 ) -> None:
     """Let a model, or the best one of a workspace, look at videos and pictures."""
     from reelabel.verbs.predict import predict as call
 
-    found = call(model, sources, score=score, quiet=quiet, **rest)
+    found = call(model, sources, min_score=min_score, quiet=quiet, **rest)
     click.echo(f"{found.n_boxes} boxes in {len(found)} frames by {found.model}")
     for path in (rest["out"], rest["render"]):
         if path is not None:
@@ -243,7 +245,7 @@ def predict(
 @film_flags
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def show(workspace: Path, number: int | None, **given: Any) -> None:
-    """Draw a round's labels, or what time says, on video at its true frame rate."""
+    """Draw a round's labels, or its temporal evidence, on video at its true frame rate."""
     from reelabel.verbs.show import show as call
     from reelabel.workspace import Workspace
 

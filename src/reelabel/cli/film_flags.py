@@ -19,7 +19,9 @@ def film_flags(command: Function) -> Function:
     """Add the flags, for `asked_film` to read."""
     kinds = "flicker, unsupported, gap, static or smooth; all is all but smooth."
     flags = (
-        click.option("--evidence", is_flag=True, help="Show what time says, around each finding."),
+        click.option(
+            "--evidence", is_flag=True, help="Show temporal evidence, around each finding."
+        ),
         click.option("--kind", default="all", show_default=True, help=kinds),
         click.option(
             "--before", "before_s", default=1.0, show_default=True, help="Seconds before a finding."

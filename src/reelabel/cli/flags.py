@@ -168,7 +168,7 @@ def read_as(kind: Any, text: str) -> Any:
     """
     if not _is_text(kind):
         value = _yaml(text, yaml.SafeLoader)
-        # Only braces make a mapping here: "a: b" is a line that somebody wrote.
+        # Only braces make a mapping here: "a: b" is a line of text.
         return text if isinstance(value, dict) and not text.lstrip().startswith("{") else value
     if get_origin(kind) in (tuple, list, dict):
         return _yaml(text, yaml.BaseLoader)

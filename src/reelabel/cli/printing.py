@@ -45,12 +45,12 @@ def print_new(workspace: Workspace) -> None:
 def print_run(workspace: Workspace, run: Run, report: Path | None) -> None:
     """Say what failed, how the rounds compare, and where to look."""
     names = {video.video_id: video.name for video in workspace.videos()}
-    said: set[str] = set()
+    printed: set[str] = set()
     for result in run.results:
         for sentence in left_out_sentences(result.notes.get("all", {}).get("left_out", {})):
             OUT.print(f"[dim]{result.stage} {escape(sentence)}[/]")
-        waiting = {v: words for v, words in result.waiting.items() if v not in said}
-        said |= result.failed.keys() | waiting.keys()
+        waiting = {v: words for v, words in result.waiting.items() if v not in printed}
+        printed |= result.failed.keys() | waiting.keys()
         for video, message in (result.failed | waiting).items():
             words = escape(f"{names.get(video, video)}: {message}")
             OUT.print(f"[red]{result.stage}[/] {words}")
@@ -63,8 +63,8 @@ def print_run(workspace: Workspace, run: Run, report: Path | None) -> None:
     last = run.results[-1].round_number
     print_scores(workspace, last)
     if unknown := unknown_videos(workspace):
-        said_of = f"boxes are drawn in videos that are not in this workspace: {few(unknown)}"
-        OUT.print(f"[dim]{escape(said_of)}[/]")
+        note = f"boxes are drawn in videos that are not in this workspace: {few(unknown)}"
+        OUT.print(f"[dim]{escape(note)}[/]")
     for warning in score_warnings(workspace, last):
         OUT.print(f"[yellow]{escape(warning)}[/]")
     if run.reason:

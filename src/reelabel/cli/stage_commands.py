@@ -124,7 +124,7 @@ def ablated(
 
 
 def options_of(config: Any, given: dict[str, Any]) -> Any:
-    """Return how work is done: as the workspace says, unless flags say otherwise."""
+    """Return how work is done: as in the settings, unless flags replace them."""
     from reelabel.engine.run import Options
 
     names = ("workers", "processes", "fail_fast", "force", "quiet")

@@ -2,7 +2,7 @@
 
 The frames of a video are alike, so they are no independent samples: whole videos are drawn, with
 replacement (cluster bootstrap; Field and Welsh, "Bootstrapping clustered data", JRSS B 2007). With
-fewer than three videos, contiguous blocks of frames are drawn instead. `Resamples.unit` says which.
+fewer than three videos, contiguous blocks of frames are drawn instead. `Resamples.unit` names it.
 Percentiles over few units are too narrow: with three, 95 % hold the truth in 74 % of the cases
 (benchmarks/interval_coverage.py).
 """

@@ -100,10 +100,10 @@ def average_precision(matches: ClassMatches, weights: Floats) -> tuple[Floats, F
         some = np.flatnonzero(positives > 0)
         # One row for each detection: sums run down the rows, over all weightings at once.
         counted = np.ascontiguousarray(part[some].T)[matches.frame]
-        said = counted.cumsum(axis=0)
+        judged_sum = counted.cumsum(axis=0)
         for t, (hit, unjudged) in enumerate(zip(matches.hit, matches.unjudged, strict=True)):
             hits, void = np.flatnonzero(hit), np.flatnonzero(unjudged)
-            judged = said[hits] - _before(counted, void, hits)
+            judged = judged_sum[hits] - _before(counted, void, hits)
             one = _interpolated(counted[hits].cumsum(axis=0), judged, positives[some])
             ap[start + some, t], recall[start + some, t] = one
     return ap, recall
@@ -117,16 +117,16 @@ def _before(counted: Floats, void: Ints, at: Ints) -> Floats:
     return result
 
 
-def _interpolated(hits: Floats, said: Floats, positives: Floats) -> tuple[Floats, Floats]:
+def _interpolated(hits: Floats, judged_sum: Floats, positives: Floats) -> tuple[Floats, Floats]:
     """Return AP and recall at one threshold for each weighting.
 
-    ``hits`` and ``said`` are ``(h, b)``: how many detections were right and how many were judged
-    up to each hit. Precision and recall rise at hits only, so that the other detections cannot
-    change the envelope.
+    ``hits`` and ``judged_sum`` are ``(h, b)``: how many detections were right and how many were
+    judged up to each hit. Precision and recall rise at hits only, so that the other detections
+    cannot change the envelope.
     """
     if not len(hits):
         return np.zeros(len(positives)), np.zeros(len(positives))
-    precision = hits / (said + np.spacing(1))
+    precision = hits / (judged_sum + np.spacing(1))
     envelope = np.zeros((len(positives), len(hits) + 1))
     envelope[:, :-1] = np.maximum.accumulate(precision[::-1], axis=0)[::-1].T
     recall = np.ascontiguousarray((hits / positives).T)

@@ -130,7 +130,7 @@ def _matches(judged: Any, n_frames: int, classes: Sequence[str]) -> dict[str, Cl
 
 
 def _coco(frames: Sequence[KnownFrame], classes: Sequence[str]) -> Row:
-    """Return the truth as hotcoco wants it: images, categories and annotations from 1."""
+    """Return the truth as hotcoco expects it: images, categories and annotations from 1."""
     annotations: list[Row] = []
     for number, frame in enumerate(frames, 1):
         boxes = frame.boxes

@@ -56,7 +56,7 @@ def find_duplicates(
     """Return for each embedding the kept one that stands for it.
 
     Every pair that decides is found: what is left out beforehand is left out by a bound. With an
-    orthonormal basis whose first k directions are P and the others Q, Cauchy-Schwarz says
+    orthonormal basis whose first k directions are P and the others Q, Cauchy-Schwarz gives
     ``a.b <= Pa.Pb + |Qa||Qb|``, a product of k + 1 numbers instead of all; only pairs whose bound
     reaches the threshold are compared in full, in float64. The basis is that of the principal
     directions; k is chosen on a sample by what it costs. Memory stays near twice the input.

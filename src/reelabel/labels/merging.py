@@ -135,7 +135,7 @@ def merge_labels(
     """Return one set of labels out of two rounds, ordered by frame, then by place.
 
     Each label keeps its origin, its round and its reason; where merging decided, ``rule`` is
-    ``merge:<policy>`` and the reason says what happened, followed by the reason before.
+    ``merge:<policy>`` and the reason states what happened, followed by the reason before.
 
     Args:
         old: the labels of the round before.

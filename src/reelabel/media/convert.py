@@ -50,7 +50,7 @@ _SANE_SAR = (Fraction(1, 8), Fraction(8))
 
 @dataclass(frozen=True)
 class Upright:
-    """How a coded picture becomes upright: transpose, then mirror, as the display matrix says."""
+    """How a coded picture becomes upright: transpose, then mirror, by the display matrix."""
 
     transpose: bool = False
     mirror_x: bool = False

@@ -24,7 +24,7 @@ def marked_jpeg(jpeg: bytes) -> bytes:
     """Return a JPEG file with the mark in it."""
     text = MARK.encode()
     segment = _COMMENT + (len(text) + 2).to_bytes(2, "big") + text
-    # JFIF wants its own segment first.
+    # JFIF requires its own segment first.
     at = 4 + int.from_bytes(jpeg[4:6], "big") if jpeg[2:4] == _APP0 else len(_START)
     return jpeg[:at] + segment + jpeg[at:]
 

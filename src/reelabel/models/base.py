@@ -53,7 +53,7 @@ class Detector(Protocol):
         classes: the class names that `Boxes.class_id` points into.
         fingerprint: changes when the weights or the way they are used change.
         fit_wh: a size into which pictures may be reduced (aspect kept) before they are given,
-            without loss to the model; None wants them whole.
+            without loss to the model; None: they must be whole.
         in_order: True if it needs the frames of a video one after the other, in one thread,
             with a fresh ``open()`` for each shot.
         batch_size: how many pictures are best given at once.

@@ -85,7 +85,7 @@ def single_view(detector: Detector) -> Detector:
 
 
 def has_two_views(detector: Detector) -> bool:
-    """Return whether consistency under mirroring says something about a detector.
+    """Return whether consistency under mirroring is informative about a detector.
 
     A recording has no second view. One that compares frames, such as motion, finds the same in
     both without knowing the object.

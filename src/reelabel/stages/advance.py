@@ -1,7 +1,7 @@
 """advance  scores -> round n+1  N:1  which model is the best, and does it label another round?
 
 With hand-drawn truth the higher AP on the same frames decides. Without, held-out labels may refuse
-the student, and consistency under mirroring must speak for it. The bar is the better of the teacher
+the student, and consistency under mirroring must favour it. The bar is the better of the teacher
 and of the student's own untrained start, which may become the best model itself. Where no model is
 better than the one that labelled, the loop stops.
 """

@@ -15,7 +15,7 @@ from reelabel.tables import CLIPS, VIDEOS
 
 
 class CutSettings(Settings):
-    """Which span of every video is worked on; all of it unless said otherwise."""
+    """Which span of every video is worked on; all of it by default."""
 
     start_s: float | None = Field(None, ge=0)
     """First second of each video; without an end or a duration it runs to the end."""

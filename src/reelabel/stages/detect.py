@@ -1,4 +1,4 @@
-"""detect  videos -> detections  1:N  what the teacher says, every box down to a low floor.
+"""detect  videos -> detections  1:N  boxes of the teacher, down to a low score.
 
 One thread decodes while one model session per core looks, so that neither waits for the other.
 Frames with hand-drawn truth are always looked at, whatever was sampled.

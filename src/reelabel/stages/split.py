@@ -45,11 +45,11 @@ class SplitSettings(Settings):
 
     held_out: float | None = Field(None, ge=0, lt=1)
     """Share of the labels kept out of training for validation, by whole videos; 0 for none. None:
-    a fifth without truth, nothing with truth, which says more than held-out pseudo-labels."""
+    a fifth without truth, nothing with truth, which is worth more than held-out pseudo-labels."""
     test_share: float = Field(0.0, ge=0, lt=1)
     """Share of the labels kept out of everything for a last test, by whole videos."""
     single_video: bool = False
-    """Split one video by blocks of time. This leaks; every score made from it says so."""
+    """Split one video by blocks of time. This leaks, and every score made from it is marked."""
     guard_s: float = Field(0.5, ge=0)
     """Seconds left out between the blocks of a single video."""
     same_source: bool = True
@@ -126,7 +126,7 @@ def _images(unit: SplitUnit, video_id: str, labels: pa.Table) -> Iterator[tuple[
 
 
 def _untaken(unit: SplitUnit, by_pts: dict[int, list[Row]], frames: pa.Table) -> list[int]:
-    """Return the time stamps of frames, taken by nobody yet, with drawn boxes or hard examples."""
+    """Return the time stamps of frames, not sampled yet, with drawn boxes or hard examples."""
     s = unit.settings
     known = set(frames["pts"].to_pylist())
     kept = set(frames.filter(pc.field("kept"))["pts"].to_pylist())

@@ -238,7 +238,7 @@ def render(
 
     ``video_00.mp4`` ... are to be labelled and trained on; ``held_out_00.mp4`` and
     ``held_out_01.mp4`` are made in addition, in places that the others do not show. The manifest
-    says which is which, and where the cuts are.
+    names them, and where the cuts are.
 
     Args:
         folder: is made if it is missing; files of the same names are replaced.

@@ -42,7 +42,7 @@ TRUTH = Table(
 
 IMPORTED = Table(
     "imported",
-    "labels that were brought in from outside; they silence models in their frames and classes",
+    "imported labels; they override model boxes in their frames and classes",
     (
         VIDEO_ID,
         PTS,

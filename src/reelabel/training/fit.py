@@ -76,7 +76,7 @@ def train(
         ModelError: if weights cannot be used, or the loss is no longer a number.
     """
     (model_dir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-    with _own_threads(settings.threads), torch.random.fork_rng(), _silence():
+    with _own_threads(settings.threads), torch.random.fork_rng(), _quiet_lightning():
         run = _Run(dataset_dir, model_dir, settings, family=family, log=log)
         student, card = run.result()
     if student is not None:
@@ -291,7 +291,7 @@ def _own_threads(threads: int) -> Iterator[None]:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def _quiet_lightning() -> Iterator[None]:
     """Keep Lightning's messages off the terminal."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [each.level for each in loggers]

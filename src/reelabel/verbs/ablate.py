@@ -1,6 +1,6 @@
 """ablate: what each kind of temporal evidence is worth, by training without and with it.
 
-Every variant hears other evidence; all else is equal: detections, tracks, settings, seeds, steps.
+Every variant uses other evidence; all else is equal: detections, tracks, settings, seeds, steps.
 Variants whose labels come out the same are trained once. Nothing of the round itself is touched. A
 run that was stopped goes on where it was.
 """
@@ -47,7 +47,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     **{f"+{kind}": (kind,) for kind in KINDS},
     "all": KINDS,
 }
-"""Which evidence each variant hears."""
+"""Which evidence each variant uses."""
 LABELLING = ("clean", "merge")
 TRAINING = ("split", "train", "evaluate")
 Cell = tuple[str, int]
@@ -89,8 +89,8 @@ def ablate(
     config = changed(config, "train", dict(train or {}))
     cells = [(name, seed) for seed in range(1, seeds + 1) for name in VARIANTS]
     with ws.locked():
-        heard = _gathered(ws, config, how, number)
-        found = _trained(heard, config, cells, how)
+        base = _gathered(ws, config, how, number)
+        found = _trained(base, config, cells, how)
         table = _table(found, config, seeds, number)
         table.save(ws.round_dir(number))
     return table
@@ -133,10 +133,10 @@ def _done(branch: Branch, config: Config, how: Options, stages: Sequence[str]) -
             raise WorkspaceError(f"{name} failed for video {video_id}: {why}")
 
 
-def _trained(heard: Branch, config: Config, cells: list[Cell], how: Options) -> dict[Cell, Branch]:
+def _trained(base: Branch, config: Config, cells: list[Cell], how: Options) -> dict[Cell, Branch]:
     """Train every variant with every seed, several at once; equal labels are trained on once."""
     still = replace(how, quiet=True)
-    labelled = {name: _labelled(heard, config, still, name) for name in VARIANTS}
+    labelled = {name: _labelled(base, config, still, name) for name in VARIANTS}
     same_as = _firsts({name: _labels_digest(branch) for name, branch in labelled.items()})
     jobs = [cell for cell in cells if same_as[cell[0]] == cell[0]]
     found: dict[Cell, Branch] = {}
@@ -175,10 +175,10 @@ def _branch(finished: Finished[Cell, Branch]) -> Branch:
         ) from exc
 
 
-def _labelled(heard: Branch, config: Config, how: Options, variant: str) -> Branch:
+def _labelled(base: Branch, config: Config, how: Options, variant: str) -> Branch:
     """Make the labels of one variant."""
     name = variant.removeprefix("+")
-    branch = Branch.of(heard, heard.number, name, {CANDIDATES.name, LABELS.name})
+    branch = Branch.of(base, base.number, name, {CANDIDATES.name, LABELS.name})
     own = changed(config, "clean", {"use_evidence": VARIANTS[variant]})
     _done(branch, own, how, LABELLING)
     return branch

@@ -53,7 +53,7 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
     start_s: float | None = None,
     end_s: float | None = None,
     duration_s: float | None = None,
-    score: float = 0.3,
+    min_score: float = 0.3,
     classes: Sequence[str] = (),
     out: Path | str | None = None,
     render: Path | str | None = None,
@@ -70,7 +70,7 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
         start_s: first second of each video to look at.
         end_s: second at which to stop.
         duration_s: seconds from the start, in place of an end.
-        score: boxes below this are left out, 0..1.
+        min_score: boxes below this are left out, 0..1.
         classes: names to look for; empty takes all that the model knows.
         out: where to write the boxes as JSON.
         render: where to write the video with the boxes drawn on it, for a picture a JPEG; with
@@ -92,11 +92,11 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
     span = Span(start_s, end_s, duration_s)
     for path, info in infos.items():
         seen = _of_file(path, info, pool, span, quiet=quiet)
-        some = [_above(one, score) for one in seen]
+        some = [_above(one, min_score) for one in seen]
         found += some
         if path in targets:
             _render(path, info, targets[path], some)
-    found += [_above(one, score) for one in _of_arrays(arrays, detector)]
+    found += [_above(one, min_score) for one in _of_arrays(arrays, detector)]
     used = tuple(dict.fromkeys(one.source for one in found))
     result = Prediction(detector.name, detector.fingerprint, detector.classes, used, tuple(found))
     if out is not None:

@@ -166,6 +166,23 @@ class Prediction(Sequence[FramePrediction]):
         """Return the number of boxes in all frames."""
         return sum(map(len, self.frames))
 
+    @property
+    def boxes(self) -> list[Row]:
+        """Return one row per box, as `save` writes them, with left, top, width and height."""
+        return [
+            {
+                "video": frame.source.name,
+                "frame_index": frame.index,
+                "pts": frame.pts,
+                "time": None if frame.time_s is None else round(frame.time_s, 6),
+                "bbox": bbox,
+                "score": round(row["score"], 4),
+                "category": row["category"],
+            }
+            for frame in self.frames
+            for row, bbox in zip(frame.rows(), _bboxes(frame), strict=True)
+        ]
+
     def to_supervision(self) -> list[sv.Detections]:
         """Return one `supervision.Detections` per frame.
 
@@ -216,19 +233,7 @@ class Prediction(Sequence[FramePrediction]):
             "fingerprint": self.fingerprint,
             "classes": list(self.classes),
             "videos": [_video(source, self.frames) for source in self.sources],
-            "boxes": [
-                {
-                    "video": frame.source.name,
-                    "frame_index": frame.index,
-                    "pts": frame.pts,
-                    "time": None if frame.time_s is None else round(frame.time_s, 6),
-                    "bbox": bbox,
-                    "score": round(row["score"], 4),
-                    "category": row["category"],
-                }
-                for frame in self.frames
-                for row, bbox in zip(frame.rows(), _bboxes(frame), strict=True)
-            ],
+            "boxes": self.boxes,
         }
 
     def save(self, path: Path | str) -> None:

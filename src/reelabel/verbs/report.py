@@ -24,6 +24,7 @@ from reelabel.pipeline import read_config
 from reelabel.tables import DUPLICATES, FRAMES, LABELS
 from reelabel.verbs.run import opened
 from reelabel.views import plots
+from reelabel.views.evidence_examples import support_score
 from reelabel.views.html import (
     Ablation,
     AblationRow,
@@ -38,7 +39,7 @@ from reelabel.views.html import (
     StateRow,
     write_report,
 )
-from reelabel.views.report_evidence import what_time_says
+from reelabel.views.report_evidence import evidence_section
 from reelabel.views.report_figures import figures_of, labelled_frames
 from reelabel.views.score_rows import model_rows
 from reelabel.workspace import Workspace, results
@@ -83,7 +84,7 @@ def _data(workspace: Workspace, config: Config, rounds: list[int]) -> ReportData
     last = rounds[-1]
     labels = labels_of(workspace, last)
     decision = decision_of(workspace, last)
-    time = what_time_says(workspace, last)
+    time = evidence_section(workspace, last, min_score=support_score(config))
     return ReportData(
         title=f"{', '.join(config.project.classes)}: {counted(len(rounds), 'round')}",
         subtitle=f"workspace {workspace.root.resolve().name}, by reelabel {__version__}",

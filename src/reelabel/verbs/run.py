@@ -75,8 +75,8 @@ def run(  # noqa: PLR0913 -- one argument for each flag of the command
         detector: a Python function ``(image) -> boxes``, or an object with such a method
             `predict`, as the first teacher in place of the workspace's
             (`reelabel.models.detectors.callable`).
-        workers: videos worked on at once; 0 is one per core, None as the workspace says.
-        processes: use processes, not threads; None as the workspace says.
+        workers: videos worked on at once; 0 is one per core, None as in the settings.
+        processes: use processes, not threads; None as in the settings.
         fail_fast: stop at the first video that fails.
         force: do everything again.
         quiet: show no progress; None shows it to a person only.

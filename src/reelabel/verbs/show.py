@@ -49,7 +49,7 @@ def show(
             becomes one film if this is a file, such as ``evidence.mp4``.
         pictures: how many frames per video are written as JPEG, spread over its labelled frames, or
             over those with findings. None with one film of all.
-        evidence: show what time says instead of labels, and how.
+        evidence: show the temporal evidence instead of labels, and how.
         quiet: show no progress.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,13 +18,20 @@ from reelabel.engine.progress import Display
 from reelabel.errors import MissingInput
 from reelabel.files import explained
 from reelabel.media.draw import Colour
+from reelabel.pipeline import read_config
 from reelabel.tables import EVIDENCE
-from reelabel.views.evidence_examples import COLOURS, Finding, findings, said_of
+from reelabel.views.evidence_examples import (
+    COLOURS,
+    Finding,
+    findings,
+    support_score,
+    supporting_detections,
+)
 from reelabel.views.film import Film, Mark, Scene, Step, canvas_of, focus_of, near, shoot
 from reelabel.workspace import Workspace
 
 Row = dict[str, Any]
-_SAID: Colour = (190, 190, 190)  # what the teacher said
+_DETECTION: Colour = (190, 190, 190)  # other detections
 _SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm"})
 
 
@@ -89,7 +96,7 @@ def _round(
     """Return the round and its videos that have such evidence.
 
     Raises:
-        MissingInput: if there are none; it says how to get some.
+        MissingInput: if there are none, with the command that makes them.
     """
     for n in reversed(asked(workspace, number)):
         counted = _counted(workspace, n)
@@ -200,18 +207,24 @@ class _Studio:
         path = video.path
         return Scene(video.name, path, base, chosen, marks), sum(map(len, found.values()))
 
+    def _others(self, video_id: str, hits: Collection[int]) -> pa.Table:
+        least = support_score(read_config(self.workspace))
+        return supporting_detections(
+            self.workspace, self.number, video_id, min_score=least, but=hits
+        )
+
     def _marks(
         self, video_id: str, evidence: pa.Table, chosen: list[Finding], base: Fraction
     ) -> Iterator[tuple[int, Mark]]:
-        """Yield the boxes to draw: what the teacher said, then places, then evidence on top."""
+        """Yield the boxes to draw: other detections, then places, then evidence on top."""
 
         def seen(rows: pa.Table) -> list[Row]:
             close = near(rows["pts"].to_numpy(), base, focus_of(chosen), self.film)
             return list(rows.filter(pa.array(close)).to_pylist())
 
         hits = {row["detection"] for one in chosen for row in one.rows if one.kind != "smooth"}
-        for row in seen(said_of(self.workspace, self.number, video_id, hits)):
-            yield row["pts"], _mark(row, f"{row['score']:.2f}", _SAID)
+        for row in seen(self._others(video_id, hits)):
+            yield row["pts"], _mark(row, f"{row['score']:.2f}", _DETECTION)
         if "smooth" in self.film.kinds:
             for row in seen(evidence.filter(pc.field("kind") == "smooth")):
                 yield row["pts"], _mark(row, "", COLOURS["smooth"])

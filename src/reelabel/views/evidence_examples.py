@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelabel.config import Config
 from reelabel.media.draw import Colour
-from reelabel.pipeline import read_config
 from reelabel.tables import DETECTIONS
 from reelabel.workspace import Workspace
 
@@ -54,7 +54,7 @@ class Finding:
         kind: as in `KINDS`.
         rows: its rows of the table `evidence`, by time. Of a smoothed track only the least sure.
         shown: the row to look at: of a gap the least sure, of a static repeat the surest.
-        rank: sorts findings of a kind, as `FIRST` says.
+        rank: sorts findings of a kind, see `FIRST`.
     """
 
     kind: str
@@ -108,24 +108,30 @@ def spread(found: dict[str, list[Finding]], most: int) -> Iterator[tuple[str, Fi
         yield video_id, one
 
 
-def said_of(
-    workspace: Workspace, number: int, video_id: str, but: Collection[int] = ()
+def supporting_detections(
+    workspace: Workspace, number: int, video_id: str, *, min_score: float, but: Collection[int] = ()
 ) -> pa.Table:
-    """Return what the teacher said of a video, as far as it may support: not the weakest boxes.
+    """Return the detections of a video that may support others: all but the weakest.
 
     Args:
         workspace: the workspace.
         number: of the round.
         video_id: the video.
+        min_score: the least score of a supporting detection, 0..1.
         but: rows of the table `detections` to leave out.
     """
     if video_id not in workspace.shards(DETECTIONS, number):
         return DETECTIONS.empty()
-    settings: Any = read_config(workspace).stages["mine"]
     rows = workspace.read(DETECTIONS, video_id, number)
     others = np.isin(np.arange(len(rows)), list(but), invert=True)
-    strong = rows["score"].to_numpy() >= settings.flicker.support_score
+    strong = rows["score"].to_numpy() >= min_score
     return rows.filter(pa.array(others & strong))
+
+
+def support_score(config: Config) -> float:
+    """Return the least score of a detection that may support others, 0..1."""
+    settings: Any = config.stages["mine"]
+    return float(settings.flicker.support_score)
 
 
 def _same(row: Row) -> Any:
@@ -149,7 +155,7 @@ def _finding(kind: str, rows: list[Row]) -> Finding:
 
 
 def _held(row: Row) -> float:
-    """Return how sure a box in a gap is: how alike the pictures are, else what the teacher said."""
+    """Return the confidence of a box in a gap: similarity of the pictures, else its score."""
     return float(row["score"] if row["similarity"] is None else row["similarity"])
 
 

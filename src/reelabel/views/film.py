@@ -276,8 +276,8 @@ def _composed(scene: Scene, frame: Frame, step: Step, rest: tuple[Film, Size]) -
     pace = "paused" if step.copies else f"{film.slow:g} times slower" if step.slow else ""
     when = (scene.name, f"{frame.time_s:.2f} s", f"frame {frame.index}", pace)
     head = ", ".join(part for part in when if part)
-    said = [(_words(one), COLOURS[one.kind]) for one in _current(scene, step, film)]
-    return captioned(drawn, [(head, _WHITE), *said], _CAPTION_ROWS)
+    captions = [(_words(one), COLOURS[one.kind]) for one in _current(scene, step, film)]
+    return captioned(drawn, [(head, _WHITE), *captions], _CAPTION_ROWS)
 
 
 def _current(scene: Scene, step: Step, film: Film) -> list[Finding]:

@@ -82,7 +82,7 @@ class ScoreTable:
 
     @property
     def title(self) -> str:
-        """The title that says what the scores mean."""
+        """The title, which states what the scores mean."""
         return f"{TITLES[self.kind]}: {self.part}" if self.part else TITLES[self.kind]
 
     @property
@@ -163,7 +163,7 @@ class Ablation:
         return list(dict.fromkeys(state for row in self.rows for state in row.labels))
 
     @property
-    def says(self) -> str:
+    def summary(self) -> str:
         """Which differences may be chance, in a sentence."""
         gains = [(row.name, row.gain) for row in self.rows if row.gain is not None]
         known = [(n, g.low, g.high) for n, g in gains if g.low is not None and g.high is not None]
@@ -175,13 +175,13 @@ class Ablation:
             _says("does not cover", "do not cover", clear, "0") if clear else "",
             f"there is no interval for {_listed(without)}" if without else "",
         ]
-        said = "; ".join(part for part in parts if part)
-        return f"{said[:1].upper()}{said[1:]}." if said else ""
+        text = "; ".join(part for part in parts if part)
+        return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 @dataclass(frozen=True)
 class KindRow:
-    """How often time said something.
+    """How often each kind of temporal evidence was found.
 
     Attributes:
         kind: of evidence.
@@ -265,7 +265,7 @@ class ReportData:
     Attributes:
         facts: short figures for the head, such as ("videos", "6").
         warnings: shown loudly at the top.
-        evidence, findings: what time says: how often, and in pictures.
+        evidence, findings: temporal evidence: how often, and in pictures.
         settings: what was set, as "sample.every" -> "2".
         versions: of programs, as "numpy" -> "2.4.6".
     """

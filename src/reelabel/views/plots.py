@@ -110,7 +110,7 @@ def training_curve(
     """
     with _styled(4.6, 3.0) as (figure, axes):
         # A short training has one point, which a line alone would not show.
-        mark = "o" if len(steps) < 3 else ""  # noqa: PLR2004 -- said above
+        mark = "o" if len(steps) < 3 else ""  # noqa: PLR2004 -- as stated above
         for name, values in losses.items():
             axes.plot(steps, values, label=_plain(name), linewidth=1.3, marker=mark)
         axes.set(xlabel="step", ylabel="loss")

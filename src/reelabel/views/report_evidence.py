@@ -1,4 +1,4 @@
-"""report: what time says, counted and in pictures."""
+"""report: temporal evidence, counted and in pictures."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from reelabel.views.evidence_examples import (
     KINDS,
     Finding,
     findings,
-    said_of,
     spread,
+    supporting_detections,
 )
 from reelabel.views.html import Gallery, KindRow, Shown, jpeg_uri
 from reelabel.workspace import Workspace
@@ -46,12 +46,12 @@ _AROUND = 3.0  # sides of the surroundings, in sides of the box
 _LEAST_PX = 64.0
 _FAR, _BESIDE = 12, 3  # frames: of a gap and its ends nothing further away is shown
 _QUALITY = 76
-_SAID: Colour = (200, 200, 200)
+_DETECTION: Colour = (200, 200, 200)
 
 
 @dataclass(frozen=True)
-class TimeSays:
-    """What time says about the labels of a round.
+class EvidenceSection:
+    """The temporal evidence about the labels of a round.
 
     Attributes:
         kinds: how often; empty if there is no evidence.
@@ -64,7 +64,9 @@ class TimeSays:
     warnings: list[str] = field(default_factory=list)
 
 
-def what_time_says(workspace: Workspace, number: int, per_kind: int = PER_KIND) -> TimeSays:
+def evidence_section(
+    workspace: Workspace, number: int, *, per_kind: int = PER_KIND, min_score: float = 0.0
+) -> EvidenceSection:
     """Return counts and pictures of a round's evidence, nothing where there is none.
 
     Each video with a chosen finding is decoded once, in order.
@@ -73,20 +75,22 @@ def what_time_says(workspace: Workspace, number: int, per_kind: int = PER_KIND) 
         workspace: the workspace.
         number: of the round.
         per_kind: findings of a kind, at most.
+        min_score: other detections are drawn from this score on, 0..1.
     """
     counts, found = _found(workspace, number, per_kind)
-    says = TimeSays([row for row in counts if row.boxes])
+    section = EvidenceSection([row for row in counts if row.boxes])
     chosen = [pair for some in found.values() for pair in spread(some, per_kind)]
     videos = {video.video_id: video for video in workspace.videos()}
     pictures: dict[int, str] = {}
     for video_id in dict.fromkeys(v for v, _ in chosen):
         some = [(i, one) for i, (v, one) in enumerate(chosen) if v == video_id]
         try:
-            pictures |= _Album(workspace, number, videos[video_id]).pictures(some)
+            others = supporting_detections(workspace, number, video_id, min_score=min_score)
+            pictures |= _PictureStrips(videos[video_id], others).pictures(some)
         except MediaError as exc:
-            says.warnings.append(f"No pictures of what time says: {exc}")
-    says.galleries.extend(_galleries(chosen, pictures, videos, says.kinds))
-    return says
+            section.warnings.append(f"No pictures of the temporal evidence: {exc}")
+    section.galleries.extend(_galleries(chosen, pictures, videos, section.kinds))
+    return section
 
 
 def _found(
@@ -149,14 +153,14 @@ class _Piece:
     size_wh: tuple[int, int]
 
 
-class _Album:
+class _PictureStrips:
     """Cuts the pictures of one video's findings, from one decode."""
 
-    def __init__(self, workspace: Workspace, number: int, video: Video) -> None:
+    def __init__(self, video: Video, others: pa.Table) -> None:
         self._path = video.path
         self._size_wh = video.size_wh
         self._base = float(video.time_base)
-        self._said = said_of(workspace, number, video.video_id).sort_by("pts")
+        self._others = others.sort_by("pts")
 
     def pictures(self, found: Sequence[tuple[int, Finding]]) -> dict[int, str]:
         """Return the number of each finding -> its picture as a data URI."""
@@ -188,14 +192,14 @@ class _Album:
             yield pts, _Piece(i, place, window(box, self._size_wh, _TILE_WH), _TILE_WH)
 
     def _cut(self, rgb: Image, pts: int, piece: _Piece, one: Finding) -> Image:
-        """Return a piece of a frame with what was said there, and the finding's box."""
+        """Return a piece of a frame with the detections there, and the finding's box."""
         left, top, right, bottom = piece.window
         part, scale, offset = fit(rgb[top:bottom, left:right], "letterbox", piece.size_wh)
-        said = xyxy_of(self._said.slice(*_span(self._said, pts)))
+        others = xyxy_of(self._others.slice(*_span(self._others, pts)))
         here = [(r["x1"], r["y1"], r["x2"], r["y2"]) for r in one.rows if r["pts"] == pts]
-        boxes = np.concatenate([said, np.array(here, np.float32).reshape(-1, 4)]).astype(float)
+        boxes = np.concatenate([others, np.array(here, np.float32).reshape(-1, 4)]).astype(float)
         boxes = (boxes - [left, top, left, top]) * np.tile(scale, 2) + np.tile(offset, 2)
-        colours = [_SAID] * len(said) + [COLOURS[one.kind]] * len(here)
+        colours = [_DETECTION] * len(others) + [COLOURS[one.kind]] * len(here)
         return draw_boxes(part, boxes, [""] * len(boxes), colours, line_px=2 - bool(piece.place))
 
     def _sheet(self, one: Finding, around: list[int], cut: Mapping[int, Image]) -> Image:

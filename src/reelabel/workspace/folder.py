@@ -57,7 +57,7 @@ class OutputFolder:
             (self.path / name).unlink(missing_ok=True)
 
     def keep_only(self, names: Collection[str], own: re.Pattern[str]) -> None:
-        """Remove all other files; a folder that holds files of somebody else stays as it is.
+        """Remove all other files; a folder that holds other people's files stays as it is.
 
         Args:
             names: what stays; with none of it the folder goes too.

@@ -117,7 +117,7 @@ def best_model(workspace: Workspace, project: Project) -> str:
 
 
 def last_decision(workspace: Workspace) -> Decision | None:
-    """Return the last decision; rounds behind one that said stop are leftovers and do not count."""
+    """Return the last decision; rounds after one that decided to stop do not count."""
     last = None
     for number in workspace.rounds():
         decision = decision_of(workspace, number)

@@ -23,7 +23,7 @@ _JOIN_IOU = 0.65
 
 @dataclass(frozen=True)
 class MappedDetector:
-    """A detector that speaks of the wanted classes alone; see `wanted_only`.
+    """A detector restricted to the wanted classes; see `wanted_only`.
 
     Attributes:
         inner: the detector that does the work.

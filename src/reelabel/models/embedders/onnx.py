@@ -32,7 +32,7 @@ class OnnxEmbedderOptions(Settings):
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     """Red, green and blue are divided by it after."""
     order: Literal["rgb", "bgr"] = "rgb"
-    """Channel order that the network wants; mean and std stay in the order red, green, blue."""
+    """Channel order that the network expects; mean and std stay in the order red, green, blue."""
     side: int = Field(default=_DEFAULT_SIDE, ge=1)
     """Input size of a network that leaves it open."""
     device: Annotated[Literal["auto", "cpu", "cuda"], MACHINE] = "auto"
