@@ -88,7 +88,7 @@ def evidence_section(
             others = supporting_detections(workspace, number, video_id, min_score=min_score)
             pictures |= _PictureStrips(videos[video_id], others).pictures(some)
         except MediaError as exc:
-            section.warnings.append(f"No pictures of the temporal evidence: {exc}")
+            section.warnings.append(f"No pictures of temporal evidence: {exc}")
     section.galleries.extend(_galleries(chosen, pictures, videos, section.kinds))
     return section
 
