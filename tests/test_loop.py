@@ -294,7 +294,8 @@ def test_a_round_that_no_longer_follows_does_not_count(copied):
     changed = text.replace("keep_going: true", "keep_going: false\n  by: truth")
     workspace.config_path.write_text(changed)
     path = workspace.round_dir(0) / "scores.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"agreement": None}))
+    nothing = dict.fromkeys(("agreement", "held_out", "mirror"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | nothing))
     stopped = go(workspace)
     assert [r.stage for r in stopped.results if r.round_number] == []
     assert stopped.reason.startswith("nothing to decide by")
