@@ -34,7 +34,7 @@ SETTINGS = {
 }
 
 
-CACHES = {".lock", "receipts.jsonl", "rows.jsonl"}
+CACHES = {".lock", "_receipts.jsonl", "_rows.jsonl"}
 """Files that say nothing of the results."""
 
 

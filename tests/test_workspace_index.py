@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,7 +69,7 @@ def made_by(workspace):
 
 def index_file(workspace):
     """Return where the index lies."""
-    return workspace.table_dir(CLIPS) / "receipts.jsonl"
+    return workspace.table_dir(CLIPS) / "_receipts.jsonl"
 
 
 @pytest.mark.usefixtures("settled")
@@ -213,6 +214,16 @@ def test_an_index_is_plain_json_lines(workspace):
     head, *lines = map(json.loads, index_file(workspace).read_text().splitlines())
     assert head["layout"] == "receipts 1"
     assert [(line[0], line[4][2]) for line in lines] == [(key, {"n": key}) for key in KEYS]
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_folder_with_an_index_is_still_a_parquet_data_set(workspace):
+    """Programs that read a whole folder of Parquet files leave the index out."""
+    for key in KEYS:
+        write(workspace, key)
+    made_by(workspace)
+    assert index_file(workspace).exists()
+    assert pq.read_table(workspace.table_dir(CLIPS)).num_rows == 0
 
 
 @pytest.mark.usefixtures("settled")

@@ -46,7 +46,7 @@ class Kind(Hashable, Protocol[T_co]):
 
     @property
     def file(self) -> str:
-        """Return the name of the index's file."""
+        """Return the name of the index's file; readers of Parquet folders skip ``_...``."""
         ...
 
     @property

@@ -49,7 +49,7 @@ def receipt_in(shard: Path) -> Receipt | None:
 class Receipts:
     """The receipts of a folder's shards, as a kind of index."""
 
-    file: str = "receipts.jsonl"
+    file: str = "_receipts.jsonl"
     layout: str = "receipts 1"
 
     def read(self, shard: Path) -> list[Any] | None:

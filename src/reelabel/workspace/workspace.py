@@ -52,7 +52,7 @@ class _Videos:
     """
 
     root: Path
-    file: str = "rows.jsonl"
+    file: str = "_rows.jsonl"
     layout: str = fingerprint("rows", str(VIDEOS.schema))
 
     def read(self, shard: Path) -> list[dict[str, Any]]:
