@@ -184,7 +184,7 @@ def _video_of(workspace: Workspace, text: Path, given: str | None) -> Video:
         found = [v for v in videos if text.stem in (Path(v.name).stem, _stem(v))]
     else:
         path = Path(given)
-        match = names.find(str(path.absolute()) if path.exists() else given)
+        match = names.find(str(path.resolve()) if path.exists() else given)
         found = [] if match.partial else list(match.videos)
     wanted = given or text.stem
     if len(found) > 1:

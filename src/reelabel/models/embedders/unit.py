@@ -14,8 +14,9 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
            [0. , 1. ]], dtype=float32)
     """
     sound: NDArray[np.float32] = np.where(np.isfinite(rows), rows, 0).astype(np.float32)
-    length = np.sqrt((sound * sound).sum(axis=1))
+    # Squares of very small numbers vanish in single precision.
+    length = np.sqrt(np.square(sound, dtype=np.float64).sum(axis=1))
     sound[length == 0, -1] = 1
     length[length == 0] = 1
-    result: NDArray[np.float32] = sound / length[:, None]
+    result: NDArray[np.float32] = (sound / length[:, None]).astype(np.float32)
     return result
