@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from reelabel.data.states import EVIDENCE_KINDS, STATES
 from reelabel.models.students.registry import built_in
 
 SOURCE = Path(__file__).parent.parent / "src" / "reelabel"
@@ -186,3 +187,60 @@ def test_stages_touch_no_workspace(path):
     names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     names |= {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names}
     assert not names & {"workspace", "Workspace"}
+
+
+NAMED_ONCE = {*EVIDENCE_KINDS, *STATES}
+"""Words that are spelled in data/states.py alone."""
+OTHER_MEANINGS = {
+    "__init__.py",  # names of commands
+    "cli/commands.py",  # the same
+    "verbs/flicker.py",  # the title of a command
+    "verbs/demo.py",  # settings as a user writes them
+    "labels/merging.py",  # a policy of merging
+    "labels/rounds.py",  # the same
+    "models/students/folder.py",  # pydantic's word for unknown keys
+    "models/students/torchvision/network.py",  # names of torchvision's loss terms
+    "models/students/yolox/yolox_onnx.py",  # a filter of warnings
+    "training/fit.py",  # the same
+    "views/plots.py",  # the same
+}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_states_and_kinds_of_evidence_are_spelled_once(path):
+    """Comparing with or storing a state or a kind goes by its name, so that none is mistyped."""
+    name = str(path.relative_to(SOURCE))
+    if name == "data/states.py" or name in OTHER_MEANINGS:
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    renamed = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "renamed"
+    ]
+    skipped = {id(child) for node in renamed if node for child in ast.walk(node)}
+    found = [
+        (node.lineno, node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value in NAMED_ONCE and id(node) not in skipped
+    ]
+    assert not found, f"use the names of data/states.py: {found}"
+
+
+IOU_ELSEWHERE = {
+    "models/students/yolox/loss.py",  # on torch tensors
+    "temporal/published.py",  # the published rule counts borders in
+}
+
+
+def test_only_data_defines_an_iou():
+    """Intersection over union is computed in one place, so that all rooms mean the same."""
+    for path in FILES:
+        name = str(path.relative_to(SOURCE))
+        defined = {
+            node.name
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.FunctionDef)
+        }
+        if name != "data/boxes.py" and name not in IOU_ELSEWHERE:
+            assert not {n for n in defined if re.fullmatch(r"_?(\w+_)?iou", n)}, name

@@ -197,7 +197,7 @@ def test_an_ablation_says_what_may_be_chance(variants, said):
     """One sentence names the variants whose difference covers 0, those beyond it, and the rest."""
     rows = [variant("plain"), *(variant(*v) for v in variants)]
     ablation = Ablation("truth", rows)
-    assert ablation.says == said
+    assert ablation.summary == said
     page = Checked(render_report(ReportData("r", ablation=ablation)))
     assert said in page.text
     assert "1,234" in page.text

@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 from reelabel.config import Settings
 from reelabel.data.boxes import Boxes, Placement
 from reelabel.data.dataset import Dataset, ImageEntry
-from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, TEACHER
+from reelabel.data.states import GAP, IGNORE, NEGATIVE, PERSON, POSITIVE, TEACHER
 from reelabel.engine.stage import Output, Stage, Unit
 from reelabel.errors import SplitError
 from reelabel.formats.coco import coco_text
@@ -162,13 +162,13 @@ def _taken(unit: SplitUnit, video_id: str, wanted: list[int]) -> Iterator[Row]:
 
 def _is_drawn(label: Row) -> bool:
     """Tell whether a person made this label: it is trained on, whatever was sampled."""
-    return bool(label["origin"] == "person")
+    return bool(label["origin"] == PERSON)
 
 
 def _is_hard(label: Row) -> bool:
     """Tell whether time, not a model or a person, made this label, now or rounds ago."""
     condemned = label["state"] == NEGATIVE and label["origin"] == TEACHER
-    return bool(condemned or (label["state"] == POSITIVE and label["rule"] == "gap"))
+    return bool(condemned or (label["state"] == POSITIVE and label["rule"] == GAP))
 
 
 def _near(unit: SplitUnit) -> list[tuple[str, str]]:

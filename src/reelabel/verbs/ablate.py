@@ -19,6 +19,7 @@ import numpy as np
 
 from reelabel import pipeline
 from reelabel.config import Config
+from reelabel.data.states import FLICKER, GAP, SMOOTH, STATIC
 from reelabel.engine.executors import Finished, Processes, WorkerDied
 from reelabel.engine.progress import Display
 from reelabel.engine.run import Options
@@ -41,7 +42,7 @@ from reelabel.workspace.results import (
     Variant,
 )
 
-KINDS = ("gap", "flicker", "static", "smooth")
+KINDS = (GAP, FLICKER, STATIC, SMOOTH)
 VARIANTS: dict[str, tuple[str, ...]] = {
     "plain": (),
     **{f"+{kind}": (kind,) for kind in KINDS},

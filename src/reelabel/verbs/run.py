@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reelabel import pipeline
 from reelabel.config import Config
+from reelabel.data.states import POSITIVE
 from reelabel.engine.run import Options, Result
 from reelabel.engine.task import Task
 from reelabel.errors import counted
@@ -46,7 +47,7 @@ class RunResult:
     exit_code: int
 
     def __repr__(self) -> str:
-        positive = {name: states.get("positive", 0) for name, states in self.labels.items()}
+        positive = {name: states.get(POSITIVE, 0) for name, states in self.labels.items()}
         labels = ", ".join(f"{n} {name}" for name, n in positive.items()) or "no labels"
         failed = sum(len(stage.failed) for stage in self.stages)
         failures = f", {counted(failed, 'failure')}" if failed else ""

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelabel.data.states import SMOOTH
 from reelabel.data.video import Video
 from reelabel.engine.progress import Display
 from reelabel.errors import MissingInput
@@ -222,12 +223,12 @@ class _Studio:
             close = near(rows["pts"].to_numpy(), base, focus_of(chosen), self.film)
             return list(rows.filter(pa.array(close)).to_pylist())
 
-        hits = {row["detection"] for one in chosen for row in one.rows if one.kind != "smooth"}
+        hits = {row["detection"] for one in chosen for row in one.rows if one.kind != SMOOTH}
         for row in seen(self._others(video_id, hits)):
             yield row["pts"], _mark(row, f"{row['score']:.2f}", _DETECTION)
-        if "smooth" in self.film.kinds:
-            for row in seen(evidence.filter(pc.field("kind") == "smooth")):
-                yield row["pts"], _mark(row, "", COLOURS["smooth"])
+        if SMOOTH in self.film.kinds:
+            for row in seen(evidence.filter(pc.field("kind") == SMOOTH)):
+                yield row["pts"], _mark(row, "", COLOURS[SMOOTH])
         for one in chosen:
             yield from places(one)
         for one in chosen:
@@ -241,7 +242,7 @@ def places(one: Finding) -> Iterator[tuple[int, Mark]]:
 
     Of several boxes the place is that of the nearest in time.
     """
-    if one.kind == "smooth":
+    if one.kind == SMOOTH:
         return
     for pts in one.frames:
         if pts not in one.at:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelabel.config import Config
+from reelabel.data.states import FLICKER, GAP, SMOOTH, STATIC, UNSUPPORTED
 from reelabel.media.draw import Colour
 from reelabel.tables import DETECTIONS
 from reelabel.workspace import Workspace
@@ -18,30 +19,30 @@ from reelabel.workspace import Workspace
 Row = dict[str, Any]
 
 KINDS = {
-    "flicker": "a sure box that nothing supports before or after, although its place was found"
+    FLICKER: "a sure box that nothing supports before or after, although its place was found"
     " again there",
-    "unsupported": "a sure box without support, about which the pictures can say nothing",
-    "gap": "boxes of a track that the teacher missed or was unsure of, held from both ends",
-    "static": "a weak, blinking box at one place of a picture that never changes",
-    "smooth": "where a track's boxes are when smoothed, each with its standard deviation",
+    UNSUPPORTED: "a sure box without support, about which the pictures can say nothing",
+    GAP: "boxes of a track that the teacher missed or was unsure of, held from both ends",
+    STATIC: "a weak, blinking box at one place of a picture that never changes",
+    SMOOTH: "where a track's boxes are when smoothed, each with its standard deviation",
 }
 """Kind of evidence -> what was seen."""
 
 FIRST = {
-    "flicker": "surest",
-    "unsupported": "surest",
-    "gap": "least sure",
-    "static": "most frequent",
-    "smooth": "least sure",
+    FLICKER: "surest",
+    UNSUPPORTED: "surest",
+    GAP: "least sure",
+    STATIC: "most frequent",
+    SMOOTH: "least sure",
 }
 """Kind of evidence -> which findings come first."""
 
 COLOURS: dict[str, Colour] = {
-    "flicker": (240, 70, 60),
-    "unsupported": (255, 165, 0),
-    "gap": (60, 200, 90),
-    "static": (215, 90, 230),
-    "smooth": (70, 170, 255),
+    FLICKER: (240, 70, 60),
+    UNSUPPORTED: (255, 165, 0),
+    GAP: (60, 200, 90),
+    STATIC: (215, 90, 230),
+    SMOOTH: (70, 170, 255),
 }
 """Colour in which each kind is drawn."""
 
@@ -70,7 +71,7 @@ class Finding:
     @property
     def many(self) -> str:
         """How many boxes a gap has, in words; other reasons say that themselves."""
-        more = self.kind == "gap" and len(self.rows) > 1
+        more = self.kind == GAP and len(self.rows) > 1
         return f", {len(self.rows)} boxes" if more else ""
 
     @property
@@ -87,7 +88,7 @@ def findings(evidence: pa.Table, kind: str) -> list[Finding]:
         kind: as in `KINDS`.
     """
     rows = evidence.filter(pc.field("kind") == kind)
-    if kind == "smooth":
+    if kind == SMOOTH:
         rows = _least_sure(rows)
     groups: dict[Any, list[Row]] = {}
     for row in rows.to_pylist():
@@ -136,21 +137,21 @@ def support_score(config: Config) -> float:
 
 def _same(row: Row) -> Any:
     """Return what rows of one finding share."""
-    if row["kind"] in ("gap", "smooth"):
+    if row["kind"] in (GAP, SMOOTH):
         return row["track_id"], *row["frames"]
-    if row["kind"] == "static":
+    if row["kind"] == STATIC:
         return row["category"], row["reason"], *row["frames"]
     return row["detection"]
 
 
 def _finding(kind: str, rows: list[Row]) -> Finding:
-    if kind == "gap":
+    if kind == GAP:
         shown = min(rows, key=_held)
         return Finding(kind, tuple(rows), shown, _held(shown))
-    if kind == "smooth":
+    if kind == SMOOTH:
         return Finding(kind, tuple(rows), rows[0], -rows[0]["sigma"])
     shown = max(rows, key=lambda r: r["score"])
-    rank = -float(len(rows)) if kind == "static" else -shown["score"]
+    rank = -float(len(rows)) if kind == STATIC else -shown["score"]
     return Finding(kind, tuple(rows), shown, rank)
 
 

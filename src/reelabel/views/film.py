@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from reelabel.data.states import SMOOTH, STATIC
 from reelabel.errors import UsageError, nearest
 from reelabel.media.draw import Colour, captioned, draw_boxes
 from reelabel.media.encode import VideoWriter
@@ -76,7 +77,7 @@ class Film:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds to show."""
-        return tuple(k for k in KINDS if k == self.kind or (self.kind == "all" and k != "smooth"))
+        return tuple(k for k in KINDS if k == self.kind or (self.kind == "all" and k != SMOOTH))
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ class Scene:
 
 def focus_of(found: Iterable[Finding]) -> dict[int, bool]:
     """Return the frames that findings are in, and whether to pause there: on the first of each."""
-    shown = [one.at[:_BLINKS] if one.kind == "static" else one.at for one in found]
+    shown = [one.at[:_BLINKS] if one.kind == STATIC else one.at for one in found]
     return {pts: False for at in shown for pts in at} | {at[0]: True for at in shown}
 
 

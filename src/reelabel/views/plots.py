@@ -11,7 +11,7 @@ import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -19,11 +19,12 @@ from cycler import cycler
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, State
 from reelabel.media.pictures import encode_png
 
 Values = Sequence[float] | NDArray[Any]
 
-STATE_COLOURS = {"positive": "#2f9e6e", "ignore": "#d99a1c", "negative": "#d6504b"}
+STATE_COLOURS = {POSITIVE: "#2f9e6e", IGNORE: "#d99a1c", NEGATIVE: "#d6504b"}
 """Colours of the three states, as everywhere in the report."""
 
 _INK, _LINE = "#7d8794", "#9aa3ae"
@@ -138,7 +139,7 @@ def score_histogram(
     """Return how many labels have which score, stacked by state.
 
     Args:
-        scores_by_state: "positive", "ignore", "negative" -> scores, 0..1.
+        scores_by_state: POSITIVE, IGNORE, NEGATIVE -> scores, 0..1.
         threshold: is drawn as a line.
         bins: number of bins between 0 and 1.
     """
@@ -223,9 +224,7 @@ def rounds_comparison(
         return _svg(figure)
 
 
-def counts_per_round(
-    rounds: Sequence[int], counts: Mapping[Literal["positive", "ignore", "negative"], Sequence[int]]
-) -> str:
+def counts_per_round(rounds: Sequence[int], counts: Mapping[State, Sequence[int]]) -> str:
     """Return how many labels of each state every round had.
 
     Args:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from reelabel.data.states import GAP, SMOOTH
 from reelabel.data.video import Video
 from reelabel.errors import MediaError
 from reelabel.media.draw import Colour, draw_boxes, montage
@@ -226,7 +227,7 @@ def strip(one: Finding, stamps: Ints) -> list[int]:
     """
     at, ends = one.shown["pts"], one.frames
     rests = np.array(ends, np.int64)
-    if one.kind in ("gap", "smooth"):
+    if one.kind in (GAP, SMOOTH):
         middle = int(np.searchsorted(stamps, at))
         first, last = np.searchsorted(stamps, [ends[0], ends[-1]])
         first, last = max(first - _BESIDE, middle - _FAR, 0), min(last + _BESIDE, middle + _FAR)
