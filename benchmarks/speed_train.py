@@ -1,9 +1,10 @@
-"""Training steps per second, against another checkout of this repository.
+"""Training steps per second of processor time, against another checkout of this repository.
 
     python benchmarks/speed_train.py PATH_TO_CHECKOUT
 
-Both train the same students on the same data set, in turns and in processes of their own. The time
-between two progress reports is taken, so that neither imports nor the first steps count.
+Both train the same students on the same data set, in turns and in processes of their own. What
+counts is the processor time between two progress reports: training takes one thread, and other
+programs, imports and the first steps do not disturb the figure.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ times = {}
 
 def log(share, text):
     if text.startswith("step ") and ":" not in text:
-        times[int(text.split()[1])] = time.perf_counter()
+        times[int(text.split()[1])] = time.process_time()
 
 load_trainer(settings).fit(Path(data), Path(model), log)
 last = max(times)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from reelabel.errors import ModelError, WorkspaceError
+from reelabel.files import write_json
 
 LOCK_NAME = "weights.lock.json"
 MAX_BYTES = 4 << 30
@@ -97,16 +98,16 @@ def _sha256(path: Path) -> str:
 
 
 def check_lock(key: str, value: str, *, home: Path | None, path: Path | str) -> None:
-    """Write down what identifies a model's weights at first use, and compare it after.
+    """Lock what identifies a model's weights at first use, and compare it afterwards.
 
     Args:
         key: how the model was asked for.
         value: the SHA-256 of its file, or the revision of a hub id.
         home: the folder of the lock; None does nothing.
-        path: what the message calls the file.
+        path: the file, for the message.
 
     Raises:
-        ModelError: if another value was written down before.
+        ModelError: if another value is locked.
         WorkspaceError: if the lock cannot be read or written.
     """
     if home is None:
@@ -119,11 +120,11 @@ def check_lock(key: str, value: str, *, home: Path | None, path: Path | str) -> 
             f"'{key}' from {home / LOCK_NAME}"
         )
     if key not in known:
-        _write_lock(home, {**known, key: value})
+        write_json(home / LOCK_NAME, {**known, key: value})
 
 
 def read_lock(home: Path) -> dict[str, str]:
-    """Return what was written down so far: model -> hash or revision.
+    """Return what is locked so far: model -> hash or revision.
 
     Raises:
         WorkspaceError: if the lock is there but cannot be read.
@@ -138,18 +139,6 @@ def read_lock(home: Path) -> dict[str, str]:
     if not isinstance(known, dict) or not all(isinstance(v, str) for v in known.values()):
         raise WorkspaceError(f"{path} should map models to hashes: repair or remove it")
     return known
-
-
-def _write_lock(home: Path, known: dict[str, str]) -> None:
-    path = home / LOCK_NAME
-    text = json.dumps(known, indent=1, sort_keys=True) + "\n"
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        part = home / f".{LOCK_NAME}.{os.getpid()}"
-        part.write_text(text, "utf-8")
-        part.replace(path)
-    except OSError as exc:
-        raise WorkspaceError(f"{path} cannot be written: {exc}") from exc
 
 
 def _local(given: Path, home: Path | None) -> Path:
