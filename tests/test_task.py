@@ -37,13 +37,18 @@ class ColourSettings(Settings):
     """By how much red must exceed the other channels."""
 
 
+def paint_one(picture, margin):
+    """Return the class of a picture."""
+    red, green, _ = picture.mean(axis=(0, 1))
+    return "red" if red > green + margin else "green"
+
+
 def paint(unit):
     """Label each kept frame by its mean colour."""
     rows = []
     for frame in unit.rows(FRAMES).to_pylist():
         if frame["kept"]:
-            red, green, _ = read_rgb(unit.inputs.path(frame["picture"])).mean(axis=(0, 1))
-            colour = "red" if red > green + unit.settings.margin else "green"
+            colour = paint_one(read_rgb(unit.inputs.path(frame["picture"])), unit.settings.margin)
             keys = ("video_id", "pts", "frame_index")
             rows.append({key: frame[key] for key in keys} | {"colour": colour})
     return Output({"colours": COLOURS.from_rows(rows)}, {"frames": len(rows)})
@@ -85,11 +90,19 @@ COUNT = Stage(
 )
 
 
+def mean_colour(model, sources, **given):
+    """Return the colour of each picture."""
+    assert given["min_score"] == 0.3
+    return [paint_one(read_rgb(path), margin=0) for path in sources]
+
+
 @pytest.fixture(scope="module")
 def task():
     """Return a task that labels frames by their mean colour."""
     once = (register.STAGE, cut.STAGE, sample.STAGE, dedup.STAGE)
-    return register_task(Task("mean-colour", "frames by colour", once, (PAINT, COUNT), COLOURS))
+    return register_task(
+        Task("mean-colour", "frames by colour", once, (PAINT, COUNT), COLOURS, predict=mean_colour)
+    )
 
 
 @pytest.fixture
@@ -132,10 +145,18 @@ def test_the_settings_of_its_stages_are_checked(workspace):
         reelabel.run(workspace)
 
 
+def test_predict_asks_the_task(workspace):
+    """A workspace of this task predicts colours, not boxes."""
+    home = workspace.root.parent / "footage"
+    assert reelabel.predict(workspace, [home / "red0.png", home / "green1.png"]) == ["red", "green"]
+
+
 def test_stages_of_other_tasks_are_refused(workspace):
     """A stage that the task does not have is an error that names those it has."""
     with pytest.raises(UsageError, match=r"no stage 'clean'.*paint"):
         reelabel.clean(workspace, score=0.4)
+    with pytest.raises(UsageError, match=r"the task mean-colour .* has no report"):
+        reelabel.report(workspace)
     with pytest.raises(UsageError, match="no format 'coco'"):
         reelabel.export(workspace, workspace.root / "out")
 

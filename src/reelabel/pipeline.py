@@ -62,6 +62,8 @@ DETECT = register_task(
         ),
         labels=LABELS,
         exports={"coco": write_coco_folder, "yolo": write_yolo, "voc": write_voc},
+        predict="reelabel.verbs.predict:predict_boxes",
+        report="reelabel.verbs.report:report_boxes",
     )
 )
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel
 
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.engine.stage import AnyStage
-from reelabel.errors import ConfigError, nearest
+from reelabel.errors import ConfigError, UsageError, nearest
 from reelabel.tables import Table
 
 ENTRY_POINTS = "reelabel.tasks"
@@ -34,8 +35,10 @@ class Task:
         each_round: stages that every round does again, in order.
         labels: the table that training uses.
         exports: writers of a round's data set, by format.
-        predict: applies a model to files or frames; see `reelabel.predict`.
-        report: sections of the report, given a workspace and the rounds to report on.
+        predict: applies a model to files or frames, with the arguments of `reelabel.predict`.
+        report: writes the report of a workspace, given it and its settings, and returns the path.
+
+    The last two are functions, or where they are, as ``module:name``: loaded when they are used.
     """
 
     name: str
@@ -44,8 +47,8 @@ class Task:
     each_round: tuple[AnyStage, ...]
     labels: Table
     exports: Mapping[str, Writer] = field(default_factory=dict)
-    predict: Callable[..., Any] | None = None
-    report: Callable[..., Sequence[Any]] | None = None
+    predict: Callable[..., Any] | str = ""
+    report: Callable[..., Any] | str = ""
 
     @cached_property
     def flow(self) -> dict[str, AnyStage]:
@@ -57,6 +60,20 @@ class Task:
         """Return the settings type of each stage that has settings."""
         flow = self.flow.items()
         return {name: stage.settings for name, stage in flow if stage.settings.model_fields}
+
+    def part(self, name: Literal["predict", "report"]) -> Callable[..., Any]:
+        """Return the function behind one of the task's commands.
+
+        Raises:
+            UsageError: if the task has none.
+        """
+        function: Callable[..., Any] | str = getattr(self, name)
+        if not function:
+            raise UsageError(f"the task {self.name} ({self.meaning}) has no {name}")
+        if not isinstance(function, str):
+            return function
+        module, _, attribute = function.partition(":")
+        return cast("Callable[..., Any]", getattr(import_module(module), attribute))
 
 
 _TASKS: dict[str, Task] = {}

@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from reelabel.engine.progress import Display, is_interactive
+from reelabel.engine.task import Task
 from reelabel.errors import ModelError, UsageError
 from reelabel.files import explained, refuse_overwrite
 from reelabel.formats.pictures import PICTURE_SUFFIXES
@@ -24,7 +25,7 @@ from reelabel.models.base import Detector, Image
 from reelabel.models.detector_pool import DetectorPool, detect_frames
 from reelabel.models.detectors.callable import Finder, register_callable
 from reelabel.models.registry import load_detector
-from reelabel.pipeline import read_config
+from reelabel.pipeline import DETECT, read_config, task_of
 from reelabel.verbs.prediction import FramePrediction, Prediction, Source
 from reelabel.workspace import CONFIG_NAME, Workspace
 from reelabel.workspace.rounds import best_model
@@ -83,13 +84,47 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
         ModelError: if there is no such model.
         MediaError: if a file cannot be read.
     """
+    function = _task_of(model).part("predict")
+    found: Prediction = function(
+        model,
+        sources,
+        span=Span(start_s, end_s, duration_s),
+        min_score=min_score,
+        classes=classes,
+        out=out,
+        render=render,
+        quiet=quiet,
+    )
+    return found
+
+
+def _task_of(model: Model) -> Task:
+    """Return the task of a workspace; models without one find boxes."""
+    if isinstance(model, Workspace):
+        return task_of(read_config(model))
+    if isinstance(model, Path | str) and (Path(model) / CONFIG_NAME).is_file():
+        return task_of(read_config(Workspace.open(model)))
+    return DETECT
+
+
+def predict_boxes(
+    model: Model,
+    sources: Sources,
+    *,
+    span: Span,
+    min_score: float,
+    classes: Sequence[str],
+    out: Path | str | None,
+    render: Path | str | None,
+    quiet: bool | None,
+) -> Prediction:
+    """Return the boxes that a detector finds in files or frames; see `predict`."""
     detector, quiet = find_model(model, classes), not is_interactive() if quiet is None else quiet
     paths, arrays = _sorted_out(sources)
     infos = {path: probe(path) for path in paths}
     targets, pool = _targets(infos, render), DetectorPool(detector)
     refuse_overwrite(infos, [out, *targets.values()])
     found: list[FramePrediction] = []
-    span = Span(start_s, end_s, duration_s)
     for path, info in infos.items():
         seen = _of_file(path, info, pool, span, quiet=quiet)
         some = [_above(one, min_score) for one in seen]

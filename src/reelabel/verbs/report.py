@@ -20,7 +20,7 @@ from reelabel.errors import MissingInput, counted
 from reelabel.evaluation.figures import ROLES, Comparison, Figure, Measure, Measures
 from reelabel.files import read_json
 from reelabel.labels.stats import Count, class_counts, labels_per_frame
-from reelabel.pipeline import read_config
+from reelabel.pipeline import read_config, task_of
 from reelabel.tables import DUPLICATES, FRAMES, LABELS
 from reelabel.verbs.run import opened
 from reelabel.views import plots
@@ -72,8 +72,14 @@ def report(workspace: Workspace | Path | str) -> Path:
     Raises:
         MissingInput: if no round has labels yet.
     """
-    workspace = opened(workspace)
-    config = read_config(workspace)
+    ws = opened(workspace)
+    config = read_config(ws)
+    written: Path = task_of(config).part("report")(ws, config)
+    return written
+
+
+def report_boxes(workspace: Workspace, config: Config) -> Path:
+    """Write the report of a workspace that finds boxes; see `report`."""
     target, rounds = report_path(workspace), labelled_rounds(workspace)
     if target is None:
         raise MissingInput(f"{workspace.root} has no labels yet: run  reelabel run")
