@@ -244,3 +244,8 @@ def test_only_data_defines_an_iou():
         }
         if name != "data/boxes.py" and name not in IOU_ELSEWHERE:
             assert not {n for n in defined if re.fullmatch(r"_?(\w+_)?iou", n)}, name
+
+
+def test_the_flow_stays_readable():
+    """pipeline.py, which is read first, stays under 100 lines."""
+    assert (SOURCE / "pipeline.py").read_text(encoding="utf-8").count("\n") < 100

@@ -1,9 +1,7 @@
 """The flow of each task, one line per stage. Read this first.
 
-A task is data: its stages in order, the labels it learns from, and what comes out of it. A stage is
-a pure function from tables to tables (`reelabel.engine.stage`); each has a file in `stages/`. The
-engine finds out what is stale, does it, and writes; `reelabel.engine.loop` repeats the round until
-another one would not help.
+A task is data: stages in order, the labels it learns from, what comes out. A stage is a pure
+function from tables to tables, with a file in `stages/`; `engine/` does what is stale, and the loop.
 """
 
 from __future__ import annotations
@@ -69,7 +67,7 @@ DETECT = register_task(
 
 
 def task_of(config: Config) -> Task:
-    """Return the task of a workspace's settings."""
+    """Return the task of a workspace."""
     return task_named(config.project.task)
 
 
@@ -92,13 +90,6 @@ def sections_of(raw: dict[str, Any]) -> dict[str, Any]:
     return task_named(raw.get("task", DETECT.name)).sections
 
 
-def run(
-    workspace: Workspace,
-    config: Config,
-    options: Options,
-    *,
-    rounds: int = 2,
-    until: str | None = None,
-) -> Run:
-    """Bring a workspace up to date; see `reelabel.engine.loop.run_task`."""
-    return run_task(task_of(config), workspace, config, options, rounds=rounds, until=until)
+def run(workspace: Workspace, config: Config, options: Options, **how: Any) -> Run:
+    """Bring a workspace up to date; `how` is `rounds` and `until` of `engine.loop.run_task`."""
+    return run_task(task_of(config), workspace, config, options, **how)
