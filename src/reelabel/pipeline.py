@@ -1,7 +1,7 @@
 """The flow of each task, one line per stage. Read this first.
 
 A task is data: stages in order, the labels it learns from, what comes out. A stage is a pure
-function from tables to tables, with a file in `stages/`; `engine/` does what is stale, and the loop.
+function from tables to tables, with a file in `stages/`; `engine/` does what is stale and loops.
 """
 
 from __future__ import annotations
