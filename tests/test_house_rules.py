@@ -249,3 +249,21 @@ def test_only_data_defines_an_iou():
 def test_the_flow_stays_readable():
     """pipeline.py, which is read first, stays under 100 lines."""
     assert (SOURCE / "pipeline.py").read_text(encoding="utf-8").count("\n") < 100
+
+
+ARRAYS = re.compile(r"\bNDArray|\b(Floats|Ints|Bools|Strings|Singles|Tensor)\b")
+SHAPE = re.compile(r"``\([a-z0-9. ]+[,.)]")
+WITHOUT_SHAPE = {"save_weights", "load_matching"}
+"""Functions of state dicts, whose tensors have any shape."""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_functions_of_arrays_state_shapes(path):
+    """A public function that takes arrays states their shapes, such as ``(n, 4)``."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if not isinstance(node, ast.FunctionDef) or node.name[0] == "_":
+            continue
+        given = [*node.args.args, *node.args.kwonlyargs]
+        types = " ".join(ast.unparse(a.annotation) for a in given if a.annotation)
+        if ARRAYS.search(types) and node.name not in WITHOUT_SHAPE:
+            assert SHAPE.search(ast.get_docstring(node) or ""), f"{path.name}: {node.name}"

@@ -242,7 +242,7 @@ def intersection(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
 
 
 def paired_iou(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """Return intersection over union of boxes that stand opposite each other, broadcasting.
+    """Return intersection over union of opposite boxes: ``(..., 4)`` twice -> ``(...)``, broadcast.
 
     >>> paired_iou(np.array([0., 0, 2, 2]), np.array([[1., 0, 3, 2], [5, 5, 6, 6]])).round(3)
     array([0.333, 0.   ])

@@ -204,7 +204,7 @@ def working_counts(matches: ClassMatches, weights: Floats, threshold: float) -> 
 
 
 def rates(hits: Floats, false_alarms: Floats, positives: Floats) -> dict[str, Floats]:
-    """Return precision, recall and F1; NaN without detections, or without true boxes."""
+    """Return precision, recall, F1: ``(b,)`` -> ``(b,)``; NaN without detections or true boxes."""
     return {
         "precision": _divided(hits, hits + false_alarms),
         "recall": _divided(hits, positives),
@@ -223,7 +223,7 @@ def _mean(columns: Floats) -> Floats:
 
 
 def percentiles(values: Floats, level: float = 0.95) -> tuple[float, float]:
-    """Return the interval that holds ``level`` of the values; NaN is left out."""
+    """Return the interval that holds ``level`` of ``(n,)`` values; NaN is left out."""
     values = values[~np.isnan(values)]
     if not len(values):
         return np.nan, np.nan

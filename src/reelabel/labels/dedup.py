@@ -116,7 +116,7 @@ def hash_duplicates(
 
 
 def alike_share(hashes: NDArray[np.uint64], others: NDArray[np.uint64], max_distance: int) -> float:
-    """Return the share of perceptual hashes that are near to one of others, 0 if there are none.
+    """Return the share of ``(n,)`` hashes that are near to one of ``(m,)`` others, 0 if none is.
 
     The hash 0 is that of a blank picture: alike wherever it was filmed, it is near to nothing.
 

@@ -21,7 +21,7 @@ class Count:
 
 
 def class_counts(class_name: NDArray[np.str_]) -> dict[str, Count]:
-    """Return class name -> count, most frequent first, equal ones by name."""
+    """Return class name -> count of ``(n,)`` names, most frequent first, equal ones by name."""
     names, counts = np.unique(class_name, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     total = max(len(class_name), 1)
@@ -29,7 +29,7 @@ def class_counts(class_name: NDArray[np.str_]) -> dict[str, Count]:
 
 
 def size_bins(xyxy: NDArray[np.float32]) -> dict[str, Count]:
-    """Return how many boxes are small, medium and large.
+    """Return how many of ``(n, 4)`` boxes are small, medium and large.
 
     The bounds are those of the COCO evaluation: small below 32^2 square pixels, large above
     96^2, medium between, both bounds included.

@@ -64,7 +64,7 @@ def on_gpu(session: Any) -> bool:
 
 
 def run(session: Any, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Return all outputs of a network of one input.
+    """Return all outputs of a network for one input ``(b, ...)``.
 
     Raises:
         ModelError: if it cannot be run on these inputs.

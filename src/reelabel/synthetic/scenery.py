@@ -64,7 +64,7 @@ def octaves(rng: Generator, size_wh: tuple[int, int], cell_xy: tuple[float, floa
 
 
 def blend(low: Rgb, high: Rgb, share: NDArray[np.floating]) -> Plane:
-    """Return colours between `low` (share 0) and `high` (share 1)."""
+    """Return colours between `low` and `high`, by a share 0..1: ``(h, w)`` -> ``(h, w, 3)``."""
     a, b = np.array(low, np.float32), np.array(high, np.float32)
     result: Plane = a + (b - a) * share[..., None].astype(np.float32)
     return result

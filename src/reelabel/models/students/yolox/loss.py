@@ -32,8 +32,8 @@ def losses(
     """Return the losses ``box``, ``object`` and ``class``, to be summed.
 
     Args:
-        raw: outputs (B, cells, 5 + classes).
-        cells: what `grid` returns (cells, 3).
+        raw: outputs ``(b, cells, 5 + classes)``.
+        cells: what `grid` returns, ``(cells, 3)``.
         targets: one per picture.
         negative_weight: weight of a cell in a hard negative, relative to other background.
     """
@@ -47,7 +47,7 @@ def losses(
 
 
 def grid(images: Tensor) -> Tensor:
-    """Return x, y (of the top left corner) and stride of every cell, in pixels (cells, 3)."""
+    """Return left, top and stride of every cell in pixels: ``(b, 3, h, w)`` -> ``(cells, 3)``."""
     height, width = images.shape[-2:]
     levels = []
     for stride in STRIDES:
@@ -58,7 +58,7 @@ def grid(images: Tensor) -> Tensor:
 
 
 def decode(raw: Tensor, cells: Tensor) -> Tensor:
-    """Return boxes (..., cells, 4) in pixels for raw outputs (..., cells, 5 + classes)."""
+    """Return boxes in pixels: raw outputs ``(..., cells, 5 + classes)`` -> ``(..., cells, 4)``."""
     strides = cells[:, 2:]
     centre = raw[..., :2] * strides + cells[:, :2]
     half = raw[..., 2:4].clamp(max=LARGEST_LOG_SIZE).exp() * strides / 2
