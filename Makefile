@@ -28,7 +28,7 @@ wheel-test: $(VENV)/.ready
 	$(USE_UV) venv -q --python 3.11 build/wheel/venv
 	$(USE_UV) pip install -q --python build/wheel/venv/bin/python -c constraints.txt \
 		--overrides build/wheel/overrides.txt \
-		build/wheel/*.whl pytest pytest-xdist hypothesis pycocotools supervision
+		build/wheel/*.whl pytest pytest-xdist hypothesis pycocotools supervision pandas
 	build/wheel/venv/bin/python -m pytest -q -n 2 --dist loadfile -m "not train"
 
 lint: $(VENV)/.ready
