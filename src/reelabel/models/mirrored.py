@@ -12,19 +12,18 @@ from reelabel.data.boxes import Boxes
 from reelabel.models.base import Detector, Image, Predict
 from reelabel.models.detectors.mapped import MappedDetector
 from reelabel.models.detectors.recorded import RecordedDetector
+from reelabel.models.detectors.wrapped import WrappedDetector
 from reelabel.models.spec import fingerprint
 from reelabel.models.students.detector import StudentDetector
 
 
 @dataclass(frozen=True)
-class MirroredDetector:
+class MirroredDetector(WrappedDetector):
     """A detector that is shown the mirror image; its boxes are mapped back.
 
     Attributes:
         inner: the detector that does the work.
     """
-
-    inner: Detector
 
     @property
     def name(self) -> str:
@@ -40,21 +39,6 @@ class MirroredDetector:
     def fingerprint(self) -> str:
         """Changes with the detector."""
         return fingerprint("mirrored", self.inner.fingerprint)
-
-    @property
-    def fit_wh(self) -> tuple[int, int] | None:
-        """The size that pictures may be reduced to."""
-        return self.inner.fit_wh
-
-    @property
-    def in_order(self) -> bool:
-        """Whether frames must come one after the other."""
-        return self.inner.in_order
-
-    @property
-    def batch_size(self) -> int:
-        """How many pictures are best given at once."""
-        return self.inner.batch_size
 
     def open(self) -> Predict:
         """Open the detector and return its function on mirror images."""

@@ -16,13 +16,14 @@ from reelabel.data.boxes import Boxes
 from reelabel.errors import ModelError, nearest
 from reelabel.models.base import Detector, Image, Predict
 from reelabel.models.detectors.suppress import suppressed
+from reelabel.models.detectors.wrapped import WrappedDetector
 from reelabel.models.spec import fingerprint
 
 _JOIN_IOU = 0.65
 
 
 @dataclass(frozen=True)
-class MappedDetector:
+class MappedDetector(WrappedDetector):
     """A detector restricted to the wanted classes; see `wanted_only`.
 
     Attributes:
@@ -31,7 +32,6 @@ class MappedDetector:
         sources: for each class of `inner`, an index into `classes`, or -1 to leave it out.
     """
 
-    inner: Detector
     classes: tuple[str, ...]
     sources: tuple[int, ...]
 
@@ -44,21 +44,6 @@ class MappedDetector:
     def fingerprint(self) -> str:
         """Changes with the detector, the names or what they stand for."""
         return fingerprint("mapped", self.inner.fingerprint, self.classes, self.sources, _JOIN_IOU)
-
-    @property
-    def fit_wh(self) -> tuple[int, int] | None:
-        """The size that pictures may be reduced to."""
-        return self.inner.fit_wh
-
-    @property
-    def in_order(self) -> bool:
-        """Whether frames must come one after the other."""
-        return self.inner.in_order
-
-    @property
-    def batch_size(self) -> int:
-        """How many pictures are best given at once."""
-        return self.inner.batch_size
 
     def open(self) -> Predict:
         """Open the detector and return its function with the names exchanged."""
