@@ -27,6 +27,13 @@ Embed = Callable[[Sequence[Image]], NDArray[np.float32]]
 """Pictures in, ``(n, dimensions)`` float32 rows of length 1 out."""
 
 
+Window = Sequence[Image]
+"""The pictures of one moment in order of time; a single one for models that judge frames."""
+
+Classify = Callable[[Sequence[Window]], NDArray[np.float32]]
+"""Windows in, ``(n, classes)`` float32 probabilities out."""
+
+
 @dataclass(frozen=True)
 class FrameDetections:
     """The detections in one frame of a video.
@@ -68,6 +75,36 @@ class Detector(Protocol):
 
     def open(self) -> Predict:
         """Load the model and return the function that finds boxes, scores from a low floor up."""
+        ...
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """Gives class probabilities of pictures, or of windows of pictures.
+
+    Attributes:
+        name: how it was asked for, such as ``student:FOLDER``.
+        classes: the class names of the columns.
+        fingerprint: changes when the weights or the way they are used change.
+        exclusive: True if the probabilities of a moment sum to 1.
+        frames: pictures per window; 1 for models of single frames.
+        step_s: seconds between the pictures of a window; 0 for models of single frames.
+        fit_wh: a size into which pictures may be reduced (aspect kept) before they are given,
+            without loss to the model; None: they must be whole.
+        batch_size: how many windows are best given at once.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    fingerprint: str
+    exclusive: bool
+    frames: int
+    step_s: float
+    fit_wh: tuple[int, int] | None
+    batch_size: int
+
+    def open(self) -> Classify:
+        """Load the model and return the function that classifies."""
         ...
 
 
