@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -20,7 +23,11 @@ from reelabel.media.pictures import read_rgb
 from reelabel.stages import cut, dedup, register, sample
 from reelabel.tables import DUPLICATES, FRAMES, VIDEOS
 from reelabel.tables.base import FRAME_INDEX, PTS, TEXT, VIDEO_ID, Column, Table
-from reelabel.workspace.results import Decision
+from reelabel.verbs.report import base_report
+from reelabel.verbs.show import Shown
+from reelabel.views.html import write_report
+from reelabel.workspace.results import Decision, Result
+from reelabel.workspace.rounds import labelled_rounds, report_path
 
 COLOURS = Table(
     "colours",
@@ -105,18 +112,91 @@ def task():
     )
 
 
+@dataclass(frozen=True)
+class ColourScores(Result):
+    """How sure a round's colours are."""
+
+    FILE: ClassVar[str] = "scores.json"
+
+    frames: int
+
+
+def count_and_score(unit):
+    """Do what `count` does, and score it."""
+    done = count(unit)
+    return replace(done, results=(*done.results, ColourScores(sum(done.notes.values()))))
+
+
+def write_page(workspace, config):
+    """Write a report with the sections that every task has."""
+    rounds = labelled_rounds(workspace, COLOURS)
+    page = base_report(workspace, config, rounds)
+    return write_report(report_path(workspace, COLOURS), page)
+
+
+def show_nothing(workspace, **given):
+    """Return the number of the round and what was asked for."""
+    return [Shown(workspace.root.name, Path(f"{name}={given[name]}"), []) for name in sorted(given)]
+
+
+@dataclass(frozen=True)
+class ColourAblation(Result):
+    """A comparison of another kind than that of boxes."""
+
+    FILE: ClassVar[str] = "ablation.json"
+
+    round: int
+    seeds: int
+
+
+def ablate_nothing(workspace, config, **given):
+    """Return an empty comparison with the round and seeds that were asked for."""
+    assert config.project.task == "colours-with-commands"
+    found = ColourAblation(given["round_number"], given["seeds"])
+    found.save(workspace.round_dir(found.round))
+    return found
+
+
+@pytest.fixture(scope="module")
+def task_with_commands(task):
+    """Return the same task with scores of its own, and all commands."""
+    counted = replace(COUNT, run=count_and_score)
+    return register_task(
+        replace(
+            task,
+            name="colours-with-commands",
+            each_round=(PAINT, counted),
+            scores=ColourScores,
+            report=write_page,
+            show=show_nothing,
+            ablate=ablate_nothing,
+        )
+    )
+
+
 @pytest.fixture
 def workspace(task, tmp_path):
     """Return a workspace of that task, with a red and a green picture series."""
-    home = tmp_path / "footage"
-    home.mkdir()
+    return made_workspace(task, tmp_path / "plain")
+
+
+@pytest.fixture
+def workspace_with_commands(task_with_commands, tmp_path):
+    """Return a workspace on the same pictures, of the task with all commands."""
+    return made_workspace(task_with_commands, tmp_path / "commands")
+
+
+def made_workspace(task, folder):
+    """Return a new workspace on a red and a green picture series."""
+    home = folder / "footage"
+    home.mkdir(parents=True)
     rng = np.random.default_rng(0)
     for name, channel in (("red", 2), ("green", 1)):
         for i in range(2):
             picture = cv2.resize(rng.integers(0, 90, (12, 18, 3), dtype=np.uint8), (144, 96))
             picture[..., channel] += 120
             cv2.imwrite(str(home / f"{name}{i}.png"), picture)
-    return reelabel.init(tmp_path / "w", classes=["red", "green"], videos=[home], task=task.name)
+    return reelabel.init(folder / "w", classes=["red", "green"], videos=[home], task=task.name)
 
 
 def test_a_task_from_outside_runs_the_loop(workspace):
@@ -155,10 +235,49 @@ def test_stages_of_other_tasks_are_refused(workspace):
     """A stage that the task does not have is an error that names those it has."""
     with pytest.raises(UsageError, match=r"no stage 'clean'.*paint"):
         reelabel.clean(workspace, score=0.4)
-    with pytest.raises(UsageError, match=r"the task mean-colour .* has no report"):
-        reelabel.report(workspace)
+    for verb in (reelabel.report, reelabel.show, reelabel.ablate):
+        refusal = rf"the task mean-colour \(frames by colour\) has no {verb.__name__}$"
+        with pytest.raises(UsageError, match=refusal):
+            verb(workspace)
     with pytest.raises(UsageError, match="no format 'coco'"):
         reelabel.export(workspace, workspace.root / "out")
+
+
+def test_scores_are_of_the_type_of_the_task(workspace, workspace_with_commands):
+    """A run returns scores of the type that the task declares, and none where it declares none."""
+    assert reelabel.run(workspace_with_commands).scores == ColourScores(frames=4)
+    assert reelabel.run(workspace).scores is None
+
+
+def test_show_and_ablate_ask_the_task(workspace_with_commands):
+    """Both commands call the task's functions with all of their arguments."""
+    shown = reelabel.show(workspace_with_commands, round=1, pictures=3)
+    assert [one.movie.name for one in shown] == [
+        *("evidence=None", "out=None", "pictures=3", "quiet=True", "round=1")
+    ]
+    assert reelabel.ablate(workspace_with_commands, seeds=2) == ColourAblation(0, 2)
+
+
+def test_a_report_of_another_task_has_the_shared_sections(workspace_with_commands):
+    """Facts, decision, models and settings need no boxes."""
+    reelabel.run(workspace_with_commands)
+    page = reelabel.report(workspace_with_commands).read_text(encoding="utf-8")
+    assert "all frames have a colour" in page
+    assert "<dt>frames sampled</dt><dd>4</dd>" in page
+    assert "teacher of round 1" in page
+
+
+def test_the_command_line_serves_other_tasks(workspace, workspace_with_commands, request):
+    """`run` prints decision and report; a task without report ends with its decision."""
+    reelabel_command = request.getfixturevalue("reelabel")
+    code, out, _ = reelabel_command("run", workspace.root)
+    assert (code, "all frames have a colour" in out, "Report" in out) == (0, True, False)
+    code, out, _ = reelabel_command("run", workspace_with_commands.root)
+    assert (code, "all frames have a colour" in out, "Report" in out) == (0, True, True)
+    code, out, _ = reelabel_command("ablate", workspace_with_commands.root, "--seeds", 1)
+    assert (code, "written to" in out) == (0, True)
+    code, out, _ = reelabel_command("predict", workspace.root, workspace.videos()[0].path)
+    assert (code, out) == (0, "['red']\n")
 
 
 def test_an_unknown_task_names_the_known_ones(tmp_path):

@@ -33,6 +33,7 @@ from reelabel.stages import (
 )
 from reelabel.tables import LABELS
 from reelabel.workspace import Workspace
+from reelabel.workspace.results import Scores
 
 __all__ = ["DETECT", "Run", "read_config", "run", "run_one", "task_of"]
 
@@ -60,8 +61,11 @@ DETECT = register_task(
         ),
         labels=LABELS,
         exports={"coco": write_coco_folder, "yolo": write_yolo, "voc": write_voc},
+        scores=Scores,
         predict="reelabel.verbs.predict:predict_boxes",
-        report="reelabel.verbs.report:report_boxes",
+        report="reelabel.verbs.report_boxes:report_boxes",
+        show="reelabel.verbs.show:show_boxes",
+        ablate="reelabel.verbs.ablate:ablate_boxes",
     )
 )
 

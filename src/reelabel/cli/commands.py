@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,10 @@ from reelabel.cli.stage_commands import (
     work_flags,
     workspace_argument,
 )
+
+if TYPE_CHECKING:
+    from reelabel.engine.task import Task
+    from reelabel.workspace import Workspace
 
 STAGES = {
     "register": "Note what each file is: content, size, time base, state.",
@@ -126,25 +130,29 @@ def init(  # noqa: PLR0913 -- click hands every flag over by name
 @run_flags
 def run(workspace: Path, rounds: int, until: str | None, **how: Any) -> int:
     """Bring everything up to date, round after round until it no longer helps."""
-    from reelabel.cli.printing import print_run
-    from reelabel.pipeline import read_config
+    from reelabel.cli.printing import print_outcome, print_run
+    from reelabel.pipeline import read_config, task_of
     from reelabel.pipeline import run as call
     from reelabel.workspace import Workspace
 
     ws = Workspace.open(workspace)
     config = read_config(ws)
+    task = task_of(config)
     done = call(ws, config, options_of(config, how), rounds=rounds, until=until)
-    print_run(ws, done, None if until else _report(ws, again=any(r.done for r in done.results)))
+    print_run(ws, done)
+    if not until:
+        again = any(result.done for result in done.results)
+        print_outcome(ws, task, done, _report(ws, task, again=again))
     return done.exit_code
 
 
-def _report(workspace: Any, *, again: bool) -> Path:
-    """Return the report; what draws one is loaded only if it is to be written."""
+def _report(workspace: Workspace, task: Task, *, again: bool) -> Path | None:
+    """Return the report, if the task has one; what draws it is loaded only to write it."""
     from reelabel.workspace.rounds import report_path
 
-    there = report_path(workspace)
-    if there is not None and there.is_file() and not again:
-        return there
+    there = report_path(workspace, task.labels)
+    if not task.report or (there is not None and there.is_file() and not again):
+        return there if task.report else None
     from reelabel.verbs.report import report
 
     return report(workspace)
@@ -231,7 +239,7 @@ def predict(
     from reelabel.verbs.predict import predict as call
 
     found = call(model, sources, min_score=min_score, quiet=quiet, **rest)
-    click.echo(f"{found.n_boxes} boxes in {len(found)} frames by {found.model}")
+    click.echo(str(found))
     for path in (rest["out"], rest["render"]):
         if path is not None:
             click.echo(f"written to {path}")

@@ -19,10 +19,11 @@ from reelabel.sources.footage import left_out_sentences
 from reelabel.verbs.status import StageStatus, decisions
 from reelabel.views.score_rows import model_rows
 from reelabel.workspace import Workspace
-from reelabel.workspace.results import Ablation
+from reelabel.workspace.results import Ablation, Scores
 from reelabel.workspace.rounds import decision_of, score_warnings, scores_of, unknown_videos
 
 if TYPE_CHECKING:
+    from reelabel.engine.task import Task
     from reelabel.verbs.demo import Demo
 
 Kind = Literal["truth", "agreement"]
@@ -42,8 +43,8 @@ def print_new(workspace: Workspace) -> None:
         )
 
 
-def print_run(workspace: Workspace, run: Run, report: Path | None) -> None:
-    """Say what failed, how the rounds compare, and where to look."""
+def print_run(workspace: Workspace, run: Run) -> None:
+    """Print what failed in a run, and what was left out."""
     names = {video.video_id: video.name for video in workspace.videos()}
     printed: set[str] = set()
     for result in run.results:
@@ -58,19 +59,24 @@ def print_run(workspace: Workspace, run: Run, report: Path | None) -> None:
             OUT.print(
                 f"[red]{result.stage}[/] {escape(name)}: cannot be used, see  reelabel status"
             )
-    if report is None:
-        return
+
+
+def print_outcome(workspace: Workspace, task: Task, run: Run, report: Path | None) -> None:
+    """Print how the rounds compare, the decision, and where the report is, if the task has one."""
     last = run.results[-1].round_number
-    print_scores(workspace, last)
+    scored = task.scores is Scores
+    if scored:
+        print_scores(workspace, last)
     if unknown := unknown_videos(workspace):
         note = f"boxes are drawn in videos that are not in this workspace: {few(unknown)}"
         OUT.print(f"[dim]{escape(note)}[/]")
-    for warning in score_warnings(workspace, last):
+    for warning in score_warnings(workspace, last) if scored else ():
         OUT.print(f"[yellow]{escape(warning)}[/]")
     if run.reason:
         print_findings(workspace, last)
         OUT.print(f"[bold]Decision:[/] {escape(run.reason)}")
-    OUT.print(f"[bold]Report:[/] {escape(str(report))}")
+    if report is not None:
+        OUT.print(f"[bold]Report:[/] {escape(str(report))}")
 
 
 SCORES: dict[Kind, tuple[str, tuple[str, ...]]] = {

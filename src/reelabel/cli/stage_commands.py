@@ -93,7 +93,7 @@ def _stage_callback(name: str) -> Function:
         config = replace(config, stages={**config.stages, name: settings})
         options = options_of(config, given)
         result = run_alone(ws, config, options, name, round_number=round_number)
-        print_run(ws, Run([result]), None)
+        print_run(ws, Run([result]))
         return Run([result]).exit_code
 
     return call
@@ -112,12 +112,14 @@ def ablated(
     from reelabel.pipeline import read_config
     from reelabel.verbs.ablate import ablate as call
     from reelabel.workspace import Workspace
+    from reelabel.workspace.results import Ablation
 
     ws = Workspace.open(workspace)
     options = options_of(read_config(ws), how)
     changes = train.model_dump(exclude_unset=True) if train is not None else None
     found = call(ws, round_number=round_number, seeds=seeds, train=changes, options=options)
-    print_ablation(found)
+    if isinstance(found, Ablation):
+        print_ablation(found)
     path = ws.round_dir(found.round) / found.FILE
     click.echo(f"written to {path}; the next  reelabel report  shows it")
     return 0

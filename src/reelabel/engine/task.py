@@ -16,10 +16,13 @@ from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.engine.stage import AnyStage
 from reelabel.errors import ConfigError, UsageError, nearest
 from reelabel.tables import Table
+from reelabel.workspace.results import Result
 
 ENTRY_POINTS = "reelabel.tasks"
 """Group under which another package names a `Task`."""
 
+Part = Literal["predict", "report", "show", "ablate"]
+"""The commands that a task does in its own way."""
 Writer = Callable[[Path, Dataset, Callable[[ImageEntry], Path]], None]
 """Writes a data set into an empty folder, given where each picture's file is."""
 
@@ -35,10 +38,15 @@ class Task:
         each_round: stages that every round does again, in order.
         labels: the table that training uses.
         exports: writers of a round's data set, by format.
-        predict: applies a model to files or frames, with the arguments of `reelabel.predict`.
+        scores: the type of a round's scores; None if a round has none.
+        predict: applies a model to files or frames, with the arguments of `reelabel.predict`; the
+            `str` of what it returns is one line for people.
         report: writes the report of a workspace, given it and its settings, and returns the path.
+        show: draws the labels of a round, given a workspace and the arguments of `reelabel.show`.
+        ablate: compares what labels are made from, given a workspace, its settings and the
+            arguments of `reelabel.ablate`, all set; returns a result with its `round`.
 
-    The last two are functions, or where they are, as ``module:name``: loaded when they are used.
+    The last four are functions, or where they are, as ``module:name``: loaded when they are used.
     """
 
     name: str
@@ -47,8 +55,11 @@ class Task:
     each_round: tuple[AnyStage, ...]
     labels: Table
     exports: Mapping[str, Writer] = field(default_factory=dict)
+    scores: type[Result] | None = None
     predict: Callable[..., Any] | str = ""
     report: Callable[..., Any] | str = ""
+    show: Callable[..., Any] | str = ""
+    ablate: Callable[..., Any] | str = ""
 
     @cached_property
     def flow(self) -> dict[str, AnyStage]:
@@ -61,7 +72,7 @@ class Task:
         flow = self.flow.items()
         return {name: stage.settings for name, stage in flow if stage.settings.model_fields}
 
-    def part(self, name: Literal["predict", "report"]) -> Callable[..., Any]:
+    def part(self, name: Part) -> Callable[..., Any]:
         """Return the function behind one of the task's commands.
 
         Raises:

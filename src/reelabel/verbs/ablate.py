@@ -66,40 +66,60 @@ def ablate(
     """Train every variant with the same seeds and budget, and compare them on the truth.
 
     Args:
-        workspace: a workspace with hand-drawn truth and a round whose teacher has looked.
-        round_number: the round; by default the first, in which the teacher is no student yet.
+        workspace: a workspace with hand-drawn truth and a round with detections.
+        round_number: the round; None is the first, in which the teacher is no student yet.
         seeds: trainings of each variant.
         train: settings of `train` to use in place of the workspace's.
         options: workers (trainings at once; by default one per core), whether what is up to date
             is made again, and what is shown.
 
     Returns:
-        What ``ablation.json`` of the round holds. Intervals hold both what truth frames and what
-        chance in training contribute.
+        What ``ablation.json`` of the round holds, for boxes this type. Its intervals hold both what
+        truth frames and what chance in training contribute.
 
     Raises:
-        UsageError: without truth: labels of different variants cannot judge each other.
+        UsageError: without truth: labels of different variants cannot judge each other; or if the
+            workspace's task has nothing to compare.
         MissingInput: if the round's detections were not linked yet.
-        WorkspaceError: if time could not be asked about one of the videos.
+        WorkspaceError: if a stage fails for one of the videos.
     """
+    if seeds < 1:
+        raise UsageError(f"expected at least one seed, but got {seeds}")
     ws = opened(workspace)
     config = pipeline.read_config(ws)
-    how = options or Options(engine=config.engine, quiet=True)
-    number = 0 if round_number is None else round_number
-    _check(ws, number, seeds)
-    config = changed(config, "train", dict(train or {}))
+    found: Ablation = pipeline.task_of(config).part("ablate")(
+        ws,
+        config,
+        round_number=0 if round_number is None else round_number,
+        seeds=seeds,
+        train=dict(train or {}),
+        options=options or Options(engine=config.engine, quiet=True),
+    )
+    return found
+
+
+def ablate_boxes(
+    ws: Workspace,
+    config: Config,
+    *,
+    round_number: int,
+    seeds: int,
+    train: dict[str, Any],
+    options: Options,
+) -> Ablation:
+    """Compare the kinds of temporal evidence on boxes; see `ablate`."""
+    _check(ws, round_number)
+    config = changed(config, "train", train)
     cells = [(name, seed) for seed in range(1, seeds + 1) for name in VARIANTS]
     with ws.locked():
-        base = _gathered(ws, config, how, number)
-        found = _trained(base, config, cells, how)
-        table = _table(found, config, seeds, number)
-        table.save(ws.round_dir(number))
+        base = _gathered(ws, config, options, round_number)
+        found = _trained(base, config, cells, options)
+        table = _table(found, config, seeds, round_number)
+        table.save(ws.round_dir(round_number))
     return table
 
 
-def _check(ws: Workspace, number: int, seeds: int) -> None:
-    if seeds < 1:
-        raise UsageError(f"expected at least one seed, but got {seeds}")
+def _check(ws: Workspace, number: int) -> None:
     if not ws.shards(TRACKS, number):
         raise MissingInput(
             f"round {number} has no tracks: run  reelabel run {ws.root} --until track  first"
@@ -107,14 +127,13 @@ def _check(ws: Workspace, number: int, seeds: int) -> None:
     there = {video.video_id for video in ws.videos() if video.usable}
     if not there.intersection(ws.shards(TRUTH_FRAMES), ws.shards(DETECTIONS, number)):
         raise UsageError(
-            "variants are compared on hand-drawn boxes of videos that the teacher has seen, but "
-            "the workspace has none: bring some in "
-            f"with  reelabel import {ws.root} --as truth FILE"
+            "variants are compared on hand-drawn boxes of videos with detections, but the "
+            f"workspace has none: add some with  reelabel import {ws.root} --as truth FILE"
         )
 
 
 def _gathered(ws: Workspace, config: Config, how: Options, number: int) -> Branch:
-    """Return a branch in which time has been asked everything."""
+    """Return a branch with all kinds of temporal evidence."""
     branch = Branch.of(ws, number, "evidence", {EVIDENCE.name})
     everything = {kind: {"enabled": True} for kind in KINDS}
     _done(branch, changed(config, "mine", everything), how, ["mine"])

@@ -161,6 +161,9 @@ class Prediction(Sequence[FramePrediction]):
     def __repr__(self) -> str:
         return f"Prediction({len(self)} frames, {self.n_boxes} boxes by {self.model})"
 
+    def __str__(self) -> str:
+        return f"{self.n_boxes} boxes in {len(self)} frames by {self.model}"
+
     @property
     def n_boxes(self) -> int:
         """Return the number of boxes in all frames."""

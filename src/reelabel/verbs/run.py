@@ -17,8 +17,8 @@ from reelabel.models.detectors.callable import Finder, register_callable
 from reelabel.pipeline import Run
 from reelabel.verbs.status import StageStatus
 from reelabel.verbs.status import status as status_of
-from reelabel.workspace import Workspace
-from reelabel.workspace.results import Decision, Scores
+from reelabel.workspace import Workspace, results
+from reelabel.workspace.results import Decision
 from reelabel.workspace.rounds import labelled_rounds
 
 
@@ -30,7 +30,8 @@ class RunResult:
         workspace: its folder.
         round: the last round with labels, None if there is none.
         labels: number of labels by class and state, such as ``{"dog": {"positive": 794}}``.
-        scores: scores of that round, None if it was not evaluated.
+        scores: scores of that round, for boxes `reelabel.workspace.results.Scores`, else of the
+            task's own type; None if it was not evaluated.
         decision: which model labels next and why, None if it was not decided.
         stages: one result per stage that was visited.
         reason: how the run ended, in words.
@@ -40,7 +41,7 @@ class RunResult:
     workspace: Path
     round: int | None
     labels: Mapping[str, Mapping[str, int]]
-    scores: Scores | None
+    scores: results.Result | None
     decision: Decision | None
     stages: Sequence[Result]
     reason: str
@@ -110,7 +111,7 @@ def _result(ws: Workspace, config: Config, done: Run) -> RunResult:
         workspace=ws.root,
         round=number,
         labels=_counts(ws, task, number) if number is not None else {},
-        scores=Scores.load(folder),
+        scores=task.scores.load(folder) if task.scores else None,
         decision=Decision.load(folder),
         stages=tuple(done.results),
         reason=done.reason,

@@ -22,6 +22,7 @@ from reelabel.media.encode import VideoWriter
 from reelabel.media.rendering import MARK, write_rendering
 from reelabel.media.video import decode
 from reelabel.models.base import Image
+from reelabel.pipeline import read_config, task_of
 from reelabel.tables import LABELS, xyxy_of
 from reelabel.verbs.run import opened
 from reelabel.verbs.show_evidence import Shown, asked, show_evidence
@@ -54,22 +55,44 @@ def show(
 
     Raises:
         MissingInput: if there are no labels, no such evidence, or no such round.
+        UsageError: if the workspace's task cannot draw its labels.
     """
     if pictures < 0:
         raise UsageError(f"expected 0 pictures or more, got {pictures}")
-    ws, target = opened(workspace), Path(out) if out is not None else None
+    ws = opened(workspace)
+    shown: list[Shown] = task_of(read_config(ws)).part("show")(
+        ws,
+        round=round,
+        out=Path(out) if out is not None else None,
+        pictures=pictures,
+        evidence=evidence,
+        quiet=quiet,
+    )
+    return shown
+
+
+def show_boxes(
+    workspace: Workspace,
+    *,
+    round: int | None,  # noqa: A002 -- the name of the flag
+    out: Path | None,
+    pictures: int,
+    evidence: Film | None,
+    quiet: bool,
+) -> list[Shown]:
+    """Draw labels that are boxes, or the evidence on them; see `show`."""
     if evidence is not None:
         return show_evidence(
-            ws, evidence, round_number=round, out=target, pictures=pictures, quiet=quiet
+            workspace, evidence, round_number=round, out=out, pictures=pictures, quiet=quiet
         )
-    number = _labelled(ws, round)
-    folder = target or ws.round_dir(number) / "show"
+    number = _labelled(workspace, round)
+    folder = out or workspace.round_dir(number) / "show"
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    videos = {video.video_id: video for video in ws.videos() if video.usable}
-    ids = [v for v in ws.shards(LABELS, number) if v in videos]
+    videos = {video.video_id: video for video in workspace.videos() if video.usable}
+    ids = [v for v in workspace.shards(LABELS, number) if v in videos]
     with Display("show", len(ids), quiet=quiet) as display:
-        one = partial(_show_one, ws, number, folder=folder, wish=(pictures, display))
+        one = partial(_show_one, workspace, number, folder=folder, wish=(pictures, display))
         return [one(videos[v]) for v in ids]
 
 

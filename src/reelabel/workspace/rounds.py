@@ -7,7 +7,7 @@ from typing import Any
 
 from reelabel.config import Project
 from reelabel.errors import MissingInput, few
-from reelabel.tables import LABELS, Table
+from reelabel.tables import Table
 from reelabel.workspace.results import Decision, Scores
 from reelabel.workspace.workspace import Workspace
 
@@ -99,14 +99,14 @@ def dataset_dir(workspace: Workspace, round_number: int) -> Path:
     return workspace.round_dir(round_number) / "dataset"
 
 
-def labelled_rounds(workspace: Workspace, labels: Table = LABELS) -> list[int]:
-    """Return the numbers of the rounds that have labels, of boxes or in another task's table."""
+def labelled_rounds(workspace: Workspace, labels: Table) -> list[int]:
+    """Return the numbers of the rounds that have labels, which a task keeps in this table."""
     return [number for number in workspace.rounds() if workspace.shards(labels, number)]
 
 
-def report_path(workspace: Workspace) -> Path | None:
+def report_path(workspace: Workspace, labels: Table) -> Path | None:
     """Return where the report lies, or will: with the last round that has labels, if one has."""
-    rounds = labelled_rounds(workspace)
+    rounds = labelled_rounds(workspace, labels)
     return workspace.round_dir(rounds[-1]) / "report.html" if rounds else None
 
 

@@ -1,0 +1,206 @@
+"""report of a workspace that finds boxes: scores, ablation, labels, evidence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from reelabel.config import Config
+from reelabel.data.states import POSITIVE
+from reelabel.errors import MissingInput
+from reelabel.evaluation.figures import ROLES, Comparison, Figure, Measure, Measures
+from reelabel.labels.stats import Count, class_counts, labels_per_frame
+from reelabel.tables import FRAMES, LABELS
+from reelabel.verbs.report import base_report
+from reelabel.views import plots
+from reelabel.views.evidence_examples import support_score
+from reelabel.views.html import (
+    Ablation,
+    AblationRow,
+    CountRow,
+    ReportData,
+    ScoreRow,
+    ScoreTable,
+    Shown,
+    StateRow,
+    write_report,
+)
+from reelabel.views.report_evidence import evidence_section
+from reelabel.views.report_figures import figures_of, labelled_frames
+from reelabel.views.score_rows import model_rows
+from reelabel.workspace import Workspace, results
+from reelabel.workspace.rounds import (
+    decision_of,
+    labelled_rounds,
+    report_path,
+    score_warnings,
+    scores_of,
+)
+
+Row = dict[str, Any]
+WEAKEST = 12
+"""So many videos have figures of their own; `scores.json` has them all."""
+KINDS: tuple[tuple[str, Literal["truth", "agreement"], str, str], ...] = (
+    ("truth", "truth", "", "annotated frames; their hand-drawn boxes were never trained on"),
+    ("truth_unseen", "truth", "unseen videos", "annotated frames, kept out of training"),
+    ("agreement", "agreement", "", "labelled frames that were kept out of training"),
+)
+
+
+def report_boxes(workspace: Workspace, config: Config) -> Path:
+    """Write the report of a workspace that finds boxes; see `reelabel.report`."""
+    target, rounds = report_path(workspace, LABELS), labelled_rounds(workspace, LABELS)
+    if target is None:
+        raise MissingInput(f"{workspace.root} has no labels yet: run  reelabel run")
+    return write_report(target, _data(workspace, config, rounds))
+
+
+def _data(workspace: Workspace, config: Config, rounds: list[int]) -> ReportData:
+    """Return the sections that every task has, and those on boxes."""
+    base, last = base_report(workspace, config, rounds), rounds[-1]
+    labels = labels_of(workspace, last)
+    time = evidence_section(workspace, last, min_score=support_score(config))
+    return replace(
+        base,
+        facts=[*base.facts, *_facts(workspace, rounds)],
+        warnings=[*base.warnings, *score_warnings(workspace, last), *time.warnings],
+        scores=list(_tables(workspace, rounds)),
+        ablation=_ablation(workspace, rounds),
+        counts=_counts(workspace, rounds, labels),
+        states=_states(labels),
+        figures=list(figures_of(workspace, rounds, labels)),
+        evidence=time.kinds,
+        findings=time.galleries,
+        galleries=list(labelled_frames(workspace, labels)),
+    )
+
+
+def labels_of(workspace: Workspace, number: int) -> pa.Table:
+    """Return the labels of all videos of a round."""
+    tables = [workspace.read(LABELS, v, number) for v in workspace.shards(LABELS, number)]
+    return pa.concat_tables(tables) if tables else LABELS.empty()
+
+
+def _facts(workspace: Workspace, rounds: list[int]) -> Iterator[tuple[str, str]]:
+    first, last = (_per_frame(workspace, n) for n in (rounds[0], rounds[-1]))
+    labelled = [np.count_nonzero(counts) for counts in (first, last)]
+    yield "frames labelled", " → ".join(map(str, labelled[: len(rounds)]))
+    if len(last):
+        yield "labels per frame", f"{last.mean():.2f}, max {last.max()}"
+
+
+def _per_frame(workspace: Workspace, number: int) -> NDArray[np.int64]:
+    """Return how many positive labels each frame has that was sampled and kept."""
+    counts = [np.zeros(0, np.int64)]
+    for video_id in workspace.shards(LABELS, number):
+        kept = workspace.read(FRAMES, video_id).filter(pc.field("kept"))["pts"].to_numpy()
+        labels = workspace.read(LABELS, video_id, number)
+        pts = labels.filter(pc.field("state") == POSITIVE)["pts"].to_numpy()
+        counts.append(labels_per_frame(pts[np.isin(pts, kept)], kept))
+    return np.concatenate(counts)
+
+
+def _tables(workspace: Workspace, rounds: list[int]) -> Iterator[ScoreTable]:
+    decision = decision_of(workspace, rounds[-1])
+    scores = {number: scores_of(workspace, number) for number in rounds}
+    for key, kind, part, about in KINDS:
+        scored: dict[int, Comparison] = {
+            number: found
+            for number, one in scores.items()
+            if one and (found := getattr(one, key)) is not None
+        }
+        rows = [
+            ScoreRow(
+                model.name,
+                model.scores.overall.by_name(),
+                best=decision is not None and decision.best == model.spec,
+            )
+            for model in model_rows(scored)
+        ]
+        if rows:
+            frames = next(iter(scored.values())).frames
+            yield ScoreTable(kind, rows, f"{frames} {about}", part)
+        yield from _video_tables(kind, scored)
+
+
+def _video_tables(
+    kind: Literal["truth", "agreement"], scored: Mapping[int, Comparison]
+) -> Iterator[ScoreTable]:
+    """Yield the scores of each video in the last round, if there are several."""
+    videos = scored[max(scored)].videos if scored else ()
+    if len(videos) > 1:
+        weakest = sorted(videos, key=lambda one: one.models["student"].ap.value or 0.0)[:WEAKEST]
+        rows = [
+            ScoreRow(f"{one.name} ({one.frames} frames): {role}", _aps(one.models[role]))
+            for one in weakest
+            for role in ROLES
+            if role in one.models
+        ]
+        about = f"the same frames, round {max(scored)}, the student's weakest first"
+        yield ScoreTable(kind, rows, about, "video by video")
+
+
+def _aps(scores: Measures) -> dict[Measure, Figure]:
+    """Return the measures that are worth showing for a video."""
+    return {"ap": scores.ap, "ap50": scores.ap50, "ap75": scores.ap75, "ar": scores.ar}
+
+
+def _ablation(workspace: Workspace, rounds: Sequence[int]) -> Ablation | None:
+    """Return the last round's ablation that there is, or None.
+
+    Raises:
+        ShardError: if its file is damaged.
+    """
+    found = (results.Ablation.load(workspace.round_dir(number)) for number in reversed(rounds))
+    last = next((one for one in found if one is not None), None)
+    return _shown_ablation(last) if last is not None else None
+
+
+def _shown_ablation(found: results.Ablation) -> Ablation:
+    rows = [
+        AblationRow(
+            name=one.name,
+            scores={"ap": one.ap, "ap50": one.ap50, "ap75": one.ap75},
+            gain=one.gain_ap,
+            quality={"precision": Figure(one.precision), "recall": Figure(one.recall)},
+            labels=vars(one.labels),
+        )
+        for one in found.variants
+    ]
+    gains = [
+        (row.name, gain.value, gain.low, gain.high)
+        for row in rows
+        if (gain := row.gain or Figure(0.0)).value is not None
+    ]
+    what = {"truth": "gain in AP", "agreement": "gain in agreement"}[found.on]
+    seeds = ", ".join(map(str, found.seeds))
+    about = f"Students of round {found.round}, each variant trained with seeds {seeds}"
+    figure = Shown(
+        plots.rounds_comparison(gains, what), "with intervals", f"{what[:1].upper()}{what[1:]}"
+    )
+    return Ablation(found.on, rows, about, figure)
+
+
+def _counts(workspace: Workspace, rounds: list[int], labels: pa.Table) -> list[CountRow]:
+    first, last = _per_class(labels_of(workspace, rounds[0])), _per_class(labels)
+    none = Count(0, 0.0)
+    names = [*last, *(name for name in first if name not in last)]
+    return [CountRow(name, first.get(name, none).n, last.get(name, none).n) for name in names]
+
+
+def _per_class(labels: pa.Table) -> dict[str, Count]:
+    positive = labels.filter(pc.equal(labels["state"], POSITIVE))
+    return class_counts(np.array(positive["category"].to_pylist(), dtype=str))
+
+
+def _states(labels: pa.Table) -> list[StateRow]:
+    pairs = Counter(zip(labels["state"].to_pylist(), labels["rule"].to_pylist(), strict=True))
+    return [StateRow(state, rule, count) for (state, rule), count in sorted(pairs.items())]
