@@ -19,6 +19,8 @@ from reelabel.errors import ConfigError, nearest
 T = TypeVar("T", bound=BaseModel)
 
 
+FOLDERS = "folders"
+"""As `tags`: the class of a video is the name of the folder that it lies in."""
 MACHINE = "machine"
 """Marks a setting by its type, ``sessions: Annotated[int, MACHINE] = 0``, as a property of the
 machine, such as memory, devices, processes: results do not depend on it, so it makes nothing stale.
@@ -53,7 +55,8 @@ class Project(Settings):
     """What to find and where the footage is."""
 
     task: str = "detect"
-    """What is learnt; detect: boxes of objects."""
+    """What is learnt; detect: boxes of objects; classify-frames, classify-clips: classes of frames
+    or of windows of frames."""
     classes: tuple[str, ...] = Field(min_length=1)
     """Class names to find, in the workspace's own words."""
     class_map: dict[str, str] = Field(default_factory=dict)
@@ -66,12 +69,21 @@ class Project(Settings):
     """The first teacher, such as onnx:FILE, torchvision:NAME, hf:ID, hf-zero-shot:ID, motion."""
     detector_options: dict[str, Any] = Field(default_factory=dict)
     """Options of that teacher, such as {floor: 0.05}."""
+    teacher: str = ""
+    """The first teacher of a classifier, such as hf-zero-shot-image:ID; empty: the tags alone."""
+    teacher_options: dict[str, Any] = Field(default_factory=dict)
+    """Options of that teacher, such as {template: "a photo of {}"}."""
+    tags: str = ""
+    """Weak labels of whole videos for a classifier: folders (the class is the name of the folder
+    that a video lies in), or a CSV, JSON or manifest file."""
+    multi_label: bool = False
+    """Several classes, or none, may be right at once; else exactly one is."""
     truth: str | None = None
-    """COCO file of hand-drawn boxes to evaluate on; never trained on."""
+    """File of hand-made labels to evaluate on, never trained on: boxes as COCO, classes as CSV."""
     labels: str | None = None
-    """COCO file of boxes to train on; they override model boxes in their frames and classes."""
+    """File of hand-made labels to train on; they override those of models and tags."""
     seed: int = 0
-    """Of everything that is drawn by lot."""
+    """Random seed."""
 
     @field_validator("classes")
     @classmethod

@@ -96,7 +96,7 @@ def test_an_untrained_start_that_is_better_than_both_labels_next(decide):
     assert decision.best == decision.next_teacher == "start:0"
     assert decision.best_ap == 0.6
     assert "0.600 of its untrained start" in decision.reason
-    assert teacher_spec(decide.workspace, PROJECT, 1) == "start:0"
+    assert teacher_spec(decide.workspace, PROJECT.detector, 1) == "start:0"
     again = decide(truth(0.6, 0.55, start=0.6), number=1)
     assert (again.action, again.best) == ("stop", "start:0")
 
@@ -165,7 +165,7 @@ def test_the_loop_may_go_on_all_the_same(decide):
     assert decision.next_teacher == "round:0"
     assert decision.best == "motion"
     assert "keep_going" in decision.reason
-    assert teacher_spec(decide.workspace, PROJECT, 1) == "round:0"
+    assert teacher_spec(decide.workspace, PROJECT.detector, 1) == "round:0"
     assert best_model(decide.workspace, PROJECT) == "motion"
 
 

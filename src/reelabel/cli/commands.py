@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 STAGES = {
     "register": "Note what each file is: content, size, time base, state.",
     "cut": "Set the spans of each video that are worked on.",
-    "truth": "Tie hand-drawn boxes to exact frames.",
+    "truth": "Tie hand-made labels to exact frames.",
     "sample": "Take frames: quality checks, hash, embedding and JPEG in one decode.",
     "dedup": "Find near-duplicate frames and the frame that stands for each.",
-    "detect": "Let the round's teacher look; every box is kept with its score.",
+    "detect": "Detect with the round's teacher; every box is kept with its score.",
     "track": "Link detections that are one object, inside each shot.",
     "mine": "Find temporal evidence: flicker, gaps, static repeats, smoothed boxes.",
-    "clean": "Decide for each box: positive, ignore or negative, with a reason.",
+    "clean": "Decide for each label: positive, ignore or negative, with a reason.",
     "merge": "Bring labels together with those of the round before.",
-    "split": "Divide by video and duplicate cluster; write the COCO data set.",
+    "split": "Divide by video and duplicate cluster; write the data set.",
     "train": "Train the student; a killed training goes on where it was.",
     "evaluate": "Score teacher and student on the same frames, with intervals.",
     "advance": "Decide whether the student teaches next, and say why.",
@@ -53,8 +53,18 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; a stage's flags are made from its settings type."""
         if cmd_name in STAGES:
-            return stage_command(cmd_name, STAGES[cmd_name])
+            return stage_command(cmd_name, STAGES[cmd_name], None)
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is called; which stage it is depends on the workspace's task."""
+        name, *rest = args
+        workspace = next((Path(a) for a in rest if (Path(a) / "reelabel.yaml").is_file()), None)
+        if name in STAGES and workspace is not None:
+            return name, stage_command(name, STAGES[name], workspace), rest
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write two lists, without loading the stages."""
@@ -85,40 +95,39 @@ def cli() -> None:
 @click.option("--task", default="detect", show_default=True, help="What is learnt.")
 @click.option("--classes", multiple=True, required=True, help="Name of what to find; repeatable.")
 @click.option("--videos", multiple=True, help="File or folder; repeatable, or list more after --.")
-@click.option("--detector", default="motion", show_default=True, help="The first teacher.")
-@click.option("--truth", type=click.Path(path_type=Path), help="COCO boxes to evaluate on.")
+@click.option("--detector", help="The first teacher of a detector; default: motion.")
+@click.option("--teacher", help="The first teacher of a classifier; default: the tags alone.")
+@click.option("--tags", help="Weak labels of videos: folders, or a CSV, JSON or manifest file.")
+@click.option("--multi-label", is_flag=True, help="Several classes, or none, may be right.")
+@click.option("--truth", type=click.Path(path_type=Path), help="Hand-made labels to evaluate on.")
 @click.option("--test-videos", multiple=True, help="Only evaluated on, never trained on.")
 @click.option("--set", "pairs", multiple=True, help="Any setting: --set sample.every=5")
 @click.argument("more", nargs=-1, type=click.Path())
-def init(  # noqa: PLR0913 -- click hands every flag over by name
+def init(
     workspace: Path,
     task: str,
     classes: tuple[str, ...],
     *,
     videos: tuple[str, ...],
-    detector: str,
-    truth: Path | None,
-    test_videos: tuple[str, ...],
     pairs: tuple[str, ...],
     more: tuple[str, ...],
+    **given: Any,
 ) -> None:
     """Make a workspace: what to find, where the footage is, who teaches first."""
     from reelabel.cli.flags import nested
     from reelabel.cli.printing import print_new
     from reelabel.config import Config
-    from reelabel.pipeline import sections_of
+    from reelabel.engine.project import sections_of
     from reelabel.verbs.init import init as call
 
     made = call(
         workspace,
         classes=[name.strip() for part in classes for name in part.split(",")],
         videos=[*videos, *more],
-        detector=detector,
-        truth=truth,
-        test_videos=test_videos,
         settings=nested(pairs, {**sections_of({"task": task}), **Config.own_sections}),
         task=task,
         on_message=click.echo,
+        **given,
     )
     print_new(made)
 
@@ -131,8 +140,8 @@ def init(  # noqa: PLR0913 -- click hands every flag over by name
 def run(workspace: Path, rounds: int, until: str | None, **how: Any) -> int:
     """Bring everything up to date, round after round until it no longer helps."""
     from reelabel.cli.printing import print_outcome, print_run
-    from reelabel.pipeline import read_config, task_of
-    from reelabel.pipeline import run as call
+    from reelabel.engine.loop import run as call
+    from reelabel.engine.project import read_config, task_of
     from reelabel.workspace import Workspace
 
     ws = Workspace.open(workspace)
@@ -164,7 +173,7 @@ def _report(workspace: Workspace, task: Task, *, again: bool) -> Path | None:
 def status(workspace: Path, *, as_json: bool) -> None:
     """Show what is done, stale or failed, and why."""
     from reelabel.cli.printing import print_status
-    from reelabel.pipeline import read_config
+    from reelabel.engine.project import read_config
     from reelabel.verbs.status import status as call
     from reelabel.workspace import Workspace
 

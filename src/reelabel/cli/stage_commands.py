@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from reelabel.engine.stage import AnyStage
 
 Function = Callable[..., Any]
+OF_CLASSES_ONLY = frozenset(["tag", "window", "classify"])
+"""Stages that only classification has."""
+BOTH = frozenset(["truth", "clean", "merge", "split", "train", "evaluate", "advance"])
+"""Stages that detection and classification have in their own way each."""
 COUNT = click.IntRange(0)
 """Rounds and workers are counted from 0 on."""
 
@@ -50,20 +54,63 @@ def _flags(*flags: Callable[[Function], Function]) -> Callable[[Function], Funct
     return decorate
 
 
-def stage_command(name: str, about: str) -> click.Command:
-    """Return the command of one stage, with a flag for each of its settings."""
+def stage_command(name: str, about: str, workspace: Path | None) -> click.Command:
+    """Return the command of one stage, with a flag for each of its settings.
+
+    Args:
+        name: of the stage.
+        about: what it does.
+        workspace: the workspace that it is called with, whose task decides which stage it is; None
+            if there is none yet, as for help.
+    """
     from reelabel.cli.flags import settings_flags
 
-    # Not the whole flow: its help is to answer soon.
-    stage: AnyStage = import_module(f"reelabel.stages.{name}").STAGE
+    stage = _stage(name, workspace)
     callback = settings_flags(stage.settings)(_stage_callback(name))
-    command = click.command(name, help=f"{about}\n\n\b\n{stage.arrow}")
+    command = click.command(name, help=f"{about}\n\n\b\n{stage.arrow}", epilog=_others(name))
     if name == "train":
         callback = _ablate_flags(callback)
     if stage.per_round:
         flag = click.option("--round", "round_number", type=COUNT, help="Default: the last.")
         callback = flag(callback)
     return command(workspace_argument(run_flags(callback)))
+
+
+def _stage(name: str, workspace: Path | None) -> AnyStage:
+    """Return the stage of the workspace's task, or the first task's that has one of that name."""
+    task = _task_named_in(workspace)
+    if task is None and name not in OF_CLASSES_ONLY:
+        # Not the whole flow: its help is to answer soon.
+        found: AnyStage = import_module(f"reelabel.stages.{name}").STAGE
+        return found
+    from reelabel.engine.task import task_named
+    from reelabel.errors import UsageError, nearest
+
+    flow = task_named(task or "classify-clips").flow
+    if name not in flow:
+        raise UsageError(f"the task {task} has no stage '{name}'{nearest(name, flow)}")
+    return flow[name]
+
+
+def _task_named_in(workspace: Path | None) -> str | None:
+    """Return the task that a workspace's settings name; None for the one that is usual."""
+    from reelabel.config import read_yaml
+    from reelabel.workspace.workspace import CONFIG_NAME
+
+    if workspace is None:
+        return None
+    task = read_yaml(workspace / CONFIG_NAME).get("task", "detect")
+    return None if task == "detect" else str(task)
+
+
+def _others(name: str) -> str | None:
+    """Return a sentence on the tasks that have a stage of their own under this name."""
+    if name not in BOTH:
+        return None
+    return (
+        "These are the settings for boxes. Those of a classifier are shown by  "
+        f"reelabel {name} WORKSPACE --help"
+    )
 
 
 def _ablate_flags(command: Function) -> Function:
@@ -76,8 +123,9 @@ def _stage_callback(name: str) -> Function:
     def call(workspace: Path, round_number: int | None = None, **given: Any) -> int:
         from reelabel.cli.flags import overridden
         from reelabel.cli.printing import print_run
+        from reelabel.engine.loop import Run
+        from reelabel.engine.project import read_config
         from reelabel.errors import UsageError
-        from reelabel.pipeline import Run, read_config
         from reelabel.verbs.stages import run_alone, stage_of
         from reelabel.workspace import Workspace
 
@@ -109,7 +157,7 @@ def ablated(
 ) -> int:
     """Compare the kinds of evidence and print the table."""
     from reelabel.cli.printing import print_ablation
-    from reelabel.pipeline import read_config
+    from reelabel.engine.project import read_config
     from reelabel.verbs.ablate import ablate as call
     from reelabel.workspace import Workspace
     from reelabel.workspace.results import Ablation

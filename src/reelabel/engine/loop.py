@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from reelabel.config import Config
 from reelabel.engine.plan import bind
+from reelabel.engine.project import task_of
 from reelabel.engine.run import Options, Result, run_stage
 from reelabel.engine.stage import AnyStage
 from reelabel.engine.task import Task
@@ -33,8 +34,7 @@ class Run:
         return SOME_VIDEOS_FAILED if bad else 0
 
 
-def run_task(
-    task: Task,
+def run(
     workspace: Workspace,
     config: Config,
     options: Options,
@@ -49,6 +49,7 @@ def run_task(
         MediaError: if none of the footage can be used.
         ReelabelError: what a stage raises; everything done before stays done.
     """
+    task = task_of(config)
     if until is not None and until not in task.flow:
         stages = ", ".join(task.flow)
         raise UsageError(f"no stage '{until}'{nearest(until, task.flow)}; stages: {stages}")

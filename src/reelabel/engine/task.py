@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel
 
+from reelabel.config import Project
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.engine.stage import AnyStage
 from reelabel.errors import ConfigError, UsageError, nearest
@@ -21,10 +22,20 @@ from reelabel.workspace.results import Result
 ENTRY_POINTS = "reelabel.tasks"
 """Group under which another package names a `Task`."""
 
+BUILT_IN = {
+    "detect": "reelabel.pipeline:DETECT",
+}
+"""The tasks that come with the package, and where each stands."""
+
 Part = Literal["predict", "report", "show", "ablate"]
 """The commands that a task does in its own way."""
 Writer = Callable[[Path, Dataset, Callable[[ImageEntry], Path]], None]
 """Writes a data set into an empty folder, given where each picture's file is."""
+
+
+def accept(project: Project) -> None:
+    """Accept any settings."""
+    del project
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,8 @@ class Task:
         once: stages that hold for all rounds, in order.
         each_round: stages that every round does again, in order.
         labels: the table that training uses.
+        keys: keys of the project's settings that are of this task, and not of every task.
+        check: raises `ConfigError` where the project's settings do not suit the task.
         exports: writers of a round's data set, by format.
         scores: the type of a round's scores; None if a round has none.
         predict: applies a model to files or frames, with the arguments of `reelabel.predict`; the
@@ -54,7 +67,9 @@ class Task:
     once: tuple[AnyStage, ...]
     each_round: tuple[AnyStage, ...]
     labels: Table
-    exports: Mapping[str, Writer] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+    check: Callable[[Project], None] = accept
+    exports: Mapping[str, Writer | str] = field(default_factory=dict)
     scores: type[Result] | None = None
     predict: Callable[..., Any] | str = ""
     report: Callable[..., Any] | str = ""
@@ -81,10 +96,15 @@ class Task:
         function: Callable[..., Any] | str = getattr(self, name)
         if not function:
             raise UsageError(f"the task {self.name} ({self.meaning}) has no {name}")
-        if not isinstance(function, str):
-            return function
-        module, _, attribute = function.partition(":")
-        return cast("Callable[..., Any]", getattr(import_module(module), attribute))
+        return cast("Callable[..., Any]", found_at(function))
+
+
+def found_at(place: Any) -> Any:
+    """Return what stands at a place, given as ``module:name``; anything else as it is."""
+    if not isinstance(place, str):
+        return place
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 _TASKS: dict[str, Task] = {}
@@ -102,13 +122,36 @@ def task_named(name: object) -> Task:
     Raises:
         ConfigError: if there is none of that name.
     """
-    if name not in _TASKS:
-        for point in entry_points(group=ENTRY_POINTS):
-            if point.name == name:
-                return register_task(point.load())
-        known = sorted({*_TASKS, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+    if name in _TASKS:
+        return _TASKS[str(name)]
+    if name in BUILT_IN:
+        return register_task(found_at(BUILT_IN[str(name)]))
+    points = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name in points:
+        return register_task(points[str(name)].load())
+    known = sorted({*BUILT_IN, *_TASKS, *points})
+    raise ConfigError(
+        f"expected task to be one of {', '.join(known)}, but got '{name}'"
+        f"{nearest(str(name), known)}"
+    )
+
+
+def check_project(task: Task, project: Project, where: str) -> None:
+    """Check that the project's settings are of the task, and suit it.
+
+    Args:
+        task: the task that the settings name.
+        project: the settings.
+        where: the file that they stand in, for messages.
+
+    Raises:
+        ConfigError: naming the key.
+    """
+    others = (task_named(name) for name in BUILT_IN)
+    foreign = {key: other.name for other in others for key in other.keys if key not in task.keys}
+    for key in sorted(project.model_fields_set & foreign.keys()):
         raise ConfigError(
-            f"expected task to be one of {', '.join(known)}, but got '{name}'"
-            f"{nearest(str(name), known)}"
+            f"{where}: '{key}' is a setting of the task {foreign[key]}, but the task is "
+            f"{task.name}: remove it, or change the task"
         )
-    return _TASKS[str(name)]
+    task.check(project)

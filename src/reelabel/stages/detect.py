@@ -148,7 +148,7 @@ def teacher(context: Context[DetectSettings]) -> Resource[DetectorPool]:
     """Return the description of this round's teacher, speaking the workspace's class names."""
     project = context.project
     decision = context.inputs.result(Decision, previous=True)
-    spec = teacher_of(project, context.round_number, decision)
+    spec = teacher_of(project.detector, context.round_number, decision)
     detector = load_teacher(project, context.root, spec)
     # A model looks with one session per core; one that sees frames in turn has only one.
     pool = DetectorPool(detector, context.settings.sessions)

@@ -331,7 +331,7 @@ def models(context: Context[EvaluateSettings]) -> Resource[Models]:
     """Return the models of this round."""
     folder, classes = context.inputs.folder("model"), context.project.classes
     decision = context.inputs.result(Decision, previous=True)
-    spec = teacher_of(context.project, context.round_number, decision)
+    spec = teacher_of(context.project.detector, context.round_number, decision)
     student = load_detector(f"student:{folder}", wanted=classes)
     begun = is_finished(folder / START)
     start = load_detector(f"student:{folder / START}", wanted=classes) if begun else None

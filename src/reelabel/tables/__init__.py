@@ -7,6 +7,15 @@ bottom are exclusive.
 """
 
 from reelabel.tables.base import CORNERS, SCHEMA_VERSION, Column, Table, xyxy_columns, xyxy_of
+from reelabel.tables.classes import (
+    CLASS_CANDIDATES,
+    CLASS_IMPORTED,
+    CLASS_LABELS,
+    CLASS_TRUTH,
+    MOMENTS,
+    PREDICTIONS,
+    TAGS,
+)
 from reelabel.tables.footage import CLIPS, DUPLICATES, EMBEDDINGS, FRAMES, VIDEOS
 from reelabel.tables.labels import (
     CAMERA,
@@ -23,6 +32,10 @@ __all__ = [
     "ALL",
     "CAMERA",
     "CANDIDATES",
+    "CLASS_CANDIDATES",
+    "CLASS_IMPORTED",
+    "CLASS_LABELS",
+    "CLASS_TRUTH",
     "CLIPS",
     "CORNERS",
     "DETECTIONS",
@@ -33,8 +46,11 @@ __all__ = [
     "IMPORTED",
     "IMPORTED_FRAMES",
     "LABELS",
+    "MOMENTS",
+    "PREDICTIONS",
     "SCHEMA_VERSION",
     "SEEN",
+    "TAGS",
     "TRACKS",
     "TRUTH",
     "TRUTH_FRAMES",
@@ -59,6 +75,8 @@ ALL = (
     EVIDENCE,
     CANDIDATES,
     LABELS,
+    *(TAGS, CLASS_TRUTH, CLASS_IMPORTED, MOMENTS),
+    *(PREDICTIONS, CLASS_CANDIDATES, CLASS_LABELS),
 )
 """Every table, in the order of the flow."""
 

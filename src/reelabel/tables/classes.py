@@ -87,3 +87,10 @@ CLASS_TRUTH = Table(
     TAGS.columns,
     "tables",
 )
+
+CLASS_IMPORTED = Table(
+    "class_imported",
+    "classes that a person gave to videos or spans, to train on",
+    TAGS.columns,
+    "tables",
+)

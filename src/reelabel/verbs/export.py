@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from reelabel.data.dataset import Dataset
+from reelabel.engine.project import read_config, task_of
+from reelabel.engine.task import found_at
 from reelabel.errors import MissingInput, UsageError, nearest
 from reelabel.files import staged_folder, write_text
 from reelabel.formats.coco import read_coco
 from reelabel.formats.coco_into import CocoFile
 from reelabel.formats.pictures import EXPORT_MARK, frame_picture
-from reelabel.pipeline import read_config, task_of
 from reelabel.verbs.detections import export_detections
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import dataset_dir
@@ -68,7 +69,7 @@ def export(
             number = _round_with_data(ws, round)
             begun = CocoFile.read(Path(into)) if into is not None else None
             whole, pictures = _whole(dataset_dir(ws, number))
-            exports[format](folder, whole, lambda image: pictures[image.file_name])
+            found_at(exports[format])(folder, whole, lambda image: pictures[image.file_name])
             messages += _add_to(begun, whole, folder) if begun is not None else ()
         write_text(folder / EXPORT_MARK, f"export of {ws.root.absolute()} as {format}\n")
     if on_message is not None:

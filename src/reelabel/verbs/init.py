@@ -7,11 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from reelabel.config import dump, parse
+from reelabel.config import FOLDERS, Project, dump
+from reelabel.engine.project import parse_config, sections_of
+from reelabel.engine.task import task_named
 from reelabel.errors import UsageError
 from reelabel.files import explained, write_text
 from reelabel.media.rendering import is_rendering
-from reelabel.pipeline import sections_of
 from reelabel.sources.footage import Footage, find_footage, left_out_sentences
 from reelabel.workspace import CONFIG_NAME, Workspace
 
@@ -21,7 +22,10 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     *,
     classes: Sequence[str],
     videos: Sequence[Path | str],
-    detector: str = "motion",
+    detector: str | None = None,
+    teacher: str | None = None,
+    tags: Path | str | None = None,
+    multi_label: bool = False,
     truth: Path | str | None = None,
     test_videos: Sequence[Path | str] = (),
     settings: Mapping[str, Any] | None = None,
@@ -34,8 +38,14 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
         root: the folder to make.
         classes: names of what to find.
         videos: video files, picture files or folders of them.
-        detector: the first teacher, such as ``onnx:yolox_nano.onnx``.
-        truth: a COCO file of hand-drawn boxes to evaluate on.
+        detector: the first teacher of a detector, such as ``onnx:yolox_nano.onnx``; None is
+            ``motion``.
+        teacher: the first teacher of a classifier, such as ``hf-zero-shot-image:ID``; None: the
+            tags alone.
+        tags: weak labels of whole videos for a classifier: ``"folders"`` (the class is the name of
+            the folder that a video lies in), or a CSV, JSON or manifest file.
+        multi_label: several classes, or none, may be right at once.
+        truth: a file of hand-made labels to evaluate on: boxes as COCO, classes as CSV.
         test_videos: videos that are only evaluated on.
         settings: further keys of `reelabel.yaml`, such as ``{"sample": {"every": 5}}``.
         task: what is learnt.
@@ -53,15 +63,20 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
         "task": task,
         "classes": list(classes),
         "videos": [_absolute(video) for video in videos],
-        "detector": _absolute_spec(detector),
     }
-    if truth is not None:
-        values["truth"] = _absolute(truth)
+    if detector is None and "detector" in task_named(task).keys:
+        detector = Project.model_fields["detector"].default  # written down, so that it is seen
+    models = {"detector": detector, "teacher": teacher}
+    values |= {key: _absolute_spec(spec) for key, spec in models.items() if spec is not None}
+    files = {"tags": tags, "truth": truth}
+    values |= {key: _file(key, file) for key, file in files.items() if file is not None}
+    if multi_label:
+        values["multi_label"] = True
     if test_videos:
         values["test_videos"] = [_absolute(video) for video in test_videos]
     values |= settings or {}
     sections = sections_of(values)
-    project = parse(values, sections, "reelabel init").project
+    project = parse_config(values, "reelabel init").project
     footage = find_footage(project, workspace.root)
     if on_message is not None:
         for sentence in left_out_sentences(footage.left_out):
@@ -79,6 +94,11 @@ def _is_one_video(footage: Footage) -> bool:
     """Tell whether there is just one file to train on; files are opened until there are two."""
     files = (path for path, role in footage.files if role == "footage" and not is_rendering(path))
     return len(list(islice(files, 2))) == 1
+
+
+def _file(key: str, file: Path | str) -> str:
+    """Return a file's absolute path; a word that stands for no file stays as it is."""
+    return FOLDERS if key == "tags" and str(file) == FOLDERS else _absolute(file)
 
 
 def _absolute(path: Path | str) -> str:

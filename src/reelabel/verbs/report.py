@@ -97,7 +97,7 @@ def _models(workspace: Workspace, config: Config, rounds: Sequence[int]) -> Iter
     lock = workspace.root / "weights.lock.json"
     known = read_json(lock) if lock.is_file() else {}
     for number in rounds:
-        spec = teacher_spec(workspace, config.project, number)
+        spec = teacher_spec(workspace, config.project.detector, number)
         sha256 = str(known.get(spec.partition(":")[2], ""))
         yield ModelUsed(f"teacher of round {number}", spec, sha256)
         receipt = workspace.read_receipt("train", number)

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reelabel import pipeline
 from reelabel.config import Config
 from reelabel.data.states import POSITIVE
+from reelabel.engine import loop
+from reelabel.engine.loop import Run
+from reelabel.engine.project import read_config, task_of
 from reelabel.engine.run import Options, Result
 from reelabel.engine.task import Task
 from reelabel.errors import counted
 from reelabel.models.detectors.callable import Finder, register_callable
-from reelabel.pipeline import Run
 from reelabel.verbs.status import StageStatus
 from reelabel.verbs.status import status as status_of
 from reelabel.workspace import Workspace, results
@@ -87,7 +88,7 @@ def run(  # noqa: PLR0913 -- one argument for each flag of the command
         ReelabelError: see `reelabel.errors`; everything done before stays done.
     """
     ws = opened(workspace)
-    config = pipeline.read_config(ws)
+    config = read_config(ws)
     if detector is not None:
         changes = {"detector": register_callable(detector), "detector_options": {}}
         config = replace(config, project=config.project.model_copy(update=changes))
@@ -99,11 +100,11 @@ def run(  # noqa: PLR0913 -- one argument for each flag of the command
         force=force,
         quiet=quiet,
     )
-    return _result(ws, config, pipeline.run(ws, config, options, rounds=rounds, until=until))
+    return _result(ws, config, loop.run(ws, config, options, rounds=rounds, until=until))
 
 
 def _result(ws: Workspace, config: Config, done: Run) -> RunResult:
-    task = pipeline.task_of(config)
+    task = task_of(config)
     labelled = labelled_rounds(ws, task.labels)
     number = labelled[-1] if labelled else None
     folder = ws.round_dir(number or 0)
@@ -136,7 +137,7 @@ def _counts(ws: Workspace, task: Task, number: int) -> dict[str, dict[str, int]]
 def status(workspace: Workspace | Path | str) -> list[StageStatus]:
     """Return what is done, stale or failed, stage by stage."""
     ws = opened(workspace)
-    return status_of(ws, pipeline.read_config(ws))
+    return status_of(ws, read_config(ws))
 
 
 def opened(workspace: Workspace | Path | str) -> Workspace:

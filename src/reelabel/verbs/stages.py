@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.config import Config
+from reelabel.engine.loop import run_one
+from reelabel.engine.project import read_config, task_of
 from reelabel.engine.run import Options, Result
 from reelabel.engine.stage import AnyStage
+from reelabel.engine.task import BUILT_IN, task_named
 from reelabel.errors import UsageError, nearest
-from reelabel.pipeline import DETECT, read_config, run_one, task_of
 from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import teacher_spec
@@ -23,20 +25,23 @@ class StageFunction:
     """Brings one stage up to date, with settings in place of the workspace's.
 
     Call it with a workspace or its folder and any of the stage's settings; nested settings are
-    mappings, such as ``quality={"min_sharpness": 20}``. Further keywords are those of the command:
+    mappings, such as ``quality={"min_sharpness": 20}``. A stage that several tasks have in their
+    own way takes the settings of the workspace's task. Further keywords are those of the command:
     `round` (None is the last), `workers`, `processes`, `fail_fast`, `force`, `quiet`
     (`reelabel.engine.run.Options.given`).
 
     Raises:
         ConfigError: for an unknown or wrong setting.
+        UsageError: if the workspace's task has no such stage.
         MissingInput: if an earlier stage or round has not been finished.
     """
 
-    def __init__(self, stage: AnyStage) -> None:
-        self.__name__ = self.__qualname__ = stage.name
-        self.arrow = stage.arrow
-        self.__doc__ = f"{stage.arrow}\n\n{type(self).__doc__}"
-        self.__signature__ = _signature(stage)
+    def __init__(self, name: str) -> None:
+        stages = stages_named(name)
+        self.__name__ = self.__qualname__ = name
+        self.arrow = "\n".join(dict.fromkeys(stage.arrow for stage in stages))
+        self.__doc__ = f"{self.arrow}\n\n{type(self).__doc__}"
+        self.__signature__ = _signature(stages)
 
     def __repr__(self) -> str:
         return f"<stage {self.__name__}>"
@@ -54,6 +59,12 @@ class StageFunction:
         config = changed(read_config(ws), self.__name__, settings)
         options = Options.given(config.engine, **how)
         return run_alone(ws, config, options, self.__name__, round_number=round)
+
+
+def stages_named(name: str) -> list[AnyStage]:
+    """Return the stages of that name, each once, in the order of our tasks."""
+    flows = [task_named(task).flow for task in BUILT_IN]
+    return list({id(flow[name]): flow[name] for flow in flows if name in flow}.values())
 
 
 def changed(config: Config, name: str, settings: dict[str, Any]) -> Config:
@@ -92,39 +103,43 @@ def run_alone(
     stage = stage_of(config, name)
     number = round_number if round_number is not None else (ws.rounds() or [0])[-1]
     if stage.per_round:
-        teacher_spec(ws, config.project, number)  # raises if the round cannot begin yet
+        teacher_spec(ws, "", number)  # raises if the round cannot begin yet
     with ws.locked():
         return run_one(ws, config, options, stage, number=number)
 
 
-def _signature(stage: AnyStage) -> Signature:
-    """Return what `help` shows: the workspace, each setting with its default, and the rest."""
+def _signature(stages: list[AnyStage]) -> Signature:
+    """Return what `help` shows: the workspace, each setting with its default, and the rest.
+
+    Where tasks have stages of their own under one name, the settings of all are listed.
+    """
     first = Parameter("workspace", Parameter.POSITIONAL_OR_KEYWORD)
-    settings = [
-        Parameter(
+    settings = {
+        name: Parameter(
             name,
             Parameter.KEYWORD_ONLY,
             default=info.get_default(call_default_factory=True),
             annotation=info.annotation,
         )
+        for stage in reversed(stages)
         for name, info in stage.settings.model_fields.items()
-    ]
-    rest = ("round", *_HOW) if stage.per_round else _HOW
+    }
+    rest = ("round", *_HOW) if stages[0].per_round else _HOW
     further = [Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in rest]
-    return Signature([first, *settings, *further], return_annotation=Result)
+    return Signature([first, *settings.values(), *further], return_annotation=Result)
 
 
-register = StageFunction(DETECT.flow["register"])
-cut = StageFunction(DETECT.flow["cut"])
-truth = StageFunction(DETECT.flow["truth"])
-sample = StageFunction(DETECT.flow["sample"])
-dedup = StageFunction(DETECT.flow["dedup"])
-detect = StageFunction(DETECT.flow["detect"])
-track = StageFunction(DETECT.flow["track"])
-mine = StageFunction(DETECT.flow["mine"])
-clean = StageFunction(DETECT.flow["clean"])
-merge = StageFunction(DETECT.flow["merge"])
-split = StageFunction(DETECT.flow["split"])
-train = StageFunction(DETECT.flow["train"])
-evaluate = StageFunction(DETECT.flow["evaluate"])
-advance = StageFunction(DETECT.flow["advance"])
+register = StageFunction("register")
+cut = StageFunction("cut")
+truth = StageFunction("truth")
+sample = StageFunction("sample")
+dedup = StageFunction("dedup")
+detect = StageFunction("detect")
+track = StageFunction("track")
+mine = StageFunction("mine")
+clean = StageFunction("clean")
+merge = StageFunction("merge")
+split = StageFunction("split")
+train = StageFunction("train")
+evaluate = StageFunction("evaluate")
+advance = StageFunction("advance")

@@ -17,23 +17,28 @@ def decision_of(workspace: Workspace, round_number: int) -> Decision | None:
     return Decision.load(workspace.round_dir(round_number))
 
 
-def teacher_spec(workspace: Workspace, project: Project, round_number: int) -> str:
-    """Return the teacher of a round: the project's detector first, then what was decided.
+def teacher_spec(workspace: Workspace, first: str, round_number: int) -> str:
+    """Return the teacher of a round: the first one, then what was decided; see `teacher_of`.
 
     Raises:
         MissingInput: if the round before was not finished.
     """
-    return teacher_of(project, round_number, decision_of(workspace, round_number - 1))
+    return teacher_of(first, round_number, decision_of(workspace, round_number - 1))
 
 
-def teacher_of(project: Project, round_number: int, before: Decision | None) -> str:
-    """Return the teacher of a round, given what the round before decided.
+def teacher_of(first: str, round_number: int, before: Decision | None) -> str:
+    """Return the model that labels in a round.
+
+    Args:
+        first: the first teacher, which the project's settings name.
+        round_number: the round.
+        before: what the round before decided.
 
     Raises:
         MissingInput: if the round before was not finished.
     """
     if round_number == 0:
-        return project.detector
+        return first
     if before is None:
         raise MissingInput(
             f"round {round_number} needs round {round_number - 1} to be finished: "

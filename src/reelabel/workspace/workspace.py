@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from reelabel.data.video import Video
 from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
 from reelabel.files import explained, read_json, write_atomic, write_json
-from reelabel.tables import FRAMES, VIDEOS, Table
+from reelabel.tables import FRAMES, MOMENTS, VIDEOS, Table
 from reelabel.workspace.folder import OutputFolder
 from reelabel.workspace.index import indexed, shard_keys
 from reelabel.workspace.receipts import (
@@ -36,7 +36,16 @@ from reelabel.workspace.receipts import (
 )
 
 CONFIG_NAME = "reelabel.yaml"
-OWN_FOLDERS = frozenset(["tables", "frames", "rounds", "imports", "exports", "failures"])
+PICTURES_OF = {FRAMES.name: "frames", MOMENTS.name: "windows"}
+"""Table -> the folder of the pictures that its rows name, ``<video id>/<pts>.jpg``."""
+OWN_FOLDERS = frozenset([
+    "tables",
+    "rounds",
+    "imports",
+    "exports",
+    "failures",
+    *PICTURES_OF.values(),
+])
 """The folders of a workspace that hold its outputs."""
 _VIDEO_ID = re.compile(r"[0-9a-f]{16}")
 PICTURE_NAME = re.compile(r"-?\d+\.jpg|\.-?\d+\.jpg\..*\.tmp")
@@ -117,10 +126,6 @@ class Workspace:
         names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
         return sorted(int(name) for name in names if name.isdigit())
 
-    def pictures_dir(self, video_id: str) -> Path:
-        """Return the folder of the pictures of one video's sampled frames, ``<pts>.jpg``."""
-        return self.root / "frames" / video_id
-
     # -- shards -------------------------------------------------------------------------------
 
     def write(
@@ -170,7 +175,7 @@ class Workspace:
             self.shard_path(table, video_id, round_number).unlink(missing_ok=True)
 
     def keep_only(self, table: Table, video_ids: Collection[str], round_number: int = 0) -> bool:
-        """Remove the shards of all other videos; with their frames go the pictures of these.
+        """Remove the shards of all other videos; with their rows go the pictures of these.
 
         Also of videos whose shard is gone already, as after a kill between the two.
 
@@ -180,11 +185,11 @@ class Workspace:
         gone = set(self.shards(table, round_number)).difference(video_ids)
         for video_id in gone:
             self.remove(table, video_id, round_number)
-        home = self.root / "frames"
-        if table is FRAMES and home.is_dir():
+        home = self.root / PICTURES_OF.get(table.name, "")
+        if home != self.root and home.is_dir():
             names = {path.name for path in home.iterdir()} - set(video_ids)
             for name in filter(_VIDEO_ID.fullmatch, names):
-                OutputFolder(self.root, self.pictures_dir(name)).keep_only((), PICTURE_NAME)
+                OutputFolder(self.root, home / name).keep_only((), PICTURE_NAME)
         return bool(gone)
 
     def videos(self) -> list[Video]:
