@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from reelabel.data.boxes import Strings
+from reelabel.data.boxes import Boxes, Placement, Strings
 from reelabel.labels.merging import Labels
-from reelabel.tables import LABELS
+from reelabel.tables import CORNERS, LABELS
 from reelabel.tables.boxes import box_columns, boxes_of
 
 
@@ -59,3 +60,29 @@ def label_table(
         "rule": labels.rule.tolist(),
         "reason": labels.reason.tolist(),
     })
+
+
+def boxes_in_picture(
+    frame: Mapping[str, Any], labels: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> Boxes:
+    """Return the labels of a frame in pixels of its written picture.
+
+    Args:
+        frame: a row of the table `frames`, which places the picture in the video.
+        labels: rows of the table `labels`.
+        names: class names by class id.
+
+    Returns:
+        ``(n,)`` boxes with states and origins; the round and rule of each are its `extra`.
+    """
+    ids = {name: i for i, name in enumerate(names)}
+    corners = np.array([[row[key] for key in CORNERS] for row in labels], np.float64)
+    extra = [{"round": row["round"], "rule": row["rule"]} for row in labels]
+    return Boxes(
+        Placement.of_frame(frame).to_picture(corners.reshape(-1, 4)).astype(np.float32),
+        np.array([row["score"] for row in labels], np.float32),
+        np.array([ids[row["category"]] for row in labels], np.int64),
+        state=np.array([row["state"] for row in labels], np.str_),
+        origin=np.array([row["origin"] for row in labels], np.str_),
+        extra=np.array(extra, np.object_),
+    )

@@ -1,0 +1,174 @@
+"""The data set of a round divided into train, val and test: by groups of videos, or by time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from reelabel.config import Settings
+from reelabel.errors import SplitError
+from reelabel.labels.splits import Item, find_groups, find_leaks, split_items, time_blocks
+
+SIDES = TRAIN, VAL, TEST = "train", "val", "test"
+HELD_OUT = 0.2
+"""Share of the labels that is held out where nothing else is set and there is no truth."""
+Near = Iterable[tuple[str, str]]
+"""Pairs of ids of videos that share near-duplicates."""
+
+
+class SplitSettings(Settings):
+    """How footage is divided between training and validation."""
+
+    held_out: float | None = Field(None, ge=0, lt=1)
+    """Share of the labels kept out of training for validation, by whole videos; 0 for none. None:
+    a fifth without truth, nothing with truth, which is worth more than held-out pseudo-labels."""
+    test_share: float = Field(0.0, ge=0, lt=1)
+    """Share of the labels kept out of everything for a last test, by whole videos."""
+    single_video: bool = False
+    """Split one video by blocks of time. This leaks, and every score made from it is marked."""
+    guard_s: float = Field(0.5, ge=0)
+    """Seconds left out between the blocks of a single video."""
+    same_source: bool = True
+    """Keep videos of the same source address together."""
+    hard_frames: bool = True
+    """Take frames with hard examples also where a near-duplicate stands for them, and where
+    `sample` did not take them."""
+    hard_frames_max: int = Field(200, ge=0)
+    """So many per video that `sample` did not take, at most; more are thinned evenly."""
+
+    @model_validator(mode="after")
+    def leaves_some(self) -> Self:
+        """Refuse shares that leave nothing to train on."""
+        if (self.held_out or 0.0) + self.test_share >= 1:
+            raise ValueError("held_out and test_share must leave something to train on: below 1")
+        return self
+
+    def shares(self, *, has_truth: bool) -> dict[str, float]:
+        """Return the share of the labels for each side that gets any, above 0."""
+        held_out = self.held_out
+        if held_out is None:
+            held_out = 0.0 if has_truth else HELD_OUT
+        shares = {TRAIN: 1 - held_out - self.test_share, VAL: held_out, TEST: self.test_share}
+        return {name: share for name, share in shares.items() if share > 0}
+
+
+@dataclass(frozen=True)
+class VideoFrames:
+    """The frames of one video in the data set.
+
+    Attributes:
+        time_s: ``(n,)`` seconds of each frame.
+        n_labels: ``(n,)`` int64, how many positive labels each frame has.
+        classes: class name -> number of positive labels.
+        source: the address that the video came from, empty if it is not known.
+    """
+
+    time_s: NDArray[np.float64]
+    n_labels: NDArray[np.int64]
+    classes: Mapping[str, int]
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Division:
+    """The side of every frame.
+
+    Attributes:
+        sides: video id -> train, val, test or dropped for each of its frames.
+        groups: video id -> the group that stays together.
+        reason: how it was divided, in words.
+        leaks: what stands on two sides, in words.
+    """
+
+    sides: dict[str, list[str]]
+    groups: dict[str, str]
+    reason: str
+    leaks: list[str]
+
+
+def divide(
+    videos: Mapping[str, VideoFrames],
+    near: Near,
+    settings: SplitSettings,
+    *,
+    has_truth: bool = False,
+    seed: int = 0,
+) -> Division:
+    """Return the side of every frame.
+
+    Args:
+        videos: video id -> its frames.
+        near: pairs of videos that share near-duplicates.
+        settings: shares, and what stays together.
+        has_truth: whether there is ground truth, so that no labels need to be held out.
+        seed: settles what is otherwise equal.
+
+    Raises:
+        SplitError: if the videos cannot be divided without leaks.
+    """
+    near = list(near)
+    items = [_item(name, video, settings) for name, video in videos.items()]
+    groups = find_groups(items, near)
+    shares = settings.shares(has_truth=has_truth)
+    labelled = {groups[item.name] for item in items if item.labels}
+    if len(shares) > 1 and settings.single_video and len(labelled) == 1:
+        return _by_time(videos, groups, shares, settings.guard_s)
+    # Videos without labels are background: they follow their group, or go to training.
+    dealt = [item for item in items if groups[item.name] in labelled]
+    part = _dealt(dealt, near, shares, seed) if dealt else {}
+    part = {name: part.get(name, TRAIN) for name in videos}
+    leaks = find_leaks(part, groups, near)
+    by_groups = f"by groups of videos, {len(labelled)} with labels"
+    return Division(
+        sides={name: [part[name]] * len(video.time_s) for name, video in videos.items()},
+        groups=groups,
+        reason=by_groups if len(shares) > 1 else "nothing is held out",
+        leaks=[f"{leak.first} and {leak.second}: {leak.why}" for leak in leaks],
+    )
+
+
+def _item(name: str, video: VideoFrames, settings: SplitSettings) -> Item:
+    source = video.source if settings.same_source else ""
+    return Item(name, len(video.time_s), video.classes, source or None)
+
+
+def _by_time(
+    videos: Mapping[str, VideoFrames],
+    groups: dict[str, str],
+    shares: Mapping[str, float],
+    guard_s: float,
+) -> Division:
+    """Divide the videos with labels into blocks of time; the others are trained on."""
+    sides = {
+        name: _blocks(video, shares, guard_s) if video.classes else [TRAIN] * len(video.time_s)
+        for name, video in videos.items()
+    }
+    reason = "one video, split by blocks of time: both sides show the same things"
+    return Division(sides, groups, reason, leaks=[reason])
+
+
+def _blocks(video: VideoFrames, shares: Mapping[str, float], guard_s: float) -> list[str]:
+    found = time_blocks(video.time_s, shares=shares, gap_s=guard_s, labels=video.n_labels)
+    return [str(part) for part in found.part]
+
+
+def _dealt(
+    items: list[Item], near: Near, shares: Mapping[str, float], seed: int
+) -> Mapping[str, str]:
+    """Return the side of every video.
+
+    Raises:
+        SplitError: if there are too few groups, with the settings that allow another division.
+    """
+    try:
+        return split_items(items, near, shares=shares, seed=seed).part
+    except SplitError as exc:
+        ways = (
+            "split.single_video: true for one video in blocks of time, split.held_out: 0 for none"
+        )
+        raise SplitError(f"{exc}; in reelabel.yaml: {ways}") from exc

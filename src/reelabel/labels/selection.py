@@ -1,0 +1,80 @@
+"""Which frames of a video go into the data set.
+
+Frames that sampling rejected stay out. So do those for which a near-duplicate stands, unless
+temporal evidence found hard examples in them. Frames with hard examples that were never sampled are
+added, and so is every frame in which a person drew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from reelabel.data.states import GAP, NEGATIVE, PERSON, POSITIVE, TEACHER
+
+Row = dict[str, Any]
+LabelsByPts = Mapping[int, Sequence[Row]]
+"""Time stamp -> rows of the table `labels`."""
+
+
+def by_pts(labels: Iterable[Row]) -> dict[int, list[Row]]:
+    """Return the labels of each frame, in their order."""
+    found: dict[int, list[Row]] = {}
+    for label in labels:
+        found.setdefault(label["pts"], []).append(label)
+    return found
+
+
+def sampled_frames(
+    frames: Iterable[Row], labels: LabelsByPts, dropped: Collection[int], *, hard_frames: bool
+) -> list[Row]:
+    """Return the sampled frames that go into the data set.
+
+    Args:
+        frames: rows of the table `frames`.
+        labels: the labels of each frame.
+        dropped: time stamps of frames for which a near-duplicate stands.
+        hard_frames: whether hard examples bring a dropped frame back.
+    """
+    return [
+        frame
+        for frame in frames
+        if frame["kept"] and _belongs(frame["pts"], labels, dropped, hard_frames=hard_frames)
+    ]
+
+
+def _belongs(pts: int, labels: LabelsByPts, dropped: Collection[int], *, hard_frames: bool) -> bool:
+    rows = labels.get(pts, ())
+    hard = hard_frames and any(map(is_hard, rows))
+    return hard or any(map(is_drawn, rows)) or pts not in dropped
+
+
+def unsampled_pts(frames: Sequence[Row], labels: LabelsByPts, *, hard_frames_max: int) -> list[int]:
+    """Return the time stamps of frames to add: with drawn boxes, or never sampled and hard.
+
+    Args:
+        frames: rows of the table `frames`, also those that were rejected.
+        labels: the labels of each frame.
+        hard_frames_max: so many frames with hard examples at most; more are thinned evenly.
+    """
+    known = {frame["pts"] for frame in frames}
+    kept = {frame["pts"] for frame in frames if frame["kept"]}
+    drawn = {p for p, rows in labels.items() if p not in kept and any(map(is_drawn, rows))}
+    new = {p: rows for p, rows in labels.items() if p not in known | drawn}
+    hard = sorted(p for p, rows in new.items() if any(map(is_hard, rows)))
+    if len(hard) > hard_frames_max:
+        hard = [hard[i] for i in np.linspace(0, len(hard) - 1, hard_frames_max).astype(int)]
+    return sorted({*drawn, *hard})
+
+
+def is_drawn(label: Row) -> bool:
+    """Return whether a person made this label: it is trained on, whatever was sampled."""
+    return bool(label["origin"] == PERSON)
+
+
+def is_hard(label: Row) -> bool:
+    """Return whether temporal evidence made this label, in this round or an earlier one."""
+    negative = label["state"] == NEGATIVE and label["origin"] == TEACHER
+    return bool(negative or (label["state"] == POSITIVE and label["rule"] == GAP))

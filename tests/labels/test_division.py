@@ -1,0 +1,68 @@
+"""Every frame of a data set has one side, and what cannot be divided is an error."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reelabel.errors import SplitError
+from reelabel.labels.division import HELD_OUT, SplitSettings, VideoFrames, divide
+
+COUNTS = st.lists(st.integers(0, 4), min_size=0, max_size=30)
+
+
+def video(counts, source=""):
+    """Return a video with a frame a second that has so many labels each."""
+    classes = {"ball": sum(counts)} if sum(counts) else {}
+    return VideoFrames(np.arange(len(counts), dtype=float), np.array(counts, int), classes, source)
+
+
+@settings(max_examples=60)
+@given(counts=st.lists(COUNTS, min_size=1, max_size=6), seed=st.integers(0, 3))
+def test_every_frame_has_one_side_and_videos_stay_whole(counts, seed):
+    """Whatever the videos hold, each is on one side; one group of labels cannot be divided."""
+    videos = {f"v{i}": video(some) for i, some in enumerate(counts)}
+    labelled = sum(bool(one.classes) for one in videos.values())
+    if labelled == 1:
+        with pytest.raises(SplitError, match=r"split\.single_video"):
+            divide(videos, [], SplitSettings(), seed=seed)
+        return
+    found = divide(videos, [], SplitSettings(), seed=seed)
+    assert {name: len(sides) for name, sides in found.sides.items()} == {
+        name: len(one.time_s) for name, one in videos.items()
+    }
+    assert all(len(set(sides)) <= 1 for sides in found.sides.values())
+    assert found.leaks == []
+
+
+def test_the_truth_decides_what_is_held_out_by_default():
+    """Without truth a fifth is held out, with truth nothing, and a setting overrides both."""
+    assert SplitSettings().shares(has_truth=False) == {"train": 1 - HELD_OUT, "val": HELD_OUT}
+    assert SplitSettings().shares(has_truth=True) == {"train": 1}
+    assert SplitSettings(held_out=0.5, test_share=0.25).shares(has_truth=True) == {
+        "train": 0.25,
+        "val": 0.5,
+        "test": 0.25,
+    }
+
+
+def test_one_video_in_blocks_of_time_is_called_a_leak():
+    """The frames between two blocks are dropped, videos without labels are trained on."""
+    videos = {"a": video([1] * 10), "b": video([0, 0])}
+    found = divide(videos, [], SplitSettings(single_video=True, held_out=0.5, guard_s=2.5))
+    assert found.sides == {
+        "a": [*["train"] * 4, "dropped", "dropped", *["val"] * 4],
+        "b": ["train", "train"],
+    }
+    assert found.leaks == [found.reason]
+
+
+def test_copies_and_sources_stay_together():
+    """Near-duplicates and one address make one group; addresses can be left out of account."""
+    videos = {name: video([1, 1], source) for name, source in zip("abcd", "xxyz", strict=True)}
+    groups = divide(videos, [("c", "d")], SplitSettings()).groups
+    assert groups == {"a": "a", "b": "a", "c": "c", "d": "c"}
+    groups = divide(videos, [], SplitSettings(same_source=False)).groups
+    assert len(set(groups.values())) == 4
