@@ -59,15 +59,15 @@ class Boxes:
 
     def __post_init__(self) -> None:
         n = len(self.xyxy)
-        _freeze(self, "xyxy", np.float32, (n, 4))
-        _freeze(self, "score", np.float32, (n,))
-        _freeze(self, "class_id", np.int64, (n,))
-        _freeze(self, "track_id", np.int64, (n,))
-        _freeze(self, "state", np.str_, (n,))
-        _freeze(self, "origin", np.str_, (n,))
-        _freeze(self, "extra", np.object_, (n,))
+        freeze_array(self, "xyxy", np.float32, (n, 4))
+        freeze_array(self, "score", np.float32, (n,))
+        freeze_array(self, "class_id", np.int64, (n,))
+        freeze_array(self, "track_id", np.int64, (n,))
+        freeze_array(self, "state", np.str_, (n,))
+        freeze_array(self, "origin", np.str_, (n,))
+        freeze_array(self, "extra", np.object_, (n,))
         if self.mask is not None:
-            _freeze(self, "mask", np.bool_, (n, *self.mask.shape[1:]))
+            freeze_array(self, "mask", np.bool_, (n, *self.mask.shape[1:]))
 
     @classmethod
     def empty(cls) -> Boxes:
@@ -129,9 +129,13 @@ def _same(a: NDArray[Any] | None, b: NDArray[Any] | None) -> bool:
     return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
-def _freeze(boxes: Boxes, name: str, kind: type[np.generic], shape: tuple[int, ...]) -> None:
-    """Replace a field by a read-only copy of its declared type, if it is given."""
-    value = getattr(boxes, name)
+def freeze_array(owner: object, name: str, kind: type[np.generic], shape: tuple[int, ...]) -> None:
+    """Replace a field of a frozen dataclass by a read-only copy of its type, if it is given.
+
+    Raises:
+        ValueError: if it has another shape.
+    """
+    value = getattr(owner, name)
     if value is None:
         return
     # A copy, so that making it read-only does not freeze the caller's array.
@@ -139,7 +143,7 @@ def _freeze(boxes: Boxes, name: str, kind: type[np.generic], shape: tuple[int, .
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, but got {array.shape}")
     array.setflags(write=False)
-    object.__setattr__(boxes, name, array)
+    object.__setattr__(owner, name, array)
 
 
 @dataclass(frozen=True)

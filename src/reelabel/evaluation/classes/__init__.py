@@ -1,0 +1,1 @@
+"""Scores of classifiers of frames, clips and videos, as pure functions on arrays."""

@@ -1,0 +1,235 @@
+"""Whether probabilities are as often right as they claim: ECE, Brier score, temperature scaling.
+
+The expected calibration error is that of the predicted class's probability for exclusive classes,
+and that of every known class of every moment for multi-label ones. Bins hold equally many values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reelabel.data.boxes import Bools, Ints
+from reelabel.data.boxes import Floats as Singles
+from reelabel.errors import UsageError
+from reelabel.evaluation.classes.metrics import divided
+from reelabel.evaluation.classes.targets import check_scored, class_ids, known_moments
+
+Floats = NDArray[np.float64]
+
+N_BINS = 15
+"""How many bins calibration is measured in (Guo et al. 2017, "On calibration of modern neural
+networks"), of equal mass (Nixon et al. 2019, "Measuring calibration in deep learning")."""
+TEMPERATURES = (0.05, 20.0)
+"""The range of temperatures that are fitted; without mistakes the best one would be 0."""
+_SMALLEST = 1e-7
+"""Probabilities are kept so far from 0 and 1, or one mistake at 0 would decide the fit."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Probabilities that were claimed, and whether each was right.
+
+    Attributes:
+        confidence: ``(m,)`` float64 in 0..1.
+        right: ``(m,)`` bool.
+        row: ``(m,)`` int64, the moment that each belongs to.
+    """
+
+    confidence: Floats
+    right: Bools
+    row: Ints
+
+    @classmethod
+    def of(cls, probability: Singles, target: Singles, *, exclusive: bool) -> Claims:
+        """Return what is claimed of moments; unknown truth is left out.
+
+        Args:
+            probability: ``(n, k)`` in 0..1.
+            target: ``(n, k)`` 1, 0 or NaN.
+            exclusive: whether each moment has one class, so that only the most probable one counts.
+
+        Raises:
+            UsageError: if a value or a shape is not so.
+        """
+        check_scored(probability, target, exclusive=exclusive)
+        if not exclusive:
+            row, column = np.nonzero(~np.isnan(target))
+            cells = probability[row, column].astype(np.float64)
+            return cls(cells, target[row, column] == 1, row)
+        row = np.flatnonzero(known_moments(target, exclusive=True))
+        top = probability[row].argmax(axis=1) if len(row) else row
+        return cls(probability[row, top].astype(np.float64), target[row, top] == 1, row)
+
+    def bins(self, n_bins: int = N_BINS) -> Ints:
+        """Return the bin of each claim: ``(m,)`` int64 from 0, in rising order of confidence.
+
+        Bins hold equally many claims, but equal confidences share one.
+        """
+        if not len(self.confidence):
+            return np.zeros(0, np.int64)
+        inner = np.linspace(0, 1, min(n_bins, len(self.confidence)) + 1)[1:-1]
+        edges = np.quantile(self.confidence, inner, method="higher")
+        result: Ints = np.searchsorted(edges, self.confidence, side="right").astype(np.int64)
+        return result
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """The curve of how often claims are right, for a plot; bins that hold nothing are left out.
+
+    Attributes:
+        confidence: mean confidence of each bin, 0..1.
+        accuracy: share of its claims that are right, 0..1.
+        claims: how many claims it holds.
+    """
+
+    confidence: tuple[float, ...] = ()
+    accuracy: tuple[float, ...] = ()
+    claims: tuple[int, ...] = ()
+
+
+def reliability(
+    probability: Singles, target: Singles, *, exclusive: bool = True, n_bins: int = N_BINS
+) -> Reliability:
+    """Return how often claims of each confidence are right.
+
+    Args:
+        probability: ``(n, k)`` in 0..1.
+        target: ``(n, k)`` 1, 0 or NaN.
+        exclusive: whether each moment has one class.
+        n_bins: how many bins of equally many claims.
+
+    Raises:
+        UsageError: if a value or a shape is not so.
+    """
+    claims = Claims.of(probability, target, exclusive=exclusive)
+    of_bin = claims.bins(n_bins)
+    count = np.bincount(of_bin)
+    filled = count > 0
+    means = (
+        (np.bincount(of_bin, values)[filled] / count[filled]).round(6).tolist()
+        for values in (claims.confidence, claims.right)
+    )
+    confidence, accuracy = means
+    return Reliability(tuple(confidence), tuple(accuracy), tuple(count[filled].tolist()))
+
+
+def calibration_error(gap: Floats, claims: Floats) -> Floats:
+    """Return the expected calibration error: ``(..., bins)`` -> ``(...,)`` in 0..1, NaN if empty.
+
+    It is never negative, so chance alone makes it greater than 0, the more the fewer claims there
+    are. `reelabel.evaluation.classes.scores.Resampled` removes that part.
+
+    Args:
+        gap: ``(..., bins)`` right claims minus the sum of their confidences.
+        claims: ``(..., bins)`` how many claims there are.
+    """
+    return divided(np.abs(gap).sum(axis=-1), claims.sum(axis=-1), np.nan)
+
+
+def squared_errors(probability: Singles, target: Singles, *, exclusive: bool) -> Floats:
+    """Return the Brier score of each moment: ``(n,)`` float64, 0 where truth is not known.
+
+    For exclusive classes it is the sum over classes of the squared error, 0..2 (Brier 1950), and
+    half of that with two classes, 0..1, as in scikit-learn. For multi-label classes it is the sum
+    over the known ones, to be divided by how many are known.
+
+    Args:
+        probability: ``(n, k)`` in 0..1.
+        target: ``(n, k)`` 1, 0 or NaN.
+        exclusive: whether each moment has one class.
+    """
+    if exclusive:
+        true = class_ids(target)
+        target = np.where(true[:, None] < 0, np.nan, true[:, None] == np.arange(target.shape[1]))
+    error: Floats = np.nansum((probability.astype(np.float64) - target) ** 2, axis=1)
+    halved = exclusive and probability.shape[1] == 2  # noqa: PLR2004 -- a binary question
+    return error / 2 if halved else error
+
+
+def fit_temperature(probability: Singles, target: Singles, *, exclusive: bool = True) -> float:
+    """Return the temperature with which probabilities have the lowest negative log-likelihood.
+
+    Fit it on held-out folds, never on what is tested: there it would hide overconfidence.
+    Source: Guo et al. 2017, "On calibration of modern neural networks".
+
+    Args:
+        probability: ``(n, k)`` in 0..1, of moments that the model was not trained on.
+        target: ``(n, k)`` 1, 0 or NaN.
+        exclusive: whether each moment has one class.
+
+    Returns:
+        Above 1 for probabilities that are too extreme, within `TEMPERATURES`.
+
+    Raises:
+        UsageError: if no truth is known, or a value or a shape is not so.
+    """
+    from scipy.optimize import minimize_scalar  # noqa: PLC0415 -- slow to import
+
+    check_scored(probability, target, exclusive=exclusive)
+    known = known_moments(target, exclusive=exclusive)
+    if not known.any():
+        raise UsageError(
+            "expected moments of known truth to fit a temperature on, but got none: "
+            "label some held-out moments"
+        )
+    score, truth = _logits(probability[known], exclusive=exclusive), target[known]
+    # Convex in the inverse temperature, so that the bounded search finds the one minimum.
+    low, high = (1 / t for t in reversed(TEMPERATURES))
+    found = minimize_scalar(
+        lambda inverse: _negative_log_likelihood(score * inverse, truth, exclusive=exclusive),
+        bounds=(low, high),
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
+    return float(1 / found.x)
+
+
+def calibrated(probability: Singles, temperature: float, *, exclusive: bool = True) -> Singles:
+    """Return probabilities at a temperature: ``(n, k)`` -> ``(n, k)`` float32 in 0..1.
+
+    The order of a row's classes stays, except that those that float32 cannot tell apart become
+    equal.
+
+    Args:
+        probability: ``(n, k)`` in 0..1.
+        temperature: above 0; above 1 makes probabilities less extreme.
+        exclusive: whether each moment has one class, so that rows sum to 1 again.
+
+    Raises:
+        UsageError: if the temperature is not above 0.
+    """
+    if not temperature > 0:
+        raise UsageError(f"expected a temperature above 0, but got {temperature}: fit one")
+    scaled = _logits(probability, exclusive=exclusive) / temperature
+    log_odds = _log_softmax(scaled) if exclusive else _log_sigmoid(scaled)
+    return np.exp(log_odds).astype(np.float32)
+
+
+def _logits(probability: Singles, *, exclusive: bool) -> Floats:
+    """Return logits that have these probabilities: ``(n, k)``."""
+    inside = np.clip(probability.astype(np.float64), _SMALLEST, 1 - _SMALLEST)
+    result: Floats = np.log(inside) if exclusive else np.log(inside) - np.log1p(-inside)
+    return result
+
+
+def _negative_log_likelihood(logits: Floats, target: Singles, *, exclusive: bool) -> float:
+    """Return the mean over moments, or over known classes of moments: ``(n, k)`` twice."""
+    if exclusive:
+        return float(-_log_softmax(logits)[target == 1].mean())
+    signed = np.where(target == 1, logits, -logits)[~np.isnan(target)]
+    return float(-_log_sigmoid(signed).mean())
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    below = logits - logits.max(axis=1, keepdims=True, initial=-np.inf)
+    result: Floats = below - np.log(np.exp(below).sum(axis=1, keepdims=True))
+    return result
+
+
+def _log_sigmoid(logits: Floats) -> Floats:
+    result: Floats = -np.logaddexp(0, -logits)
+    return result

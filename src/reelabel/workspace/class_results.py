@@ -1,0 +1,56 @@
+"""How good classifiers are, as typed results that are kept as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from reelabel.evaluation.classes.compare import ClassComparison
+from reelabel.evaluation.classes.levels import Level
+from reelabel.workspace.results import Result
+
+
+@dataclass(frozen=True)
+class ClassificationScores(Result):
+    """How good the classifiers of a round are.
+
+    The models of each comparison are named by their roles (`reelabel.evaluation.figures.Role`).
+    Frames or clips and whole videos are kept apart.
+
+    Attributes:
+        round: the round.
+        leak_free: whether the data set was divided without leaks.
+        split: how the data set was divided, in words.
+        truth: level -> scores against people's classes, on all annotated videos.
+        truth_unseen: level -> the same on videos of which nothing was trained on.
+        agreement: level -> scores against the labels of videos that were held out; not accuracy.
+        temperature: what the student's probabilities are calibrated with, fitted on held-out folds.
+        left_out: names of annotated videos that could not be scored.
+        alike: name of an unseen video -> name of one that was trained on and looks like it.
+    """
+
+    FILE: ClassVar[str] = "scores.json"
+
+    round: int
+    leak_free: bool = True
+    split: str = ""
+    truth: dict[Level, ClassComparison] = field(default_factory=dict)
+    truth_unseen: dict[Level, ClassComparison] = field(default_factory=dict)
+    agreement: dict[Level, ClassComparison] = field(default_factory=dict)
+    temperature: float | None = None
+    left_out: tuple[str, ...] = ()
+    alike: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelComparison(Result):
+    """Any number of classifiers on the same videos.
+
+    Attributes:
+        levels: level -> scores, differences and costs; frames or clips only if all models answered
+            the same ones.
+    """
+
+    FILE: ClassVar[str] = "comparison.json"
+
+    levels: dict[Level, ClassComparison] = field(default_factory=dict)
