@@ -16,11 +16,11 @@ from reelabel.evaluation.figures import (
     ModelScores,
     VideoScores,
 )
+from reelabel.evaluation.label_quality import LabelQuality
 from reelabel.workspace.results import (
     Ablation,
     Decision,
     LabelCounts,
-    LabelQuality,
     Resamples,
     Scores,
     SideCounts,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import Field
+
+from reelabel.config import Settings
 from reelabel.data.boxes import Boxes
 from reelabel.evaluation.figures import (
     ROLES,
@@ -22,6 +25,22 @@ from reelabel.evaluation.scores import DetectionScores, detection_scores
 Found = Mapping[Role, Sequence[Boxes]]
 """Role -> its detections of each frame."""
 Series = tuple[float | None, ...]
+
+
+class EvaluateSettings(Settings):
+    """How scores are made."""
+
+    threshold: float = Field(0.5, ge=0, le=1)
+    """Working threshold of precision, recall and F1."""
+    resamples: int = Field(500, ge=0)
+    """Bootstrap resamples for the intervals; 0 for none."""
+    mirror_frames: int = Field(100, ge=0)
+    """Sampled frames, spread evenly, on which consistency under mirroring is measured where labels
+    were held out; 0 for none."""
+
+    def scoring(self, classes: tuple[str, ...], seed: int) -> Scoring:
+        """Return how detections of these classes are scored."""
+        return Scoring(classes, self.threshold, self.resamples, seed)
 
 
 @dataclass(frozen=True)
@@ -53,18 +72,24 @@ class Scoring:
 
 
 def compare(
-    frames: Sequence[KnownFrame], found: Found, scoring: Scoring
-) -> tuple[Comparison, dict[Role, Series]]:
+    frames: Sequence[KnownFrame],
+    found: Found,
+    scoring: Scoring,
+    names: Mapping[str, str] | None = None,
+) -> tuple[Comparison | None, dict[Role, Series]]:
     """Score all models on the same frames.
 
     Args:
         frames: the frames with their true boxes, or with labels in their place.
         found: the detections of each model, one entry per frame.
         scoring: how.
+        names: video id -> name; each video is also scored alone if this is given.
 
     Returns:
-        The comparison, and the AP of each model in every resample.
+        The comparison, None without frames, and the AP of each model in every resample.
     """
+    if not frames:
+        return None, {}
     scores = {role: scoring.scores(frames, found[role]) for role in ROLES if role in found}
     drawn = {role: one.resamples for role, one in scores.items() if one.resamples is not None}
     student = drawn.get("student")
@@ -79,6 +104,7 @@ def compare(
         },
         resampled=student.unit if student is not None else "",
         units=student.n_units if student is not None else 0,
+        videos=compare_videos(frames, found, names, scoring) if names is not None else (),
     )
     series = {role: tuple(map(number, one.samples["ap"].tolist())) for role, one in drawn.items()}
     return compared, series

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from reelabel.data.boxes import Boxes
 
 Ints = NDArray[np.int64]
+FrameKey = tuple[str, int]
+"""Video id and time stamp."""
+T = TypeVar("T")
 
 FEWEST_VIDEOS = 3
 _BLOCKS = 10
@@ -32,6 +36,21 @@ class KnownFrame:
     pts: int
     boxes: Boxes
     complete: frozenset[int] | None = None
+
+    @property
+    def key(self) -> FrameKey:
+        """Video id and time stamp."""
+        return self.video, self.pts
+
+
+def spread(frames: Sequence[T], most: int) -> list[T]:
+    """Return so many frames at most, spread evenly, with the first and the last.
+
+    >>> spread("abcdefg", 3)
+    ['a', 'd', 'g']
+    """
+    chosen = np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int)
+    return [frames[i] for i in chosen]
 
 
 def sampling_units(frames: Sequence[KnownFrame]) -> tuple[str, Ints]:

@@ -11,6 +11,7 @@ of the rows and priorities alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+ALIKE_BITS, ALIKE_SHARE = 4, 0.5
+"""A video looks like another if so many of its frames' 64-bit hashes are so near to the other's. A
+copy at half the size and a third of the quality has all; clips of other places have none, those of
+one still place may have all too."""
 
 _BLOCK = 512
 _LEADERS_AT_ONCE = 2048
@@ -128,6 +134,20 @@ def alike_share(hashes: NDArray[np.uint64], others: NDArray[np.uint64], max_dist
         for one in hashes
     ]
     return float(np.mean(near)) if near else 0.0
+
+
+def most_alike(hashes: NDArray[np.uint64], known: Mapping[str, NDArray[np.uint64]]) -> str | None:
+    """Return the known video that looks most like another, None if none looks like it.
+
+    They may be copies under another name or in another encoding, or the same scene once more.
+
+    Args:
+        hashes: ``(n,)`` perceptual hashes of the video's frames.
+        known: video -> ``(m,)`` hashes of its frames.
+    """
+    share = {name: alike_share(hashes, others, ALIKE_BITS) for name, others in known.items()}
+    best = max(share, key=lambda name: share[name], default=None)
+    return best if best is not None and share[best] >= ALIKE_SHARE else None
 
 
 class _Clusters:

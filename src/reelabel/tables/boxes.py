@@ -30,7 +30,7 @@ def boxes_of(table: pa.Table, names: Sequence[str]) -> BoxSequence:
 
     Returns:
         ``(rows,)`` boxes in the order of the rows; states and origins are set if the table has
-        these columns, scores that are null are NaN.
+        these columns, scores that are null are NaN; in a table without scores they are 1.
 
     Raises:
         ShardError: if a class name is not among `names`.
@@ -39,7 +39,7 @@ def boxes_of(table: pa.Table, names: Sequence[str]) -> BoxSequence:
     has = set(table.column_names)
     boxes = Boxes(
         xyxy=xyxy_of(table),
-        score=table["score"].to_numpy(),
+        score=table["score"].to_numpy() if "score" in has else np.ones(len(table), np.float32),
         class_id=_class_ids(table, names),
         track_id=table["track_id"].to_numpy() if "track_id" in has else None,
         state=_strings(table, "state") if "state" in has else None,

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from reelabel.errors import ShardError
 from reelabel.evaluation.figures import Comparison, Figure, Finding, Role
+from reelabel.evaluation.label_quality import LabelQuality
 from reelabel.evaluation.without_truth import HeldOutLabels, MirrorConsistency
 from reelabel.files import read_json, write_json
 
@@ -133,15 +134,6 @@ class SplitReport(Result):
     def trained(self) -> set[str]:
         """The ids of the videos of which frames are trained on."""
         return {video_id for video_id, sides in self.videos.items() if sides.get("train")}
-
-
-@dataclass(frozen=True)
-class LabelQuality:
-    """How good labels are against ground truth, in 0..1."""
-
-    precision: Figure
-    recall: Figure
-    f1: Figure
 
 
 @dataclass(frozen=True)

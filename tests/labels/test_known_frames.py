@@ -1,0 +1,83 @@
+"""Rows of tables become the frames that models are compared on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelabel.data.states import GAP, IGNORE, NEGATIVE, POSITIVE, TEACHER, TRACKER
+from reelabel.errors import ShardError
+from reelabel.labels.dedup import most_alike
+from reelabel.labels.known_frames import boxes_by_pts, label_frames, truth_frames
+from reelabel.tables import DETECTIONS, LABELS, TRUTH, TRUTH_FRAMES
+
+CORNERS = {"x1": 1.0, "y1": 2.0, "x2": 5.0, "y2": 9.0}
+
+
+def detection(pts, score=0.5, category="ball"):
+    """Return one row of detections."""
+    place = {"video_id": "v", "pts": pts, "frame_index": pts, "category": category}
+    return place | {"score": score} | CORNERS
+
+
+def label(pts, state, rule):
+    """Return one label."""
+    words = {"state": state, "origin": TEACHER, "rule": rule, "reason": "", "round": 0}
+    return detection(pts) | words
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.floats(0, 1, width=32)), max_size=20))
+def test_each_frame_has_its_boxes_in_their_order(rows):
+    """No box is lost, moved to another frame or reordered inside its frame."""
+    table = DETECTIONS.from_rows([detection(*row) for row in rows])
+    found = boxes_by_pts(table, ("ball",))
+    assert sorted(found) == sorted({pts for pts, _ in rows})
+    for pts, boxes in found.items():
+        assert boxes.score.tolist() == [score for other, score in rows if other == pts]
+
+
+def test_a_box_in_a_gap_is_the_trackers():
+    """Whoever is named as origin of a label that the rule `gap` made, it fills a gap."""
+    table = LABELS.from_rows([label(0, POSITIVE, "score"), label(0, POSITIVE, GAP)])
+    assert boxes_by_pts(table, ("ball",))[0].origin.tolist() == [TEACHER, TRACKER]
+
+
+def test_an_unknown_class_is_an_error():
+    """Rows of a class that the workspace does not have are not passed over."""
+    with pytest.raises(ShardError, match="dog"):
+        boxes_by_pts(DETECTIONS.from_rows([detection(0, category="dog")]), ("ball",))
+
+
+def test_annotated_frames_without_boxes_count():
+    """Crowds are ignored regions, and a frame may be complete for some classes alone."""
+    rows = [detection(3) | {"crowd": crowd} for crowd in (False, True)]
+    frames = [
+        {"video_id": "v", "pts": pts, "frame_index": pts, "complete": complete}
+        for pts, complete in ((3, None), (4, ["dog"]))
+    ]
+    first, second = truth_frames(
+        "v", TRUTH_FRAMES.from_rows(frames), TRUTH.from_rows(rows), ("ball", "dog")
+    )
+    assert (first.key, first.complete) == (("v", 3), None)
+    assert first.boxes.state.tolist() == [POSITIVE, IGNORE]
+    assert (second.key, second.complete, len(second.boxes)) == (("v", 4), frozenset({1}), 0)
+
+
+def test_hard_negatives_are_no_objects():
+    """A frame whose labels are all negative has none to find; ignored regions stay."""
+    table = LABELS.from_rows([label(0, NEGATIVE, "static"), label(1, IGNORE, "border")])
+    labels = {("v", pts): boxes for pts, boxes in boxes_by_pts(table, ("ball",)).items()}
+    frames = label_frames([("v", 0), ("v", 1), ("v", 2)], labels)
+    assert [len(frame.boxes) for frame in frames] == [0, 1, 0]
+
+
+def test_the_most_alike_video_is_named():
+    """Half of the hashes must be near; of several videos the nearest counts."""
+    hashes = np.array([0xFF00, 0x0FF0, 0x00FF, 0xF00F], np.uint64)
+    known = {"none": ~hashes, "half": hashes[:2], "all": hashes ^ np.uint64(1)}
+    assert most_alike(hashes, known) == "all"
+    assert most_alike(hashes, {"none": ~hashes, "half": hashes[:2]}) == "half"
+    assert most_alike(hashes, {"none": ~hashes, "one": hashes[:1]}) is None
+    assert most_alike(hashes, {}) is None
