@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,16 +15,9 @@ import cv2
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
-from lightning.pytorch.loggers import (
-    CSVLogger,
-    Logger,
-    MLFlowLogger,
-    TensorBoardLogger,
-    WandbLogger,
-)
 from torch import nn
 
-from reelabel.errors import MissingExtra, ModelError, UsageError
+from reelabel.errors import ModelError, UsageError
 from reelabel.models.students.family import NetworkFamily
 from reelabel.models.students.folder import START, ModelCard, is_finished, write_card
 from reelabel.models.students.inputs import STRIDE
@@ -41,6 +33,7 @@ from reelabel.training.callbacks import (
     Progress,
     StopAtLastStep,
 )
+from reelabel.training.loggers import training_loggers
 from reelabel.training.module import AGREEMENT, TrainingModule
 from reelabel.training.schedule import BatchSchedule, StepSampler
 from reelabel.training.settings import TrainSettings
@@ -48,16 +41,6 @@ from reelabel.training.training_set import read_training_set
 from reelabel.training.validation import Validator
 
 Log = Callable[[float, str], None]
-
-_LOGGERS: dict[str, tuple[str, Callable[[Path], Logger]]] = {
-    "csv": ("lightning", lambda folder: CSVLogger(folder, name="csv", version="")),
-    "tensorboard": (
-        "tensorboard",
-        lambda folder: TensorBoardLogger(str(folder), name="tensorboard", version=""),
-    ),
-    "wandb": ("wandb", lambda folder: WandbLogger(save_dir=folder, project="reelabel")),
-    "mlflow": ("mlflow", lambda folder: MLFlowLogger("reelabel", save_dir=str(folder / "mlruns"))),
-}
 
 
 def train(
@@ -181,7 +164,7 @@ class _Run:
             check_val_every_n_epoch=None,  # count steps
             num_sanity_val_steps=0,
             callbacks=self._callbacks(),
-            logger=[_logger(name, self._model_dir) for name in settings.loggers],
+            logger=training_loggers(settings, self._model_dir),
             gradient_clip_val=settings.clip_norm or None,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -268,13 +251,6 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
             f"({type(exc).__name__}: {exc})"
         ) from exc
     return found
-
-
-def _logger(name: str, model_dir: Path) -> Logger:
-    package, make = _LOGGERS[name]
-    if find_spec(package) is None:
-        raise MissingExtra(f"the logger '{name}'", name if name in {"wandb", "mlflow"} else "train")
-    return make(model_dir / "logs")
 
 
 @contextmanager
