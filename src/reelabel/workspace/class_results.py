@@ -47,8 +47,8 @@ class ModelComparison(Result):
     """Any number of classifiers on the same videos.
 
     Attributes:
-        levels: level -> scores, differences and costs; frames or clips only if all models answered
-            the same ones.
+        levels: level -> scores, differences and costs; frames or clips only if all models have
+            predictions of the same ones.
     """
 
     FILE: ClassVar[str] = "comparison.json"

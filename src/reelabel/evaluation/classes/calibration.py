@@ -1,7 +1,7 @@
-"""Whether probabilities are as often right as they claim: ECE, Brier score, temperature scaling.
+"""Whether probabilities are accuracies: calibration error, Brier score, temperature scaling.
 
-The expected calibration error is that of the predicted class's probability for exclusive classes,
-and that of every known class of every moment for multi-label ones. Bins hold equally many values.
+A confidence is the predicted class's probability for exclusive classes, and that of every known
+class of every moment for multi-label ones. Bins hold equally many values.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _SMALLEST = 1e-7
 
 
 @dataclass(frozen=True)
-class Claims:
-    """Probabilities that were claimed, and whether each was right.
+class Confidences:
+    """Probabilities that calibration is measured on, and whether each class was right.
 
     Attributes:
         confidence: ``(m,)`` float64 in 0..1.
@@ -43,8 +43,8 @@ class Claims:
     row: Ints
 
     @classmethod
-    def of(cls, probability: Singles, target: Singles, *, exclusive: bool) -> Claims:
-        """Return what is claimed of moments; unknown truth is left out.
+    def of(cls, probability: Singles, target: Singles, *, exclusive: bool) -> Confidences:
+        """Return the probabilities of moments that count; unknown truth is left out.
 
         Args:
             probability: ``(n, k)`` in 0..1.
@@ -64,9 +64,9 @@ class Claims:
         return cls(probability[row, top].astype(np.float64), target[row, top] == 1, row)
 
     def bins(self, n_bins: int = N_BINS) -> Ints:
-        """Return the bin of each claim: ``(m,)`` int64 from 0, in rising order of confidence.
+        """Return the bin of each confidence: ``(m,)`` int64 from 0, in rising order of confidence.
 
-        Bins hold equally many claims, but equal confidences share one.
+        Bins hold equally many, but equal confidences share one.
         """
         if not len(self.confidence):
             return np.zeros(0, np.int64)
@@ -78,56 +78,56 @@ class Claims:
 
 @dataclass(frozen=True)
 class Reliability:
-    """The curve of how often claims are right, for a plot; bins that hold nothing are left out.
+    """Accuracy at each confidence, for a plot; bins that hold nothing are left out.
 
     Attributes:
         confidence: mean confidence of each bin, 0..1.
-        accuracy: share of its claims that are right, 0..1.
-        claims: how many claims it holds.
+        accuracy: share of its classes that are right, 0..1.
+        count: how many confidences it holds.
     """
 
     confidence: tuple[float, ...] = ()
     accuracy: tuple[float, ...] = ()
-    claims: tuple[int, ...] = ()
+    count: tuple[int, ...] = ()
 
 
 def reliability(
     probability: Singles, target: Singles, *, exclusive: bool = True, n_bins: int = N_BINS
 ) -> Reliability:
-    """Return how often claims of each confidence are right.
+    """Return the accuracy at each confidence.
 
     Args:
         probability: ``(n, k)`` in 0..1.
         target: ``(n, k)`` 1, 0 or NaN.
         exclusive: whether each moment has one class.
-        n_bins: how many bins of equally many claims.
+        n_bins: how many bins of equally many confidences.
 
     Raises:
         UsageError: if a value or a shape is not so.
     """
-    claims = Claims.of(probability, target, exclusive=exclusive)
-    of_bin = claims.bins(n_bins)
+    found = Confidences.of(probability, target, exclusive=exclusive)
+    of_bin = found.bins(n_bins)
     count = np.bincount(of_bin)
     filled = count > 0
     means = (
         (np.bincount(of_bin, values)[filled] / count[filled]).round(6).tolist()
-        for values in (claims.confidence, claims.right)
+        for values in (found.confidence, found.right)
     )
     confidence, accuracy = means
     return Reliability(tuple(confidence), tuple(accuracy), tuple(count[filled].tolist()))
 
 
-def calibration_error(gap: Floats, claims: Floats) -> Floats:
+def calibration_error(gap: Floats, count: Floats) -> Floats:
     """Return the expected calibration error: ``(..., bins)`` -> ``(...,)`` in 0..1, NaN if empty.
 
-    It is never negative, so chance alone makes it greater than 0, the more the fewer claims there
+    It is never negative, so chance alone makes it greater than 0, the more the fewer values there
     are. `reelabel.evaluation.classes.scores.Resampled` removes that part.
 
     Args:
-        gap: ``(..., bins)`` right claims minus the sum of their confidences.
-        claims: ``(..., bins)`` how many claims there are.
+        gap: ``(..., bins)`` how many classes are right, minus the sum of their confidences.
+        count: ``(..., bins)`` how many confidences there are.
     """
-    return divided(np.abs(gap).sum(axis=-1), claims.sum(axis=-1), np.nan)
+    return divided(np.abs(gap).sum(axis=-1), count.sum(axis=-1), np.nan)
 
 
 def squared_errors(probability: Singles, target: Singles, *, exclusive: bool) -> Floats:

@@ -54,12 +54,12 @@ class ModelCost:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class ModelPredictions:
     """A model that is compared.
 
     Attributes:
         name: differs from those of the other models.
-        predictions: its answers, in any order.
+        predictions: of its moments, in any order.
         cost: what it costs.
     """
 
@@ -136,7 +136,7 @@ class ClassComparison:
 
 
 def compare(
-    candidates: Sequence[Candidate],
+    models: Sequence[ModelPredictions],
     truth: Truth,
     settings: ScoreSettings,
     *,
@@ -145,30 +145,30 @@ def compare(
 ) -> ClassComparison:
     """Compare models on the same videos.
 
-    If all models have answers for exactly the moments of the truth, these are compared; otherwise,
-    as for models of frames and of clips, the mean answers of videos.
+    If all models have predictions of exactly the moments of the truth, these are compared;
+    otherwise, as for models of frames and of clips, the mean predictions of videos.
 
     Args:
-        candidates: the models.
+        models: what is compared.
         truth: what is known of moments; videos without truth are left out.
         settings: how the models are scored; seed and number of resamples are those of all of them.
         against: the model that the others are compared with, by default the first. The one that
             scored best, chosen afterwards, makes the others look worse than they are.
-        whole_videos: compare the mean answers of videos in any case.
+        whole_videos: compare the mean predictions of videos in any case.
 
     Raises:
-        UsageError: if there is no model, two have one name, they have answers for different videos
-            or lack one of the truth, or a value is not so.
+        UsageError: if there is no model, two have one name, they have predictions of
+            different videos or lack one of the truth, or a value is not so.
     """
-    base = _position([one.name for one in candidates], against)
-    _check_videos(candidates, truth.moments)
-    same = None if whole_videos else _same_moments(candidates, truth)
-    level, truth, answers = same or _same_videos(candidates, truth)
-    scored = [Scored.of(one.probability, truth.target, truth.group, settings) for one in answers]
+    base = _position([one.name for one in models], against)
+    _check_videos(models, truth.moments)
+    same = None if whole_videos else _same_moments(models, truth)
+    level, truth, aligned = same or _same_videos(models, truth)
+    scored = [Scored.of(one.probability, truth.target, truth.group, settings) for one in aligned]
     measured = [Resampled.of(one) for one in scored]
-    models = tuple(
-        ComparedModel(candidate.name, summarized(one, its, level), candidate.cost)
-        for candidate, one, its in zip(candidates, scored, measured, strict=True)
+    compared = tuple(
+        ComparedModel(model.name, summarized(one, its, level), model.cost)
+        for model, one, its in zip(models, scored, measured, strict=True)
     )
     others = {model.name: its for model, its in zip(models, measured, strict=True)}
     first = others.pop(models[base].name)
@@ -177,7 +177,7 @@ def compare(
         len(scored[0].target),
         scored[0].n_groups,
         models[base].name,
-        models,
+        compared,
         tuple(_differences(first, others, scored[0].n_groups)),
     )
 
@@ -194,24 +194,24 @@ def _position(names: list[str], against: str | None) -> int:
 
 
 _Aligned = tuple[Level, Truth, list[Predictions]]
-"""The truth, and the answers of each model for its moments in its order."""
+"""The truth, and the predictions of each model of its moments in its order."""
 
 
-def _same_moments(candidates: Sequence[Candidate], truth: Truth) -> _Aligned | None:
-    """Return answers by moment, None unless all models judged those of the truth."""
+def _same_moments(models: Sequence[ModelPredictions], truth: Truth) -> _Aligned | None:
+    """Return predictions by moment, None unless all models have those of the truth."""
     order = _order(truth.moments)
     moments = truth.moments[order]
-    answers = [one.predictions[_order(one.predictions.moments)] for one in candidates]
-    if any(one.moments != moments for one in answers):
+    found = [one.predictions[_order(one.predictions.moments)] for one in models]
+    if any(one.moments != moments for one in found):
         return None
-    return level_of(moments), Truth(moments, truth.target[order], truth.group[order]), answers
+    return level_of(moments), Truth(moments, truth.target[order], truth.group[order]), found
 
 
-def _same_videos(candidates: Sequence[Candidate], truth: Truth) -> _Aligned:
-    """Return the mean answers of the videos of the truth."""
+def _same_videos(models: Sequence[ModelPredictions], truth: Truth) -> _Aligned:
+    """Return the mean predictions of the videos of the truth."""
     videos = truth.by_video()
-    answers = [by_video(one.predictions) for one in candidates]
-    known = [one[np.isin(one.moments.video, videos.moments.video)] for one in answers]
+    means = [by_video(one.predictions) for one in models]
+    known = [one[np.isin(one.moments.video, videos.moments.video)] for one in means]
     return "video", videos, known
 
 
@@ -220,22 +220,16 @@ def _order(moments: Moments) -> Ints:
     return np.lexsort((moments.until_pts, moments.pts, moments.video))
 
 
-def _check_videos(candidates: Sequence[Candidate], judged: Moments) -> None:
-    """Check that all models have answers for the same videos, among them those with truth."""
-    first = set(candidates[0].predictions.moments.video.tolist())
-    for one in candidates:
-        videos = set(one.predictions.moments.video.tolist())
-        missing = sorted((first | set(judged.video.tolist())) - videos)
+def _check_videos(models: Sequence[ModelPredictions], known: Moments) -> None:
+    """Check that all models have predictions of the same videos, among them those with truth."""
+    of_model = {one.name: set(one.predictions.moments.video.tolist()) for one in models}
+    every = set(known.video.tolist()).union(*of_model.values())
+    for name, videos in of_model.items():
+        missing = sorted(every - videos)
         if missing:
             raise UsageError(
-                f"expected answers of all models for the same videos, but {one.name} has none for "
-                f"{few(missing)}: let every model answer every video"
-            )
-        further = sorted(videos - first)
-        if further:
-            raise UsageError(
-                f"expected answers of all models for the same videos, but {candidates[0].name} has "
-                f"none for {few(further)}: let every model answer every video"
+                f"expected predictions of the same videos from all models, but {name} has none "
+                f"for {few(missing)}: classify every video with every model"
             )
 
 

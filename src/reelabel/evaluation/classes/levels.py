@@ -1,7 +1,7 @@
 """What a model is scored on: frames, clips, or videos, which are never mixed.
 
-Scores of frames say nothing about those of videos, so every score names its level. The answer for a
-video is the mean of the probabilities of its moments, each weighing the same.
+Scores of frames say nothing about those of videos, so every score names its level. The prediction
+of a video is the mean of the probabilities of its moments, each weighing the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reelabel.data.classes import Moments, Predictions
 from reelabel.errors import UsageError
 
 Level = Literal["frame", "clip", "video"]
-"""What one answer is about."""
+"""What one prediction is about."""
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 
@@ -26,7 +26,7 @@ class Truth:
     """What is known of moments, and which of them are no independent samples.
 
     Attributes:
-        moments: ``(n,)`` what was judged.
+        moments: ``(n,)`` frames, clips or videos.
         target: ``(n, k)`` float32, 1 where a class is true, 0 where it is not, NaN where unknown.
         group: ``(n,)`` the group of each moment: its source, or the cluster of duplicates that its
             video belongs to. Moments of one group are alike; a video has one group.
@@ -75,9 +75,9 @@ def level_of(moments: Moments) -> Level:
 
 
 def by_video(predictions: Predictions) -> Predictions:
-    """Return one answer for each video, in order of their ids: the mean over its moments.
+    """Return one prediction for each video, in order of their ids: the mean over its moments.
 
-    The moment of an answer lasts from the first of the video's moments to the last.
+    Its moment lasts from the first of the video's moments to the last.
     """
     _, _, of_video = _videos(predictions.moments)
     weights = np.ones((len(predictions), 1))

@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Answers:
+class Indicators:
     """Which classes are predicted and which are true; both False where truth is not known.
 
     Attributes:
@@ -42,8 +42,8 @@ class Answers:
     true: Bools
 
     @classmethod
-    def exclusive(cls, probability: Singles, target: Singles) -> Answers:
-        """Return the answers of one class in each moment, which has the highest probability.
+    def exclusive(cls, probability: Singles, target: Singles) -> Indicators:
+        """Return the indicators of one class in each moment, which has the highest probability.
 
         Args:
             probability: ``(n, k)`` in 0..1, rows sum to 1.
@@ -60,8 +60,10 @@ class Answers:
         return cls(known & (top[:, None] == classes), known & (true[:, None] == classes))
 
     @classmethod
-    def multilabel(cls, probability: Singles, target: Singles, threshold: float = 0.5) -> Answers:
-        """Return the answers of any number of classes in each moment.
+    def multilabel(
+        cls, probability: Singles, target: Singles, threshold: float = 0.5
+    ) -> Indicators:
+        """Return the indicators of any number of classes in each moment.
 
         Args:
             probability: ``(n, k)`` in 0..1.
@@ -183,12 +185,12 @@ def top_k(probability: Singles, target: Singles, k: int = 1) -> float:
     return float(hits.mean()) if len(hits) else float("nan")
 
 
-def confusion(answers: Answers) -> Ints:
+def confusion(indicators: Indicators) -> Ints:
     """Return how often each true class, a row, got each predicted one, a column: ``(k, k)``.
 
     Only for exclusive classes; moments of unknown truth are left out.
     """
-    counts = answers.true.T.astype(np.float64) @ answers.predicted.astype(np.float64)
+    counts = indicators.true.T.astype(np.float64) @ indicators.predicted.astype(np.float64)
     return counts.astype(np.int64)
 
 

@@ -132,7 +132,7 @@ def summarized(scored: Scored, resampled: Resampled, level: Level) -> ClassScore
         level: what was scored.
     """
     chosen, exclusive = scored.settings, scored.settings.exclusive
-    matrix = confusion(scored.answers()).tolist() if exclusive else []
+    matrix = confusion(scored.indicators()).tolist() if exclusive else []
     return ClassScores(
         level=level,
         exclusive=exclusive,
@@ -166,9 +166,9 @@ def _figure(value: float, samples: Floats, n_groups: int) -> Figure:
 
 
 def _classes(scored: Scored, resampled: Resampled) -> dict[str, ClassFigures]:
-    answers = scored.answers()
-    counts = answers.counts()
-    groups = (scored.by_group(answers.true) > 0).sum(axis=0)
+    indicators = scored.indicators()
+    counts = indicators.counts()
+    groups = (scored.by_group(indicators.true) > 0).sum(axis=0)
     value, samples = resampled.value.classes, resampled.samples.classes
     return {
         name: ClassFigures(

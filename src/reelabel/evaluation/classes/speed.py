@@ -25,7 +25,7 @@ class Speed:
     """How fast a model is on the machine that measured it.
 
     Attributes:
-        latency_s: seconds from one window to its answer; median of the repeats.
+        latency_s: seconds to classify one window; median of the repeats.
         frames_per_s: frames per second in batches; median of the repeats.
         batch_size: windows in a batch.
         frames: frames in a window, on average.
@@ -47,20 +47,20 @@ def measure_speed(
     repeats: int = 7,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Speed:
-    """Return how fast a model answers single windows, and batches of them.
+    """Return how fast a model classifies single windows, and batches of them.
 
-    One answer of each kind comes first and is not counted: the first call loads and compiles.
+    One call of each kind comes first and is not counted: the first call loads and compiles.
 
     Args:
         classify: the model, windows -> ``(n, k)`` float32.
-        windows: items to answer, used again from the start where there are too few.
+        windows: items to classify, used again from the start where there are too few.
         batch_size: windows in a batch, at least 1.
         repeats: how often each of the two is timed, at least 1.
         clock: seconds since any moment.
 
     Raises:
         UsageError: if there is no window or frame, or a number is less than 1.
-        ModelError: if an answer has another number of rows than there were windows.
+        ModelError: if probabilities have another number of rows than there were windows.
     """
     if not windows or not all(len(window) for window in windows):
         raise UsageError("expected windows of frames to time a model on, but got none: give some")
@@ -90,12 +90,12 @@ def _batches(windows: Sequence[Window], size: int, repeats: int) -> list[list[Wi
 def _timed(classify: Classify, batch: list[Window], clock: Callable[[], float]) -> float:
     """Return the seconds that a batch takes, never 0."""
     start = clock()
-    answers = classify(batch)
+    probability = classify(batch)
     seconds = clock() - start
-    if np.ndim(answers) != 2 or len(answers) != len(batch):  # noqa: PLR2004 -- windows, classes
+    if np.ndim(probability) != 2 or len(probability) != len(batch):  # noqa: PLR2004 -- windows, classes
         raise ModelError(
             f"expected class probabilities of shape ({len(batch)}, classes), but the model gave "
-            f"{np.shape(answers)}: return one row for each window"
+            f"{np.shape(probability)}: return one row for each window"
         )
     return max(seconds, 1e-9)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from reelabel.data.boxes import Floats as Singles
 from reelabel.data.boxes import Ints, Strings
 from reelabel.errors import UsageError
-from reelabel.evaluation.classes.calibration import Claims, calibration_error, squared_errors
+from reelabel.evaluation.classes.calibration import Confidences, calibration_error, squared_errors
 from reelabel.evaluation.classes.figures import (
     OVERALL_MEASURES,
     ClassMeasure,
@@ -22,8 +22,8 @@ from reelabel.evaluation.classes.figures import (
     ScoreSettings,
 )
 from reelabel.evaluation.classes.metrics import (
-    Answers,
     Counts,
+    Indicators,
     Rates,
     average_precision,
     divided,
@@ -100,17 +100,17 @@ class Scored:
         names, group = np.unique(groups[known], return_inverse=True)
         return cls(probability[known], target[known], group, len(names), settings)
 
-    def answers(self) -> Answers:
+    def indicators(self) -> Indicators:
         """Return which classes are predicted and which are true."""
         if self.settings.exclusive:
-            return Answers.exclusive(self.probability, self.target)
-        return Answers.multilabel(self.probability, self.target, self.settings.threshold)
+            return Indicators.exclusive(self.probability, self.target)
+        return Indicators.multilabel(self.probability, self.target, self.settings.threshold)
 
     def by_group(self, values: NDArray[Any], group: Ints | None = None) -> Floats:
         """Return the sum of the rows of each group: ``(m, s)`` -> ``(n_groups, s)``.
 
         Args:
-            values: ``(m, s)`` one row for each moment, or for each claim.
+            values: ``(m, s)`` one row for each moment, or for each confidence.
             group: ``(m,)`` the group of each row; without it those of the moments.
         """
         group = self.group if group is None else group
@@ -130,7 +130,7 @@ def measure(scored: Scored, weights: Floats) -> Measured:
 
     Args:
         scored: what is scored.
-        weights: ``(n_groups, b)`` float64, how often each group counts.
+        weights: ``(groups, b)`` float64, how often each group counts.
     """
     counts, rates = _counted(scored, weights)
     classes: dict[ClassMeasure, Floats] = dict(zip(_RATES, vars(rates).values(), strict=True))
@@ -153,8 +153,8 @@ _RATES: tuple[ClassMeasure, ...] = ("precision", "recall", "f1", "f_beta")
 
 def _counted(scored: Scored, weights: Floats) -> tuple[Counts, Rates]:
     """Return the weighted counts of classes, and their rates: ``(b, k)``."""
-    answers = scored.answers()
-    one_each = (answers.predicted & answers.true, answers.predicted, answers.true)
+    indicators = scored.indicators()
+    one_each = (indicators.predicted & indicators.true, indicators.predicted, indicators.true)
     sums = [scored.by_group(one) for one in one_each]
     counts = Counts(*(weights.T @ one for one in sums))
     _, predicted, true = (one.sum(axis=0) > 0 for one in sums)
@@ -222,10 +222,10 @@ def _calibration_errors(scored: Scored, weights: Floats) -> tuple[Floats, Floats
     The bins are those of the whole sample.
     """
     chosen = scored.settings
-    claims = Claims.of(scored.probability, scored.target, exclusive=chosen.exclusive)
-    in_bin = claims.bins(chosen.n_bins)[:, None] == np.arange(chosen.n_bins)
-    group = scored.group[claims.row]
-    gap = scored.by_group(in_bin * (claims.right - claims.confidence)[:, None], group)
+    found = Confidences.of(scored.probability, scored.target, exclusive=chosen.exclusive)
+    in_bin = found.bins(chosen.n_bins)[:, None] == np.arange(chosen.n_bins)
+    group = scored.group[found.row]
+    gap = scored.by_group(in_bin * (found.right - found.confidence)[:, None], group)
     size = scored.by_group(in_bin, group)
     mean = divided(gap.sum(axis=0), size.sum(axis=0), 0.0)
     gap, size = weights.T @ gap, weights.T @ size

@@ -1,7 +1,7 @@
 """True classes as arrays, and the checks of what is scored against them.
 
-A target is ``(n, k)`` float32: 1 where the class is true, 0 where it is not, NaN where nobody has
-said. It holds exclusive classes and multi-label ones alike.
+A target is ``(n, k)`` float32: 1 where the class is true, 0 where it is not, NaN where it is
+unknown. It holds exclusive classes and multi-label ones alike.
 """
 
 from __future__ import annotations
