@@ -25,6 +25,7 @@ LEVEL = {
     "data": 2,
     "tables": 3,
     "config": 2,
+    "config_edit": 3,
     "media": 3,
     "evaluation": 3,
     "workspace": 4,

@@ -176,11 +176,28 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: if it is no YAML, or holds something else than keys and values.
     """
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), _OnceLoader)  # noqa: S506 -- a safe one
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path}: expected YAML, but {exc}") from exc
+    return yaml_values(text, str(path))
+
+
+def yaml_values(text: str, where: str) -> dict[str, Any]:
+    """Return the keys and values of a YAML text, not yet checked.
+
+    Args:
+        text: the text.
+        where: the file that it comes from, for messages.
+
+    Raises:
+        ConfigError: if it is no YAML, or holds something else than keys and values.
+    """
+    try:
+        raw = yaml.load(text, _OnceLoader)  # noqa: S506 -- a safe one
+    except yaml.YAMLError as exc:
+        raise ConfigError(f"{where}: expected YAML, but {exc}") from exc
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: expected keys such as 'classes' and 'videos', got {raw!r:.80}")
+        raise ConfigError(f"{where}: expected keys such as 'classes' and 'videos', got {raw!r:.80}")
     return raw
 
 

@@ -14,7 +14,7 @@ PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 PICTURE, _, TEXT = PAGE.partition("```text")[2].partition("```")
 QUOTED = sorted(set(re.findall(r"`([^`\s]+)`", TEXT)) - {"src/reelabel/"})
 PATHS = [word for word in QUOTED if "/" in word or word.partition(":")[0].endswith(".py")]
-ROOMS = set(re.findall(r"([a-z]+/|[a-z]+\.py)", PICTURE))
+ROOMS = set(re.findall(r"([a-z]+/|[a-z_]+\.py)", PICTURE))
 PLANNED = {"review/"}
 """Rooms of the picture that the design names and that hold nothing yet."""
 

@@ -8,7 +8,6 @@ from there. Detections of another detector become those of the first teacher; se
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +15,12 @@ from typing import Literal
 
 import numpy as np
 
+from reelabel.config_edit import set_key
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.video import Video
 from reelabel.engine.run import Options
 from reelabel.errors import FormatError, UsageError, nearest
-from reelabel.files import copy_file, read_text, write_text
+from reelabel.files import copy_file
 from reelabel.formats.coco import read_coco, truth_pictures, write_coco
 from reelabel.formats.voc import read_voc
 from reelabel.formats.yolo import read_yolo
@@ -83,7 +83,7 @@ def import_labels(
             data = import_detections(
                 ws, Path(file), video=video, category=category, on_message=on_message
             )
-            _name_in_config(ws, "detector", TEACHER)
+            set_key(ws.config_path, "detector", TEACHER)
         else:
             own = _own_pictures(Path(file)) if (format, what) == (COCO, "truth") else set[str]()
             data = _read(Path(file), format, xyxy=xyxy)
@@ -176,7 +176,7 @@ def _store(workspace: Workspace, data: Dataset, what: What) -> None:
         others = [i for i, image in enumerate(before.images) if _place(image) not in again]
         data = Dataset.joined([before.subset(others), data])
     write_coco(target, data)
-    _name_in_config(workspace, what, name)
+    set_key(workspace.config_path, what, name)
 
 
 def imported_path(workspace: Workspace, what: What) -> Path:
@@ -196,17 +196,3 @@ def _copy_pictures(workspace: Workspace, file: Path) -> None:
     for path in _files(file):
         for picture in truth_pictures(path):
             copy_file(picture, home / picture.resolve().relative_to(path.parent.resolve()))
-
-
-def _name_in_config(workspace: Workspace, key: str, value: str) -> None:
-    """Set one key at the top of `reelabel.yaml`; what it was before stays as a comment."""
-    text = read_text(workspace.config_path)
-    line = f"{key}: {value}"
-
-    def renamed(found: re.Match[str]) -> str:
-        named = found[1].partition("#")[0].strip()
-        return found[0] if named == value else f"{line}  # was {found[1]}"
-
-    changed, count = re.subn(rf"(?m)^{key}: *(.*)$", renamed, text)
-    changed = changed if count else f"{line}\n{text}"
-    write_text(workspace.config_path, changed)
