@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reelabel.errors import UsageError
+from reelabel.formats.coco import read_coco
 from reelabel.media.quality import CutDetector, QualityLimits, measure, reject_reason
 from reelabel.media.video import decode
 from reelabel.synthetic.footage import HELD_OUT, make_shot, render, visible_box
@@ -206,7 +207,7 @@ def footage(tmp_path_factory):
 
 
 def test_the_truth_names_every_frame(footage):
-    """The COCO file lists every frame of every video with its time, and boxes inside pictures."""
+    """The COCO file lists every frame of every video, complete, and boxes inside pictures."""
     truth = json.loads((footage / "truth.json").read_text())
     frames = {(i["video"], i["frame_index"]) for i in truth["images"]}
     names = {f"video_{i:02}.mp4" for i in range(3)} | {
@@ -214,13 +215,23 @@ def test_the_truth_names_every_frame(footage):
     }
     assert frames == {(name, i) for name in names for i in range(8)}
     assert {i["id"] for i in truth["images"]} >= {a["image_id"] for a in truth["annotations"]}
-    assert all(i["complete_categories"] == ["ball"] for i in truth["images"])
+    assert all(i["complete_categories"] == [1] for i in truth["images"])
     x, y, w, h = np.array([a["bbox"] for a in truth["annotations"]]).T
     assert (x >= 0).all()
     assert (y >= 0).all()
-    assert (x + w <= 160.01).all()
-    assert (y + h <= 120.01).all()
+    assert (x + w <= 160 + 1e-9).all()
+    assert (y + h <= 120 + 1e-9).all()
     assert len(w) >= 40
+
+
+def test_the_truth_is_read_as_it_was_drawn(footage):
+    """Our reader returns every ball with its number and how much of it can be seen."""
+    data = read_coco(footage / "truth.json")
+    assert data.classes == ("ball",)
+    assert data.left_out == []
+    extra = [one for boxes in data.boxes for one in boxes.extra if boxes.extra is not None]
+    assert {type(one["track_id"]) for one in extra} == {int}
+    assert all(0.3 <= one["visible"] <= 1 for one in extra)
 
 
 def test_the_videos_are_what_the_truth_describes(footage):

@@ -17,8 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
+from reelabel.data.boxes import Boxes
+from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.errors import UsageError
 from reelabel.files import write_json
+from reelabel.formats.coco import write_coco
 from reelabel.media.convert import Picture
 from reelabel.media.encode import VideoWriter
 from reelabel.synthetic.objects import (
@@ -255,16 +258,18 @@ def render(
     """
     _check(videos, frames, size_wh)
     plans = _plans(videos, frames, size_wh, seed)
-    coco = _Coco(seed)
+    images: list[ImageEntry] = []
+    boxes: list[Boxes] = []
     for i, video in enumerate(plans):
         if log is not None:
             log(i / len(plans), video.name)
         with VideoWriter(folder / video.name, time_base=Fraction(1, FPS), rate=FPS) as writer:
             for index, (picture, truth) in enumerate(video.frames()):
                 writer.write(picture, index)
-                coco.add(video, index, truth)
+                images.append(_image(video, index))
+                boxes.append(_boxes(truth))
     write_json(folder / MANIFEST, _manifest(plans, frames, seed))
-    write_json(folder / TRUTH, coco.document)
+    write_coco(folder / TRUTH, Dataset((_CATEGORY,), tuple(images), tuple(boxes)))
     return folder / TRUTH
 
 
@@ -309,43 +314,29 @@ def _shots(
     )
 
 
-class _Coco:
-    """Gathers the truth of all frames."""
+def _image(video: _VideoPlan, index: int) -> ImageEntry:
+    return ImageEntry(
+        file_name=f"{Path(video.name).stem}/{index:06}.jpg",
+        width=video.size_wh[0],
+        height=video.size_wh[1],
+        video=video.name,
+        frame_index=index,
+        pts_time=index / FPS,
+        complete=(0,),
+    )
 
-    def __init__(self, seed: int) -> None:
-        self.document: dict[str, Any] = {
-            "info": {"description": f"rendered footage, seed {seed}"},
-            "images": [],
-            "annotations": [],
-            "categories": [{"id": 1, "name": _CATEGORY}],
-        }
 
-    def add(self, video: _VideoPlan, index: int, truth: FrameTruth) -> None:
-        """Add a frame and its balls."""
-        images, annotations = self.document["images"], self.document["annotations"]
-        images.append({
-            "id": len(images) + 1,
-            "file_name": f"{Path(video.name).stem}/{index:06}.jpg",
-            "video": video.name,
-            "frame_index": index,
-            "pts_time": index / FPS,
-            "width": video.size_wh[0],
-            "height": video.size_wh[1],
-            "complete_categories": [_CATEGORY],
-        })
-        for xyxy, visible, ball in zip(truth.xyxy, truth.visible, truth.ball, strict=True):
-            x1, y1, x2, y2 = (round(float(v), 2) for v in xyxy)
-            w, h = round(x2 - x1, 2), round(y2 - y1, 2)
-            annotations.append({
-                "id": len(annotations) + 1,
-                "image_id": len(images),
-                "category_id": 1,
-                "bbox": [x1, y1, w, h],
-                "area": round(w * h, 2),
-                "iscrowd": 0,
-                "track_id": int(ball),
-                "visible": round(float(visible), 3),
-            })
+def _boxes(truth: FrameTruth) -> Boxes:
+    """Return the balls of a frame; the number of each and its visible share are its `extra`."""
+    n = len(truth.xyxy)
+    pairs = zip(truth.ball.tolist(), truth.visible.tolist(), strict=True)
+    extra = [{"track_id": ball, "visible": round(visible, 3)} for ball, visible in pairs]
+    return Boxes(
+        np.round(truth.xyxy.astype(np.float64), 2).astype(np.float32),
+        np.full(n, np.nan, np.float32),
+        np.zeros(n, np.int64),
+        extra=np.array(extra, np.object_),
+    )
 
 
 def _manifest(plans: list[_VideoPlan], frames: int, seed: int) -> dict[str, Any]:

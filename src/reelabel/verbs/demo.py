@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reelabel.engine.run import Options
 from reelabel.errors import UsageError
-from reelabel.files import write_json
+from reelabel.files import read_json
+from reelabel.formats.coco import read_coco, write_coco
 from reelabel.models.students.folder import WEIGHTS
 from reelabel.pipeline import Run, read_config, run
-from reelabel.synthetic.footage import render
+from reelabel.synthetic.footage import MANIFEST, render
 from reelabel.verbs.ablate import ablate
 from reelabel.verbs.init import init
 from reelabel.verbs.report import report
@@ -82,8 +82,8 @@ def _begun(home: Path, seed: int) -> Workspace:
         return Workspace.open(root)
     if home.exists() and any(p.name != "footage" for p in home.iterdir()):
         raise UsageError(f"{home}: expected a new folder for the demo, but it holds something else")
-    truth = _thinned(render(footage, seed=seed))
-    manifest = json.loads((footage / "manifest.json").read_text(encoding="utf-8"))
+    truth = thinned(render(footage, seed=seed))
+    manifest = read_json(footage / MANIFEST)
     return init(
         root,
         classes=["ball"],
@@ -95,12 +95,10 @@ def _begun(home: Path, seed: int) -> Workspace:
     )
 
 
-def _thinned(truth: Path) -> Path:
-    """Write every n-th frame of a file of true boxes beside it."""
-    coco = json.loads(truth.read_text(encoding="utf-8"))
-    images = [image for image in coco["images"] if image["frame_index"] % TRUTH_EVERY == 0]
-    kept = {image["id"] for image in images}
-    boxes = [box for box in coco["annotations"] if box["image_id"] in kept]
+def thinned(truth: Path) -> Path:
+    """Write every `TRUTH_EVERY`-th frame of a file of true boxes beside it, and return its path."""
+    data = read_coco(truth)
+    kept = [i for i, image in enumerate(data.images) if (image.frame_index or 0) % TRUTH_EVERY == 0]
     path = truth.with_name(f"{truth.stem}_every_{TRUTH_EVERY}.json")
-    write_json(path, coco | {"images": images, "annotations": boxes})
+    write_coco(path, data.subset(kept))
     return path
