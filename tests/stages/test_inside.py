@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reelabel.data.boxes import MIN_SIDE_PX
+from reelabel.data.boxes import MIN_SIDE_PX, Boxes
+from reelabel.formats.detections_txt import write_detections
+from reelabel.models.detector_pool import DetectorPool
+from reelabel.models.detectors.recorded import RecordedDetector
 from reelabel.stages.clean import STAGE as CLEAN
+from reelabel.stages.detect import STAGE as DETECT
 from reelabel.stages.merge import STAGE as MERGE
 from reelabel.tables import (
     CAMERA,
     DETECTIONS,
+    FRAMES,
     IMPORTED,
     LABELS,
     TRACKS,
@@ -132,6 +138,77 @@ def test_every_box_is_finite_in_its_picture_and_of_positive_size(
     people = np.array(labels["origin"].to_pylist()) == "person"
     check(labels.filter(pa.array(~people)), size_wh)
     check(labels.filter(pa.array(people)), size_wh, least_px=0)
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """A detector that returns given boxes, picture after picture, whatever it processes."""
+
+    boxes: tuple[Boxes, ...]
+    fit_wh: tuple[int, int] | None
+    name: str = "scripted"
+    classes: tuple[str, ...] = ("ball",)
+    fingerprint: str = "scripted"
+    in_order: bool = True
+    batch_size: int = 3
+
+    def open(self):
+        """Return the function that takes the boxes off a list."""
+        waiting = list(self.boxes)
+        return lambda pictures: [waiting.pop(0) for _ in pictures]
+
+
+NUMBERS = st.floats(-400, 400, width=32) | st.sampled_from([np.nan, np.inf, -np.inf])
+
+
+@st.composite
+def outputs(draw, numbers):
+    """Draw boxes for each frame of a clip: left, top, right, bottom."""
+    counts = draw(st.lists(st.integers(0, 3), min_size=FRAME_COUNT, max_size=FRAME_COUNT))
+    row = st.lists(numbers, min_size=4, max_size=4)
+    return [np.array([*draw(st.lists(row, min_size=n, max_size=n))]).reshape(-1, 4) for n in counts]
+
+
+SIZE_WH, FRAME_COUNT = (160, 96), 20
+"""Of the clips with one disc."""
+
+
+@pytest.fixture(scope="module")
+def detected(make_unit, make_video, disc_clips):
+    """Return a function from a detector to the detections of all frames of a clip."""
+
+    def run(detector):
+        rows = [{"video_id": "v", "pts": 24 * i} for i in range(FRAME_COUNT)]
+        video = make_video(disc_clips[0], SIZE_WH)
+        unit = make_unit(DETECT, {"frames": FRAMES.from_rows(rows)}, video=video)
+        return DETECT.run(replace(unit, resource=DetectorPool(detector, 1))).tables["detections"]
+
+    return run
+
+
+@settings(max_examples=25, deadline=None)
+@given(outputs(NUMBERS), st.sampled_from([None, (80, 80), (50, 31)]))
+def test_detections_of_a_model_lie_in_the_picture(detected, xyxy, fit_wh):
+    """Whatever a model returns, in pictures of any size, the table has finite boxes inside."""
+    inside = np.array([[1, 1, 9, 9]])
+    boxes = (np.concatenate([inside, some]) for some in xyxy)
+    boxes = (Boxes(b, np.full(len(b), 0.5), np.zeros(len(b), np.int64)) for b in boxes)
+    table = detected(Scripted(tuple(boxes), fit_wh))
+    check(table, SIZE_WH, least_px=0)
+    assert len(table) >= FRAME_COUNT
+
+
+@settings(max_examples=25, deadline=None)
+@given(outputs(st.floats(-400, 400)))
+def test_detections_of_a_recording_lie_in_the_picture(detected, tmp_path_factory, xyxy):
+    """Imported detections may reach outside in their text, but not in the table."""
+    folder = tmp_path_factory.mktemp("texts")
+    inside = np.array([[1, 1, 8, 8, 0.9]])
+    blocks = [np.column_stack([b[:, :2], abs(b[:, 2:]), np.full(len(b), 0.5)]) for b in xyxy]
+    write_detections(folder / "ball" / "v.txt", (np.concatenate([inside, b]) for b in blocks))
+    table = detected(RecordedDetector("recorded", ("ball",), folder, "recorded"))
+    check(table, SIZE_WH, least_px=0)
+    assert len(table) >= FRAME_COUNT
 
 
 def words(frame, but=()):
