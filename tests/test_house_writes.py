@@ -17,7 +17,6 @@ WRITERS = ("files.py", "workspace/", "media/")
 EXCEPTIONS = {
     "training/": "a model folder belongs to its training, which torch and its trainer write",
     "models/students/": "a family writes its own weights into the model folder",
-    "models/weights.py": "a download is written in parts and appears under its name when checked",
 }
 """Other places that write by hand, each with its reason."""
 

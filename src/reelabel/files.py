@@ -120,6 +120,25 @@ def write_bytes(path: Path, content: bytes, *, sync: bool = True) -> None:
     write_atomic(path, lambda scratch: scratch.write_bytes(content), sync=sync)
 
 
+def write_chunks(path: Path, chunks: Iterable[bytes], *, sync: bool = True) -> None:
+    """Write a file atomically from parts, of which one is in memory at a time; see `write_atomic`.
+
+    Args:
+        path: the file; its folder is made before the first part is asked for.
+        chunks: the parts in order. What raises among them leaves the file as it was.
+        sync: as in `scratch_file`.
+
+    Raises:
+        WorkspaceError: if it cannot be written.
+    """
+
+    def write(scratch: Path) -> None:
+        with scratch.open("wb") as file:
+            file.writelines(chunks)
+
+    write_atomic(path, write, sync=sync)
+
+
 def write_text(path: Path, text: str, *, atomic: bool = True) -> None:
     """Write a UTF-8 text file and its folder; line ends stay as they are.
 

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from reelabel.data.dataset import ImageEntry
 from reelabel.errors import FormatError, UsageError
-from reelabel.files import LONGEST_NAME, copy_file, new_folder, read_text, safe_join, safe_stem
+from reelabel.files import (
+    LONGEST_NAME,
+    copy_file,
+    new_folder,
+    read_text,
+    safe_join,
+    safe_stem,
+    write_chunks,
+)
 from reelabel.formats.pictures import picture_size_wh, picture_suffix, unique_stems
 
 HOSTILE = [
@@ -141,3 +149,19 @@ def test_large_and_foreign_text_is_refused(tmp_path: Path):
     path.write_bytes(b"\xff")
     with pytest.raises(FormatError, match="UTF-8"):
         read_text(path)
+
+
+def test_a_file_in_parts_is_whole_or_as_it_was(tmp_path: Path):
+    """A part that fails leaves the old content and no temporary file."""
+    path = tmp_path / "new" / "weights"
+    write_chunks(path, iter([b"a", b"", b"bc"]))
+    assert path.read_bytes() == b"abc"
+
+    def broken():
+        yield b"x"
+        raise FormatError("it broke off")
+
+    with pytest.raises(FormatError, match="broke off"):
+        write_chunks(path, broken())
+    assert path.read_bytes() == b"abc"
+    assert list(path.parent.iterdir()) == [path]

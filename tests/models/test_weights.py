@@ -115,6 +115,16 @@ def test_offline(monkeypatch, tmp_path):
     assert resolve(url).path == cached_path(url)
 
 
+def test_a_cache_that_cannot_be_written_is_no_missing_network(server, monkeypatch, tmp_path):
+    """The message is about the folder, as for every other file that is written."""
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("REELABEL_CACHE", str(tmp_path / "file"))
+    with pytest.raises(WorkspaceError, match="file") as caught:
+        resolve(f"{server}/a")
+    assert "network" not in str(caught.value)
+    assert Handler.asked == []
+
+
 @pytest.mark.parametrize("url", ["ftp://host/x", "data://x", "file://elsewhere/x", "s3://b/x"])
 def test_other_schemes_are_refused(url):
     """Only http, https and local file URLs are followed."""

@@ -11,17 +11,16 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from reelabel.errors import ModelError, WorkspaceError
-from reelabel.files import write_json
+from reelabel.files import write_chunks, write_json
 
 LOCK_NAME = "weights.lock.json"
 MAX_BYTES = 4 << 30
@@ -62,6 +61,7 @@ def resolve(where: str, *, home: Path | None = None, max_bytes: int = MAX_BYTES)
     Raises:
         ModelError: if the file does not exist, cannot be fetched, is larger than allowed, or is
             not the one that was used before.
+        WorkspaceError: if a download or the lock cannot be written.
     """
     scheme, mark, _ = where.partition("://")
     if not mark:
@@ -168,42 +168,37 @@ def cached_path(url: str) -> Path:
 def _fetched(url: str, max_bytes: int) -> Path:
     """Return the cached copy of a URL, made if it is not there."""
     target = cached_path(url)
-    if target.is_file():
-        return target
+    if not target.is_file():
+        write_chunks(target, _downloaded(url, target, max_bytes))
+    return target
+
+
+def _downloaded(url: str, target: Path, max_bytes: int) -> Iterator[bytes]:
+    """Yield the body of an answer in parts.
+
+    Raises:
+        ModelError: if it cannot be fetched, is too long or breaks off.
+    """
+    request = urllib.request.Request(url, headers={"User-Agent": "reelabel"})  # noqa: S310 -- resolve() let only http and https through
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _download(url, target, max_bytes)
+        with _opener().open(request, timeout=_TIMEOUT_S) as answer:
+            yield from _body(answer, url, max_bytes)
     except (OSError, HTTPException, ValueError) as exc:
         # URLError and HTTPError are OSErrors; ValueError is what a malformed URL gives.
         raise ModelError(
             f"{url} could not be fetched ({exc}). Without a network, put the file at {target}"
         ) from exc
-    return target
 
 
-def _download(url: str, target: Path, max_bytes: int) -> None:
-    request = urllib.request.Request(url, headers={"User-Agent": "reelabel"})  # noqa: S310 -- resolve() let only http and https through
-    handle, name = tempfile.mkstemp(dir=target.parent, suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as out, _opener().open(request, timeout=_TIMEOUT_S) as answer:
-            _copy(answer, out, url, max_bytes)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _copy(answer: Any, out: IO[bytes], url: str, max_bytes: int) -> None:
-    """Copy an answer's body, and refuse one that is too long or breaks off."""
+def _body(answer: Any, url: str, max_bytes: int) -> Iterator[bytes]:
+    """Yield an answer's body in parts, and refuse one that is too long or breaks off."""
     declared = int(answer.headers.get("Content-Length") or -1)
     done = 0
     while declared <= max_bytes and (chunk := answer.read(_CHUNK)):
         done += len(chunk)
         if done > max_bytes:
             break
-        out.write(chunk)
+        yield chunk
     if max(done, declared) > max_bytes:
         raise ModelError(
             f"{url} is larger than the {max_bytes:,} bytes allowed: "
