@@ -33,8 +33,8 @@ from reelabel.models.teacher import load_teacher
 from reelabel.pipeline import read_config
 from reelabel.synthetic.footage import render
 from reelabel.tables import LABELS
+from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.registry import load_trainer
-from reelabel.training.settings import TrainSettings
 from reelabel.workspace import Workspace
 
 CLIPS = {
@@ -272,17 +272,17 @@ def _note(folder: Path, student: str, start: str | None) -> None:
     path.write_text(json.dumps(known | {student: {"start": start}}, indent=1))
 
 
-def _settings(footage: Footage, name: str) -> TrainSettings:
+def _settings(footage: Footage, name: str) -> BoxTrainSettings:
     seed = sum(map(ord, footage.name + name)) % 1000
     values: dict[str, Any] = {"seed": seed, **RECIPES[name].settings}
     if footage.teacher == "motion":
-        return TrainSettings(student="centernet", image_size=320, crop=192, lr=1e-3, **values)
+        return BoxTrainSettings(student="centernet", image_size=320, crop=192, lr=1e-3, **values)
     names = (DATA / "weights/coco_classes_80.txt").read_text().split("\n")
     first = footage.joined[0] if footage.joined else footage.name
     known = tuple(footage.name if one == first else one for one in names if one)
     weights = DATA / "weights/yolox_nano.onnx"
     given = {"student": "yolox", "weights": weights, "source_classes": known, "batch_size": 4}
-    return TrainSettings(**given | values)
+    return BoxTrainSettings(**given | values)
 
 
 def _spoiled(source: Path, home: Path, kind: str) -> Path:

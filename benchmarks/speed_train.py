@@ -34,7 +34,7 @@ import sys, time
 from pathlib import Path
 try:
     from reelabel.training.registry import load_trainer
-    from reelabel.training.settings import TrainSettings
+    from reelabel.training.boxes.settings import TrainSettings
 except ModuleNotFoundError:  # before training had a room of its own
     from reelabel.models.trainers.registry import load_trainer
     from reelabel.models.trainers.settings import TrainSettings

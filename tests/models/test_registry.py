@@ -168,7 +168,7 @@ CARD = {"kind": "fake", "classes": ["ball"], "image_size": 64}
         ('{"kind": "fake"}', "damaged"),
         (json.dumps({**CARD, "kind": "centernt"}), "did you mean 'centernet'"),
         (json.dumps({**CARD, "kind": "centre"}), "now called 'centernet'"),
-        (json.dumps({**CARD, "task": "dance"}), "tasks detect, but got 'dance'"),
+        (json.dumps({**CARD, "task": "dance"}), "task 'detect', but got one for 'dance'"),
         (json.dumps({**CARD, "version": 9}), "version 1 or earlier, but got 9"),
     ],
 )

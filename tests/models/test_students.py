@@ -19,7 +19,7 @@ from reelabel.models.students.inference import detect  # noqa: E402 -- torch
 from reelabel.models.students.registry import family_named, family_of  # noqa: E402 -- torch
 from reelabel.models.students.targets import Student, Target  # noqa: E402 -- torch
 from reelabel.models.students.yolox import loss as yolox_loss  # noqa: E402 -- torch
-from reelabel.training.settings import TrainSettings  # noqa: E402 -- torch
+from reelabel.training.boxes.settings import BoxTrainSettings  # noqa: E402 -- torch
 
 pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 MOBILENET = "fasterrcnn_mobilenet_v3_large_320_fpn"
@@ -46,13 +46,13 @@ def build(settings, classes):
 def save_student(folder, student, card):
     """Write a finished folder."""
     folder.mkdir(exist_ok=True)
-    family_named(card.kind, "test").save(folder, student)
+    family_named(card.kind, "test", "boxes").save(folder, student)
     write_card(folder, card)
 
 
 def load_student(folder, card):
     """Return the student of a finished folder."""
-    return family_named(card.kind, "test").load(folder, card)
+    return family_named(card.kind, "test", "boxes").load(folder, card)
 
 
 def example():
@@ -317,7 +317,7 @@ def test_published_weights_keep_their_constant_norms(tmp_path):
 
     net = get_model(MOBILENET, weights=None, weights_backbone=None)
     torch.save(net.state_dict(), tmp_path / "weights.pth")
-    settings = TrainSettings(
+    settings = BoxTrainSettings(
         student=f"torchvision:{MOBILENET}", weights=tmp_path / "weights.pth", freeze_backbone=True
     )
     student = build(settings, ["ball"])
@@ -348,7 +348,9 @@ def test_epsilon_of_constant_norms_is_read_back(tmp_path):
 def test_local_transformers_folder_gets_our_classes(tmp_path):
     """A pretrained folder with other classes becomes a student of ours, its body kept."""
     tiny("d_fine").net.save_pretrained(tmp_path)
-    student = build(TrainSettings(student=f"hf:{tmp_path}", freeze_backbone=True), ["dog", "cat"])
+    student = build(
+        BoxTrainSettings(student=f"hf:{tmp_path}", freeze_backbone=True), ["dog", "cat"]
+    )
     assert student.net.config.id2label == {0: "dog", 1: "cat"}
     images, _ = example()
     assert student.eval().net(student._pixels(images)).logits.shape[-1] == 2
@@ -358,16 +360,16 @@ def test_local_transformers_folder_gets_our_classes(tmp_path):
 def test_missing_weights_are_named(tmp_path):
     """A student that cannot start ends in our errors, with what to do."""
     with pytest.raises(ModelError, match="nothing-here"):
-        build(TrainSettings(student=f"hf:{tmp_path / 'nothing-here'}"), ["ball"])
+        build(BoxTrainSettings(student=f"hf:{tmp_path / 'nothing-here'}"), ["ball"])
     with pytest.raises(ModelError, match="cannot be read"):
-        build(TrainSettings(weights=tmp_path / "none.pth"), ["ball"])
+        build(BoxTrainSettings(weights=tmp_path / "none.pth"), ["ball"])
     with pytest.raises(UsageError, match="ONNX"):
-        build(TrainSettings(student="yolox"), ["ball"])
+        build(BoxTrainSettings(student="yolox"), ["ball"])
 
 
 def test_yolox_starts_from_the_teacher_and_comes_back(data_dir, tmp_path):
     """The student from an ONNX file knows its class already, and its folder stands alone."""
-    settings = TrainSettings(weights=data_dir / "weights" / "yolox_nano.onnx")
+    settings = BoxTrainSettings(weights=data_dir / "weights" / "yolox_nano.onnx")
     student, (images, targets) = build(settings, ["sports ball"]).eval(), example()
     card = ModelCard(kind="yolox", classes=("sports ball",), image_size=96, score_floor=0.0)
     card = card.model_copy(update={"arch": student.arch})

@@ -11,22 +11,20 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from reelabel.errors import DecodeError, FormatError, MissingInput, UsageError  # noqa: E402 -- torch
-from reelabel.training.augmentation import (  # noqa: E402 -- torch
-    Augmentation,
+from reelabel.models.students.registry import family_of  # noqa: E402 -- torch
+from reelabel.training.augmentation import Augmentation, augment_image  # noqa: E402 -- torch
+from reelabel.training.boxes.augmentation import (  # noqa: E402 -- torch
     augment_boxes,
-    augment_image,
     clip_visible,
     sample,
 )
-from reelabel.training.batches import Batches, PictureCache, loader  # noqa: E402 -- torch
-from reelabel.training.schedule import (  # noqa: E402 -- torch
-    BatchItem,
-    BatchSchedule,
-    StepSampler,
-    total_steps,
-)
-from reelabel.training.settings import TrainSettings  # noqa: E402 -- torch
-from reelabel.training.training_set import read_training_set, target_scores  # noqa: E402 -- torch
+from reelabel.training.boxes.batches import Batches, PictureCache  # noqa: E402 -- torch
+from reelabel.training.boxes.schedule import BatchSchedule  # noqa: E402 -- torch
+from reelabel.training.boxes.settings import BoxTrainSettings  # noqa: E402 -- torch
+from reelabel.training.boxes.training_set import read_training_set, target_scores  # noqa: E402 -- torch
+from reelabel.training.job import loader  # noqa: E402 -- torch
+from reelabel.training.jobs import make_job  # noqa: E402 -- torch
+from reelabel.training.schedule import BatchItem, StepSampler, total_steps  # noqa: E402 -- torch
 
 pytestmark = pytest.mark.train
 SIZE = 96
@@ -44,7 +42,7 @@ def edited(folder, change):
 @given(seed=st.integers(0, 10_000))
 def test_boxes_move_with_the_picture(seed):
     """A bright rectangle lies where its box goes, to a pixel, whatever the augmentation."""
-    settings = TrainSettings(colour_gain=0, brightness=0, scale_min=0.7, scale_max=1.5)
+    settings = BoxTrainSettings(colour_gain=0, brightness=0, scale_min=0.7, scale_max=1.5)
     image = np.zeros((64, 96, 3), np.uint8)
     image[20:44, 30:66] = 255
     augmentation = sample(np.random.default_rng(seed), settings, (96, 64))
@@ -66,7 +64,7 @@ def test_mirrored_twice_is_the_same():
 
 def test_box_that_is_mostly_gone_becomes_ignored(squares):
     """A box of which less than 30 % stays in the picture is an ignore region, not a label."""
-    settings = TrainSettings()
+    settings = BoxTrainSettings()
     data = read_training_set(squares(1, 0), "train", settings)
     picture = data.pictures[0]
     first = picture.positive.xyxy[0].tolist()
@@ -85,11 +83,11 @@ def test_states_are_read(squares):
         coco["images"][0]["hard_negatives"] = [negative]
 
     folder = edited(squares(1, 0), change)
-    picture = read_training_set(folder, "train", TrainSettings()).pictures[0]
+    picture = read_training_set(folder, "train", BoxTrainSettings()).pictures[0]
     assert picture.positive.class_id.tolist() == [0]
     assert picture.negative.xyxy.tolist() == [[1, 2, 4, 6]]
     assert len(picture.ignore) == 1
-    off = TrainSettings(use_ignore=False, use_negatives=False)
+    off = BoxTrainSettings(use_ignore=False, use_negatives=False)
     picture = read_training_set(folder, "train", off).pictures[0]
     assert (len(picture.positive), len(picture.ignore), len(picture.negative)) == (1, 0, 0)
 
@@ -101,7 +99,7 @@ def test_filled_boxes_get_a_soft_target_score(squares):
         coco["annotations"][0]["origin"] = "tracker"
 
     folder = edited(squares(1, 0), change)
-    boxes = read_training_set(folder, "train", TrainSettings()).pictures[0].positive
+    boxes = read_training_set(folder, "train", BoxTrainSettings()).pictures[0].positive
     assert target_scores(boxes, 0.5).tolist() == pytest.approx([0.9, 1])  # 1 - 0.5 * (1 - 0.8)
     assert target_scores(boxes, 0.0).tolist() == [1, 1]
 
@@ -112,26 +110,28 @@ def test_boxes_without_area_are_left_out(squares):
     def change(coco):
         coco["annotations"][0]["bbox"] = [3, 4, 0, 5]
 
-    data = read_training_set(edited(squares(1, 0), change), "train", TrainSettings())
+    data = read_training_set(edited(squares(1, 0), change), "train", BoxTrainSettings())
     assert data.pictures[0].positive.class_id.tolist() == [1]
 
 
 def test_background_pictures_are_mixed_in_by_share(squares):
     """One in four pictures is background at a share of a third; each label is seen as often."""
-    data = read_training_set(squares(6, 4), "train", TrainSettings())
+    data = read_training_set(squares(6, 4), "train", BoxTrainSettings())
     schedule = BatchSchedule(
-        data, TrainSettings(background_share=1 / 3, batch_size=4, max_steps=20)
+        data, BoxTrainSettings(background_share=1 / 3, batch_size=4, max_steps=20)
     )
-    seen = Counter(each.picture for step in range(18) for each in schedule.batch(step))
+    seen = Counter(each.example for step in range(18) for each in schedule.batch(step))
     assert {seen[i] for i in data.labelled} == {9}
     assert sum(seen[i] for i in data.background) == 18
 
 
 def test_background_is_never_seen_more_often_than_labels(squares):
     """A single background picture is not repeated to fill its share."""
-    data = read_training_set(squares(6, 1), "train", TrainSettings())
-    schedule = BatchSchedule(data, TrainSettings(background_share=2.0, batch_size=7, max_steps=20))
-    seen = Counter(each.picture for step in range(12) for each in schedule.batch(step))
+    data = read_training_set(squares(6, 1), "train", BoxTrainSettings())
+    schedule = BatchSchedule(
+        data, BoxTrainSettings(background_share=2.0, batch_size=7, max_steps=20)
+    )
+    seen = Counter(each.example for step in range(12) for each in schedule.batch(step))
     assert set(seen.values()) == {12}
 
 
@@ -141,10 +141,10 @@ def test_pictures_with_hard_negatives_come_more_often(squares):
     def change(coco):
         coco["images"][0]["hard_negatives"] = [{"bbox": [1, 2, 30, 40], "category": "red"}]
 
-    settings = TrainSettings(negative_repeat=3, batch_size=5, max_steps=20)
+    settings = BoxTrainSettings(negative_repeat=3, batch_size=5, max_steps=20)
     data = read_training_set(edited(squares(3, 0), change), "train", settings)
     schedule = BatchSchedule(data, settings)
-    seen = Counter(each.picture for step in range(10) for each in schedule.batch(step))
+    seen = Counter(each.example for step in range(10) for each in schedule.batch(step))
     assert sorted(seen.values()) == [10, 10, 30]
 
 
@@ -155,7 +155,7 @@ def test_a_crop_is_aimed_at_hard_negatives_too(squares):
         for image in coco["images"]:
             image["hard_negatives"] = [{"bbox": [0, 0, 6, 6], "category": "red"}]
 
-    settings = TrainSettings(crop=32, image_size=96, max_steps=20)
+    settings = BoxTrainSettings(crop=32, image_size=96, max_steps=20)
     data = read_training_set(edited(squares(2, 0), change), "train", settings)
     batches = Batches(data, settings, SIZE)
     targets = [batches.example(BatchItem(0, step, 0))[1] for step in range(40)]
@@ -164,7 +164,7 @@ def test_a_crop_is_aimed_at_hard_negatives_too(squares):
 
 def test_order_depends_on_the_step_alone(squares):
     """A sampler that starts later hands out exactly what the first would have from there on."""
-    settings = TrainSettings(max_steps=9, batch_size=3)
+    settings = BoxTrainSettings(max_steps=9, batch_size=3)
     schedule = BatchSchedule(read_training_set(squares(), "train", settings), settings)
     whole = list(StepSampler(schedule, 0))
     assert list(StepSampler(schedule, 4)) == whole[4:]
@@ -173,7 +173,7 @@ def test_order_depends_on_the_step_alone(squares):
 
 def test_processes_share_a_step(squares):
     """Two devices together see what one would see."""
-    settings = TrainSettings(max_steps=3, batch_size=4)
+    settings = BoxTrainSettings(max_steps=3, batch_size=4)
     schedule = BatchSchedule(read_training_set(squares(), "train", settings), settings)
     parts = [list(StepSampler(schedule, 0, rank, 2)) for rank in (0, 1)]
     both = [sorted(a + b, key=lambda each: each.slot) for a, b in zip(*parts, strict=True)]
@@ -182,7 +182,7 @@ def test_processes_share_a_step(squares):
 
 def test_batches_are_the_same_whoever_loads_them(squares):
     """A batch depends on its draws alone, also without room in memory."""
-    settings = TrainSettings(max_steps=3, batch_size=4, image_size=SIZE)
+    settings = BoxTrainSettings(max_steps=3, batch_size=4, image_size=SIZE)
     data = read_training_set(squares(), "train", settings)
     draws = BatchSchedule(data, settings).batch(1)
     small = settings.model_copy(update={"cache_mb": 0})
@@ -195,7 +195,7 @@ def test_batches_are_the_same_whoever_loads_them(squares):
 
 def test_another_step_is_another_change(squares):
     """The same picture looks different at another step."""
-    settings = TrainSettings(image_size=SIZE)
+    settings = BoxTrainSettings(image_size=SIZE)
     batches = Batches(read_training_set(squares(), "train", settings), settings, SIZE)
     first, second = (batches.example(BatchItem(0, step, 0))[0] for step in (0, 1))
     assert not torch.equal(first, second)
@@ -203,11 +203,9 @@ def test_another_step_is_another_change(squares):
 
 def test_loader_walks_through_the_steps(squares):
     """The loader gives one batch for each step that is left."""
-    settings = TrainSettings(max_steps=5, batch_size=2, image_size=SIZE)
-    data = read_training_set(squares(), "train", settings)
-    walked = list(
-        loader(Batches(data, settings, SIZE), StepSampler(BatchSchedule(data, settings), 2), 0)
-    )
+    settings = BoxTrainSettings(max_steps=5, batch_size=2, image_size=SIZE, student="centernet")
+    job = make_job(squares(), settings, family_of(settings))
+    walked = list(loader(job, 2, 0, 1))
     assert [len(targets) for _, targets in walked] == [2, 2, 2]
 
 
@@ -221,12 +219,12 @@ def test_loader_walks_through_the_steps(squares):
 )
 def test_number_of_steps(given, steps):
     """Steps follow from epochs, but are `min_steps` at least, and `max_steps` overrules both."""
-    assert total_steps(100, 0.0, TrainSettings(**given)) == steps
+    assert total_steps(100, 0.0, BoxTrainSettings(**given)) == steps
 
 
 def test_wrong_data_sets_are_named(squares, tmp_path):
     """Missing, damaged and empty data sets and pictures end in our errors."""
-    settings = TrainSettings(image_size=SIZE)
+    settings = BoxTrainSettings(image_size=SIZE)
     with pytest.raises(MissingInput):
         read_training_set(tmp_path / "nowhere", "train", settings)
     with pytest.raises(UsageError, match="positive labels"):
@@ -244,4 +242,4 @@ def test_missing_val_is_empty(squares):
     """A data set without a validation split is no error."""
     folder = squares()
     (folder / "val.json").unlink()
-    assert read_training_set(folder, "val", TrainSettings()).pictures == ()
+    assert read_training_set(folder, "val", BoxTrainSettings()).pictures == ()

@@ -17,10 +17,10 @@ from reelabel.media.pictures import read_rgb  # noqa: E402 -- torch
 from reelabel.models.students.centernet.network import CenterNet  # noqa: E402 -- torch
 from reelabel.models.students.detector import load_student_detector  # noqa: E402 -- torch
 from reelabel.models.students.folder import START, WEIGHTS, is_finished, read_card  # noqa: E402 -- torch
+from reelabel.training.boxes.settings import BoxTrainSettings  # noqa: E402 -- torch
+from reelabel.training.boxes.training_set import read_training_set  # noqa: E402 -- torch
 from reelabel.training.module import rate_at  # noqa: E402 -- torch
 from reelabel.training.registry import load_trainer  # noqa: E402 -- torch
-from reelabel.training.settings import TrainSettings  # noqa: E402 -- torch
-from reelabel.training.training_set import read_training_set  # noqa: E402 -- torch
 
 pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 QUICK = {
@@ -41,7 +41,7 @@ def train(folder, model, kill_at=None, **settings):
         if kill_at is not None and line.startswith(f"step {kill_at} "):
             raise Killed
 
-    load_trainer(TrainSettings(**{**QUICK, **settings})).fit(folder, model, log)
+    load_trainer(BoxTrainSettings(**{**QUICK, **settings})).fit(folder, model, log)
     return reports
 
 
@@ -56,7 +56,7 @@ def test_learns_squares(squares, tmp_path, capsys):
     folder, model = squares(8, 3), tmp_path / "model"
     reports = train(folder, model, max_steps=70, lr=8e-3, check_every=35, ema=0.9)
     detector = load_student_detector(model)
-    data = read_training_set(folder, "val", TrainSettings())
+    data = read_training_set(folder, "val", BoxTrainSettings())
     good = 0
     for number in data.labelled:
         picture = data.pictures[number]
@@ -210,13 +210,13 @@ def test_more_devices_than_pictures_is_refused():
     from reelabel.training.fit import check_share  # noqa: PLC0415 -- slow
 
     with pytest.raises(UsageError, match="batch_size"):
-        check_share(TrainSettings(batch_size=2), 4)
+        check_share(BoxTrainSettings(batch_size=2), 4)
 
 
 @pytest.mark.parametrize(("schedule", "last"), [("constant", 1.0), ("cosine", 0.0)])
 def test_rate_rises_then_follows_the_schedule(schedule, last):
     """The rate rises evenly, is full after the warm-up, and ends as scheduled."""
-    settings = TrainSettings(schedule=schedule, warmup_steps=10)
+    settings = BoxTrainSettings(schedule=schedule, warmup_steps=10)
     rates = [rate_at(step, settings, 100) for step in range(101)]
     assert np.all(np.diff(rates[:11]) > 0)
     assert rates[10] == 1.0

@@ -11,11 +11,11 @@ from reelabel.errors import ModelError, UsageError
 from reelabel.media.pictures import read_rgb
 from reelabel.models.base import Detector, Trainer
 from reelabel.models.students.detector import load_student_detector
+from reelabel.training.boxes.settings import BoxTrainSettings
+from reelabel.training.boxes.training_set import read_training_set
 from reelabel.training.registry import load_trainer
-from reelabel.training.settings import TrainSettings
-from reelabel.training.training_set import read_training_set
 
-FAKE = TrainSettings(student="fake")
+FAKE = BoxTrainSettings(student="fake")
 
 
 def quiet(_share, _line):
@@ -56,9 +56,9 @@ import sys
 from pathlib import Path
 from reelabel.models.students.detector import load_student_detector
 from reelabel.training.registry import load_trainer
-from reelabel.training.settings import TrainSettings
+from reelabel.training.boxes.settings import BoxTrainSettings
 model = Path({str(tmp_path / "model")!r})
-trainer = load_trainer(TrainSettings(student="fake"))
+trainer = load_trainer(BoxTrainSettings(student="fake"))
 trainer.fit(Path({str(squares())!r}), model, print)
 load_student_detector(model).open()
 assert not {{"torch", "lightning", "transformers"}} & set(sys.modules)

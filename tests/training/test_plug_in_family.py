@@ -6,13 +6,13 @@ from reelabel.data.boxes import Boxes
 from reelabel.errors import ModelError, UsageError
 from reelabel.models.registry import load_detector
 from reelabel.models.students import registry
-from reelabel.models.students.family import OnePassFamily
+from reelabel.models.students.box_family import BoxOnePassFamily
 from reelabel.models.students.folder import read_card
+from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.registry import load_trainer
-from reelabel.training.settings import TrainSettings
 
 
-class MeanFamily(OnePassFamily):
+class MeanFamily(BoxOnePassFamily):
     """Detects the mean box of the first class in every picture."""
 
     name = "mean"
@@ -54,7 +54,7 @@ def plug_in(monkeypatch):
 def test_it_trains_and_detects(squares, tmp_path, plug_in):
     """One object is enough: its defaults hold, it is trained, and its folder is a detector."""
     plug_in(MeanFamily())
-    trainer = load_trainer(TrainSettings(student="mean"))
+    trainer = load_trainer(BoxTrainSettings(student="mean"))
     trainer.fit(squares(), tmp_path / "model", lambda *_: None)
     assert read_card(tmp_path / "model").image_size == 96
     detector = load_detector(f"student:{tmp_path / 'model'}")
@@ -65,7 +65,7 @@ def test_it_trains_and_detects(squares, tmp_path, plug_in):
 def test_its_folder_needs_it(squares, tmp_path, plug_in, monkeypatch):
     """Without the package the folder is an error that names the family."""
     plug_in(MeanFamily())
-    load_trainer(TrainSettings(student="mean")).fit(squares(), tmp_path / "m", lambda *_: None)
+    load_trainer(BoxTrainSettings(student="mean")).fit(squares(), tmp_path / "m", lambda *_: None)
     monkeypatch.setattr(registry, "entry_points", lambda **_: [])
     with pytest.raises(ModelError, match="but got 'mean'"):
         load_detector(f"student:{tmp_path / 'm'}")
@@ -75,10 +75,10 @@ def test_something_else_is_refused(plug_in):
     """An entry point that names no family is an error that names the entry point."""
     plug_in("a text")
     with pytest.raises(UsageError, match=r"'mean'.*got str"):
-        load_trainer(TrainSettings(student="mean"))
+        load_trainer(BoxTrainSettings(student="mean"))
 
 
 def test_the_old_name_names_the_new_one():
     """The student that was renamed is refused, with its new name."""
     with pytest.raises(ValueError, match="'centre' is now called 'centernet'"):
-        TrainSettings(student="centre")
+        BoxTrainSettings(student="centre")

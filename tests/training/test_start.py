@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reelabel.config import Project
-from reelabel.training.settings import TrainSettings
-from reelabel.training.start import start_from_detector
+from reelabel.training.boxes.settings import BoxTrainSettings
+from reelabel.training.boxes.start import start_from_detector
 
 CLASS_MAP = {"sports ball": "ball", "frisbee": "ball"}
 
@@ -21,7 +21,7 @@ def project(data_dir):
 @pytest.mark.parametrize("student", ["auto", "yolox"])
 def test_a_student_starts_from_its_yolox_detector(project, data_dir, tmp_path, student):
     """The file and its classes need not be named; the first mapped name is the project's class."""
-    found = start_from_detector(TrainSettings(student=student), project, tmp_path)
+    found = start_from_detector(BoxTrainSettings(student=student), project, tmp_path)
     assert found.student == "yolox"
     assert found.weights == data_dir / "weights/yolox_nano.onnx"
     assert found.source_classes[32] == "ball"
@@ -33,12 +33,12 @@ def test_a_student_starts_from_its_yolox_detector(project, data_dir, tmp_path, s
 )
 def test_what_the_user_named_stays(project, tmp_path, given):
     """Other students, and weights that are named, are left alone."""
-    settings = TrainSettings(**given)
+    settings = BoxTrainSettings(**given)
     assert start_from_detector(settings, project, tmp_path) is settings
 
 
 def test_detectors_without_weights_to_take_are_not_loaded(tmp_path):
     """A detector of a kind that no family can start from need not even exist."""
     project = Project(classes=("ball",), videos=("v",), detector="hf:nowhere")
-    settings = TrainSettings()
+    settings = BoxTrainSettings()
     assert start_from_detector(settings, project, tmp_path) is settings

@@ -1,4 +1,4 @@
-"""Models by name: ``kind:rest`` becomes a `Detector` or an `Embedder`.
+"""Models by name: ``kind:rest`` becomes a `Detector`, a `Classifier` or an `Embedder`.
 
 A package of one's own adds kinds through entry points in the groups below; each names a
 function that takes a `reelabel.models.spec.Request`. What comes with us stands in the same table.
@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.errors import MissingExtra, ModelError, nearest
-from reelabel.models.base import Detector, Embedder
+from reelabel.models.base import Classifier, Detector, Embedder
 from reelabel.models.detectors.mapped import wanted_only
 from reelabel.models.spec import Request
 
 DETECTORS = "reelabel.detectors"
+CLASSIFIERS = "reelabel.classifiers"
 EMBEDDERS = "reelabel.embedders"
 
 _BUILT_IN = {
@@ -32,6 +33,11 @@ _BUILT_IN = {
         "start": "reelabel.models.detectors.student:load_start",
         "student": "reelabel.models.detectors.student:load",
         "torchvision": "reelabel.models.detectors.torchvision:load",
+    },
+    CLASSIFIERS: {
+        "fake": "reelabel.models.classifiers.fake:load",
+        "round": "reelabel.models.classifiers.student:load_round",
+        "student": "reelabel.models.classifiers.student:load",
     },
     EMBEDDERS: {
         "fake": "reelabel.models.embedders.fake:load",
@@ -97,6 +103,33 @@ def load_request(request: Request) -> Detector:
     if not isinstance(detector, Detector):
         raise ModelError(f"{request.spec} gave a {type(detector).__name__}, which is no Detector")
     return detector
+
+
+def load_classifier(
+    spec: str,
+    *,
+    home: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    wanted: Sequence[str] = (),
+) -> Classifier:
+    """Return the classifier that a spec names, with its own class names.
+
+    Args:
+        spec: ``student:FOLDER``, ``round:NUMBER``, ``fake:``, or the kind of a plug-in.
+        home: the workspace, for relative paths, rounds and the lock of weights.
+        options: the model's own; each has a default.
+        wanted: the classes to tell apart, for models that have none of their own.
+
+    Raises:
+        ModelError: if the kind is unknown, or the model is missing, damaged or of another kind.
+        UsageError: for an unknown or wrong option.
+        MissingExtra: if it needs packages that are not installed.
+    """
+    request = _request(spec, home, options, prompts=tuple(wanted), wanted=tuple(wanted))
+    classifier = _load(CLASSIFIERS, request)
+    if not isinstance(classifier, Classifier):
+        raise ModelError(f"{spec} gave a {type(classifier).__name__}, which is no Classifier")
+    return classifier
 
 
 def load_embedder(

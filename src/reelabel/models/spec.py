@@ -70,6 +70,21 @@ class Request:
             kind = self.spec.partition(":")[0]
             raise ModelError(f"'{kind}' takes nothing after the colon, but got '{self.spec}'")
 
+    def round_dir(self) -> Path:
+        """Return the folder of the round of this workspace whose number follows the colon.
+
+        Raises:
+            ModelError: if no workspace is given, or what follows is no number.
+        """
+        kind = self.spec.partition(":")[0]
+        if not self.rest.isdecimal():
+            raise ModelError(
+                f"expected the number of a round, such as {kind}:0, but got '{self.spec}'"
+            )
+        if self.home is None:
+            raise ModelError(f"'{self.spec}' needs the workspace that the round belongs to")
+        return self.home / "rounds" / str(int(self.rest))
+
     def rooted(self, path: str) -> Path:
         """Return a path; a relative one is looked for in the workspace, then where we stand."""
         given = Path(path).expanduser()

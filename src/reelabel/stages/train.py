@@ -10,12 +10,12 @@ from reelabel.config import Project
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.models.base import Trainer
 from reelabel.models.registry import load_detector
+from reelabel.training.boxes.settings import BoxTrainSettings
+from reelabel.training.boxes.start import start_from_detector
 from reelabel.training.registry import load_trainer
-from reelabel.training.settings import TrainSettings
-from reelabel.training.start import start_from_detector
 from reelabel.workspace import fingerprint
 
-TrainUnit = Unit[TrainSettings, Trainer]
+TrainUnit = Unit[BoxTrainSettings, Trainer]
 
 
 def train(unit: TrainUnit) -> Output:
@@ -36,7 +36,7 @@ def _remove_other_training(unit: TrainUnit, origin: str) -> None:
         unit.files.write("origin", origin.encode())
 
 
-def trainer(context: Context[TrainSettings]) -> Resource[Trainer]:
+def trainer(context: Context[BoxTrainSettings]) -> Resource[Trainer]:
     """Return the trainer for the settings."""
     settings = start_from_detector(context.settings, context.project, context.root)
     seed = _seed(settings, context.project)
@@ -44,14 +44,14 @@ def trainer(context: Context[TrainSettings]) -> Resource[Trainer]:
     return Resource(found, found.fingerprint)
 
 
-def _seed(settings: TrainSettings, project: Project) -> int:
+def _seed(settings: BoxTrainSettings, project: Project) -> int:
     return settings.seed if "seed" in settings.model_fields_set else project.seed
 
 
 STAGE = Stage(
     name="train",
     arrow=(__doc__ or "").splitlines()[0],
-    settings=TrainSettings,
+    settings=BoxTrainSettings,
     run=train,
     scope="all",
     folder="model",

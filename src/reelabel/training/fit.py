@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import torch
@@ -19,10 +19,7 @@ from torch import nn
 
 from reelabel.errors import ModelError, UsageError
 from reelabel.models.students.family import NetworkFamily
-from reelabel.models.students.folder import START, ModelCard, is_finished, write_card
-from reelabel.models.students.inputs import STRIDE
-from reelabel.models.students.targets import Student
-from reelabel.training.batches import Batches, loader, used_image_size
+from reelabel.models.students.folder import START, Card, is_finished, write_card
 from reelabel.training.callbacks import (
     BEST,
     CHECKPOINTS,
@@ -33,12 +30,11 @@ from reelabel.training.callbacks import (
     Progress,
     StopAtLastStep,
 )
+from reelabel.training.job import TrainingJob, loader
+from reelabel.training.jobs import make_job
 from reelabel.training.loggers import training_loggers
 from reelabel.training.module import AGREEMENT, TrainingModule
-from reelabel.training.schedule import BatchSchedule, StepSampler
 from reelabel.training.settings import TrainSettings
-from reelabel.training.training_set import read_training_set
-from reelabel.training.validation import Validator
 
 Log = Callable[[float, str], None]
 
@@ -48,7 +44,7 @@ def train(
     model_dir: Path,
     settings: TrainSettings,
     *,
-    family: NetworkFamily,
+    family: NetworkFamily[Any, Any],
     log: Log,
 ) -> None:
     """Train a student, resuming from ``checkpoints/last.ckpt`` if there is one.
@@ -60,8 +56,9 @@ def train(
     """
     (model_dir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     with _own_threads(settings.threads), torch.random.fork_rng(), _quiet_lightning():
-        run = _Run(dataset_dir, model_dir, settings, family=family, log=log)
-        student, card = run.result()
+        torch.manual_seed(settings.seed)
+        job = make_job(dataset_dir, settings, family)
+        student, card = _Run(job, model_dir, log).result()
     if student is not None:
         family.save(model_dir, student)
         write_card(model_dir, card)
@@ -70,24 +67,10 @@ def train(
 class _Run:
     """One training; only the parts that are needed in several places are kept."""
 
-    def __init__(
-        self,
-        dataset_dir: Path,
-        model_dir: Path,
-        settings: TrainSettings,
-        *,
-        family: NetworkFamily,
-        log: Log,
-    ) -> None:
-        self._settings, self._family, self._model_dir, self._log = settings, family, model_dir, log
+    def __init__(self, job: TrainingJob, model_dir: Path, log: Log) -> None:
+        self._job, self._settings, self._model_dir, self._log = job, job.settings, model_dir, log
         self._checkpoints = model_dir / CHECKPOINTS
-        self._data = read_training_set(dataset_dir, "train", settings)
-        self._schedule = BatchSchedule(self._data, settings)
-        self._card = self._first_card()
-        torch.manual_seed(settings.seed)
-        self._student = family.build(settings, self._data.classes)
-        val = read_training_set(dataset_dir, "val", settings)
-        self._validator = Validator(val, settings, self._card)
+        settings = job.settings
         self._averaging = Averaging(settings.ema) if settings.ema else None
         self._timer = Timer(
             None if settings.budget_s is None else timedelta(seconds=settings.budget_s),
@@ -97,16 +80,9 @@ class _Run:
             AGREEMENT, mode="max", patience=settings.early_stop_patience, check_finite=False
         )
 
-    def result(self) -> tuple[nn.Module | None, ModelCard]:
+    def result(self) -> tuple[nn.Module | None, Card]:
         """Train; return the student and its card, or no student in processes beside the first."""
-        module = TrainingModule(
-            self._student,
-            self._settings,
-            self._schedule.total,
-            validator=self._validator,
-            channels_last=self._family.channels_last,
-        )
-        trainer = self._trainer()
+        job, module, trainer = self._job, TrainingModule(self._job), self._trainer()
         if trainer.is_global_zero:
             self._keep_start()
         last = self._checkpoints / LAST
@@ -114,28 +90,24 @@ class _Run:
         trainer.fit(
             module,
             self._loader(trainer, resume),
-            self._validator.loader() if self._validator.has_labels else None,
+            job.validator.loader() if job.validator.has_labels else None,
             ckpt_path=resume,
             weights_only=True,
         )
         if not trainer.is_global_zero:
-            return None, self._card
+            return None, job.card
         return self._chosen(module), self._last_card(trainer)
 
     def _keep_start(self) -> None:
-        """Save the student as it is before its training, once, if it detects already."""
+        """Save the student as it is before its training, once, if it is useful already."""
         folder = self._model_dir / START
-        if self._family.detects_untrained(self._settings) and not is_finished(folder):
+        if self._job.keeps_start and not is_finished(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._family.save(folder, copy.deepcopy(self._student).eval())
-            write_card(folder, self._with_arch())
-
-    def _with_arch(self) -> ModelCard:
-        arch = dict(cast("Student", self._student).arch)
-        return self._card.model_copy(update={"arch": arch})
+            self._job.family.save(folder, copy.deepcopy(self._job.student).eval())
+            write_card(folder, self._job.card)
 
     def _stops_early(self) -> bool:
-        return self._settings.early_stop_patience > 0 and self._validator.has_labels
+        return self._settings.early_stop_patience > 0 and self._job.validator.has_labels
 
     def _chosen(self, module: TrainingModule) -> nn.Module:
         """Return the averaged weights; those of the best validation if early stop is on."""
@@ -149,17 +121,16 @@ class _Run:
 
     def _loader(self, trainer: Trainer, resume: Path | None) -> Any:
         start = 0 if resume is None else int(_read_checkpoint(resume)["global_step"])
-        sampler = StepSampler(self._schedule, start, trainer.global_rank, trainer.world_size)
-        batches = Batches(self._data, self._settings, self._card.image_size)
-        return loader(batches, sampler, self._settings.num_workers)
+        return loader(self._job, start, trainer.global_rank, trainer.world_size)
 
     def _trainer(self) -> Trainer:
         settings = self._settings
         trainer = Trainer(
             accelerator=settings.accelerator,
             devices=settings.devices,
-            precision=precision_of(settings, self._family),
-            max_steps=self._schedule.total,
+            strategy="auto" if settings.devices == 1 else _strategy(self._job),
+            precision=precision_of(settings, self._job.family),
+            max_steps=self._job.schedule.total,
             val_check_interval=settings.check_every,
             check_val_every_n_epoch=None,  # count steps
             num_sanity_val_steps=0,
@@ -193,39 +164,38 @@ class _Run:
             found += [self._early_stopping, best]
         return [each for each in (*found, LastCheckpoint(every, self._checkpoints)) if each]
 
-    def _first_card(self) -> ModelCard:
-        return ModelCard(
-            kind=self._family.name,
-            classes=self._data.classes,
-            image_size=used_image_size(self._data, self._settings),
-            stride=STRIDE,
-            flip_test=self._settings.flip_test,
-        )
-
-    def _last_card(self, trainer: Trainer) -> ModelCard:
+    def _last_card(self, trainer: Trainer) -> Card:
         best = float(self._early_stopping.best_score)
         training = {
             "student": self._settings.student,
             "steps": trainer.global_step,
             "seconds": round(self._timer.time_elapsed(), 1),
-            "labelled_pictures": len(self._data.labelled),
-            "background_pictures": len(self._data.background),
+            **self._job.notes(),
             "best_val_agreement": round(best, 6) if self._stops_early() else None,
             "settings": self._settings.model_dump(mode="json"),
         }
-        return self._with_arch().model_copy(update={"training": training})
+        return self._job.card.model_copy(update={"training": training})
+
+
+def _strategy(job: TrainingJob) -> str:
+    """Return Lightning's name of how devices work together.
+
+    Parameters that are not trained from the first step on have no gradients until then.
+    """
+    late = any(group.starts > 0 for group in job.groups(job.student))
+    return "ddp_find_unused_parameters_true" if late else "auto"
 
 
 def check_share(settings: TrainSettings, devices: int) -> None:
-    """Raise `UsageError` if a step has fewer pictures than there are devices."""
+    """Raise `UsageError` if a step has fewer examples than there are devices."""
     if settings.batch_size < devices:
         raise UsageError(
-            f"expected a batch_size of {devices} or more, one picture for each device, but got "
+            f"expected a batch_size of {devices} or more, one example for each device, but got "
             f"{settings.batch_size}"
         )
 
 
-def precision_of(settings: TrainSettings, family: NetworkFamily) -> Any:
+def precision_of(settings: TrainSettings, family: NetworkFamily[Any, Any]) -> Any:
     """Return Lightning's name of the number format.
 
     ``auto`` is a 16-bit format where the family allows it and the processor multiplies in it, and

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from reelabel.errors import ModelError
-from reelabel.training.batches import Batch
+from reelabel.training.job import ParameterGroup, TrainingJob
 from reelabel.training.settings import TrainSettings
-from reelabel.training.validation import Item, Validator
 
 AGREEMENT = "val_agreement"
 """Name of the validation's result, in the trainer's metrics and in the curve."""
@@ -22,50 +22,40 @@ _FINITE_EVERY = 20  # steps; asking a GPU whether a number is finite makes it wa
 
 
 class TrainingModule(LightningModule):
-    """Wraps a student.
+    """Wraps the student of a training.
 
     Args:
-        student: the network that is trained.
-        settings: of the training.
-        total: number of steps, for the schedule.
-        validator: the validation split.
-        channels_last: keep the colour channels last in memory.
+        job: the training.
 
     Attributes:
         agreement: result of the last validation, 0..1; None before the first.
     """
 
-    def __init__(
-        self,
-        student: nn.Module,
-        settings: TrainSettings,
-        total: int,
-        *,
-        validator: Validator,
-        channels_last: bool = False,
-    ) -> None:
+    def __init__(self, job: TrainingJob) -> None:
         super().__init__()
-        self._layout = torch.channels_last if channels_last else torch.contiguous_format
-        self.student: Any = student.to(memory_format=self._layout)
-        self._settings, self._total, self._validator = settings, total, validator
+        self.student: Any = job.student
+        self._job = job
         self.agreement: float | None = None
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+    def on_fit_start(self) -> None:
+        """Prepare the data; the student is on its device."""
+        self._job.start(self.student, self.device)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed the step: the random numbers of a resumed run are the same."""
         del batch, batch_idx
-        torch.manual_seed((self._settings.seed << 32) + (self.global_step << 8) + self.global_rank)
+        seed = self._job.settings.seed
+        torch.manual_seed((seed << 32) + (self.global_step << 8) + self.global_rank)
+        self._job.begin_step(self.student, self.global_step)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Return the sum of the loss terms, and each of them.
 
         Raises:
             ModelError: if the loss is no longer a number.
         """
         del batch_idx
-        images, targets = batch
-        terms: dict[str, Tensor] = self.student.forward_train(
-            images.float().contiguous(memory_format=self._layout), targets
-        )
+        terms: dict[str, Tensor] = self._job.loss_terms(self.student, batch)
         loss = torch.stack([each.float() for each in terms.values()]).sum()
         if self.global_step % _FINITE_EVERY == 0 and not bool(loss.isfinite()):
             raise ModelError(
@@ -73,41 +63,66 @@ class TrainingModule(LightningModule):
             )
         return {"loss": loss, "terms": {name: each.detach() for name, each in terms.items()}}
 
-    def validation_step(self, batch: Item, batch_idx: int) -> None:
-        """Detect in one validation picture; Lightning has put the averaged weights in place."""
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Use the student on a batch; Lightning has put the averaged weights in place."""
         del batch_idx
-        self._validator.add(self.student, batch, self.device)
+        self._job.validator.add(self.student, batch, self.device)
 
     def on_validation_epoch_end(self) -> None:
-        """Compare the detections with the labels."""
-        self.agreement = self._validator.agreement()
-        # Each process validates all pictures, so that they agree without exchanging detections.
+        """Compare the results with the labels."""
+        self.agreement = self._job.validator.agreement()
+        # Each process validates everything, so that they agree without exchanging results.
         self.log(AGREEMENT, self.agreement, logger=False, sync_dist=False)
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:
-        """Move pictures (as bytes) and targets; a validation picture is moved when it is ready."""
+        """Move a training batch; a validation batch is moved when it is ready."""
         del dataloader_idx
-        if not self.trainer.training:
-            return batch
-        images, targets = batch
-        return images.to(device, non_blocking=True), [each.to(device) for each in targets]
+        return self._job.to_device(batch, device) if self.trainer.training else batch
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Return AdamW; norms and biases, which have one dimension, do not decay."""
-        own = [each for each in self.student.parameters() if each.requires_grad]
-        groups = [
-            {"params": [p for p in own if p.ndim > 1], "weight_decay": self._settings.weight_decay},
-            {"params": [p for p in own if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        rate = self.student.default_lr if self._settings.lr is None else self._settings.lr
-        optimizer = torch.optim.AdamW([each for each in groups if each["params"]], lr=rate)
-        schedule = LambdaLR(optimizer, lambda step: rate_at(step, self._settings, self._total))
+        settings, total = self._job.settings, self._job.schedule.total
+        rate = self.student.default_lr if settings.lr is None else settings.lr
+        groups: list[dict[str, Any]] = []
+        rates: list[Callable[[int], float]] = []
+        for group in self._job.groups(self.student):
+            for decay, parameters in _by_decay(group, settings.weight_decay):
+                groups.append({"params": parameters, "weight_decay": decay})
+                rates.append(_rate(group, settings, total))
+        optimizer = torch.optim.AdamW(groups, lr=rate)
+        schedule = LambdaLR(optimizer, rates)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def _by_decay(group: ParameterGroup, decay: float) -> list[tuple[float, list[Any]]]:
+    """Return the weight decays of a group's parameters, each with those that it holds for."""
+    weights = [each for each in group.parameters if each.ndim > 1]
+    others = [each for each in group.parameters if each.ndim <= 1]
+    return [(d, found) for d, found in ((decay, weights), (0.0, others)) if found]
+
+
+def _rate(group: ParameterGroup, settings: TrainSettings, total: int) -> Callable[[int], float]:
+    """Return the function from a step to a group's share of the full learning rate.
+
+    A function and no object: the scheduler writes objects into checkpoints.
+    """
+    first = first_step(group, total)
+
+    def at(step: int) -> float:
+        after = step - first
+        return group.factor * rate_at(after, settings, total - first) if after >= 0 else 0.0
+
+    return at
+
+
+def first_step(group: ParameterGroup, total: int) -> int:
+    """Return the first step of so many in which a group is trained."""
+    return math.ceil(group.starts * total)
 
 
 def rate_at(step: int, settings: TrainSettings, total: int) -> float:

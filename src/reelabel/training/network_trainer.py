@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from reelabel.config import result_values
 from reelabel.errors import ModelError
@@ -27,7 +28,7 @@ class NetworkTrainer:
     """Trains with Lightning; see `base.Trainer`."""
 
     settings: TrainSettings
-    family: NetworkFamily
+    family: NetworkFamily[Any, Any]
     name: str = field(init=False)
     fingerprint: str = field(init=False)
 
@@ -35,10 +36,12 @@ class NetworkTrainer:
         self.settings = with_family_defaults(self.settings, self.family)
         self.family.check(self.settings)
         self.name = self.settings.student
-        what = {k: v for k, v in result_values(self.settings).items() if k != "weights"}
+        what, weights = result_values(self.settings), getattr(self.settings, "weights", None)
+        if weights is None or isinstance(weights, Path):
+            del what["weights"]  # what the file holds is decisive, not where it lies
         digest = hashlib.sha256(f"student:1:{json.dumps(what, sort_keys=True)}".encode())
-        if self.settings.weights is not None:
-            digest.update(_digest(self.settings.weights))
+        if isinstance(weights, Path):
+            digest.update(_digest(weights))
         self.fingerprint = digest.hexdigest()
 
     def fit(self, dataset_dir: Path, model_dir: Path, log: Callable[[float, str], None]) -> None:
@@ -93,6 +96,7 @@ def _in_processes(
     arguments; that must be a program which does nothing but train.
     """
     order = {
+        "type": type(settings).__name__,
         "dataset_dir": str(dataset_dir.resolve()),
         "model_dir": str(model_dir.resolve()),
         "settings": settings.model_dump(mode="json"),

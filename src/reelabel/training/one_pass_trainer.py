@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from reelabel.config import result_values
-from reelabel.data.boxes import Boxes
-from reelabel.media.pictures import read_rgb
-from reelabel.models.base import Image
 from reelabel.models.students.family import OnePassFamily
-from reelabel.models.students.folder import ModelCard, is_finished, write_card
+from reelabel.models.students.folder import Card, is_finished, write_card
 from reelabel.training.settings import TrainSettings, with_family_defaults
-from reelabel.training.training_set import TrainingSet, read_training_set, require_labels
+
+Learn = Callable[[Path, Any, Any], tuple[Card, str]]
+"""Takes the data set's folder, the settings and the family; returns what was learnt, and a line."""
 
 
 @dataclass
 class OnePassTrainer:
-    """Shows the labelled pictures to the family once; see `base.Trainer`."""
+    """Shows the labelled pictures to the family once; see `base.Trainer`.
+
+    Args:
+        settings: of the training.
+        family: of the student.
+        learn: reads a data set and lets the family learn from it.
+    """
 
     settings: TrainSettings
-    family: OnePassFamily
+    family: OnePassFamily[Any, Any]
+    learn: Learn
     name: str = field(init=False)
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.settings = with_family_defaults(self.settings, self.family)
+        self.family.check(self.settings)
         self.name = self.family.name
         text = f"{self.name}:2:{json.dumps(result_values(self.settings), sort_keys=True)}"
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
@@ -43,21 +51,6 @@ class OnePassTrainer:
         if is_finished(model_dir):
             log(1.0, "already trained")
             return
-        data = read_training_set(dataset_dir, "train", self.settings)
-        require_labels(data)
-        card = ModelCard(
-            kind=self.family.name,
-            classes=data.classes,
-            image_size=self.settings.image_size,
-            batch_size=1,
-            arch=self.family.learn(_examples(data), data.classes),
-            training={"pictures": len(data.pictures), "student": self.settings.student},
-        )
+        card, line = self.learn(dataset_dir, self.settings, self.family)
         write_card(model_dir, card)
-        log(1.0, f"learnt from {len(data.labelled)} labelled pictures")
-
-
-def _examples(data: TrainingSet) -> Iterator[tuple[Image, Boxes]]:
-    for number in data.labelled:
-        picture = data.pictures[number]
-        yield read_rgb(picture.path), picture.positive
+        log(1.0, line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
+from typing import Any
 
 from reelabel.errors import UsageError, nearest
 from reelabel.models.base import Trainer
@@ -27,9 +28,7 @@ def load_trainer(settings: TrainSettings) -> Trainer:
         return _plug_in(settings)
     require_packages(family, f"training the student '{settings.student}'")
     if isinstance(family, OnePassFamily):
-        from reelabel.training.one_pass_trainer import OnePassTrainer  # noqa: PLC0415 -- on demand
-
-        return OnePassTrainer(settings, family)
+        return _one_pass(settings, family)
     if isinstance(family, NetworkFamily):
         from reelabel.training.network_trainer import NetworkTrainer  # noqa: PLC0415 -- on demand
 
@@ -40,11 +39,20 @@ def load_trainer(settings: TrainSettings) -> Trainer:
     )
 
 
+def _one_pass(settings: TrainSettings, family: OnePassFamily[Any, Any]) -> Trainer:
+    from reelabel.training.boxes import one_pass as boxes  # noqa: PLC0415 -- one of two
+    from reelabel.training.classes import one_pass as classes  # noqa: PLC0415 -- one of two
+    from reelabel.training.one_pass_trainer import OnePassTrainer  # noqa: PLC0415 -- on demand
+
+    learn: Any = boxes.learn if settings.output == "boxes" else classes.learn
+    return OnePassTrainer(settings, family, learn)
+
+
 def _plug_in(settings: TrainSettings) -> Trainer:
     found = {point.name: point for point in entry_points(group=TRAINERS)}
     name = settings.student.partition(":")[0]
     if name not in found:
-        known = sorted({*spellings(), *found})
+        known = sorted({*spellings(settings.output), *found})
         raise UsageError(
             f"expected one of the students {', '.join(known)}, but got '{name}'"
             f"{nearest(name, known)}; plug-ins register in the entry points '{STUDENTS}' "

@@ -1,15 +1,16 @@
-"""The settings of a training."""
+"""The settings that every training has, whatever the student learns."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from copy import copy
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, field_validator
 
 from reelabel.config import MACHINE
 from reelabel.models.students.family import Family
-from reelabel.models.students.inputs import STRIDE
-from reelabel.models.students.registry import built_in, check_spelling
+from reelabel.models.students.registry import check_spelling
 from reelabel.models.students.settings import StudentSettings
 
 
@@ -20,15 +21,15 @@ class TrainSettings(StudentSettings):
     """
 
     epochs: int = Field(40, ge=1, le=10_000)
-    """Passes over the pictures with labels."""
+    """Passes over the examples with labels."""
     min_steps: int = Field(400, ge=1, le=1_000_000)
-    """Least number of steps, however few the pictures."""
+    """Least number of steps, however few the examples."""
     max_steps: int | None = Field(None, ge=1, le=10_000_000)
     """Exact number of steps, in place of epochs."""
     budget_s: float | None = Field(None, gt=0)
     """Seconds of training after which it stops; not reproducible."""
     batch_size: int = Field(8, ge=1, le=1024)
-    """Pictures per step, all devices together."""
+    """Examples per step, all devices together."""
     lr: float | None = Field(None, gt=0, le=1)
     """Learning rate of AdamW; none: the student's own."""
     weight_decay: float = Field(1e-4, ge=0, le=1)
@@ -41,37 +42,10 @@ class TrainSettings(StudentSettings):
     """Decay of the exponential moving average of the weights; 0: no average."""
     clip_norm: float = Field(10.0, ge=0)
     """Largest norm of the gradient; 0: not clipped."""
-    image_size: int = Field(480, ge=0, le=4096)
-    """Longest side of the input in pixels, a multiple of 32; 0: such that the median object is
-    about 128 pixels large, within 320 to 640."""
-    crop: int = Field(0, ge=0, le=4096)
-    """Side in pixels of the square around an object that a step is trained on, a multiple of 32; 0:
-    the whole picture."""
-    flip_test: bool = False
-    """Detect in the mirrored picture too when labelling, and take the mean."""
-    flip: float = Field(0.5, ge=0, le=1)
-    """Share of pictures that are mirrored."""
-    scale_min: float = Field(0.7, gt=0, le=1)
-    """Smallest random scale."""
-    scale_max: float = Field(1.5, ge=1, le=4)
-    """Largest random scale."""
-    shift: float = Field(0.1, ge=0, le=0.5)
-    """Largest random shift, as a share of the picture's side."""
     colour_gain: float = Field(0.12, ge=0, le=0.9)
     """Largest random gain of each colour channel, about 1."""
     brightness: float = Field(20.0, ge=0, le=128)
     """Largest random change of brightness, of 255."""
-    background_share: float = Field(0.33, ge=0, le=10)
-    """Pictures without labels for each picture with labels."""
-    negative_repeat: int = Field(2, ge=1, le=100)
-    """Frequency of pictures with hard negatives, relative to other pictures."""
-    use_negatives: bool = True
-    """Use hard negatives in the loss."""
-    use_ignore: bool = True
-    """Exclude ignore regions from the loss; off: they are background."""
-    soft_lambda: float = Field(0.0, ge=0, le=1)
-    """Target score of a box that the tracker filled in: 1 - soft_lambda * (1 - score); 0: hard
-    labels."""
     early_stop_patience: int = Field(0, ge=0, le=1000)
     """Validations without better agreement until training stops; 0: never."""
     check_every: int = Field(100, ge=1, le=100_000)
@@ -95,15 +69,7 @@ class TrainSettings(StudentSettings):
     @classmethod
     def known_student(cls, value: str) -> str:
         """Refuse a student that no family has; a plug-in may bring any other plain name."""
-        check_spelling(value)
-        return value
-
-    @field_validator("image_size", "crop")
-    @classmethod
-    def whole_cells(cls, value: int) -> int:
-        """Refuse sides that the coarsest cells do not divide."""
-        if value % STRIDE:
-            raise ValueError(f"expected a multiple of {STRIDE}, but got {value}")
+        check_spelling(value, cls.output)
         return value
 
     @field_validator("devices")
@@ -115,28 +81,35 @@ class TrainSettings(StudentSettings):
         return value
 
 
-def with_family_defaults(settings: TrainSettings, family: Family) -> TrainSettings:
+T = TypeVar("T", bound=TrainSettings)
+
+
+def with_family_defaults(settings: T, family: Family[Any, Any]) -> T:
     """Return settings with the family's own values wherever the user set none."""
     unset = {k: v for k, v in family.defaults.items() if k not in settings.model_fields_set}
     return settings.model_copy(update=unset)
 
 
-def _describe_families() -> None:
-    """Add the families to the descriptions: their names, and the defaults that they change.
+def with_default(kind: type[TrainSettings], name: str, value: object) -> Any:
+    """Return a field of a settings type with another default, its meaning and range kept."""
+    field = copy(kind.model_fields[name])
+    field.default = value
+    return field
+
+
+def describe_families(kind: type[TrainSettings], families: Mapping[str, Family[Any, Any]]) -> None:
+    """Add families to the descriptions of a settings type: their names, and their defaults.
 
     Help and reference pages are made from these; each family states both once, where it is defined.
     """
-    usage = ", ".join(family.usage for family in built_in().values())
-    _append("student", f"auto, {usage}, or a plug-in's name")
-    for family in built_in().values():
+    usage = ", ".join(family.usage for family in families.values())
+    _append(kind, "student", f"auto, {usage}, or a plug-in's name")
+    for family in families.values():
         for name, value in family.defaults.items():
             shown = ("off", "on")[value] if isinstance(value, bool) else value
-            _append(name, f"{family.name}: {shown}")
+            _append(kind, name, f"{family.name}: {shown}")
 
 
-def _append(name: str, text: str) -> None:
-    field = TrainSettings.model_fields[name]
+def _append(kind: type[TrainSettings], name: str, text: str) -> None:
+    field = kind.model_fields[name]
     field.description = f"{(field.description or '').rstrip('.')}; {text}."
-
-
-_describe_families()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from reelabel.config import NoSettings
-from reelabel.errors import ModelError
 from reelabel.models.base import Detector
 from reelabel.models.spec import Request
 from reelabel.models.students.detector import load_student_detector
@@ -18,11 +17,7 @@ def load_round(request: Request) -> Detector:
     Raises:
         ModelError: if no workspace is given, or the round has no model.
     """
-    if not request.rest.isdecimal():
-        raise ModelError(f"expected the number of a round, such as round:0, but got {request.spec}")
-    if request.home is None:
-        raise ModelError(f"'{request.spec}' needs the workspace that the round belongs to")
-    return _load(request.home / "rounds" / str(int(request.rest)) / "model", request)
+    return _load(request.round_dir() / "model", request)
 
 
 def load_start(request: Request) -> Detector:
@@ -31,13 +26,7 @@ def load_start(request: Request) -> Detector:
     Raises:
         ModelError: if no workspace is given, or the round kept no such student.
     """
-    if not request.rest.isdecimal() or request.home is None:
-        raise ModelError(
-            f"expected the number of a round of a workspace, such as start:0, but got "
-            f"'{request.spec}'"
-        )
-    model = request.home / "rounds" / str(int(request.rest)) / "model"
-    return _load(model / START, request)
+    return _load(request.round_dir() / "model" / START, request)
 
 
 def load(request: Request) -> Detector:

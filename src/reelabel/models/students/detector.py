@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
-from reelabel.errors import ModelError
 from reelabel.models.base import Predict
+from reelabel.models.students.box_family import BoxFamily
 from reelabel.models.students.folder import MODEL_JSON, ModelCard, fingerprint, read_card
-from reelabel.models.students.registry import family_named, require_packages
+from reelabel.models.students.registry import family_named, require_family
 
 
 @dataclass
@@ -29,13 +30,16 @@ class StudentDetector:
     batch_size: int = field(init=False)
 
     def __post_init__(self) -> None:
-        family = family_named(self.card.kind, str(self.model_dir / MODEL_JSON))
         side = self.card.image_size
         self.name = f"student:{self.model_dir}"
         self.classes = self.card.classes
         self.fingerprint = fingerprint(self.model_dir)
-        self.fit_wh = (side, side) if family.reduces_input else None
+        self.fit_wh = (side, side) if self._family().reduces_input else None
         self.batch_size = self.card.batch_size
+
+    def _family(self) -> BoxFamily:
+        where = str(self.model_dir / MODEL_JSON)
+        return cast("BoxFamily", family_named(self.card.kind, where, "boxes"))
 
     def open(self) -> Predict:
         """Load the weights and return the function that detects.
@@ -43,7 +47,7 @@ class StudentDetector:
         Raises:
             ModelError: if the weights are missing or do not fit.
         """
-        return family_named(self.card.kind, self.name).open(self.model_dir, self.card)
+        return self._family().open(self.model_dir, self.card)
 
 
 def load_student_detector(model_dir: Path) -> StudentDetector:
@@ -56,12 +60,5 @@ def load_student_detector(model_dir: Path) -> StudentDetector:
         MissingExtra: if the student needs torch and it is not installed.
     """
     card = read_card(model_dir)
-    family = family_named(card.kind, str(model_dir / MODEL_JSON))
-    require_packages(family, f"the {card.kind} student in {model_dir}")
-    for name in family.files:
-        if not (model_dir / name).is_file():
-            raise ModelError(
-                f"expected the weights of a {card.kind} student in {model_dir}, but it holds no "
-                f"{name}: train again"
-            )
+    require_family(model_dir, card, "boxes")
     return StudentDetector(model_dir, card)

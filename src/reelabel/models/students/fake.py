@@ -16,7 +16,7 @@ import numpy as np
 
 from reelabel.data.boxes import Boxes, Floats, Ints
 from reelabel.models.base import Image, Predict
-from reelabel.models.students.family import OnePassFamily
+from reelabel.models.students.box_family import BoxOnePassFamily
 from reelabel.models.students.folder import ModelCard
 
 _MAX_EXAMPLES = 64  # pictures: enough for a mean
@@ -26,7 +26,7 @@ Appearance = dict[str, Any]
 """Of the boxes of one class: mean ``rgb``, 3 numbers in 0..255, and ``side_wh``, 2 in pixels."""
 
 
-class FakeFamily(OnePassFamily):
+class FakeFamily(BoxOnePassFamily):
     """Remembers mean colour and mean sides of the boxes of each class; finds such blobs."""
 
     name = "fake"

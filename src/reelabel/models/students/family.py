@@ -1,65 +1,54 @@
-"""What a family of students provides; each family is one object of one of the two classes here.
+"""What every family of students provides; each family is one object.
 
-A family's module is imported to answer questions about settings, so it must not import torch at its
-top: methods that need the network import it themselves.
+`box_family` and `classes.family` define families that find boxes and classes. A family's module is
+imported to answer questions about settings, so it must not import torch at its top: methods that
+need the network import it themselves.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from reelabel.data.boxes import Boxes
-from reelabel.models.base import Detector, Image, Predict
-from reelabel.models.students.folder import WEIGHTS, ModelCard
-from reelabel.models.students.settings import Device, StudentSettings
+from reelabel.models.students.folder import WEIGHTS, Card
+from reelabel.models.students.settings import Device, Output, StudentSettings
 
 if TYPE_CHECKING:
     from torch import nn
 
-
-@dataclass(frozen=True)
-class InitialWeights:
-    """Weights that a student can start from.
-
-    Attributes:
-        path: the file.
-        classes: the class names of its head, in order.
-    """
-
-    path: Path
-    classes: tuple[str, ...]
+S = TypeVar("S", bound=StudentSettings)
+C = TypeVar("C", bound=Card)
 
 
-class Family(ABC):
+class Family(ABC, Generic[S, C]):
     """One kind of student.
 
     Attributes:
+        output: what its students find.
         name: identifies the family in settings and in `model.json`.
         prefix: what `student` begins with if that differs from the name.
         rest: what follows the colon in `student`, for messages; empty if nothing does.
         names: the values that may follow the colon; empty allows any.
+        short_names: values that need no prefix and colon.
         purpose: one line for people who choose.
-        defaults: settings that differ from those of `TrainSettings`; used where the user sets none.
+        defaults: settings that differ from those of the settings type; used where the user sets
+            none.
         packages: what must be installed.
         files: what a trained model folder holds beside `model.json`.
-        detector_kinds: detectors (the part before the colon) whose weights may serve as a start.
-        reduces_input: pictures are reduced to the card's `image_size` before detection.
     """
 
+    output: ClassVar[Output]
     name: ClassVar[str]
     prefix: ClassVar[str] = ""
     rest: ClassVar[str] = ""
     names: ClassVar[tuple[str, ...]] = ()
+    short_names: ClassVar[tuple[str, ...]] = ()
     purpose: ClassVar[str] = ""
     defaults: ClassVar[Mapping[str, object]] = {}
     packages: ClassVar[tuple[str, ...]] = ()
     files: ClassVar[tuple[str, ...]] = ()
-    detector_kinds: ClassVar[tuple[str, ...]] = ()
-    reduces_input: ClassVar[bool] = True
 
     @property
     def usage(self) -> str:
@@ -69,14 +58,25 @@ class Family(ABC):
 
     def spellings(self) -> tuple[str, ...]:
         """Return the values of `student` that name this family; `usage` if any name may follow."""
-        return tuple(self.usage.replace(self.rest, each) for each in self.names) or (self.usage,)
+        named = tuple(self.usage.replace(self.rest, each) for each in self.names)
+        return (*self.short_names, *(named or (self.usage,)))
 
-    def can_start(self, settings: StudentSettings) -> bool:
+    def is_named(self, student: str) -> bool:
+        """Return whether a value of `student` names this family, or a member of it."""
+        prefix, _, rest = student.partition(":")
+        mine = prefix == (self.prefix or self.name) and bool(rest) == bool(self.rest)
+        return student in self.short_names or (mine and (not self.names or rest in self.names))
+
+    def member(self, student: str) -> str:
+        """Return which member of the family a value of `student` names: what follows the colon."""
+        return student if student in self.short_names else student.partition(":")[2]
+
+    def can_start(self, settings: S) -> bool:
         """Return whether these settings name everything that the student starts from."""
         del settings
         return True
 
-    def check(self, settings: StudentSettings) -> None:
+    def check(self, settings: S) -> None:
         """Check that the settings suit the family.
 
         Raises:
@@ -84,45 +84,25 @@ class Family(ABC):
         """
         del settings
 
-    def detects_untrained(self, settings: StudentSettings) -> bool:
-        """Return whether the student detects its classes before its first training step."""
-        del settings
-        return False
-
-    def start_from(self, detector: Detector) -> InitialWeights | None:
-        """Return the detector's weights if a student of this family can start from them."""
-        del detector
-        return None
-
     @abstractmethod
-    def open(self, model_dir: Path, card: ModelCard) -> Predict:
-        """Load a trained student and return the function that detects.
+    def open(self, model_dir: Path, card: C) -> Any:
+        """Load a trained student and return the function that it is used by.
 
         Raises:
             ModelError: if its files are missing, damaged, or do not belong together.
         """
 
 
-class NetworkFamily(Family):
+class NetworkFamily(Family[S, C]):
     """A family of torch networks, trained by gradient descent.
 
     Attributes:
         mixed_precision: devices on which `precision: auto` may use a 16-bit format.
-        channels_last: train with the colour channels last in memory.
     """
 
     packages = ("torch", "lightning")
     files: ClassVar[tuple[str, ...]] = (WEIGHTS,)
     mixed_precision: ClassVar[frozenset[Device]] = frozenset({"cuda"})
-    channels_last: ClassVar[bool] = False
-
-    @abstractmethod
-    def build(self, settings: StudentSettings, classes: tuple[str, ...]) -> nn.Module:
-        """Return a new student: a module that is also a `targets.Student`.
-
-        Raises:
-            ModelError: if the initial weights cannot be used.
-        """
 
     def save(self, model_dir: Path, student: nn.Module) -> None:
         """Write everything but `model.json`."""
@@ -130,36 +110,6 @@ class NetworkFamily(Family):
 
         save_weights(model_dir / WEIGHTS, student.state_dict())
 
-    @abstractmethod
-    def load(self, model_dir: Path, card: ModelCard) -> nn.Module:
-        """Return the student of a trained folder, in eval mode, on the CPU.
 
-        Raises:
-            ModelError: if weights are missing, damaged, or do not fit `model.json`.
-        """
-
-    def load_for(self, device: Device, model_dir: Path, card: ModelCard) -> nn.Module:
-        """Return the fastest equal network for detection on a device; `load`'s by default."""
-        return self.load(model_dir, card).to(device)
-
-    def open(self, model_dir: Path, card: ModelCard) -> Predict:
-        """Load the network, on the GPU if there is one."""
-        from reelabel.models.students import inference  # noqa: PLC0415 -- imports torch
-
-        device = inference.prepared_device()
-        return inference.Predictor(self.load_for(device, model_dir, card), card, device)
-
-
-class OnePassFamily(Family):
+class OnePassFamily(Family[S, C]):
     """A family that learns from the labelled pictures in one pass, without gradients."""
-
-    @abstractmethod
-    def learn(
-        self, examples: Iterable[tuple[Image, Boxes]], classes: tuple[str, ...]
-    ) -> dict[str, Any]:
-        """Return what `model.json` keeps as ``arch``.
-
-        Args:
-            examples: pictures that have positive labels, with these labels.
-            classes: class names, in the order of the class ids.
-        """

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
@@ -32,12 +32,9 @@ START = "start"
 VERSION = 1
 """Of the format of `model.json`; raised when older readers would misread it."""
 
-TASKS = ("detect",)
-"""What a student can be trained for."""
 
-
-class ModelCard(Settings):
-    """The content of `model.json`: with the weights, all that detection needs.
+class Card(Settings):
+    """The content of `model.json`: with the weights, all that using a student needs.
 
     Unknown keys are ignored: a later version may add information.
     """
@@ -52,6 +49,19 @@ class ModelCard(Settings):
     """Name of the student's family."""
     classes: tuple[str, ...] = Field(min_length=1)
     """Class names, in the order of the class ids."""
+    image_size: int = Field(ge=1)
+    """Longest side of the input in pixels."""
+    batch_size: int = Field(8, ge=1)
+    """Pictures, or windows of pictures, per call of the network."""
+    arch: dict[str, Any] = Field(default_factory=dict)
+    """What the network is built from; its family knows the keys."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """How it was trained, for people."""
+
+
+class ModelCard(Card):
+    """The card of a student that finds boxes."""
+
     image_size: int = Field(ge=32)
     """Longest side of the input in pixels."""
     stride: int = Field(32, ge=1)
@@ -62,12 +72,9 @@ class ModelCard(Settings):
     """IoU from which non-maximum suppression drops the box with the lower score."""
     flip_test: bool = False
     """Detect in the mirrored picture too, and join the results."""
-    batch_size: int = Field(8, ge=1)
-    """Pictures per call of the network."""
-    arch: dict[str, Any] = Field(default_factory=dict)
-    """What the network is built from; its family knows the keys."""
-    training: dict[str, Any] = Field(default_factory=dict)
-    """How it was trained, for people."""
+
+
+C = TypeVar("C", bound=Card)
 
 
 def is_finished(model_dir: Path) -> bool:
@@ -75,7 +82,7 @@ def is_finished(model_dir: Path) -> bool:
     return (model_dir / MODEL_JSON).is_file()
 
 
-def write_card(model_dir: Path, card: ModelCard) -> None:
+def write_card(model_dir: Path, card: Card) -> None:
     """Write `model.json`; call it last, since it marks the folder as finished.
 
     Raises:
@@ -85,6 +92,15 @@ def write_card(model_dir: Path, card: ModelCard) -> None:
 
 
 def read_card(model_dir: Path) -> ModelCard:
+    """Return the content of `model.json` of a student that finds boxes.
+
+    Raises:
+        ModelError: as `read_card_as` does.
+    """
+    return read_card_as(ModelCard, model_dir)
+
+
+def read_card_as(kind: type[C], model_dir: Path) -> C:
     """Return the content of `model.json`.
 
     Raises:
@@ -92,28 +108,33 @@ def read_card(model_dir: Path) -> ModelCard:
             later version.
     """
     path = model_dir / MODEL_JSON
+    card = _read(Card, path)
+    if card.version > VERSION:
+        raise ModelError(
+            f"{path}: expected version {VERSION} or earlier, but got {card.version}: "
+            "install a later version of reelabel"
+        )
+    expected = kind.model_fields["task"].default
+    if card.task != expected:
+        raise ModelError(
+            f"{path}: expected a student for the task '{expected}', but got one for "
+            f"'{card.task}': name another model, or install the version that trained this one"
+        )
+    return _read(kind, path)
+
+
+def _read(kind: type[C], path: Path) -> C:
     try:
-        card = ModelCard.model_validate(json.loads(path.read_bytes()))
+        return kind.model_validate(json.loads(path.read_bytes()))
     except FileNotFoundError as exc:
         raise ModelError(
-            f"expected a trained student in {model_dir}, but it has no {MODEL_JSON}: "
+            f"expected a trained student in {path.parent}, but it has no {MODEL_JSON}: "
             "train one first, or name another folder"
         ) from exc
     except (OSError, ValueError, ValidationError) as exc:
         raise ModelError(
             f"expected the description of a student, but {path} is damaged: train again ({exc})"
         ) from exc
-    if card.version > VERSION:
-        raise ModelError(
-            f"{path}: expected version {VERSION} or earlier, but got {card.version}: "
-            "install a later version of reelabel"
-        )
-    if card.task not in TASKS:
-        raise ModelError(
-            f"{path}: expected a student for one of the tasks {', '.join(TASKS)}, but got "
-            f"'{card.task}': name another model, or install the version that trained this one"
-        )
-    return card
 
 
 def fingerprint(model_dir: Path) -> str:

@@ -1,78 +1,104 @@
 """The families of students by name; a new family is one module and one line here.
 
 A package of one's own adds families through entry points in the group `STUDENTS`; each names an
-object of class `reelabel.models.students.family.Family`.
+object of class `reelabel.models.students.family.Family`. Families are told apart by what they find
+and then by name, so that one library can bring detectors and classifiers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeAlias, cast
 
 from reelabel.errors import MissingExtra, ModelError, UsageError, nearest
 from reelabel.models.base import Detector
-from reelabel.models.students.family import Family, InitialWeights
-from reelabel.models.students.settings import StudentSettings
+from reelabel.models.students.box_family import BoxFamily, InitialWeights
+from reelabel.models.students.classes.family import ClassFamily
+from reelabel.models.students.family import Family
+from reelabel.models.students.folder import MODEL_JSON, Card
+from reelabel.models.students.settings import BoxStudentSettings, Output, StudentSettings
 
 STUDENTS = "reelabel.students"
 """Group of the entry points of plug-ins."""
 
 AUTO = "auto"
 
-_BUILT_IN = {
-    "yolox": "reelabel.models.students.yolox.family",
-    "centernet": "reelabel.models.students.centernet.family",
-    "torchvision": "reelabel.models.students.torchvision.family",
-    "transformers": "reelabel.models.students.transformers.family",
-    "fake": "reelabel.models.students.fake",
+AnyFamily: TypeAlias = Family[Any, Any]
+
+_HERE = "reelabel.models.students"
+_BUILT_IN: Mapping[Output, Mapping[str, str]] = {
+    "boxes": {
+        "yolox": f"{_HERE}.yolox.family",
+        "centernet": f"{_HERE}.centernet.family",
+        "torchvision": f"{_HERE}.torchvision.family",
+        "transformers": f"{_HERE}.transformers.family",
+        "fake": f"{_HERE}.fake",
+    },
+    "classes": {
+        "simple": f"{_HERE}.classes.simple",
+        "cnn3d": f"{_HERE}.classes.cnn3d",
+        "tsm": f"{_HERE}.classes.tsm",
+    },
 }
-"""Name of a family -> the module whose ``FAMILY`` it is. `auto` takes the first that can start."""
+"""What a family outputs -> its name -> the module whose ``FAMILY`` it is. `auto` takes the first
+that can start."""
 
 _RENAMED = {"centre": "centernet"}
 
 
-@lru_cache(maxsize=1)
-def built_in() -> Mapping[str, Family]:
-    """Return the families that come with the package, by name."""
-    return {name: import_module(module).FAMILY for name, module in _BUILT_IN.items()}
+@cache
+def built_in(output: Output) -> Mapping[str, AnyFamily]:
+    """Return the families with this output that come with the package, by name."""
+    return {name: import_module(module).FAMILY for name, module in _BUILT_IN[output].items()}
 
 
-def find_family(name: str) -> Family | None:
+def class_families(*, clips: bool) -> dict[str, ClassFamily]:
+    """Return the families that classify clips, or those that classify single pictures, by name."""
+    families = cast("Mapping[str, ClassFamily]", built_in("classes"))
+    return {name: family for name, family in families.items() if (family.frames > 1) == clips}
+
+
+def find_family(name: str, output: Output) -> AnyFamily | None:
     """Return the family with this name, or None: built-in families win over plug-ins."""
-    return built_in().get(name) or _plug_ins().get(name)
+    return built_in(output).get(name) or _plug_ins(output).get(name)
 
 
-def spellings() -> list[str]:
-    """Return the known values of `student`."""
-    known = [AUTO, *(each for family in built_in().values() for each in family.spellings())]
-    return [*known, *(each for family in _plug_ins().values() for each in family.spellings())]
+def spellings(output: Output) -> list[str]:
+    """Return the known values of `student` for what a student is to output."""
+    families = [*built_in(output).values(), *_plug_ins(output).values()]
+    return [AUTO, *(each for family in families for each in family.spellings())]
 
 
-def family_of(settings: StudentSettings) -> Family | None:
+def family_of(settings: StudentSettings) -> AnyFamily | None:
     """Return the family that `settings.student` names, or None if no family has that name.
 
     ``auto`` is the first family that can start from these settings.
     """
-    prefix = settings.student.partition(":")[0]
-    if prefix == AUTO:
-        return next(each for each in built_in().values() if each.can_start(settings))
-    return _by_prefix(built_in(), prefix) or _by_prefix(_plug_ins(), prefix)
+    known = built_in(settings.output)
+    if settings.student == AUTO:
+        return next(each for each in known.values() if each.can_start(settings))
+    return _named(known.values(), settings.student) or _named(
+        _plug_ins(settings.output).values(), settings.student
+    )
 
 
-def family_named(name: str, where: str) -> Family:
+def family_named(name: str, where: str, output: Output) -> AnyFamily:
     """Return the family that a trained folder is of.
 
     Args:
         name: of the family.
         where: the file that names it, for the message.
+        output: what the family's students find.
 
     Raises:
         ModelError: if there is no such family.
     """
-    found = find_family(name)
+    found = find_family(name, output)
     if found is not None:
         return found
     if name in _RENAMED:
@@ -80,35 +106,33 @@ def family_named(name: str, where: str) -> Family:
             f"{where}: expected a student of a known family, but got '{name}', which is now called "
             f"'{_RENAMED[name]}': change the name in that file, or train again"
         )
-    known = [*built_in(), *_plug_ins()]
+    known = [*built_in(output), *_plug_ins(output)]
     raise ModelError(
         f"{where}: expected a student of one of the families {', '.join(known)}, but got "
         f"'{name}'{nearest(name, known)}: install the plug-in that it was trained with"
     )
 
 
-def check_spelling(student: str) -> None:
+def check_spelling(student: str, output: Output) -> None:
     """Check a value of `student` as far as that is possible without loading plug-ins.
 
     Raises:
         ValueError: naming what was expected, and the nearest.
     """
-    prefix, _, rest = student.partition(":")
+    prefix = student.partition(":")[0]
     if prefix in _RENAMED:
         raise ValueError(f"the student '{prefix}' is now called '{_RENAMED[prefix]}': set that")
-    family = _by_prefix(built_in(), prefix)
-    if family is None:
-        sound = student == AUTO or (prefix.isidentifier() and ":" not in student)
-    else:
-        sound = bool(rest) == bool(family.rest) and (not family.names or rest in family.names)
-    if not sound:
-        known = [AUTO, *(each for one in built_in().values() for each in one.spellings())]
+    families = built_in(output).values()
+    ours = any(prefix == (family.prefix or family.name) for family in families)
+    plug_in = not ours and student.isidentifier()
+    if student != AUTO and not plug_in and _named(families, student) is None:
+        known = [AUTO, *(each for family in families for each in family.spellings())]
         raise ValueError(
             f"expected one of {', '.join(known)}, but got '{student}'{nearest(student, known)}"
         )
 
 
-def require_packages(family: Family, purpose: str) -> None:
+def require_packages(family: AnyFamily, purpose: str) -> None:
     """Check that what a family needs is installed.
 
     Raises:
@@ -118,9 +142,26 @@ def require_packages(family: Family, purpose: str) -> None:
         raise MissingExtra(purpose, "train")
 
 
+def require_family(model_dir: Path, card: Card, output: Output) -> None:
+    """Check that a trained folder is complete and that what its family needs is installed.
+
+    Raises:
+        ModelError: if the family is unknown, or a file is missing.
+        MissingExtra: naming the extra.
+    """
+    family = family_named(card.kind, str(model_dir / MODEL_JSON), output)
+    require_packages(family, f"the {card.kind} student in {model_dir}")
+    for name in family.files:
+        if not (model_dir / name).is_file():
+            raise ModelError(
+                f"expected the weights of a {card.kind} student in {model_dir}, but it holds no "
+                f"{name}: train again"
+            )
+
+
 def initial_weights(
-    settings: StudentSettings, kind: str, load: Callable[[], Detector]
-) -> tuple[Family, InitialWeights] | None:
+    settings: BoxStudentSettings, kind: str, load: Callable[[], Detector]
+) -> tuple[BoxFamily, InitialWeights] | None:
     """Return the family that can start from a detector's weights, and the weights.
 
     Args:
@@ -130,20 +171,21 @@ def initial_weights(
         load: returns the detector; called only if a family takes weights of this kind.
     """
     named = None if settings.student == AUTO else family_of(settings)
-    for family in built_in().values() if settings.student == AUTO else (named,):
-        if family is not None and kind in family.detector_kinds:
+    families = built_in("boxes").values() if settings.student == AUTO else (named,)
+    for family in families:
+        if isinstance(family, BoxFamily) and kind in family.detector_kinds:
             weights = family.start_from(load())
             if weights is not None:
                 return family, weights
     return None
 
 
-def _by_prefix(families: Mapping[str, Family], prefix: str) -> Family | None:
-    return next((f for f in families.values() if (f.prefix or f.name) == prefix), None)
+def _named(families: Iterable[AnyFamily], student: str) -> AnyFamily | None:
+    return next((family for family in families if family.is_named(student)), None)
 
 
-def _plug_ins() -> dict[str, Family]:
-    """Return the families of other packages, by name.
+def _plug_ins(output: Output) -> dict[str, AnyFamily]:
+    """Return the families of other packages with this output, by name.
 
     Raises:
         UsageError: if an entry point names something else.
@@ -156,5 +198,6 @@ def _plug_ins() -> dict[str, Family]:
                 f"expected a reelabel Family at the entry point '{point.name}' of '{STUDENTS}', "
                 f"but got {type(family).__name__}: correct or remove that package"
             )
-        found[family.name] = family
+        if family.output == output:
+            found[family.name] = family
     return found

@@ -5,26 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reelabel.models.students.family import NetworkFamily
+from reelabel.models.students.box_family import BoxNetworkFamily
 from reelabel.models.students.folder import WEIGHTS, ModelCard
-from reelabel.models.students.settings import StudentSettings
+from reelabel.models.students.settings import BoxStudentSettings
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class CenterNetFamily(NetworkFamily):
+class CenterNetFamily(BoxNetworkFamily):
     """`network.CenterNet`, from random weights or from those of an earlier CenterNet."""
 
     name = "centernet"
     purpose = "centre points, 0.4 million weights, random initial weights"
     mixed_precision = frozenset({"cpu", "cuda"})
 
-    def detects_untrained(self, settings: StudentSettings) -> bool:
+    def detects_untrained(self, settings: BoxStudentSettings) -> bool:
         """Return whether it continues an earlier CenterNet."""
         return settings.weights is not None
 
-    def build(self, settings: StudentSettings, classes: tuple[str, ...]) -> nn.Module:
+    def build(self, settings: BoxStudentSettings, classes: tuple[str, ...]) -> nn.Module:
         """Return a new network; tensors of `settings.weights` that fit are loaded."""
         from reelabel.models.students.centernet.network import CenterNet  # noqa: PLC0415 -- torch
         from reelabel.models.students.weights import load_matching  # noqa: PLC0415 -- torch

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reelabel.models.students.family import NetworkFamily
+from reelabel.models.students.box_family import BoxNetworkFamily
 from reelabel.models.students.folder import WEIGHTS, ModelCard
-from reelabel.models.students.settings import StudentSettings
+from reelabel.models.students.settings import BoxStudentSettings
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class TorchvisionFamily(NetworkFamily):
+class TorchvisionFamily(BoxNetworkFamily):
     """The Faster R-CNN networks of torchvision; nothing is downloaded."""
 
     name = "torchvision"
@@ -26,7 +26,7 @@ class TorchvisionFamily(NetworkFamily):
     )
     purpose = "Faster R-CNN with MobileNet or ResNet"
 
-    def build(self, settings: StudentSettings, classes: tuple[str, ...]) -> nn.Module:
+    def build(self, settings: BoxStudentSettings, classes: tuple[str, ...]) -> nn.Module:
         """Return a new network; initial weights come from a local file or are random."""
         from reelabel.models.students.torchvision import network  # noqa: PLC0415 -- imports torch
 

@@ -21,7 +21,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork
 from torchvision.ops import FrozenBatchNorm2d, box_iou
 
-from reelabel.models.students.settings import StudentSettings
+from reelabel.models.students.settings import BoxStudentSettings
 from reelabel.models.students.targets import Found, Target
 from reelabel.models.students.weights import load_matching
 from reelabel.models.torch_tools import read_state
@@ -108,7 +108,7 @@ def _labels(target: Target) -> dict[str, Tensor]:
     }
 
 
-def from_settings(settings: StudentSettings, classes: tuple[str, ...]) -> TorchvisionStudent:
+def from_settings(settings: BoxStudentSettings, classes: tuple[str, ...]) -> TorchvisionStudent:
     """Return the student that the settings name; weights come from a local file or are random.
 
     Raises:

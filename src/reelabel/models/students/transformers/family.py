@@ -5,25 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from reelabel.models.students.family import NetworkFamily
+from reelabel.models.students.box_family import BoxNetworkFamily
 from reelabel.models.students.folder import ModelCard
-from reelabel.models.students.settings import StudentSettings
+from reelabel.models.students.settings import BoxStudentSettings
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class TransformersFamily(NetworkFamily):
+class TransformersFamily(BoxNetworkFamily):
     """D-FINE, RT-DETR, DETR, YOLOS and others, from a hub id or a local folder."""
 
     name = "transformers"
     prefix = "hf"
     rest = "ID_OR_FOLDER"
     purpose = "D-FINE, RT-DETR, DETR, YOLOS ..."
-    files = (*NetworkFamily.files, "config.json")
+    files = (*BoxNetworkFamily.files, "config.json")
     mixed_precision = frozenset()  # the losses of these networks need full precision
 
-    def build(self, settings: StudentSettings, classes: tuple[str, ...]) -> nn.Module:
+    def build(self, settings: BoxStudentSettings, classes: tuple[str, ...]) -> nn.Module:
         """Return the pretrained network with a head for these classes."""
         from reelabel.models.students.transformers import network  # noqa: PLC0415 -- slow to load
 

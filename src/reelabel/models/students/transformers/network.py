@@ -23,7 +23,7 @@ from transformers.utils import logging as transformers_logging
 
 from reelabel.errors import ModelError
 from reelabel.models.students.folder import ModelCard
-from reelabel.models.students.settings import StudentSettings
+from reelabel.models.students.settings import BoxStudentSettings
 from reelabel.models.students.targets import Found, Target
 
 _MAX_DETECTIONS = 100
@@ -92,7 +92,7 @@ class TransformersStudent(nn.Module):
         return (images / 255 - self.get_buffer("mean")) / self.get_buffer("std")
 
 
-def from_settings(settings: StudentSettings, classes: tuple[str, ...]) -> TransformersStudent:
+def from_settings(settings: BoxStudentSettings, classes: tuple[str, ...]) -> TransformersStudent:
     """Return the student that the settings name, from a hub id or a local folder.
 
     Raises:

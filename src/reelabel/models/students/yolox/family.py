@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from reelabel.errors import UsageError
 from reelabel.models.base import Detector
 from reelabel.models.coco import COCO_80
-from reelabel.models.students.family import InitialWeights, NetworkFamily
+from reelabel.models.students.box_family import BoxNetworkFamily, InitialWeights
 from reelabel.models.students.folder import WEIGHTS, ModelCard
-from reelabel.models.students.settings import Device, StudentSettings
+from reelabel.models.students.settings import BoxStudentSettings, Device
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +19,7 @@ NETWORK = "model.onnx"
 """File in a model folder with the network for ONNX Runtime; optional, the weights are decisive."""
 
 
-class YoloxFamily(NetworkFamily):
+class YoloxFamily(BoxNetworkFamily):
     """Members of the YOLOX family (nano, tiny, s ...), trained further."""
 
     name = "yolox"
@@ -38,11 +38,11 @@ class YoloxFamily(NetworkFamily):
     detector_kinds = ("onnx",)
     channels_last = True  # depthwise convolutions are half as fast again
 
-    def can_start(self, settings: StudentSettings) -> bool:
+    def can_start(self, settings: BoxStudentSettings) -> bool:
         """Return whether an ONNX file is named."""
         return settings.weights is not None and settings.weights.suffix == ".onnx"
 
-    def check(self, settings: StudentSettings) -> None:
+    def check(self, settings: BoxStudentSettings) -> None:
         """Check that an ONNX file is named.
 
         Raises:
@@ -54,7 +54,7 @@ class YoloxFamily(NetworkFamily):
                 f"'weights', or choose another student; got weights = {settings.weights}"
             )
 
-    def detects_untrained(self, settings: StudentSettings) -> bool:
+    def detects_untrained(self, settings: BoxStudentSettings) -> bool:
         """Return True: it starts from a detector's weights."""
         return self.can_start(settings)
 
@@ -67,7 +67,7 @@ class YoloxFamily(NetworkFamily):
             return InitialWeights(detector.path, detector.classes)
         return None
 
-    def build(self, settings: StudentSettings, classes: tuple[str, ...]) -> nn.Module:
+    def build(self, settings: BoxStudentSettings, classes: tuple[str, ...]) -> nn.Module:
         """Return the network of an ONNX file with a head for these classes.
 
         Raises:

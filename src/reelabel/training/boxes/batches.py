@@ -7,24 +7,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from reelabel.data.boxes import Floats, area
 from reelabel.media.pictures import read_rgb
 from reelabel.models.base import Image
 from reelabel.models.students.inputs import STRIDE, canvas_wh, fitted_wh, reduce
 from reelabel.models.students.targets import Target
-from reelabel.training.augmentation import (
-    Augmentation,
-    augment_boxes,
-    augment_image,
-    clip_visible,
-    crop_around,
-    sample,
-)
-from reelabel.training.schedule import BatchItem, StepSampler
-from reelabel.training.settings import TrainSettings
-from reelabel.training.training_set import TrainingPicture, TrainingSet, target_scores
+from reelabel.training.augmentation import Augmentation, augment_image
+from reelabel.training.boxes.augmentation import augment_boxes, clip_visible, crop_around, sample
+from reelabel.training.boxes.settings import BoxTrainSettings
+from reelabel.training.boxes.training_set import TrainingPicture, TrainingSet, target_scores
+from reelabel.training.schedule import BatchItem
 
 OBJECT_PX = 128
 """Side of the median object where the input size is chosen by the labels, in pixels."""
@@ -61,7 +55,7 @@ class PictureCache:
 class Batches(Dataset[Batch]):
     """Makes a whole batch from the items of a step."""
 
-    def __init__(self, data: TrainingSet, settings: TrainSettings, image_size: int) -> None:
+    def __init__(self, data: TrainingSet, settings: BoxTrainSettings, image_size: int) -> None:
         self._data, self._settings = data, settings
         self._cache = PictureCache(data, image_size, settings.cache_mb)
         self.canvas_wh = common_canvas(data, image_size)
@@ -77,7 +71,7 @@ class Batches(Dataset[Batch]):
 
     def example(self, item: BatchItem) -> tuple[Tensor, Target]:
         """Return one augmented picture ``(3, h, w)`` uint8 and its target."""
-        picture, image = self._data.pictures[item.picture], self._cache.image(item.picture)
+        picture, image = self._data.pictures[item.example], self._cache.image(item.example)
         rng = np.random.default_rng((self._settings.seed, 2, item.step, item.slot))
         size_wh = (image.shape[1], image.shape[0])
         augmentation = sample(rng, self._settings, size_wh)
@@ -133,7 +127,7 @@ def common_canvas(data: TrainingSet, image_size: int) -> tuple[int, int]:
     return max(w for w, _ in sizes), max(h for _, h in sizes)
 
 
-def used_image_size(data: TrainingSet, settings: TrainSettings) -> int:
+def used_image_size(data: TrainingSet, settings: BoxTrainSettings) -> int:
     """Return the input's longest side in pixels: as set, but not more than the footage has."""
     longest = max(max(each.size_wh) for each in data.pictures)
     chosen = settings.image_size or _size_for_objects(data)
@@ -149,20 +143,3 @@ def _size_for_objects(data: TrainingSet) -> int:
     ]
     side = OBJECT_PX / max(float(np.median(np.concatenate(shares))), 1e-3)
     return int(np.clip(round(side / STRIDE) * STRIDE, *AUTO_SIZES))
-
-
-def _as_is(batch: Any) -> Any:
-    return batch
-
-
-def loader(batches: Batches, sampler: StepSampler, workers: int) -> DataLoader[Batch]:
-    """Return the loader that yields the batches of the sampler's steps."""
-    return DataLoader(
-        batches,
-        sampler=sampler,
-        batch_size=None,  # the data set makes whole batches itself
-        collate_fn=_as_is,
-        num_workers=workers,
-        # Forked children of a process that has run OpenMP or CUDA threads can hang.
-        multiprocessing_context="spawn" if workers else None,
-    )

@@ -9,10 +9,12 @@ from reelabel.config import Project
 from reelabel.models.base import Detector
 from reelabel.models.registry import load_detector
 from reelabel.models.students.registry import initial_weights
-from reelabel.training.settings import TrainSettings
+from reelabel.training.boxes.settings import BoxTrainSettings
 
 
-def start_from_detector(settings: TrainSettings, project: Project, root: Path) -> TrainSettings:
+def start_from_detector(
+    settings: BoxTrainSettings, project: Project, root: Path
+) -> BoxTrainSettings:
     """Return the settings, completed by the weights of the project's detector.
 
     They stay as they are if they name weights, or if no family can use those of the detector.

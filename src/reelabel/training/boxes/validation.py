@@ -17,9 +17,10 @@ from reelabel.models.students.folder import ModelCard
 from reelabel.models.students.inference import as_input, detect, to_picture
 from reelabel.models.students.inputs import canvas_wh, padded
 from reelabel.models.students.targets import Student
-from reelabel.training.batches import PictureCache
-from reelabel.training.settings import TrainSettings
-from reelabel.training.training_set import TrainingSet
+from reelabel.training.boxes.batches import PictureCache
+from reelabel.training.boxes.settings import BoxTrainSettings
+from reelabel.training.boxes.training_set import TrainingSet
+from reelabel.training.job import as_is
 
 _MAX_PICTURES = 200  # enough to see a trend, few enough to validate often
 
@@ -27,7 +28,7 @@ Item = tuple[int, Image]
 """The position of a picture in the validation split, and the picture, reduced to the input size."""
 
 
-class Validator(Dataset[Item]):
+class BoxValidator(Dataset[Item]):
     """Up to 200 validation pictures, and the agreement of detections with their labels.
 
     Args:
@@ -36,7 +37,7 @@ class Validator(Dataset[Item]):
         card: how pictures are given to the student.
     """
 
-    def __init__(self, data: TrainingSet, settings: TrainSettings, card: ModelCard) -> None:
+    def __init__(self, data: TrainingSet, settings: BoxTrainSettings, card: ModelCard) -> None:
         self._data, self._card = data, card
         self._numbers = _picked(len(data.pictures), settings.seed)
         self._cache = PictureCache(data, card.image_size, settings.cache_mb)
@@ -56,7 +57,7 @@ class Validator(Dataset[Item]):
 
     def loader(self) -> DataLoader[Item]:
         """Return the loader that yields one picture after the other."""
-        return DataLoader(self, batch_size=None, collate_fn=_as_is)
+        return DataLoader(self, batch_size=None, collate_fn=as_is)
 
     def add(self, student: Student, item: Item, device: torch.device) -> None:
         """Detect in one picture and keep the result for `agreement`."""
@@ -92,10 +93,6 @@ class Validator(Dataset[Item]):
         annotations = [{**row, "id": i} for i, row in enumerate(rows, start=1)]
         categories = [{"id": c + 1, "name": str(c)} for c in classes]
         return {"images": images, "annotations": annotations, "categories": categories}
-
-
-def _as_is(item: Any) -> Any:
-    return item
 
 
 def _picked(count: int, seed: int) -> list[int]:

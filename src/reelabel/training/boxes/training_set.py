@@ -16,7 +16,7 @@ from reelabel.data.boxes import Boxes, Floats, Strings
 from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, TRACKER
 from reelabel.errors import MissingInput, UsageError
 from reelabel.formats.coco import read_coco
-from reelabel.training.settings import TrainSettings
+from reelabel.training.boxes.settings import BoxTrainSettings
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class TrainingSet:
         object.__setattr__(self, "background", tuple(i for i, some in enumerate(has) if not some))
 
 
-def read_training_set(dataset_dir: Path, split: str, settings: TrainSettings) -> TrainingSet:
+def read_training_set(dataset_dir: Path, split: str, settings: BoxTrainSettings) -> TrainingSet:
     """Read ``<split>.json``; a split that does not exist has no pictures.
 
     Ignore regions and hard negatives that the settings switch off are left out.

@@ -1,0 +1,1 @@
+"""Classifiers: what gives class probabilities of pictures and of windows of pictures."""

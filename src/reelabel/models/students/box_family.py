@@ -1,0 +1,114 @@
+"""What a family of students that find boxes provides."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from reelabel.data.boxes import Boxes
+from reelabel.models.base import Detector, Image, Predict
+from reelabel.models.students.family import Family, NetworkFamily, OnePassFamily
+from reelabel.models.students.folder import ModelCard
+from reelabel.models.students.settings import BoxStudentSettings, Device, Output
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """Weights that a student can start from.
+
+    Attributes:
+        path: the file.
+        classes: the class names of its head, in order.
+    """
+
+    path: Path
+    classes: tuple[str, ...]
+
+
+class BoxFamily(Family[BoxStudentSettings, ModelCard]):
+    """One kind of student that finds boxes.
+
+    Attributes:
+        detector_kinds: detectors (the part before the colon) whose weights may serve as a start.
+        reduces_input: pictures are reduced to the card's `image_size` before detection.
+    """
+
+    output: ClassVar[Output] = "boxes"
+    detector_kinds: ClassVar[tuple[str, ...]] = ()
+    reduces_input: ClassVar[bool] = True
+
+    def detects_untrained(self, settings: BoxStudentSettings) -> bool:
+        """Return whether the student detects its classes before its first training step."""
+        del settings
+        return False
+
+    def start_from(self, detector: Detector) -> InitialWeights | None:
+        """Return the detector's weights if a student of this family can start from them."""
+        del detector
+        return None
+
+    @abstractmethod
+    def open(self, model_dir: Path, card: ModelCard) -> Predict:
+        """Load a trained student and return the function that detects.
+
+        Raises:
+            ModelError: if its files are missing, damaged, or do not belong together.
+        """
+
+
+class BoxNetworkFamily(BoxFamily, NetworkFamily[BoxStudentSettings, ModelCard]):
+    """A family of torch networks that find boxes.
+
+    Attributes:
+        channels_last: train with the colour channels last in memory.
+    """
+
+    channels_last: ClassVar[bool] = False
+
+    @abstractmethod
+    def build(self, settings: BoxStudentSettings, classes: tuple[str, ...]) -> nn.Module:
+        """Return a new student: a module that is also a `targets.Student`.
+
+        Raises:
+            ModelError: if the initial weights cannot be used.
+        """
+
+    @abstractmethod
+    def load(self, model_dir: Path, card: ModelCard) -> nn.Module:
+        """Return the student of a trained folder, in eval mode, on the CPU.
+
+        Raises:
+            ModelError: if weights are missing, damaged, or do not fit `model.json`.
+        """
+
+    def load_for(self, device: Device, model_dir: Path, card: ModelCard) -> nn.Module:
+        """Return the fastest equal network for detection on a device; `load`'s by default."""
+        return self.load(model_dir, card).to(device)
+
+    def open(self, model_dir: Path, card: ModelCard) -> Predict:
+        """Load the network, on the GPU if there is one."""
+        from reelabel.models.students import inference  # noqa: PLC0415 -- imports torch
+
+        device = inference.prepared_device()
+        return inference.Predictor(self.load_for(device, model_dir, card), card, device)
+
+
+class BoxOnePassFamily(BoxFamily, OnePassFamily[BoxStudentSettings, ModelCard]):
+    """A family that learns boxes in one pass."""
+
+    @abstractmethod
+    def learn(
+        self, examples: Iterable[tuple[Image, Boxes]], classes: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """Return what `model.json` keeps as ``arch``.
+
+        Args:
+            examples: pictures that have positive labels, with these labels.
+            classes: class names, in the order of the class ids.
+        """

@@ -1,0 +1,1 @@
+"""Students that classify frames and clips, one module per family; networks lie in `networks`."""

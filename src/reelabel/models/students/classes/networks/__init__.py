@@ -1,0 +1,1 @@
+"""The torch modules of the students that classify; imported when they are needed."""

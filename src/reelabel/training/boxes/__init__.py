@@ -1,0 +1,1 @@
+"""Training of students that find boxes: data set, augmentation, batches, validation."""

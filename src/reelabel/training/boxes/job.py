@@ -1,0 +1,87 @@
+"""The training of a student that finds boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from reelabel.models.students.box_family import BoxNetworkFamily
+from reelabel.models.students.folder import ModelCard
+from reelabel.models.students.inputs import STRIDE
+from reelabel.models.students.targets import Student
+from reelabel.training.boxes.batches import Batch, Batches, used_image_size
+from reelabel.training.boxes.schedule import BatchSchedule
+from reelabel.training.boxes.settings import BoxTrainSettings
+from reelabel.training.boxes.training_set import read_training_set
+from reelabel.training.boxes.validation import BoxValidator
+from reelabel.training.job import ParameterGroup
+
+
+class BoxJob:
+    """Pictures with boxes in three states; see `training.job.TrainingJob`.
+
+    Raises:
+        MissingInput: if there is no data set.
+        UsageError: if it has no labels.
+        ModelError: if the initial weights cannot be used.
+    """
+
+    def __init__(
+        self, dataset_dir: Path, settings: BoxTrainSettings, family: BoxNetworkFamily
+    ) -> None:
+        self.settings, self.family = settings, family
+        self._data = read_training_set(dataset_dir, "train", settings)
+        self.schedule = BatchSchedule(self._data, settings)
+        layout = torch.channels_last if family.channels_last else torch.contiguous_format
+        self._layout = layout
+        self.student: nn.Module = family.build(settings, self._data.classes)
+        self.student.to(memory_format=layout)
+        self.card = ModelCard(
+            kind=family.name,
+            classes=self._data.classes,
+            image_size=used_image_size(self._data, settings),
+            stride=STRIDE,
+            flip_test=settings.flip_test,
+            arch=dict(cast("Student", self.student).arch),
+        )
+        val = read_training_set(dataset_dir, "val", settings)
+        self.validator = BoxValidator(val, settings, self.card)
+        self.keeps_start = family.detects_untrained(settings)
+        self.num_workers = settings.num_workers
+
+    def batches(self) -> Batches:
+        """Return the data set from the items of a step to a batch."""
+        return Batches(self._data, self.settings, self.card.image_size)
+
+    def start(self, student: Any, device: torch.device) -> None:
+        """Do nothing: the pictures are read when they are needed."""
+
+    def begin_step(self, student: Any, step: int) -> None:
+        """Do nothing: all steps are alike."""
+
+    def to_device(self, batch: Batch, device: torch.device) -> Batch:
+        """Return pictures (as bytes) and targets on another device."""
+        images, targets = batch
+        return images.to(device, non_blocking=True), [each.to(device) for each in targets]
+
+    def loss_terms(self, student: Any, batch: Batch) -> dict[str, Tensor]:
+        """Return the student's own loss terms."""
+        images, targets = batch
+        pixels = images.float().contiguous(memory_format=self._layout)
+        terms: dict[str, Tensor] = student.forward_train(pixels, targets)
+        return terms
+
+    def groups(self, student: Any) -> Iterator[ParameterGroup]:
+        """Yield all parameters that are trained, with one learning rate."""
+        yield ParameterGroup([each for each in student.parameters() if each.requires_grad])
+
+    def notes(self) -> dict[str, Any]:
+        """Return how many pictures there are."""
+        return {
+            "labelled_pictures": len(self._data.labelled),
+            "background_pictures": len(self._data.background),
+        }

@@ -1,0 +1,1 @@
+"""Training of students that classify: data set, augmentation, batches, losses, validation."""
