@@ -11,9 +11,9 @@ pytest.importorskip("lightning")
 
 from reelabel.errors import MissingExtra  # noqa: E402 -- torch
 from reelabel.training import loggers as loggers_module  # noqa: E402 -- torch
+from reelabel.training.boxes.settings import BoxTrainSettings  # noqa: E402 -- torch
 from reelabel.training.loggers import training_loggers  # noqa: E402 -- torch
 from reelabel.training.registry import load_trainer  # noqa: E402 -- torch
-from reelabel.training.settings import TrainSettings  # noqa: E402 -- torch
 
 pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 QUICK = {"image_size": 96, "batch_size": 4, "warmup_steps": 4, "check_every": 4, "max_steps": 4}
@@ -29,7 +29,7 @@ def no_account(monkeypatch, tmp_path):
 
 def train(folder, model, *names):
     """Train four steps with these loggers; return the loss of the curve."""
-    settings = TrainSettings(**QUICK, accelerator="cpu", loggers=names)
+    settings = BoxTrainSettings(**QUICK, accelerator="cpu", loggers=names)
     load_trainer(settings).fit(folder, model, lambda *_: None)
     with (model / "curve.csv").open(newline="") as file:
         return float(next(csv.DictReader(file))["loss"])
@@ -52,7 +52,7 @@ def test_other_loggers_name_their_extra(tmp_path, monkeypatch, name):
     """A logger whose package is missing is an error that says how to install it."""
     monkeypatch.setattr(loggers_module, "find_spec", lambda _: None)
     with pytest.raises(MissingExtra, match=rf"'{name}'.*reelabel\[{name}\]"):
-        training_loggers(TrainSettings(loggers=(name,)), tmp_path)
+        training_loggers(BoxTrainSettings(loggers=(name,)), tmp_path)
 
 
 def test_mlflow_writes_a_database(squares, tmp_path, capfd):
