@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +12,13 @@ from scipy.optimize import linear_sum_assignment
 from reelabel.data.boxes import paired_iou
 from reelabel.data.sequence import BoxSequence
 from reelabel.data.states import FLICKER
-from reelabel.temporal.flicker import FlickerSettings, flicker_queries, flickers
-from reelabel.temporal.gap import gap_boxes, gap_queries, without_repeats
+from reelabel.temporal.flicker import FlickerSettings, flicker_queries
+from reelabel.temporal.gap import gap_queries, without_repeats
 from reelabel.temporal.link import Tracks
+from reelabel.temporal.pictures import evaluate_queries
 from reelabel.temporal.published import PublishedSettings, mine_published
 from reelabel.temporal.smooth import smooth
-from reelabel.temporal.static import static_queries, static_repeats
+from reelabel.temporal.static import static_queries
 from reelabel.temporal.video import TrackedVideo
 from temporal_world import DOUBLE, INVENTED, STAIN, Floats, Ints, World
 
@@ -121,10 +123,15 @@ def _video(world: World, tracks: Tracks) -> TrackedVideo:
     return TrackedVideo(world.boxes, tracks, pts, tuple(world.shot_starts), world.shift_xy)
 
 
+def _answers(world: World, queries: Iterable[Any]) -> list[Any]:
+    """Return what queries found in a world's pictures."""
+    return [one for one in evaluate_queries(world.pictures, queries) if one is not None]
+
+
 def flicker_score(world: World, tracks: Tracks) -> Score:
     """Count false boxes among our flickers."""
     settings = FlickerSettings(score=CANDIDATE_SCORE)
-    found = flickers(world.pictures, flicker_queries(_video(world, tracks), settings))
+    found = _answers(world, flicker_queries(_video(world, tracks), settings))
     return _flicker_count(world, [e.row for e in found if e.kind == FLICKER])
 
 
@@ -155,7 +162,7 @@ def _flicker_count(world: World, rows: list[int]) -> Score:
 
 def static_score(world: World, tracks: Tracks) -> Score:
     """Count boxes of stains among those called static repeats."""
-    found = static_repeats(world.pictures, static_queries(_video(world, tracks)))
+    found = _answers(world, static_queries(_video(world, tracks)))
     rows = [row for evidence in found for row in evidence.rows]
     stain = world.source == STAIN
     return Score(int(stain[rows].sum()), len(rows), int(stain.sum()))
@@ -168,8 +175,8 @@ def gap_score(world: World, tracks: Tracks) -> tuple[Score, Score]:
     missing frames apart, in the same shot.
     """
     video = _video(world, tracks)
-    repeats = static_repeats(world.pictures, static_queries(video))
-    found = gap_boxes(world.pictures, gap_queries(video))
+    repeats = _answers(world, static_queries(video))
+    found = [box for boxes in _answers(world, gap_queries(video)) for box in boxes]
     found = without_repeats(found, repeats)
     wanted = _missed(world)
     hit: set[int] = set()

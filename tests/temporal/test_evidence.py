@@ -9,12 +9,12 @@ from reelabel.data.boxes import paired_iou
 from reelabel.data.sequence import BoxSequence
 from reelabel.data.states import FLICKER, UNSUPPORTED
 from reelabel.errors import DecodeError
-from reelabel.temporal.flicker import FlickerSettings, flicker_queries, flickers
-from reelabel.temporal.gap import GapSettings, gap_boxes, gap_queries
+from reelabel.temporal.flicker import FlickerSettings, flicker_queries
+from reelabel.temporal.gap import GapSettings, gap_queries
 from reelabel.temporal.link import Tracks, link
 from reelabel.temporal.motion import global_shift
 from reelabel.temporal.pictures import GreyPatch, evaluate_queries, find
-from reelabel.temporal.static import static_queries, static_repeats
+from reelabel.temporal.static import static_queries
 from reelabel.temporal.video import TrackedVideo
 
 FRAMES = 30
@@ -65,10 +65,16 @@ def tracked(skip=(), score=0.9):
 LONE = np.array([150.0, 110, 180, 140])
 
 
+def answers(pictures, queries):
+    """Return what the queries found in the pictures, in order of their detections."""
+    found = [answer for answer in evaluate_queries(pictures, queries) if answer is not None]
+    return sorted(found, key=lambda one: getattr(one, "rows", None) or (one.row,))
+
+
 def flickers_of(boxes, pictures, **settings):
     """Link, look and return flickers."""
     video = video_of(boxes, len(pictures), cuts=settings.pop("cuts", ()))
-    return flickers(pictures, flicker_queries(video, FlickerSettings(**settings)))
+    return answers(pictures, flicker_queries(video, FlickerSettings(**settings)))
 
 
 @pytest.mark.parametrize(("score", "kind"), [(0.3, UNSUPPORTED), (None, FLICKER)])
@@ -121,7 +127,7 @@ def test_a_fast_object_is_found_by_its_picture():
     video = video_of(boxes, 11, tracks=alone)
     queries = flicker_queries(video, FlickerSettings(beta=2.0, min_support=1))
     assert len(queries) == 3
-    assert flickers(pictures, queries) == []
+    assert answers(pictures, queries) == []
 
 
 def test_a_place_that_changes_is_a_doubt_and_no_verdict():
@@ -170,7 +176,9 @@ def test_wrong_settings_are_refused():
 
 def gaps_of(boxes, pictures, shift_xy=None):
     """Link, look and return gap boxes."""
-    return gap_boxes(pictures, gap_queries(video_of(boxes, shift_xy=shift_xy)))
+    queries = gap_queries(video_of(boxes, shift_xy=shift_xy))
+    found = [box for boxes in evaluate_queries(pictures, queries) for box in boxes]
+    return sorted(found, key=lambda box: (box.track_id, box.frame))
 
 
 def test_a_gap_is_filled_where_both_searches_agree():
@@ -240,7 +248,7 @@ def blinking(score=0.4, step=3, box=LONE):
 def repeats_of(boxes, pictures, shift_xy=None):
     """Link, look and return static repeats."""
     video = video_of(boxes, len(pictures), tracks=link(boxes), shift_xy=shift_xy)
-    return static_repeats(pictures, static_queries(video))
+    return answers(pictures, static_queries(video))
 
 
 def test_a_blinking_weak_box_over_an_unchanged_place_is_a_static_repeat():

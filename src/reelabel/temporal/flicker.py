@@ -12,7 +12,7 @@ its track may have been linked wrongly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -25,11 +25,9 @@ from reelabel.data.sequence import Floats, Ints
 from reelabel.data.states import FLICKER, UNSUPPORTED
 from reelabel.temporal.expect import Courses
 from reelabel.temporal.pictures import (
-    Grey,
     GreyPatch,
     Window,
     box_window,
-    evaluate_queries,
     find,
 )
 from reelabel.temporal.video import TrackedVideo
@@ -153,14 +151,6 @@ class FlickerQuery:
         return (
             len(self.near) + 1 if small else max(2, min(self.settings.min_compared, len(self.near)))
         )
-
-
-def flickers(
-    pictures: Iterable[Callable[[], Grey] | Grey], queries: Sequence[FlickerQuery]
-) -> list[Flicker]:
-    """Evaluate queries on the pictures of a video, in order from frame 0; evidence by row."""
-    found = evaluate_queries(pictures, queries)
-    return sorted((e for e in found if e is not None), key=lambda e: e.row)
 
 
 def flicker_queries(

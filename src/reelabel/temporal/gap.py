@@ -10,7 +10,7 @@ one added at a static repeat (`reelabel.temporal.static`): the same background c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,12 +21,10 @@ from reelabel.config import Settings
 from reelabel.data.boxes import paired_iou
 from reelabel.data.sequence import Bools, Floats, Ints, centres
 from reelabel.temporal.pictures import (
-    Grey,
     GreyPatch,
     Match,
     Window,
     box_window,
-    evaluate_queries,
     find,
 )
 from reelabel.temporal.static import StaticRepeat
@@ -184,14 +182,6 @@ def _placed(box: Floats, match: Match) -> Floats:
     corner = np.maximum(np.floor(box[:2]), 0)
     result: Floats = box + np.tile(np.array([match.left, match.top]) - corner, 2)
     return result
-
-
-def gap_boxes(
-    pictures: Iterable[Callable[[], Grey] | Grey], queries: Sequence[GapQuery]
-) -> list[GapBox]:
-    """Evaluate queries on the pictures of a video, in order from 0; boxes by track and frame."""
-    found = [box for boxes in evaluate_queries(pictures, queries) for box in boxes]
-    return sorted(found, key=lambda box: (box.track_id, box.frame))
 
 
 def gap_queries(video: TrackedVideo, settings: GapSettings = _DEFAULTS) -> list[GapQuery]:

@@ -21,7 +21,7 @@ it rests on, and why a person's verdict outranks it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,11 +31,9 @@ from reelabel.config import Settings
 from reelabel.data.boxes import paired_iou
 from reelabel.data.sequence import Bools, Floats, Ints, centres, sizes
 from reelabel.temporal.pictures import (
-    Grey,
     GreyPatch,
     Window,
     box_window,
-    evaluate_queries,
     find,
 )
 from reelabel.temporal.video import TrackedVideo
@@ -115,14 +113,6 @@ class StaticQuery:
         if not all(value >= self.min_similarity for value in similarity):
             return None
         return StaticRepeat(self.rows, self.xyxy, self.fill, self.score, tuple(frames), similarity)
-
-
-def static_repeats(
-    pictures: Iterable[Callable[[], Grey] | Grey], queries: Sequence[StaticQuery]
-) -> list[StaticRepeat]:
-    """Evaluate queries on the pictures of a video, in order from 0; evidence by first row."""
-    found = evaluate_queries(pictures, queries)
-    return sorted((e for e in found if e is not None), key=lambda e: e.rows)
 
 
 def static_queries(
