@@ -15,6 +15,7 @@ ORDER = (
     "temporal_simulator.py",
     "flicker_speed.py",
     "flicker_footage.py",
+    "class_intervals.py",
     "interval_coverage.py",
     "memory.py",
     "idle.py",

@@ -182,10 +182,20 @@ def test_differences_from_other_libraries():
     with pytest.raises(UsageError, match=r"row 1, class 0 has 1\.2"):
         Indicators.multilabel(scores, np.array([[0.0], [1.0]]))
 
-    # A class without a true moment: average precision 0 in scikit-learn, not defined here.
+    # A class without a true moment: average precision 0 in both libraries, not defined here.
     with pytest.warns(UserWarning, match="No positive class"):
         assert sk.average_precision_score([0, 0], [0.1, 0.9]) == 0
+    with pytest.warns(UserWarning, match="No positive samples"):
+        theirs = tm.multilabel_average_precision(
+            torch.tensor([[0.1, 0.5], [0.9, 0.2]]), torch.tensor([[0, 1], [0, 0]]), 2
+        )
+    assert theirs.item() == 0.5
     assert np.isnan(average_precision(np.array([0.1, 0.9]), np.zeros(2, bool)))
+
+    # Equal probabilities: scikit-learn takes the last class, numpy's argmax and ours the first.
+    even = np.full((1, 3), 1 / 3)
+    assert sk.top_k_accuracy_score([2], even, k=1, labels=range(3)) == 1
+    assert top_k(even, target_of(np.array([2]), 3)) == 0
 
 
 def test_classes_that_do_not_occur_have_no_rates():
@@ -248,9 +258,10 @@ def test_averages_lie_between_the_classes(seed, beta):
 @settings(max_examples=20)
 @given(st.lists(st.integers(-1, K - 1)))
 def test_class_ids_and_targets_are_two_forms_of_one(ids):
-    """Class ids come back from their target."""
+    """Class ids come back from their target, in which an unknown class is NaN throughout."""
     given_ids = np.array(ids, np.int64)
     assert class_ids(target_of(given_ids, K)).tolist() == ids
+    assert (np.isnan(target_of(given_ids, K)).all(axis=1) == (given_ids == -1)).all()
 
 
 @pytest.mark.parametrize(
