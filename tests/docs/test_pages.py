@@ -21,7 +21,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("how-to/*.md"), *DOCS.glob("decisions/*.md")])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SETTING = re.compile(rf"\b({'|'.join(DETECT.sections)})\.([a-z0-9_.]*[a-z0-9_])")
-FILES = {"json", "yaml", "parquet", "md", "py", "jpg"}
+FILES = {"csv", "json", "yaml", "parquet", "md", "py", "jpg"}
 
 
 def ids(path: Path) -> str:
