@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reelabel.evaluation.deciding import Limits, decide_by_truth, decide_without_truth
+from reelabel.evaluation.deciding import BestSoFar, Limits, decide_by_truth, decide_without_truth
 from reelabel.evaluation.figures import Comparison, Figure, Gain, Measures, ModelScores
 from reelabel.evaluation.without_truth import (
     HeldOutLabels,
@@ -56,9 +56,26 @@ def test_by_truth_the_highest_ap_wins(start, student, best):
 
 def test_by_truth_the_best_model_so_far_is_the_bar():
     """A student better than its own teacher may be worse than the best model so far."""
-    outcome = decide_by_truth(truth(teacher=0.3, student=0.5), best_ap=0.6)
+    outcome = decide_by_truth(truth(teacher=0.3, student=0.5), BestSoFar(0.6))
     assert (outcome.best, outcome.ap) == ("teacher", 0.6)
     assert "0.600 of the best model so far" in outcome.reason
+
+
+def test_each_interval_stands_beside_its_own_figure():
+    """Against a best model that did not label the round, the teacher's interval is left out."""
+    scores = truth(Gain(0.2, 0.1, 0.3, 1), teacher=0.3, student=0.5)
+    best = BestSoFar(0.6, gain=Gain(-0.1, -0.15, -0.05, 0))
+    outcome = decide_by_truth(scores, best)
+    assert "(difference -0.150 to -0.050 against the best model so far)" in outcome.reason
+    assert [(one.against, one.other, one.gain.value) for one in outcome.findings] == [
+        ("teacher", 0.3, 0.2),
+        ("best", 0.6, -0.1),
+    ]
+    assert "difference" not in decide_by_truth(scores, BestSoFar(0.6)).reason
+    same = decide_by_truth(scores, BestSoFar(0.3, is_teacher=True))
+    assert "0.300 of the teacher, the best model so far" in same.reason
+    assert "+0.100 to +0.300 against the teacher" in same.reason
+    assert [one.against for one in same.findings] == ["teacher"]
 
 
 def test_a_difference_that_may_be_chance_is_said_so():

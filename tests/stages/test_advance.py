@@ -16,7 +16,7 @@ from reelabel.evaluation.without_truth import (
 )
 from reelabel.stages.advance import STAGE
 from reelabel.workspace import Workspace
-from reelabel.workspace.results import Decision, Scores
+from reelabel.workspace.results import Decision, Resamples, Scores
 from reelabel.workspace.rounds import best_model, teacher_spec
 
 PROJECT = Project(classes=("ball",), detector="motion")
@@ -28,9 +28,10 @@ def decide(tmp_path):
     (tmp_path / "reelabel.yaml").write_text("classes: [ball]\n")
     workspace = Workspace.open(tmp_path)
 
-    def run(scores, number=0, **settings):
+    def run(scores, number=0, *, resamples=None, **settings):
         folder = workspace.round_dir(number)
         Scores(number, 0.5, **scores).save(folder)
+        Resamples(resamples or {}).save(folder)
         bound = bind(STAGE, workspace, PROJECT, STAGE.settings(**settings), round_number=number)
         (planned,) = plan(bound)
         notes = do(bound, planned.job, lambda *_: None)
@@ -113,6 +114,36 @@ def test_the_best_model_so_far_is_what_a_student_must_beat(decide):
     assert best_model(decide.workspace, PROJECT) == "round:0"
     assert decide(truth(0.3, 0.7), number=1).best == "round:1"
     assert best_model(decide.workspace, PROJECT) == "round:1"
+
+
+def test_the_interval_is_that_of_the_best_model(decide):
+    """Its AP in every resample is kept, so that students of later rounds are paired with it."""
+    series = {"teacher": (0.4, 0.4), "student": (0.55, 0.65)}
+    decide(truth(0.4, 0.6), resamples=series)
+    series = {"teacher": (0.5, 0.7), "student": (0.5, 0.5)}
+    decision = decide(truth(0.6, 0.5), number=1, resamples=series, keep_going=True)
+    assert "0.600 of the teacher, the best model so far" in decision.reason
+    series = {"teacher": (0.5, 0.5), "student": (0.45, 0.66)}
+    decision = decide(truth(0.5, 0.55), number=2, resamples=series)
+    best = decision.findings[-1]
+    assert (best.title, best.student, best.other) == (
+        "AP, against the best model so far",
+        0.55,
+        0.6,
+    )
+    assert best.gain.value == pytest.approx(((0.45 - 0.5) + (0.66 - 0.7)) / 2)
+    assert "-0.050 to -0.040 against the best model so far" in decision.reason
+    assert "against the teacher" not in decision.reason
+
+
+def test_resamples_of_other_frames_are_not_paired(decide):
+    """Where the truth has changed, or none were drawn, the figure stands without an interval."""
+    decide(truth(0.4, 0.6), resamples={"student": (0.55, 0.65)})
+    decide(truth(0.6, 0.5), number=1, resamples={}, keep_going=True)
+    series = {"teacher": (0.5, 0.5), "student": (0.45, 0.66)}
+    decision = decide(truth(0.5, 0.55), number=2, resamples=series)
+    assert decision.findings[-1].gain == Figure(-0.05)
+    assert "difference" not in decision.reason
 
 
 def test_too_little_truth_decides_nothing(decide):

@@ -10,7 +10,7 @@ import pytest
 
 from reelabel.errors import FormatError
 from reelabel.tables import IMPORTED, TRUTH, TRUTH_FRAMES
-from reelabel.workspace.rounds import score_warnings, unknown_videos
+from reelabel.workspace.rounds import score_warnings, truth_notes, unknown_videos
 
 
 @pytest.fixture
@@ -116,7 +116,18 @@ def test_unknown_videos_are_noted_beside_known_ones(tied, bench):
     _, _, notes = tied({"video": "clip0.mp4", "frame_index": 0}, {"video": "x.mp4", "pts": 0})
     assert (notes["frames"], notes["boxes"]) == (1, 1)
     assert unknown_videos(bench.workspace) == ["x.mp4"]
+    assert truth_notes(bench.workspace) == [
+        "boxes are drawn in videos that are not in this workspace: x.mp4"
+    ]
     assert score_warnings(bench.workspace, 0) == []
+
+
+def test_videos_of_other_folders_are_noted(tied, bench, disc_clips):
+    """A path of another machine is no fault; what it was taken for is printed."""
+    name = f"/home/anna/{disc_clips[0].parent.name}/clip0.mp4"
+    tied({"video": name, "frame_index": 0})
+    (note,) = truth_notes(bench.workspace)
+    assert note.endswith(f"found in other folders: {name} as {disc_clips[0]}")
 
 
 def test_truth_without_any_known_video_is_refused(tied):

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reelabel.errors import counted, few
+from reelabel.errors import counted
 from reelabel.evaluation.figures import Comparison, Figure, Measures
 from reelabel.pipeline import Run
 from reelabel.sources.footage import left_out_sentences
@@ -20,7 +20,7 @@ from reelabel.verbs.status import StageStatus, decisions
 from reelabel.views.score_rows import model_rows
 from reelabel.workspace import Workspace
 from reelabel.workspace.results import Ablation, Scores
-from reelabel.workspace.rounds import decision_of, score_warnings, scores_of, unknown_videos
+from reelabel.workspace.rounds import decision_of, score_warnings, scores_of, truth_notes
 
 if TYPE_CHECKING:
     from reelabel.engine.task import Task
@@ -67,8 +67,7 @@ def print_outcome(workspace: Workspace, task: Task, run: Run, report: Path | Non
     scored = task.scores is Scores
     if scored:
         print_scores(workspace, last)
-    if unknown := unknown_videos(workspace):
-        note = f"boxes are drawn in videos that are not in this workspace: {few(unknown)}"
+    for note in truth_notes(workspace):
         OUT.print(f"[dim]{escape(note)}[/]")
     for warning in score_warnings(workspace, last) if scored else ():
         OUT.print(f"[yellow]{escape(warning)}[/]")

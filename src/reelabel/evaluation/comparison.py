@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from pydantic import Field
 
 from reelabel.config import Settings
@@ -19,7 +20,7 @@ from reelabel.evaluation.figures import (
     number,
 )
 from reelabel.evaluation.frames import KnownFrame
-from reelabel.evaluation.intervals import paired_difference
+from reelabel.evaluation.intervals import paired_difference, series_difference
 from reelabel.evaluation.scores import DetectionScores, detection_scores
 
 Found = Mapping[Role, Sequence[Boxes]]
@@ -108,6 +109,17 @@ def compare(
     )
     series = {role: tuple(map(number, one.samples["ap"].tolist())) for role, one in drawn.items()}
     return compared, series
+
+
+def series_gain(student: Series, other: Series) -> Gain | None:
+    """Return how much higher the student's AP is than another model's, in the same resamples.
+
+    None if there are none, or their numbers differ.
+    """
+    if not student or len(student) != len(other):
+        return None
+    first, second = (np.array(one, np.float64) for one in (other, student))  # None becomes NaN
+    return Gain.of(series_difference(first, second))
 
 
 def compare_videos(

@@ -11,10 +11,11 @@ student whose boxes moved or grew against those of its start is undecided too. S
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from reelabel.evaluation.figures import ROLES, Comparison, Figure, Finding, Role
+from reelabel.evaluation.figures import ROLES, Comparison, Figure, Finding, Gain, Rival, Role
 from reelabel.evaluation.without_truth import HeldOutLabels, MirrorConsistency, SharedGain
 
 Answer = Literal["better", "worse", "undecided"]
@@ -22,10 +23,11 @@ Answer = Literal["better", "worse", "undecided"]
 TEACHER_TOLERANCE = 0.02
 """So much less consistent than the teacher a student may be. The two look at pictures of different
 sizes, which moves the figure; against the start, of the same size, there is no tolerance."""
-_NAMES: dict[Role, str] = {
+_NAMES: dict[Rival, str] = {
     "teacher": "the teacher",
     "start": "its untrained start",
     "student": "the student",
+    "best": "the best model so far",
 }
 
 
@@ -66,14 +68,34 @@ class Outcome:
     findings: tuple[Finding, ...]
 
 
+@dataclass(frozen=True)
+class BestSoFar:
+    """The best model of the rounds before.
+
+    Attributes:
+        ap: its AP on the same annotated frames, 0..1.
+        is_teacher: whether it labelled this round; then its gain is that of the teacher.
+        gain: how much higher the student's AP is, None where its resamples are not known.
+    """
+
+    ap: float
+    is_teacher: bool = False
+    gain: Gain | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in a reason."""
+        return f"{_NAMES['teacher']}, {_NAMES['best']}" if self.is_teacher else _NAMES["best"]
+
+
 def decide_by_truth(
-    truth: Comparison, best_ap: float | None = None, min_gain: float = 0.0
+    truth: Comparison, best: BestSoFar | None = None, min_gain: float = 0.0
 ) -> Outcome | None:
     """Decide by AP on the same annotated frames.
 
     Args:
         truth: the scores of the models.
-        best_ap: AP of the best model so far; None: that is the teacher.
+        best: the best model so far; None: that is the teacher, whose AP is among the scores.
         min_gain: how much better the student must be than the others, -1..1.
 
     Returns:
@@ -81,40 +103,52 @@ def decide_by_truth(
     """
     ap = {role: one.overall.ap.value for role, one in truth.models.items()}
     student, start = ap["student"], ap.get("start")
-    before = best_ap if best_ap is not None else ap["teacher"]
+    before = best.ap if best is not None else ap["teacher"]
     if student is None or before is None:
         return None
     bar = before if start is None else max(before, start)
-    findings = tuple(_ap_finding(truth, role) for role in ROLES if role in ap and role != "student")
+    findings = tuple(_ap_findings(truth, best))
     words = f"AP {student:.3f} on {truth.frames} frames against {before:.3f} of "
-    words += "the teacher" if best_ap is None else "the best model so far"
+    words += _NAMES["teacher"] if best is None else best.name
     words += "" if start is None else f" and {start:.3f} of its untrained start"
-    words += _certainty(findings)
+    words += _certainty(findings, than=_bars(best))
     if student - bar > min_gain:
         return Outcome("student", student, f"the student is better: {words}", findings)
     better_start = start is not None and start > before
-    best: Role = "start" if better_start else "teacher"
-    return Outcome(best, bar, f"the student is not better: {words}", findings)
+    role: Role = "start" if better_start else "teacher"
+    return Outcome(role, bar, f"the student is not better: {words}", findings)
 
 
-def _ap_finding(truth: Comparison, role: Role) -> Finding:
-    student, other = (truth.models[one].overall.ap.value for one in ("student", role))
-    gain = truth.gains.get(role)
-    figure = Figure(gain.mean, gain.low, gain.high) if gain else _difference(student, other)
-    sample = f"{truth.frames} frames, {truth.boxes} boxes"
-    return Finding("AP", role, student, other, figure, sample)
+def _bars(best: BestSoFar | None) -> tuple[Rival, ...]:
+    """Return the models that a student must beat, whose intervals stand beside their AP."""
+    return ("teacher" if best is None or best.is_teacher else "best", "start")
+
+
+def _ap_findings(truth: Comparison, best: BestSoFar | None) -> Iterator[Finding]:
+    ap = {role: one.overall.ap.value for role, one in truth.models.items()}
+    rivals: dict[Rival, tuple[float | None, Gain | None]] = {
+        role: (ap[role], truth.gains.get(role)) for role in ROLES if role in ap
+    }
+    del rivals["student"]
+    if best is not None and not best.is_teacher:
+        rivals["best"] = (best.ap, best.gain)
+    for rival, (other, gain) in rivals.items():
+        student = ap["student"]
+        figure = Figure(gain.mean, gain.low, gain.high) if gain else _difference(student, other)
+        sample = f"{truth.frames} frames, {truth.boxes} boxes"
+        yield Finding("AP", rival, student, other, figure, sample)
 
 
 def _difference(a: float | None, b: float | None) -> Figure:
     return Figure(None if a is None or b is None else round(a - b, 6))
 
 
-def _certainty(findings: tuple[Finding, ...]) -> str:
+def _certainty(findings: tuple[Finding, ...], than: tuple[Rival, ...]) -> str:
     """Return the intervals of the differences in words, and whether they may be chance."""
     known = [
         (one.against, one.gain.low, one.gain.high)
         for one in findings
-        if one.gain.low is not None and one.gain.high is not None
+        if one.against in than and one.gain.low is not None and one.gain.high is not None
     ]
     if not known:
         return ""

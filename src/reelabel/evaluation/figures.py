@@ -21,6 +21,14 @@ ROLE_NAMES: dict[Role, str] = {
     "start": "untrained start",
     "student": "student",
 }
+Rival = Role | Literal["best"]
+"""What a student is compared with: a model of its round, or the best model of the rounds before."""
+RIVAL_NAMES: dict[Rival, str] = {
+    "teacher": "teacher",
+    "start": "untrained start",
+    "student": "student",
+    "best": "best model so far",
+}
 
 Measure = Literal["ap", "ap50", "ap75", "ar", "precision", "recall", "f1"]
 """A score of a model."""
@@ -187,7 +195,7 @@ class Finding:
     """
 
     measure: str
-    against: Role
+    against: Rival
     student: float | None
     other: float | None
     gain: Figure
@@ -196,4 +204,4 @@ class Finding:
     @property
     def title(self) -> str:
         """What was compared with which model, for tables."""
-        return f"{self.measure}, against the {ROLE_NAMES[self.against]}"
+        return f"{self.measure}, against the {RIVAL_NAMES[self.against]}"

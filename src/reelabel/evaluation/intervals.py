@@ -114,7 +114,18 @@ def paired_difference(
             "two models are compared on the same frames, seed and number of resamples, but these "
             "differ: score both against the same truth with the same settings"
         )
-    apart = second.samples[measure] - first.samples[measure]
+    return series_difference(first.samples[measure], second.samples[measure], level=level)
+
+
+def series_difference(first: Floats, second: Floats, *, level: float = 0.95) -> Difference:
+    """Return how much better the second of two models is, by a measure in the same resamples.
+
+    Args:
+        first: ``(b,)`` the measure of one model, NaN where it is not defined.
+        second: ``(b,)`` that of the other.
+        level: share of the resamples inside the interval, 0..1.
+    """
+    apart = second - first
     apart = apart[~np.isnan(apart)]
     if not len(apart):
         return Difference(np.nan, np.nan, np.nan, np.nan)

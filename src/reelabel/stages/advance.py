@@ -9,14 +9,16 @@ better than the one that labelled, the loop stops.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from reelabel.config import Settings
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
+from reelabel.evaluation.comparison import series_gain
 from reelabel.evaluation.deciding import (
+    BestSoFar,
     Limits,
     Outcome,
     decide_by_truth,
@@ -24,8 +26,11 @@ from reelabel.evaluation.deciding import (
 )
 from reelabel.evaluation.figures import Comparison, Role
 from reelabel.workspace import fingerprint
-from reelabel.workspace.results import Decision, Scores
+from reelabel.workspace.results import BestResamples, Decision, Resamples, Scores
 from reelabel.workspace.rounds import start_spec, student_spec
+
+SAME_AP = 0.0005
+"""So much may the AP of one model differ that was scored twice; three decimals are printed."""
 
 
 class AdvanceSettings(Settings):
@@ -62,10 +67,14 @@ class Best:
     Attributes:
         name: as a detector.
         ap: its AP against hand-drawn truth, if that decided.
+        is_teacher: whether it labelled this round.
+        resamples: its AP in every resample of the truth, as far as it is known.
     """
 
     name: str
     ap: float | None = None
+    is_teacher: bool = True
+    resamples: BestResamples = field(default_factory=BestResamples)
 
 
 AdvanceUnit = Unit[AdvanceSettings, Best]
@@ -82,13 +91,28 @@ def advance(unit: AdvanceUnit) -> Output:
             reason=f"{decision.reason}; the loop goes on because of advance.keep_going",
         )
     value = decision.to_json()
-    return Output(notes=value, digest=fingerprint(value), results=(decision,))
+    kept = BestResamples(*_resamples(unit, decision))
+    return Output(notes=value, digest=fingerprint(value), results=(decision, kept))
+
+
+def _resamples(unit: AdvanceUnit, decision: Decision) -> tuple[int, tuple[float | None, ...]]:
+    """Return on how many frames the best model was scored, and its AP in every resample."""
+    number, before = unit.round_number, unit.resource
+    roles: dict[str, Role] = {start_spec(number): "start", student_spec(number): "student"}
+    if before.is_teacher:
+        roles[before.name] = "teacher"
+    if decision.best not in roles:
+        return before.resamples.frames, before.resamples.ap
+    scores, found = unit.inputs.result(Scores), unit.inputs.result(Resamples)
+    truth = scores.truth if scores is not None else None
+    frames = truth.frames if truth is not None else 0
+    return frames, found.ap.get(roles[decision.best], ()) if found is not None else ()
 
 
 def _decision(unit: AdvanceUnit, scores: Scores | None) -> Decision:
     truth = scores.truth if scores is not None else None
     if truth is not None and _truth_decides(unit.settings, truth):
-        outcome = decide_by_truth(truth, unit.resource.ap, unit.settings.min_gain_ap)
+        outcome = decide_by_truth(truth, _best_so_far(unit, truth), unit.settings.min_gain_ap)
         if outcome is not None:
             return _decided(unit, outcome, by="truth")
     if scores is None or (scores.held_out is None and scores.mirror is None):
@@ -99,6 +123,20 @@ def _decision(unit: AdvanceUnit, scores: Scores | None) -> Decision:
     limits = Limits(s.max_lost, s.min_labels, s.min_objects, s.max_shift)
     outcome = decide_without_truth(scores.held_out, scores.mirror, limits)
     return _decided(unit, outcome, by="mirror")
+
+
+def _best_so_far(unit: AdvanceUnit, truth: Comparison) -> BestSoFar | None:
+    """Return the best model of the rounds before, None if its AP is not known."""
+    before = unit.resource
+    if before.ap is None:
+        return None
+    found = unit.inputs.result(Resamples)
+    student = found.ap.get("student", ()) if found is not None else ()
+    known = before.resamples.ap if before.resamples.frames == truth.frames else ()
+    teacher = truth.models["teacher"].overall.ap.value
+    # One that labelled this round was scored twice, as a student and as a teacher.
+    is_teacher = before.is_teacher and teacher is not None and abs(teacher - before.ap) < SAME_AP
+    return BestSoFar(before.ap, is_teacher, series_gain(student, known))
 
 
 def _truth_decides(s: AdvanceSettings, truth: Comparison) -> bool:
@@ -137,8 +175,13 @@ def _known_ap(before: Best, outcome: Outcome) -> float | None:
 def _before(context: Context[AdvanceSettings]) -> Resource[Best]:
     """Return the best model of the rounds before."""
     found = context.inputs.result(Decision, previous=True)
-    best = Best(found.best, found.best_ap) if found else Best(context.project.detector)
-    return Resource(best, fingerprint(vars(best)))
+    if found is None:
+        best = Best(context.project.detector)
+    else:
+        kept = context.inputs.result(BestResamples, previous=True) or BestResamples()
+        best = Best(found.best, found.best_ap, found.next_teacher == found.best, kept)
+    values = (best.name, best.ap, best.is_teacher, best.resamples.to_json())
+    return Resource(best, fingerprint(*values))
 
 
 STAGE = Stage(
@@ -150,6 +193,6 @@ STAGE = Stage(
     after=("evaluate",),
     project_keys=("detector",),
     per_round=True,
-    version=3,
+    version=4,
     resource=_before,
 )

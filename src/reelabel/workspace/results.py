@@ -181,6 +181,21 @@ class Resamples(Result):
 
 
 @dataclass(frozen=True)
+class BestResamples(Result):
+    """The AP of the best model so far in every bootstrap resample, to be paired with later ones.
+
+    Attributes:
+        frames: how many annotated frames were resampled.
+        ap: None where it is not defined; empty where it is not known.
+    """
+
+    FILE: ClassVar[str] = "best_resamples.json"
+
+    frames: int = 0
+    ap: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
 class Decision(Result):
     """Which model labels next, and why.
 

@@ -60,6 +60,18 @@ def unknown_videos(workspace: Workspace) -> list[str]:
     return list(_import_problems(workspace).get("unknown_videos", ()))
 
 
+def truth_notes(workspace: Workspace) -> list[str]:
+    """Return in sentences what is to be known about drawn boxes and no reason for a warning."""
+    folders: dict[str, str] = _import_problems(workspace).get("other_folders", {})
+    found = {
+        "boxes are drawn in videos that are not in this workspace": unknown_videos(workspace),
+        "boxes are drawn in videos that were found in other folders": [
+            f"{name} as {path}" for name, path in sorted(folders.items())
+        ],
+    }
+    return [f"{what}: {few(some)}" for what, some in found.items() if some]
+
+
 def _import_problems(workspace: Workspace) -> dict[str, Any]:
     """Return what the stage `truth` could make no use of."""
     receipt = workspace.read_receipt("truth", None)
