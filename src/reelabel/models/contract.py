@@ -1,4 +1,4 @@
-"""The contract of detectors and embedders, as checks that plug-ins can run on theirs.
+"""The contract of detectors, classifiers and embedders, as checks that plug-ins can run on theirs.
 
 from reelabel.models.contract import detector_faults
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelabel.data.boxes import Boxes
-from reelabel.models.base import Detector, Embedder, Image, Predict
+from reelabel.models.base import Classifier, Classify, Detector, Embedder, Image, Predict, Window
 
 _TOLERANCE_PX = 0.01
 _TOLERANCE_SCORE = 1e-3
@@ -129,6 +129,91 @@ def _alike(a: Boxes, b: Boxes) -> bool:
         and np.allclose(a.xyxy, b.xyxy, rtol=0, atol=_TOLERANCE_PX)
         and np.allclose(a.score, b.score, rtol=0, atol=_TOLERANCE_SCORE)
     )
+
+
+def classifier_faults(classifier: Classifier, windows: Sequence[Window] | None = None) -> list[str]:
+    """Return how a classifier violates the contract of `reelabel.models.base.Classifier`.
+
+    Args:
+        classifier: the one to check; it is opened several times.
+        windows: of pictures of one size, to check with; None takes `sample_pictures`.
+
+    Returns:
+        One sentence for each fault; an empty list for a sound classifier.
+    """
+    given = list(windows) if windows is not None else _sample_windows(classifier.frames)
+    faults = list(_classifier_description_faults(classifier))
+    once = classifier.open()(given)
+    faults += _probability_faults(once, len(given), classifier)
+    if faults:
+        return faults
+    if not _near(classifier.open()(given), once):
+        faults.append("the same windows gave other probabilities the second time")
+    opened = classifier.open()
+    if not _near(np.concatenate([opened([window]) for window in given]), once):
+        faults.append("windows one by one gave other probabilities than together")
+    if not _near(_interleaved_rows(classifier.open(), classifier.open(), given), once):
+        faults.append("two opened functions disturb each other")
+    return list(dict.fromkeys([*faults, *_odd_window_faults(classifier)]))
+
+
+def _sample_windows(frames: int) -> list[Window]:
+    """Return three windows, each of another ground and one in reverse."""
+    series = [sample_pictures(seed=seed) * (1 + frames // 4) for seed in range(2)]
+    windows = [pictures[:frames] for pictures in series]
+    return [*windows, windows[0][::-1]]
+
+
+def _classifier_description_faults(classifier: Classifier) -> Iterator[str]:
+    candidate: object = classifier  # whatever a plug-in calls one
+    if not isinstance(candidate, Classifier):
+        yield "it lacks attributes of Classifier"
+    if not classifier.classes or not all(isinstance(name, str) for name in classifier.classes):
+        yield "classes must be names, at least one"
+    if not classifier.fingerprint or not isinstance(classifier.fingerprint, str):
+        yield "fingerprint must be a text that is not empty"
+    if classifier.batch_size < 1 or classifier.frames < 1 or classifier.step_s < 0:
+        yield "batch_size and frames must be at least 1, step_s at least 0"
+    if pickle.loads(pickle.dumps(classifier)).fingerprint != classifier.fingerprint:  # noqa: S301 -- what was pickled one call before
+        yield "a pickled description has another fingerprint, so it cannot go to other processes"
+
+
+def _probability_faults(
+    rows: NDArray[np.float32], count: int, classifier: Classifier
+) -> Iterator[str]:
+    shape = (count, len(classifier.classes))
+    if rows.shape != shape or rows.dtype != np.float32:
+        yield f"probabilities must be {shape} float32, but are {rows.shape} {rows.dtype}"
+    elif not np.isfinite(rows).all() or (rows < 0).any() or (rows > 1 + _TOLERANCE_SCORE).any():
+        yield "probabilities must lie in 0..1"
+    elif classifier.exclusive and not np.allclose(rows.sum(axis=1), 1, atol=_TOLERANCE_SCORE):
+        yield "probabilities of exclusive classes must sum to 1"
+
+
+def _interleaved_rows(
+    first: Classify, second: Classify, given: Sequence[Window]
+) -> NDArray[np.float32]:
+    """Return the first one's results while the second gets the windows in another order."""
+    results = []
+    for window, other in zip(given, reversed(given), strict=True):
+        results.append(first([window]))
+        second([other])
+    return np.concatenate(results)
+
+
+def _odd_window_faults(classifier: Classifier) -> Iterator[str]:
+    opened = classifier.open()
+    yield from _probability_faults(opened([]), 0, classifier)
+    for length, size_wh in ((1, (64, 48)), (2, (1, 1)), (classifier.frames + 2, (3, 200))):
+        window = [np.zeros((size_wh[1], size_wh[0], 3), np.uint8)] * length
+        for fault in _probability_faults(opened([window]), 1, classifier):
+            yield f"{fault} ({length} of {size_wh[0]}x{size_wh[1]})"
+    mixed = [sample_pictures(size_wh)[:1] for size_wh in ((64, 48), (32, 80))]
+    yield from _probability_faults(opened(mixed), 2, classifier)
+
+
+def _near(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
+    return a.shape == b.shape and np.allclose(a, b, rtol=0, atol=_TOLERANCE_SCORE)
 
 
 def embedder_faults(embedder: Embedder, pictures: Sequence[Image] | None = None) -> list[str]:

@@ -82,6 +82,21 @@ def processor(kind: Any, place: Located) -> Any:
     return _loaded(kind, place.where, place.revision)
 
 
+def read_file(place: Located, name: str) -> str:
+    """Return the text of one of a model's files; empty if it has no such file."""
+    from transformers.utils import cached_file  # noqa: PLC0415 -- heavy
+
+    path = cached_file(
+        place.where,
+        name,
+        revision=place.revision,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+        _raise_exceptions_for_gated_repo=False,
+    )
+    return Path(path).read_text("utf-8", errors="replace") if path else ""
+
+
 def network(kind: Any, place: Located) -> Any:
     """Return a network with all its weights, ready to predict.
 

@@ -100,7 +100,7 @@ class NetworkFamily(Family[S, C]):
         mixed_precision: devices on which `precision: auto` may use a 16-bit format.
     """
 
-    packages = ("torch", "lightning")
+    packages: ClassVar[tuple[str, ...]] = ("torch", "lightning")
     files: ClassVar[tuple[str, ...]] = (WEIGHTS,)
     mixed_precision: ClassVar[frozenset[Device]] = frozenset({"cuda"})
 

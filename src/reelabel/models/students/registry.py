@@ -41,8 +41,17 @@ _BUILT_IN: Mapping[Output, Mapping[str, str]] = {
     },
     "classes": {
         "simple": f"{_HERE}.classes.simple",
+        "torchvision": f"{_HERE}.classes.torchvision",
+        "timm": f"{_HERE}.classes.timm",
+        "fake": f"{_HERE}.classes.fake",
         "cnn3d": f"{_HERE}.classes.cnn3d",
         "tsm": f"{_HERE}.classes.tsm",
+        "tsm-timm": f"{_HERE}.classes.tsm_timm",
+        "cnn-lstm": f"{_HERE}.classes.cnn_lstm",
+        "cnn-lstm-timm": f"{_HERE}.classes.cnn_lstm_timm",
+        "gru": f"{_HERE}.classes.gru",
+        "torchvision-video": f"{_HERE}.classes.torchvision_video",
+        "hf-video": f"{_HERE}.classes.hf_video",
     },
 }
 """What a family outputs -> its name -> the module whose ``FAMILY`` it is. `auto` takes the first

@@ -53,6 +53,9 @@ class ClassStudentSettings(StudentSettings):
     weights: Path | Literal["pretrained"] | None = None
     """File with the initial weights (safetensors or .pth); pretrained: those that the network's
     makers publish, downloaded once; none: random."""
+    padding: Literal["own", "tensorflow"] = "own"
+    """Padding of strided convolutions; tensorflow: on the right and below, as weights expect that
+    were converted from TensorFlow; quantised ones of torchvision's networks have it anyway."""
     backbone: Literal["tuned", "frozen", "staged"] = "tuned"
     """How the layers before the head are trained: tuned, with the head; frozen, not at all, their
     features are computed once; staged, after the head, at a lower rate."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reelabel.models.students.classes.scratch import ScratchFamily
-from reelabel.models.students.settings import ClassStudentSettings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,14 +19,13 @@ class Cnn3dFamily(ScratchFamily):
     frames = 8
 
     def parts(
-        self, size: int, classes: int, settings: ClassStudentSettings | None
+        self, size: int, classes: int, arch: dict[str, Any], *, dropout: float
     ) -> tuple[nn.Module, nn.Module]:
         """Return the 3-D convolutions and the last layer."""
         from reelabel.models.students.classes.networks import base, small  # noqa: PLC0415 -- torch
 
-        del size
+        del size, arch
         net = small.Cnn3d()
-        dropout = settings.dropout if settings else 0.0
         return base.WholeWindow(net), base.MeanHead(net.features, classes, dropout)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from reelabel.errors import UsageError
 from reelabel.models.students.classes.card import ClassCard
@@ -29,15 +29,21 @@ class ScratchFamily(ClassNetworkFamily):
 
     @abstractmethod
     def parts(
-        self, size: int, classes: int, settings: ClassStudentSettings | None
+        self, size: int, classes: int, arch: dict[str, Any], *, dropout: float
     ) -> tuple[nn.Module, nn.Module]:
         """Return a backbone and a head as `ClassNetwork` takes them.
 
         Args:
             size: side of the input in pixels.
             classes: number of outputs.
-            settings: of a training; None if a trained student is read.
+            arch: what `model.json` keeps; see `options`.
+            dropout: share of the features that each training step leaves out.
         """
+
+    def options(self, settings: ClassStudentSettings) -> dict[str, Any]:
+        """Return the settings that the network is built from, for ``arch``."""
+        del settings
+        return {}
 
     def check(self, settings: ClassStudentSettings) -> None:
         """Check that the settings suit the family.
@@ -56,25 +62,24 @@ class ScratchFamily(ClassNetworkFamily):
         self, settings: ClassStudentSettings, classes: tuple[str, ...], frames: int
     ) -> ClassNetwork:
         """Return a new network, with the weights of an earlier student if they are named."""
+        from reelabel.models.students.classes.networks import base  # noqa: PLC0415 -- torch
         from reelabel.models.students.weights import load_matching  # noqa: PLC0415 -- torch
         from reelabel.models.torch_tools import read_state  # noqa: PLC0415 -- on demand
 
         how = Preprocessing(size=settings.image_size or self.size)
         taken = 1 if self.frames == 1 else settings.frames or frames
-        network = self._network(how, taken, len(classes), settings)
+        arch = self.options(settings)
+        backbone, head = self.parts(how.size, len(classes), arch, dropout=settings.dropout)
+        network = base.ClassNetwork(backbone, head, preprocessing=how, frames=taken, arch=arch)
         if isinstance(settings.weights, Path):
             load_matching(network, read_state(settings.weights))
         return network
 
     def rebuild(self, model_dir: Path, card: ClassCard) -> ClassNetwork:
         """Return the network for a card's classes and input."""
-        del model_dir
-        return self._network(card.preprocessing, card.frames, len(card.classes), None)
-
-    def _network(
-        self, how: Preprocessing, frames: int, classes: int, settings: ClassStudentSettings | None
-    ) -> ClassNetwork:
         from reelabel.models.students.classes.networks import base  # noqa: PLC0415 -- torch
 
-        backbone, head = self.parts(how.size, classes, settings)
-        return base.ClassNetwork(backbone, head, preprocessing=how, frames=frames, arch={})
+        del model_dir
+        how, arch = card.preprocessing, card.arch
+        backbone, head = self.parts(how.size, len(card.classes), arch, dropout=0.0)
+        return base.ClassNetwork(backbone, head, preprocessing=how, frames=card.frames, arch=arch)

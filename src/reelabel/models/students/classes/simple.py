@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reelabel.models.students.classes.scratch import ScratchFamily
-from reelabel.models.students.settings import ClassStudentSettings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,13 +18,13 @@ class SimpleFamily(ScratchFamily):
     size = 128
 
     def parts(
-        self, size: int, classes: int, settings: ClassStudentSettings | None
+        self, size: int, classes: int, arch: dict[str, Any], *, dropout: float
     ) -> tuple[nn.Module, nn.Module]:
         """Return the convolutions with the dense layer, and the last layer."""
         from reelabel.models.students.classes.networks import base, simple  # noqa: PLC0415 -- torch
 
+        del arch
         net = simple.SimpleNet(size)
-        dropout = settings.dropout if settings else 0.0
         return base.PerPicture(net), base.MeanHead(net.features, classes, dropout)
 
 

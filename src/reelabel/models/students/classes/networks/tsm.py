@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from reelabel.errors import ModelError
 from reelabel.models.students.classes.networks.small import SmallCnn
 
 SHARE = 8
@@ -46,3 +47,69 @@ class ShiftCnn(nn.Module):
                 maps = shifted(maps.view(b, t, *maps.shape[1:])).flatten(0, 1)
             maps = each(maps)
         return maps.mean((2, 3)).view(b, t, -1)
+
+
+class Shift(nn.Module):
+    """A temporal shift of feature maps ``(b t, c, h, w)``.
+
+    Attributes:
+        frames: t; set before each use.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames = 1
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the shifted maps ``(b t, c, h, w)``."""
+        window = maps.view(-1, self.frames, *maps.shape[1:])
+        return shifted(window).flatten(0, 1)
+
+
+class ShiftedNet(nn.Module):
+    """A network of single pictures with a temporal shift at the begin of each residual branch.
+
+    Args:
+        net: ``(n, 3, size, size)`` -> ``(n, d)``; is changed.
+        name: of the network, for the message.
+
+    Raises:
+        ModelError: if it has no residual blocks that are known here.
+    """
+
+    def __init__(self, net: nn.Module, name: str) -> None:
+        super().__init__()
+        self.net = net
+        branches = [(block, _first(block)) for block in net.modules()]
+        found = [(block, first) for block, first in branches if first]
+        if not found:
+            raise ModelError(
+                f"expected a network of residual blocks, such as resnet18 or mobilenetv2_100, for "
+                f"temporal shift, but got {name}"
+            )
+        for block, first in found:
+            setattr(block, first, nn.Sequential(Shift(), getattr(block, first)))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return features ``(b, t, d)`` of windows ``(b, t, size, size, 3)``."""
+        b, t = pictures.shape[:2]
+        for module in self.net.modules():
+            if isinstance(module, Shift):
+                module.frames = t
+        found: Tensor = self.net(pictures.flatten(0, 1).permute(0, 3, 1, 2))
+        return found.view(b, t, -1)
+
+
+def _first(block: nn.Module) -> str:
+    """Return the name of the first layer of a residual block's branch; empty for other modules."""
+    return _FIRST.get(type(block).__name__, "")
+
+
+_FIRST = {
+    "BasicBlock": "conv1",
+    "Bottleneck": "conv1",
+    "DepthwiseSeparableConv": "conv_dw",
+    "EdgeResidual": "conv_exp",
+    "InvertedResidual": "conv_pw",
+}
+"""Kind of a residual block of timm -> its first layer."""

@@ -1,0 +1,58 @@
+"""Frozen features and their changes with a recurrent head for clips as a family."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reelabel.models.students.classes.library import LibraryFamily, source_of
+from reelabel.models.students.settings import ClassStudentSettings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from reelabel.models.students.classes.networks.library import Made
+
+
+class GruFamily(LibraryFamily):
+    """A GRU on the features of a picture network; the backbone is frozen unless set otherwise."""
+
+    name = "gru"
+    rest = "BACKBONE"
+    purpose = "a GRU on a frozen network's features and their changes: fast, but weak on motion"
+    defaults = {"backbone": "frozen"}  # noqa: RUF012 -- declared as a ClassVar in the base class
+    frames = 8
+    any_length = True
+
+    def source(self, student: str) -> str:
+        """Return the network that follows the colon."""
+        return source_of(self.member(student))
+
+    def check(self, settings: ClassStudentSettings) -> None:
+        """Check that the settings suit the family.
+
+        Raises:
+            UsageError: as `LibraryFamily.check` does, and for an unknown backbone.
+        """
+        super().check(settings)
+        self.source(settings.student)
+
+    def options(self, settings: ClassStudentSettings) -> dict[str, Any]:
+        """Return whether differences are given too."""
+        return {"differences": settings.differences}
+
+    def parts(
+        self, made: Made, classes: int, arch: dict[str, Any], *, dropout: float
+    ) -> tuple[nn.Module, nn.Module]:
+        """Return the network and the GRU."""
+        from reelabel.models.students.classes.networks import (  # noqa: PLC0415 -- torch
+            base,
+            recurrent,
+        )
+
+        head = recurrent.GruHead(
+            made.features, classes, differences=arch["differences"], dropout=dropout
+        )
+        return base.PerPicture(made.net), head
+
+
+FAMILY = GruFamily()

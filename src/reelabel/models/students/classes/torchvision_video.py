@@ -1,0 +1,44 @@
+"""Video classifiers of torchvision as a family."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reelabel.models.students.classes.library import LibraryFamily
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from reelabel.models.students.classes.networks.library import Made
+
+
+class TorchvisionVideoFamily(LibraryFamily):
+    """The networks of torchvision that classify clips; published weights are Kinetics-400's."""
+
+    name = "torchvision-video"
+    rest = "NAME"
+    names = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t")
+    purpose = "3-D networks and video transformers of torchvision, with Kinetics weights"
+    frames = 16
+
+    def source(self, student: str) -> str:
+        """Return the network that follows the colon."""
+        return f"torchvision:{self.member(student)}"
+
+    def frames_for(self, source: str, frames: int) -> int:
+        """Return as many pictures as the network can take."""
+        from reelabel.models.students.classes.networks import library  # noqa: PLC0415 -- torch
+
+        return library.frames_of(source, frames)
+
+    def parts(
+        self, made: Made, classes: int, arch: dict[str, Any], *, dropout: float
+    ) -> tuple[nn.Module, nn.Module]:
+        """Return the network and a linear layer."""
+        from reelabel.models.students.classes.networks import base  # noqa: PLC0415 -- torch
+
+        del arch
+        return base.WholeWindow(made.net), base.MeanHead(made.features, classes, dropout)
+
+
+FAMILY = TorchvisionVideoFamily()
