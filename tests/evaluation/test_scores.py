@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -117,6 +118,43 @@ def test_the_curve_has_the_area_ap50(seed):
     assert scores.precision50.mean() == pytest.approx(scores.overall.ap50)
     nothing = scored(world(seed)[0] | {"annotations": []}, [])
     assert np.isnan(nothing.precision50).all()
+
+
+def crowd_of(n, *, wrong=0):
+    """Return one picture with so many true boxes, all detected, and more false detections."""
+    at = [[10.0 * (i % 40), 10.0 * (i // 40), 8.0, 8.0] for i in range(n + wrong)]
+    row = {"image_id": 1, "category_id": 1}
+    truth = [row | {"id": i + 1, "bbox": b, "iscrowd": 0, "area": 64.0} for i, b in enumerate(at)]
+    said = [row | {"bbox": b, "score": 1 - i / 1000} for i, b in enumerate(at)]
+    pictures = [{"id": 1, "width": 400, "height": 400}]
+    categories = [{"id": 1, "name": "person"}]
+    return {"images": pictures, "annotations": truth[:n], "categories": categories}, said
+
+
+def test_in_crowds_all_boxes_count_for_recall_and_the_first_hundred_for_ap():
+    """150 objects that are all found have recall 1; AP and AR are those of the published code."""
+    truth, said = crowd_of(150, wrong=30)
+    found = scored(truth, said, n_resamples=3).overall
+    assert (found.recall, found.precision) == (1.0, pytest.approx(150 / 180))
+    assert found.n_detections == 180
+    stats = reference(truth, said)[[0, 1, 2, 8]]
+    assert found.ar100 == pytest.approx(100 / 150)
+    assert np.allclose(stats, [getattr(found, m) for m in MEASURES], atol=1e-9)
+    assert np.allclose(stats, weighted(truth, said), atol=1e-9)
+    drawn = scored(truth, said, n_resamples=3).resamples.samples
+    assert drawn["recall"].tolist() == [1.0] * 3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_limit_of_ap_is_per_picture_and_class(seed):
+    """With far more than a hundred boxes in a picture AP equals that of the published code."""
+    truth, said = world(seed, 2, n_boxes=600)
+    of_one = Counter((d["image_id"], d["category_id"]) for d in said)
+    assert max(of_one.values()) > 100
+    found = scored(truth, said).overall
+    stats = reference(truth, said)[[0, 1, 2, 8]]
+    assert np.allclose(stats, [getattr(found, m) for m in MEASURES], atol=1e-9)
+    assert np.allclose(stats, weighted(truth, said), atol=1e-9)
 
 
 def test_published_pair(data_dir):

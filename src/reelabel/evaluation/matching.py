@@ -20,6 +20,8 @@ Bools = NDArray[np.bool_]
 
 IOU_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
 RECALL_THRESHOLDS: Floats = np.linspace(0.0, 1.0, 101)
+MAX_FOR_AP = 100
+"""So many detections of a frame and class count for AP and AR, by COCO's definition."""
 _ELEMENTS_AT_ONCE = 2_000_000
 
 
@@ -32,6 +34,7 @@ class ClassMatches:
         score: ``(m,)`` float64.
         hit: ``(t, m)`` bool, for each threshold whether it hit a true box.
         unjudged: ``(t, m)`` bool, whether it lies on an ignore region and so does not count.
+        rank: ``(m,)`` int64, position among the detections of its frame by score, from 0.
         n_truth: ``(frames,)`` int64, true boxes that count.
     """
 
@@ -39,7 +42,20 @@ class ClassMatches:
     score: Floats
     hit: Bools
     unjudged: Bools
+    rank: Ints
     n_truth: Ints
+
+    def best(self, most: int) -> ClassMatches:
+        """Return the matches of so many detections of each frame at most, by score."""
+        kept = self.rank < most
+        return ClassMatches(
+            self.frame[kept],
+            self.score[kept],
+            self.hit[:, kept],
+            self.unjudged[:, kept],
+            self.rank[kept],
+            self.n_truth,
+        )
 
 
 def class_matches(
@@ -63,10 +79,12 @@ def _joined(images: list[Mapping[str, Any]], n_frames: int) -> ClassMatches:
     n_truth = np.zeros(n_frames, np.int64)
     frame, score = [np.zeros(0, np.int64)], [np.zeros(0)]
     matched, void = [np.zeros(shape, bool)], [np.zeros(shape, bool)]
+    rank = [np.zeros(0, np.int64)]
     for image in images:
         at, n = int(image["image_id"]) - 1, len(image["dtScores"])
         n_truth[at] = len(image["gtIgnore"]) - sum(image["gtIgnore"])
         frame.append(np.full(n, at))
+        rank.append(np.arange(n))
         score.append(np.array(image["dtScores"], np.float64))
         matched.append(np.array(image["dtMatched"], bool).reshape(len(IOU_THRESHOLDS), n))
         void.append(np.array(image["dtIgnore"], bool).reshape(len(IOU_THRESHOLDS), n))
@@ -74,7 +92,12 @@ def _joined(images: list[Mapping[str, Any]], n_frames: int) -> ClassMatches:
     order = np.argsort(-scores, kind="stable")
     hit = np.concatenate(matched, axis=1) & ~unjudged
     return ClassMatches(
-        np.concatenate(frame)[order], scores[order], hit[:, order], unjudged[:, order], n_truth
+        np.concatenate(frame)[order],
+        scores[order],
+        hit[:, order],
+        unjudged[:, order],
+        np.concatenate(rank)[order],
+        n_truth,
     )
 
 
@@ -82,7 +105,8 @@ def average_precision(matches: ClassMatches, weights: Floats) -> tuple[Floats, F
     """Return AP and highest recall for each weighting of the frames.
 
     A weight of 2 counts a frame twice, a weight of 0 leaves it out. Precision is the envelope
-    at 101 recalls; NaN where the weights leave no true box.
+    at 101 recalls; NaN where the weights leave no true box. The best `MAX_FOR_AP` detections of a
+    frame count.
 
     Args:
         matches: of one class.
@@ -91,6 +115,7 @@ def average_precision(matches: ClassMatches, weights: Floats) -> tuple[Floats, F
     Returns:
         ``(b, t)`` AP and ``(b, t)`` recall, for each weighting and threshold.
     """
+    matches = matches.best(MAX_FOR_AP)
     ap = np.full((len(weights), len(matches.hit)), np.nan)
     recall = np.full_like(ap, np.nan)
     step = max(1, _ELEMENTS_AT_ONCE // max(1, len(matches.score)))

@@ -19,7 +19,7 @@ from reelabel.data.states import IGNORE
 from reelabel.errors import UsageError
 from reelabel.evaluation.frames import KnownFrame
 from reelabel.evaluation.intervals import Resamples, rates, resample, working_counts
-from reelabel.evaluation.matching import ClassMatches, class_matches
+from reelabel.evaluation.matching import MAX_FOR_AP, ClassMatches, class_matches
 
 Row = dict[str, Any]
 
@@ -28,9 +28,12 @@ Row = dict[str, Any]
 class ClassScores:
     """The scores of one class, or their mean over classes; all in 0..1.
 
+    AP and AR take the best 100 detections of a frame and class, as COCO defines them. Precision,
+    recall and F1 take all of them, so that crowds do not cost recall.
+
     Attributes:
         ap: mean over IoU 0.50:0.95; ap50, ap75: at one IoU; NaN if the class has no true box.
-        ar100: mean over IoU of the highest recall with at most 100 detections a frame.
+        ar100: mean over IoU of the highest recall.
         precision, recall, f1: at the working threshold and IoU 0.5, one to one; for all classes
             together from their summed counts. NaN without detections, or without true boxes.
         n_truth: true boxes that count (ignore regions do not).
@@ -184,6 +187,10 @@ def _evaluated(
     truth = COCO(_coco(frames, classes))
     results = list(_results(frames, detections, len(classes)))
     judged = COCOeval(truth, truth.load_res(results), "bbox")
+    params = judged.params
+    # Accumulated with COCO's limit, but matched without any: working counts take all detections.
+    params.max_dets = [MAX_FOR_AP, max([MAX_FOR_AP, *map(len, detections)]) + 1]
+    judged.params = params
     judged.evaluate()
     judged.accumulate()
     return judged
@@ -191,7 +198,10 @@ def _evaluated(
 
 @dataclass(frozen=True)
 class _Tables:
-    """Results of hotcoco: precision ``(iou, recall, class, size)`` and recall ``(iou, class)``."""
+    """Results of hotcoco: precision ``(iou, recall, class, size)`` and recall ``(iou, class)``.
+
+    Both with at most `MAX_FOR_AP` detections of a frame and class.
+    """
 
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
@@ -199,7 +209,7 @@ class _Tables:
     @classmethod
     def of(cls, judged: Any) -> _Tables:
         tables: Any = judged.eval
-        return cls(tables["precision"][..., -1], tables["recall"][:, :, 0, -1])
+        return cls(tables["precision"][..., 0], tables["recall"][:, :, 0, 0])
 
 
 def _collected(

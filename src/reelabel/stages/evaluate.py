@@ -185,7 +185,7 @@ STAGE = Stage(
     after=("split", "train"),
     project_keys=("classes", "seed"),
     per_round=True,
-    version=7,
+    version=8,
     resource=models,
     made_by_run=True,
 )
