@@ -74,8 +74,6 @@ class ClassDataset:
     @classmethod
     def empty(cls, classes: Sequence[str], *, exclusive: bool = True) -> ClassDataset:
         """Return a data set without moments."""
-        k = len(classes)
-        none = np.zeros((0, k), np.float32)
-        return cls(
-            tuple(classes), exclusive, Moments.empty(), (), none, none[:, 0], np.array([], np.str_)
-        )
+        target, weight = np.zeros((0, len(classes)), np.float32), np.zeros(0, np.float32)
+        group = np.array([], np.str_)
+        return cls(tuple(classes), exclusive, Moments.empty(), (), target, weight, group)
