@@ -18,10 +18,10 @@ from reelabel.errors import ModelError
 from reelabel.models.coco import CATEGORY_IDS
 from reelabel.models.detectors.letterbox import letterbox
 from reelabel.models.detectors.nanodet import NanoDet
-from reelabel.models.detectors.onnx import read_names
 from reelabel.models.detectors.onnx_inputs import Inputs, part_of
 from reelabel.models.detectors.suppress import suppressed
 from reelabel.models.detectors.yolox import Yolox, grid
+from reelabel.models.names import read_names
 from reelabel.models.registry import load_detector
 
 

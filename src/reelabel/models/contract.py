@@ -168,8 +168,9 @@ def _classifier_description_faults(classifier: Classifier) -> Iterator[str]:
     candidate: object = classifier  # whatever a plug-in calls one
     if not isinstance(candidate, Classifier):
         yield "it lacks attributes of Classifier"
-    if not classifier.classes or not all(isinstance(name, str) for name in classifier.classes):
-        yield "classes must be names, at least one"
+    names = classifier.classes
+    if not names or not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
+        yield "classes must be names, at least one, no two alike"
     if not classifier.fingerprint or not isinstance(classifier.fingerprint, str):
         yield "fingerprint must be a text that is not empty"
     if classifier.batch_size < 1 or classifier.frames < 1 or classifier.step_s < 0:

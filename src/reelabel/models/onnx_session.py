@@ -63,7 +63,7 @@ def on_gpu(session: Any) -> bool:
     return "CUDAExecutionProvider" in session.get_providers()
 
 
-def run(session: Any, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+def run(session: Any, batch: NDArray[Any]) -> list[NDArray[np.float32]]:
     """Return all outputs of a network for one input ``(b, ...)``.
 
     Raises:

@@ -13,6 +13,7 @@ from typing import Any
 
 from reelabel.errors import MissingExtra, ModelError, nearest
 from reelabel.models.base import Classifier, Detector, Embedder
+from reelabel.models.classifiers.mapped import RestOptions, wanted_classes
 from reelabel.models.detectors.mapped import wanted_only
 from reelabel.models.spec import Request
 
@@ -35,9 +36,13 @@ _BUILT_IN = {
         "torchvision": "reelabel.models.detectors.torchvision:load",
     },
     CLASSIFIERS: {
+        "callable": "reelabel.models.classifiers.callable:load",
         "fake": "reelabel.models.classifiers.fake:load",
+        "hf-zero-shot-image": "reelabel.models.classifiers.zero_shot:load",
+        "onnx": "reelabel.models.classifiers.onnx:load",
         "round": "reelabel.models.classifiers.student:load_round",
         "student": "reelabel.models.classifiers.student:load",
+        "timm": "reelabel.models.classifiers.timm:load",
     },
     EMBEDDERS: {
         "fake": "reelabel.models.embedders.fake:load",
@@ -57,6 +62,10 @@ _TRAIN_EXTRA = frozenset({
     "torchvision",
     "transformers",
 })
+
+
+_REST = frozenset(RestOptions.model_fields)
+"""Options of every classifier."""
 
 
 def load_detector(
@@ -111,25 +120,37 @@ def load_classifier(
     home: Path | None = None,
     options: Mapping[str, Any] | None = None,
     wanted: Sequence[str] = (),
+    mapping: Mapping[str, str] | None = None,
 ) -> Classifier:
-    """Return the classifier that a spec names, with its own class names.
+    """Return the classifier that a spec names.
 
     Args:
-        spec: ``student:FOLDER``, ``round:NUMBER``, ``fake:``, or the kind of a plug-in.
+        spec: ``hf-zero-shot-image:HUB_ID_OR_FOLDER``, ``onnx:PATH_OR_URL``, ``timm:NAME``,
+            ``round:NUMBER``, ``student:FOLDER``, ``callable:NAME``, ``fake:``, or the kind of a
+            plug-in.
         home: the workspace, for relative paths, rounds and the lock of weights.
-        options: the model's own; each has a default.
-        wanted: the classes to tell apart, for models that have none of their own.
+        options: the model's own, and those of `RestOptions`; each has a default.
+        wanted: the classes to tell apart; empty takes the model as it is. Zero-shot classifiers
+            take any, all others must have the class.
+        mapping: the model's name (or zero-shot text) -> wanted name; see `wanted_classes`.
+
+    Returns:
+        A classifier whose classes are `wanted`, if that is given.
 
     Raises:
         ModelError: if the kind is unknown, or the model is missing, damaged or of another kind.
         UsageError: for an unknown or wrong option.
         MissingExtra: if it needs packages that are not installed.
     """
-    request = _request(spec, home, options, prompts=tuple(wanted), wanted=tuple(wanted))
+    own = {name: value for name, value in (options or {}).items() if name not in _REST}
+    rest = {name: value for name, value in (options or {}).items() if name in _REST}
+    prompts = _prompts(wanted, mapping or {})
+    request = _request(spec, home, own, prompts=prompts, wanted=tuple(wanted))
     classifier = _load(CLASSIFIERS, request)
     if not isinstance(classifier, Classifier):
         raise ModelError(f"{spec} gave a {type(classifier).__name__}, which is no Classifier")
-    return classifier
+    how = _request(spec, home, rest).settings(RestOptions).rest
+    return wanted_classes(classifier, wanted, mapping, rest=how) if wanted else classifier
 
 
 def load_embedder(

@@ -22,8 +22,9 @@ from reelabel.media.rendering import MARK, write_rendering
 from reelabel.media.stream import scan
 from reelabel.media.video import decode, time_range
 from reelabel.models.base import Detector, Image
+from reelabel.models.callables import register_callable
 from reelabel.models.detector_pool import DetectorPool, detect_frames
-from reelabel.models.detectors.callable import Finder, register_callable
+from reelabel.models.detectors.callable import Finder
 from reelabel.models.registry import load_detector
 from reelabel.pipeline import DETECT, read_config, task_of
 from reelabel.verbs.prediction import FramePrediction, Prediction, Source

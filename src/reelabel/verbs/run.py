@@ -15,7 +15,8 @@ from reelabel.engine.project import read_config, task_of
 from reelabel.engine.run import Options, Result
 from reelabel.engine.task import Task
 from reelabel.errors import counted
-from reelabel.models.detectors.callable import Finder, register_callable
+from reelabel.models.callables import register_callable
+from reelabel.models.detectors.callable import Finder
 from reelabel.verbs.status import StageStatus
 from reelabel.verbs.status import status as status_of
 from reelabel.workspace import Workspace, results

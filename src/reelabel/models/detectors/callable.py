@@ -9,8 +9,6 @@ them, else of the workspace.
 
 from __future__ import annotations
 
-import inspect
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -20,7 +18,8 @@ import numpy as np
 from reelabel.data.boxes import Boxes
 from reelabel.errors import ModelError
 from reelabel.models.base import Image, Predict
-from reelabel.models.spec import Request, fingerprint
+from reelabel.models.callables import LOCK, code_fingerprint, function_of, registered
+from reelabel.models.spec import Request
 
 _COLUMNS = 6
 
@@ -35,20 +34,6 @@ class HasPredict(Protocol):
 
 Finder = Callable[[Image], object] | HasPredict
 """A function, or an object with a method `predict`, from a picture to its boxes."""
-_KNOWN: dict[str, Finder] = {}
-_LOCK = threading.Lock()
-
-
-def register_callable(model: Finder) -> str:
-    """Make a function or an object known in this process, and return its name as a detector.
-
-    Raises:
-        ModelError: if it neither can be called nor has a method `predict`.
-    """
-    _function_of(model)
-    spec = f"callable:{_name_of(model)}"
-    _KNOWN[spec] = model
-    return spec
 
 
 @dataclass(frozen=True)
@@ -65,10 +50,10 @@ class CallableDetector:
 
     def open(self) -> Predict:
         """Return the function; one thread at a time calls it, as it may not expect several."""
-        function = _function_of(self.model)
+        function = function_of(self.model)
 
         def predict(pictures: Sequence[Image]) -> list[Boxes]:
-            with _LOCK:
+            with LOCK:
                 return [self._boxes(function(picture)) for picture in pictures]
 
         return predict
@@ -131,40 +116,7 @@ def load(request: Request) -> CallableDetector:
     Raises:
         ModelError: if it has not.
     """
-    model = _KNOWN.get(request.spec)
-    if model is None:
-        raise ModelError(
-            f"{request.spec} is a Python function of another process: give it again, as in  "
-            "reelabel.run(workspace, detector=function)  or name another detector"
-        )
+    model = cast("Finder", registered(request, "detector"))
     own = getattr(model, "classes", None)
     classes = tuple(own) if own else request.wanted or ("object",)
-    return CallableDetector(request.spec, classes, model, _fingerprint(model, classes))
-
-
-def _function_of(model: Finder) -> Callable[[Image], object]:
-    function: Any = getattr(model, "predict", model)
-    if not callable(function):
-        raise ModelError(
-            f"expected a function (image) -> boxes or an object with predict, but got "
-            f"{type(model).__name__}"
-        )
-    return cast("Callable[[Image], object]", function)
-
-
-def _name_of(model: Finder) -> str:
-    kind = model if hasattr(model, "__qualname__") else type(model)
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _fingerprint(model: Finder, classes: tuple[str, ...]) -> str:
-    """Return what changes with the function's code; an object may have a `fingerprint` itself."""
-    own = getattr(model, "fingerprint", None)
-    if isinstance(own, str):
-        return fingerprint("callable", own, classes)
-    kind: Any = model if hasattr(model, "__qualname__") else type(model)
-    try:
-        code = inspect.getsource(kind)
-    except (OSError, TypeError):
-        code = ""
-    return fingerprint("callable", _name_of(model), code, classes)
+    return CallableDetector(request.spec, classes, model, code_fingerprint(model, classes))

@@ -5,7 +5,6 @@ The shapes of its inputs and outputs tell the family of a file: YOLOX or NanoDet
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -24,6 +23,7 @@ from reelabel.models.detectors.nanodet import NanoDet
 from reelabel.models.detectors.onnx_inputs import Family, Inputs, NetworkOutput, part_of
 from reelabel.models.detectors.suppress import suppressed
 from reelabel.models.detectors.yolox import Yolox
+from reelabel.models.names import given_names, literal_names
 from reelabel.models.onnx_session import describe, on_gpu, open_session, run
 from reelabel.models.spec import Request, fingerprint
 from reelabel.models.weights import resolve
@@ -165,7 +165,7 @@ def _input_wh(session: Any, options: OnnxOptions) -> tuple[int, int] | None:
 def _class_names(
     session: Any, n_classes: int, request: Request, options: OnnxOptions
 ) -> tuple[str, ...]:
-    names = _given_names(request, options) or _carried_names(session)
+    names = given_names(request, options.classes) or _carried_names(session)
     if not names and n_classes == len(COCO_80):
         names = COCO_80
     if len(names) != n_classes:
@@ -176,31 +176,6 @@ def _class_names(
     return names
 
 
-def _given_names(request: Request, options: OnnxOptions) -> tuple[str, ...]:
-    if not isinstance(options.classes, str):
-        return options.classes or ()
-    return read_names(request.rooted(options.classes))
-
-
-def read_names(path: Path) -> tuple[str, ...]:
-    """Return class names from a text file, one per line; empty lines at the end are ignored.
-
-    Raises:
-        ModelError: if it cannot be read.
-    """
-    try:
-        return tuple(line.strip() for line in path.read_text("utf-8").rstrip().splitlines())
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ModelError(f"class names cannot be read from {path}: {exc}") from exc
-
-
 def _carried_names(session: Any) -> tuple[str, ...]:
-    """Return the names in a file's metadata: ``names`` = ``{0: 'ball', ...}`` or a list."""
-    text = session.get_modelmeta().custom_metadata_map.get("names", "")
-    try:
-        names = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return ()
-    if isinstance(names, dict):
-        names = [names[key] for key in sorted(names)]
-    return tuple(map(str, names)) if isinstance(names, list | tuple) else ()
+    """Return the names in a file's metadata."""
+    return literal_names(session.get_modelmeta().custom_metadata_map.get("names", ""))
