@@ -1,7 +1,7 @@
 """`reelabel.yaml` as typed models: what to find, where the footage is, how each stage works.
 
 Every field has a default, except what to find. Unknown keys are errors that name the nearest key.
-Stages bring their own settings types; this module knows how such types are read and checked.
+Stages bring their own settings types; this module reads and checks them.
 """
 
 from __future__ import annotations

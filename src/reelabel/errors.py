@@ -49,7 +49,7 @@ class MediaError(ReelabelError):
     exit_code = 3
 
 
-class UnreadableVideo(MediaError):  # noqa: N818 -- the state of a file, as users say it
+class UnreadableVideo(MediaError):  # noqa: N818 -- the state of a file, as users call it
     """A file that cannot be opened as video, or that holds no picture stream."""
 
 

@@ -37,7 +37,7 @@ STAGES = {
     "split": "Divide by video and duplicate cluster; write the data set.",
     "train": "Train the student; a killed training goes on where it was.",
     "evaluate": "Score teacher and student on the same frames, with intervals.",
-    "advance": "Decide whether the student teaches next, and say why.",
+    "advance": "Decide whether the student labels the next round, and why.",
 }
 """What each stage does, for the help; a test compares this with the flow."""
 
@@ -113,7 +113,7 @@ def init(
     more: tuple[str, ...],
     **given: Any,
 ) -> None:
-    """Make a workspace: what to find, where the footage is, who teaches first."""
+    """Make a workspace: what to find, where the footage is, the first teacher."""
     from reelabel.cli.flags import nested
     from reelabel.cli.printing import print_new
     from reelabel.config import Config
@@ -237,14 +237,14 @@ def import_labels(workspace: Path, file: Path, kind: str, what: Any, **how: Any)
 @click.option(
     "--min-score", "--score", default=0.3, show_default=True, help="Leave out boxes below this."
 )
-@click.option("--classes", multiple=True, help="Look only for these; repeatable.")
+@click.option("--classes", multiple=True, help="Detect only these; repeatable.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the boxes as JSON.")
 @click.option("--render", type=click.Path(path_type=Path), help="Write video with boxes drawn.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def predict(
     model: str, sources: tuple[Path, ...], *, min_score: float, quiet: bool, **rest: Any
 ) -> None:
-    """Let a model, or the best one of a workspace, look at videos and pictures."""
+    """Run a model, or the best one of a workspace, on videos and pictures."""
     from reelabel.verbs.predict import predict as call
 
     found = call(model, sources, min_score=min_score, quiet=quiet, **rest)
@@ -317,7 +317,9 @@ def demo(folder: Path, seed: int, rounds: int, *, quiet: bool) -> int:
 @click.option("--beta", type=float, default=100, show_default=True, help="Search margin in pixels.")
 @click.option("--frames", type=click.Path(path_type=Path), help="New folder for the raw frames.")
 @click.option("--image-prefix", default="", help="Folder before each picture's name in --out.")
-@click.option("--any-header", is_flag=True, help="Let a block's position alone say its frame.")
+@click.option(
+    "--any-header", is_flag=True, help="Take each block's frame from its position, not its header."
+)
 @click.option("--coco-in", type=click.Path(path_type=Path), help="COCO file to begin with.")
 @click.option("--coco-out", type=click.Path(path_type=Path), help="That file with what was mined.")
 @click.option("--class", "category", help="Class of the boxes, for --coco-out.")
@@ -333,7 +335,7 @@ def flicker(video: Path, detections: Path, **how: Any) -> None:
         f"{found.hard_negatives} hard negatives in {len(found.frames)} of {found.read} frames"
     )
     if found.longer:
-        click.echo(f"the video goes on behind frame {found.read}: not looked at", err=True)
+        click.echo(f"the video goes on behind frame {found.read}: not processed", err=True)
     click.echo(f"written to {how['out']}")
     for sentence in found.added.sentences() if found.added else ():
         click.echo(f"{how['coco'].out}: {sentence}")

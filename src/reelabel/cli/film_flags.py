@@ -1,4 +1,4 @@
-"""The flags of `show` that say how evidence is shown."""
+"""The flags of `show` for how evidence is shown."""
 
 from __future__ import annotations
 

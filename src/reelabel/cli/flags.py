@@ -184,7 +184,7 @@ def _yaml(text: str, loader: Any) -> Any:
 
 
 def _is_text(kind: Any) -> bool:
-    """Tell whether a type holds text alone: names, paths, several of them, or nothing."""
+    """Return whether a type holds text alone: names, paths, several of them, or nothing."""
     origin, args = get_origin(kind), get_args(kind)
     if origin is Literal:
         return all(isinstance(arg, str) for arg in args)

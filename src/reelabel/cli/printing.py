@@ -1,4 +1,4 @@
-"""What commands say on the terminal."""
+"""What commands print on the terminal."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def print_new(workspace: Workspace) -> None:
-    """Say where a new workspace is and what comes next."""
+    """Print where a new workspace is and what comes next."""
     root = escape(str(workspace.root))
     OUT.print(f"[bold]{root}[/] is ready. Look into {root}/{workspace.config_path.name}, then:")
     OUT.print(f"  reelabel run {root}")

@@ -37,7 +37,7 @@ def work_flags(of: str) -> Callable[[Function], Function]:
 
 
 def run_flags(command: Function) -> Function:
-    """Add the flags that say how videos are worked on."""
+    """Add the flags for how videos are worked on."""
     own = _flags(
         click.option("--processes", is_flag=True, default=None, help="Processes, not threads."),
         click.option("--fail-fast", is_flag=True, help="Stop at the first video that fails."),
@@ -133,7 +133,7 @@ def _stage_callback(name: str) -> Function:
         config = read_config(ws)
         settings = overridden(config.stages.get(name) or stage_of(config, name).settings(), given)
         if given.get("seeds") and not given.get("ablate"):
-            raise UsageError("--seeds is for --ablate: say both, or --seed for one training")
+            raise UsageError("--seeds is for --ablate: give both, or --seed for one training")
         if given.get("ablate"):
             return ablated(
                 workspace, round_number, seeds=given["seeds"] or 3, how=given, train=settings

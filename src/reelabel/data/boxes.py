@@ -96,7 +96,7 @@ class Boxes:
         return Boxes(**chosen)
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether all fields are equal; NaN equals NaN."""
+        """Return whether all fields are equal; NaN equals NaN."""
         if not isinstance(other, Boxes):
             return NotImplemented
         return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
@@ -123,7 +123,7 @@ class Boxes:
 
 
 def _same(a: NDArray[Any] | None, b: NDArray[Any] | None) -> bool:
-    """Tell whether two fields are both left out, or equal."""
+    """Return whether two fields are both left out, or equal."""
     if a is None or b is None:
         return a is b
     return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")

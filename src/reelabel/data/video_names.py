@@ -17,7 +17,7 @@ class Match:
     """What a name means.
 
     Attributes:
-        videos: every video that it could be: none, one, or several that it does not tell apart.
+        videos: every video that it could be: none, one, or several that fit equally well.
         partial: whether some folders of the name are not in the path of the video.
     """
 
@@ -74,7 +74,7 @@ def ambiguous(name: str, videos: Iterable[Video]) -> str:
     paths = sorted({video.path for video in videos})
     return (
         f"expected the name of one video, but '{name}' could be {_listed(paths)}: name the folders "
-        "too, as many as tell them apart, or the video's id"
+        "too, as many as distinguish them, or the video's id"
     )
 
 

@@ -127,7 +127,7 @@ def counts(planned: list[Planned]) -> dict[str, int]:
 
 
 def digest_of_all(receipts: Sequence[Receipt], artefact: str = "") -> str:
-    """Return the digest of what a stage made that sees all videos: its artefact, its shards."""
+    """Return the digest of what a stage made of scope ``all``: its artefact, its shards."""
     return fingerprint([artefact, *(receipt.digest for receipt in receipts)])
 
 
@@ -160,7 +160,7 @@ class _Planner:
         return receipts[-1] if len(made_by) == 1 else None
 
     def finished_all(self) -> Receipt | None:
-        """Return the receipt of a stage that sees all videos, if its shards are those it made."""
+        """Return the receipt of a stage of scope ``all``, if its shards are those it made."""
         bound = self.bound
         receipt = bound.workspace.read_receipt(bound.stage.name, bound.number)
         if receipt is None or not bound.stage.writes:

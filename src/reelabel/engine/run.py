@@ -35,7 +35,7 @@ class Result:
         kept: units that were up to date already.
         failed: message by video.
         waiting: message by video, for those that failed in an earlier stage already.
-        notes: what the units noted, by video (``all`` for a stage that sees all videos).
+        notes: what the units noted, by video (``all`` for a stage of scope ``all``).
     """
 
     stage: str
@@ -71,7 +71,7 @@ class Options:
         force: bool = False,
         quiet: bool | None = None,
     ) -> Options:
-        """Return how a workspace's settings say that work is done, with what was given in place.
+        """Return how work is done by a workspace's settings, with what was given in place.
 
         Args:
             engine: the workspace's settings.
@@ -98,7 +98,7 @@ def run_stage(bound: Bound, options: Options, snapshot: Snapshot | None = None) 
 
     Raises:
         WorkspaceError: if results cannot be written; all that was written before stays.
-        ReelabelError: what a stage that sees all videos raises; the first failure of any video
+        ReelabelError: what a stage of scope ``all`` raises; the first failure of any video
             if `options.fail_fast` is set.
     """
     began = time.monotonic()
@@ -121,7 +121,7 @@ def run_stage(bound: Bound, options: Options, snapshot: Snapshot | None = None) 
 
 
 def _notes(bound: Bound) -> dict[str, dict[str, Any]]:
-    """Return what a stage that sees all videos noted when it was done."""
+    """Return what a stage of scope ``all`` noted when it was done."""
     whole = bound.stage.scope == "all"
     receipt = bound.workspace.read_receipt(bound.stage.name, bound.number) if whole else None
     return {"all": receipt.notes} if receipt else {}
@@ -189,7 +189,7 @@ def _work(
 
 
 def _executor(bound: Bound, options: Options, jobs: int) -> Executor:
-    """Return what does the jobs of a stage; one that sees all videos runs in this thread."""
+    """Return what does the jobs of a stage; one of scope ``all`` runs in this thread."""
     if bound.stage.scope == "all":
         return InTurn()
     cores = options.engine.workers or os.cpu_count() or 1

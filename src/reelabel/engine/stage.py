@@ -109,7 +109,7 @@ class Unit(Context[S], Generic[S, R]):
         resource: what the stage asked to be loaded once, such as a detector.
         files: the folder of the stage's own files.
         tick: to be called now and then; raises `Cancelled` when the run is to stop.
-        target: the video or the source; None if the stage sees all videos.
+        target: the video or the source; None for a stage of scope ``all``.
         afresh: partial results of an earlier attempt must not be used.
     """
 
@@ -138,7 +138,7 @@ class Unit(Context[S], Generic[S, R]):
 
         Args:
             table: one that the stage declares to read.
-            video_id: empty for the unit's own; a stage that sees all videos has none.
+            video_id: empty for the unit's own; a stage of scope ``all`` has none.
             previous: of the round before.
 
         Raises:
@@ -159,7 +159,7 @@ class Output:
     """What a stage function returns.
 
     Attributes:
-        tables: rows by table name; for a stage that sees all videos, by table and video.
+        tables: rows by table name; for a stage of scope ``all``, by table and video.
         notes: small facts to keep with the result: counts, errors survived.
         digest: of what is no table, such as a model's weights.
         results: typed results of the round, which the engine saves.
@@ -209,7 +209,7 @@ class Stage(Generic[S, R]):
         name: the verb; also the CLI command, the Python function and the file.
         arrow: the first line of its file, such as ``sample  clips -> frames  1:N``.
         scope: ``video``: one call per video; ``source``: one call per source of `sources`;
-            ``all``: one call that sees every video.
+            ``all``: one call for all videos.
         reads: tables it needs, of this round or of all rounds.
         reads_previous: tables of the round before, absent in round 0.
         optional: tables that it reads where they exist.

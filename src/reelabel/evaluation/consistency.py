@@ -2,11 +2,11 @@
 
 A detector that localises well finds the same box in a picture and in its mirror image; where it
 guesses, the two differ. That needs no labels, so it is independent of the model that made them. It
-cannot see errors that both views share, such as boxes that are always too large: `box_shift` says
-how far two models differ in that way, without saying which of them is right.
+cannot detect errors that both views share, such as boxes that are always too large: `box_shift`
+measures how far two models differ in that way, not which of them is right.
 
 Two models are compared on the objects that both find. A model that finds harder objects too is
-less consistent on these, and would otherwise look worse for finding more.
+less consistent on these, and would otherwise score worse for finding more.
 """
 
 from __future__ import annotations

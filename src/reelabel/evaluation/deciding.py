@@ -21,7 +21,7 @@ from reelabel.evaluation.without_truth import HeldOutLabels, MirrorConsistency, 
 Answer = Literal["better", "worse", "undecided"]
 
 TEACHER_TOLERANCE = 0.02
-"""So much less consistent than the teacher a student may be. The two look at pictures of different
+"""So much less consistent than the teacher a student may be. The two process pictures of different
 sizes, which moves the figure; against the start, of the same size, there is no tolerance."""
 _NAMES: dict[Rival, str] = {
     "teacher": "the teacher",
@@ -42,7 +42,7 @@ class Limits:
         min_labels: with fewer held-out labels they do not count.
         min_objects: with fewer objects that two models share their consistency does not count.
         max_shift: if the student's boxes differ more from those of its start, systematically and
-            as a share of their sides, nothing can tell which of the two are right.
+            as a share of their sides, nothing shows which of the two are right.
     """
 
     max_lost: float = 0.15

@@ -21,7 +21,7 @@ Row = Mapping[str, Any]
 Box = tuple[float, float, float, float]
 
 FARTHEST = 2**24
-"""Pixels from the picture's corner; beyond, float32 does not tell neighbouring pixels apart."""
+"""Pixels from the picture's corner; beyond, float32 does not distinguish neighbouring pixels."""
 
 
 def load_json(path: Path) -> Any:

@@ -40,7 +40,7 @@ def fuse_boxes(
 
     Boxes are taken by score, highest first (ties by coordinates). Each joins the fused box that
     it overlaps most, if that is more than the threshold, and moves it; else it opens a new one.
-    An object that fewer sources saw keeps only their share of its score: ``min(T, N) / N``.
+    An object that fewer sources found keeps only their share of its score: ``min(T, N) / N``.
 
     Args:
         xyxy: ``(n, 4)`` float32 of all sources together.

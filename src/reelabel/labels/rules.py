@@ -98,7 +98,7 @@ class RuleSettings(Settings):
             for word, known in ((rule, (*RULES, *EVIDENCE_STATES)), (state, DECISIONS)):
                 if word not in known:
                     raise ValueError(
-                        f"knows {', '.join(known)}, but got '{word}'{nearest(str(word), known)}"
+                        f"has {', '.join(known)}, but got '{word}'{nearest(str(word), known)}"
                     )
         return states
 

@@ -35,7 +35,7 @@ class Frame:
         self._sar = sar
 
     def __repr__(self) -> str:
-        """Say which frame it is."""
+        """Return which frame it is, in words."""
         return f"Frame(pts={self.pts}, index={self.index}, time_s={self.time_s:.3f})"
 
     def rgb(self, fit_wh: Size | None = None) -> Picture:

@@ -148,7 +148,7 @@ def _phase_yx(way: list[Any], constants: Constants) -> tuple[int, int]:
 
 
 def _is_plain(conv: Any) -> bool:
-    """Say whether a convolution moves by one pixel, undilated and ungrouped, with known padding."""
+    """Return whether a convolution has stride 1, no dilation, no groups, and known padding."""
     attributes = _attributes(conv)
     ones = [attributes.get(name, [1, 1]) for name in ("strides", "dilations")]
     return ones == [[1, 1]] * 2 and attributes.get("group", 1) == 1 and "pads" in attributes

@@ -1,4 +1,4 @@
-"""Opening ONNX files: one place that knows ONNX Runtime and translates its errors."""
+"""Opening ONNX files: the one place that uses ONNX Runtime and translates its errors."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _providers(device: Device) -> list[str]:
 
 
 def on_gpu(session: Any) -> bool:
-    """Say whether a session computes on a GPU."""
+    """Return whether a session computes on a GPU."""
     return "CUDAExecutionProvider" in session.get_providers()
 
 

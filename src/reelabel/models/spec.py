@@ -49,7 +49,7 @@ class Request:
             if name not in known:
                 raise UsageError(
                     f"{self.spec} has no option '{name}'{nearest(name, known)}. "
-                    f"It knows: {', '.join(sorted(known)) or 'none'}"
+                    f"Options: {', '.join(sorted(known)) or 'none'}"
                 )
         try:
             return kind(**self.options)

@@ -54,10 +54,10 @@ class AdvanceSettings(Settings):
     """Without truth: consistency under mirroring does not count on fewer shared objects."""
     max_shift: float = Field(0.1, gt=0)
     """Without truth: if the student's boxes differ more from those of its untrained start,
-    systematically and as a share of their sides, the student is not used: nothing tells which of
+    systematically and as a share of their sides, the student is not used: nothing shows which of
     the two are right."""
     keep_going: bool = False
-    """Let the student teach even if it is not better; the best model so far stays the best."""
+    """Let the student label the next round even if it is not better; the best model is kept."""
 
 
 @dataclass(frozen=True)

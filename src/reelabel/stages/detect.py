@@ -1,7 +1,7 @@
 """detect  videos -> detections  1:N  boxes of the teacher, down to a low score.
 
-One thread decodes while one model session per core looks, so that neither waits for the other.
-Frames with hand-drawn truth are always looked at, whatever was sampled.
+One thread decodes while one model session per core detects, so that neither waits for the other.
+Frames with hand-drawn truth are always processed, whatever was sampled.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from reelabel.workspace.rounds import teacher_of
 
 
 class DetectSettings(Settings):
-    """Which frames the teacher looks at."""
+    """Which frames the teacher processes."""
 
     frames: Literal["sampled", "near", "all"] = "sampled"
     """sampled: those that `sample` took; near: also their neighbours in time; all: every frame
@@ -86,7 +86,7 @@ def _seen(video_id: str, found: list[FrameDetections]) -> pa.Table:
 
 
 def _wanted(unit: DetectUnit) -> list[int] | None:
-    """Return the time stamps to look at, or None for all."""
+    """Return the time stamps of the frames to process, or None for all."""
     s = unit.settings
     drawn = set(unit.rows(TRUTH_FRAMES)["pts"].to_pylist())
     if s.frames == "all" and not unit.video.is_test:
@@ -145,12 +145,12 @@ def _rows(video_id: str, found: list[FrameDetections], classes: tuple[str, ...])
 
 
 def teacher(context: Context[DetectSettings]) -> Resource[DetectorPool]:
-    """Return the description of this round's teacher, speaking the workspace's class names."""
+    """Return the description of this round's teacher, with the workspace's class names."""
     project = context.project
     decision = context.inputs.result(Decision, previous=True)
     spec = teacher_of(project.detector, context.round_number, decision)
     detector = load_teacher(project, context.root, spec)
-    # A model looks with one session per core; one that sees frames in turn has only one.
+    # A model has one session per core; one that needs frames in order has only one.
     pool = DetectorPool(detector, context.settings.sessions)
     return Resource(pool, detector.fingerprint, in_turn=not detector.in_order)
 

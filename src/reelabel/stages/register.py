@@ -102,7 +102,7 @@ class _Before:
         return cls(notes.get("stamps", {}), rows | dict(known), frozenset(notes.get("drawn", ())))
 
     def is_rendering(self, name: str, path: Path, stamp: list[int]) -> bool:
-        """Tell whether reelabel has drawn a file; only a new or changed one is opened."""
+        """Return whether reelabel has drawn a file; only a new or changed one is opened."""
         return name in self.drawn if self._is_same(name, stamp) else is_rendering(path)
 
     def row(self, name: str, stamp: list[int]) -> Row | None:
@@ -114,7 +114,7 @@ class _Before:
 
 
 def _is_gone(name: str, unit: Unit[NoSettings, Footage]) -> bool:
-    """Tell whether a file does not exist any more, but lay in a folder that is still named."""
+    """Return whether a file does not exist any more, but lay in a folder that is still named."""
     path = unit.root / name
     if path.exists():
         return False

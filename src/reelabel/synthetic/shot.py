@@ -108,7 +108,7 @@ class Shot:
         ]
 
     def _background(self, frame: int, view: Plane) -> Plane:
-        """Return the background as the camera sees it, with the wind in it."""
+        """Return the background in the camera's view, moved by the wind."""
         w, h = self.size_wh
         left, top = (float(v) for v in view.mean(0))
         x = np.arange(w, dtype=np.float32) + left

@@ -127,7 +127,7 @@ CANDIDATES = Table(
 
 LABELS = Table(
     "labels",
-    "what training sees",
+    "what training uses",
     (
         VIDEO_ID,
         PTS,

@@ -5,7 +5,7 @@ Detection", ECCV 2018 (arXiv 1808.04285), in the form in which its miner was pub
 box is a hard negative when, in none of the frames within `alpha`, a confident box lies where it
 is or where its picture is found again. The quirks are part of the rule and are kept: widths that
 count one pixel twice, a window that begins at ``alpha - 1``, frames without boxes that are never
-looked at, and a place that cannot be found again (occluded, cut) counts as support.
+compared, and a place that cannot be found again (occluded, cut) counts as support.
 `reelabel.temporal.flicker` is the rule that mends them.
 
 The original compares pictures first and boxes after. As a low similarity supports just as a

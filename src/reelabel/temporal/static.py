@@ -15,8 +15,8 @@ static repeat only if all of these hold:
    ends of the shot, as far as nothing passes in front of it.
 
 A real object that a weak model detects only now and then, and that never moves, meets all five. No
-rule on boxes and pictures can tell it from a background error; that is why the evidence lists what
-it rests on, and why a person's verdict outranks it.
+rule on boxes and pictures can distinguish it from a background error; that is why the evidence
+lists what it rests on, and why a person's verdict outranks it.
 """
 
 from __future__ import annotations

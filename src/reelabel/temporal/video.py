@@ -1,4 +1,4 @@
-"""One video as temporal evidence sees it: its processed frames, their boxes and the tracks."""
+"""One video as input of temporal evidence: its processed frames, their boxes and the tracks."""
 
 from __future__ import annotations
 

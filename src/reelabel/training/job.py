@@ -46,7 +46,7 @@ class Validator(Protocol):
         ...
 
     def agreement(self) -> float:
-        """Return the figure, 0..1, higher is better, and forget the results."""
+        """Return the figure, 0..1, higher is better, and discard the results."""
         ...
 
 
@@ -118,7 +118,7 @@ class TrainingJob(Protocol):
         ...
 
     def notes(self) -> dict[str, Any]:
-        """Return what `model.json` says about the data, for people."""
+        """Return what `model.json` holds about the data, for people."""
         ...
 
 

@@ -78,7 +78,7 @@ def ablate(
         truth frames and what chance in training contribute.
 
     Raises:
-        UsageError: without truth: labels of different variants cannot judge each other; or if the
+        UsageError: without truth: labels of different variants cannot rank each other; or if the
             workspace's task has nothing to compare.
         MissingInput: if the round's detections were not linked yet.
         WorkspaceError: if a stage fails for one of the videos.
@@ -272,7 +272,7 @@ def _variants(
 
 
 def _same(found: Mapping[Cell, Branch], name: str, other: str) -> bool:
-    """Tell whether two variants had the same labels, and so the same trainings."""
+    """Return whether two variants had the same labels, and so the same trainings."""
     return all(b == found[other, s] for (n, s), b in found.items() if n == name)
 
 

@@ -36,7 +36,7 @@ SHORT = {"max_steps": 40, "lr": 0.001}
 """Trainings that only compare kinds of evidence go on from the student of the first round. Begun
 from nothing and as short, the same labels gave an AP of .01 to .19, by seed."""
 TRUTH_EVERY = 4
-"""Frames of which one is scored: neighbours say almost the same, and each costs time."""
+"""Frames of which one is scored: neighbours are almost the same, and each costs time."""
 
 
 @dataclass(frozen=True)

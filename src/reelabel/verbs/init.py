@@ -91,7 +91,7 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
 
 
 def _is_one_video(footage: Footage) -> bool:
-    """Tell whether there is just one file to train on; files are opened until there are two."""
+    """Return whether there is just one file to train on; files are opened until there are two."""
     files = (path for path, role in footage.files if role == "footage" and not is_rendering(path))
     return len(list(islice(files, 2))) == 1
 

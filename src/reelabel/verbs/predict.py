@@ -41,7 +41,7 @@ JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
 
 @dataclass(frozen=True)
 class Span:
-    """The part of each video that is looked at, in seconds from its first frame."""
+    """The part of each video that is processed, in seconds from its first frame."""
 
     start_s: float | None = None
     end_s: float | None = None
@@ -69,11 +69,11 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
             (`reelabel.models.detectors.callable`).
         sources: videos or pictures, or frames as ``(height, width, 3)`` uint8 RGB arrays: one,
             several, or an iterator of arrays, which is read frame by frame.
-        start_s: first second of each video to look at.
+        start_s: first second of each video to process.
         end_s: second at which to stop.
         duration_s: seconds from the start, in place of an end.
         min_score: boxes below this are left out, 0..1.
-        classes: names to look for; empty takes all that the model knows.
+        classes: names to look for; empty takes all classes of the model.
         out: where to write the boxes as JSON.
         render: where to write the video with the boxes drawn on it, for a picture a JPEG; with
             several files a folder.

@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Source:
-    """One file that was looked at, or the arrays that were given.
+    """One file that was processed, or the arrays that were given.
 
     Attributes:
         name: path of the file; ``frames`` for arrays.
@@ -138,7 +138,7 @@ class Prediction(Sequence[FramePrediction]):
         model: the model's name.
         fingerprint: what identifies it.
         classes: its class names.
-        sources: the files that were looked at.
+        sources: the files that were processed.
         frames: one entry per frame, also for those without boxes.
     """
 

@@ -159,7 +159,7 @@ def _drawn(picture: Image, labels: pa.Table | None) -> Image:
         return picture
     names, states = labels["category"].to_pylist(), labels["state"].to_pylist()
     scores, origins = labels["score"].to_pylist(), labels["origin"].to_pylist()
-    # Doubtful boxes are many: their dashes say enough.
+    # Doubtful boxes are many: their dashes are enough.
     texts = [
         f"{name} {score:.2f}{'' if origin == TEACHER else ' ' + origin}"
         if state == POSITIVE

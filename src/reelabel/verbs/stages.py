@@ -18,7 +18,7 @@ from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import teacher_spec
 
 _HOW = ("workers", "processes", "fail_fast", "force", "quiet")
-"""Keywords that say how work is done, not what it brings."""
+"""Keywords for how work is done, not for its result."""
 
 
 class StageFunction:

@@ -21,7 +21,7 @@ Row = dict[str, Any]
 KINDS = {
     FLICKER: "a sure box that nothing supports before or after, although its place was found"
     " again there",
-    UNSUPPORTED: "a sure box without support, about which the pictures can say nothing",
+    UNSUPPORTED: "a sure box without support, which the pictures can neither support nor refute",
     GAP: "boxes of a track that the teacher missed or was unsure of, held from both ends",
     STATIC: "a weak, blinking box at one place of a picture that never changes",
     SMOOTH: "where a track's boxes are when smoothed, each with its standard deviation",
@@ -54,7 +54,7 @@ class Finding:
     Attributes:
         kind: as in `KINDS`.
         rows: its rows of the table `evidence`, by time. Of a smoothed track only the least sure.
-        shown: the row to look at: of a gap the least sure, of a static repeat the surest.
+        shown: the row that is shown: of a gap the least confident, of a static repeat the most.
         rank: sorts findings of a kind, see `FIRST`.
     """
 
@@ -70,7 +70,7 @@ class Finding:
 
     @property
     def many(self) -> str:
-        """How many boxes a gap has, in words; other reasons say that themselves."""
+        """How many boxes a gap has, in words; other reasons state that themselves."""
         more = self.kind == GAP and len(self.rows) > 1
         return f", {len(self.rows)} boxes" if more else ""
 

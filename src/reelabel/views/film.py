@@ -217,7 +217,7 @@ def shoot(
         film: how it runs.
         size_wh: of the pictures in pixels; others are fitted into it.
         still: gives for a frame with a pause the file to write it to, if any.
-        tick: is told how far a video is.
+        tick: is called with how far a video is.
 
     Raises:
         UnreadableVideo: if a video cannot be opened.

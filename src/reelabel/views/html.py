@@ -1,4 +1,4 @@
-"""One self-contained HTML file that tells what a round brought.
+"""One self-contained HTML file on the results of a round.
 
 Everything that comes from outside (names of files, classes, reasons) is escaped. Pictures are
 written into the file, nothing is fetched, and nothing runs: a content security policy holds that.
@@ -154,7 +154,7 @@ class Ablation:
 
     @property
     def quality(self) -> list[str]:
-        """What any row knows of how good its labels are."""
+        """The measures of label quality that any row has."""
         return list(dict.fromkeys(name for row in self.rows for name in row.quality))
 
     @property
@@ -171,8 +171,8 @@ class Ablation:
         clear = [name for name, low, high in known if not low <= 0 <= high]
         without = [name for name, _ in gains if name not in {*open_, *clear}]
         parts = [
-            _says("covers", "cover", open_, "0, so that may be chance") if open_ else "",
-            _says("does not cover", "do not cover", clear, "0") if clear else "",
+            _clause("covers", "cover", open_, "0, so that may be chance") if open_ else "",
+            _clause("does not cover", "do not cover", clear, "0") if clear else "",
             f"there is no interval for {_listed(without)}" if without else "",
         ]
         text = "; ".join(part for part in parts if part)
@@ -323,7 +323,7 @@ def jpeg_uri(rgb: Image, quality: int = 82) -> str:
     return data_uri(encode_jpeg(rgb, quality), "image/jpeg")
 
 
-def _says(one: str, many: str, names: Sequence[str], rest: str) -> str:
+def _clause(one: str, many: str, names: Sequence[str], rest: str) -> str:
     """Return a clause on the intervals of some variants."""
     verb, noun = (one, "interval") if len(names) == 1 else (many, "intervals")
     return f"the {noun} of {_listed(names)} {verb} {rest}"

@@ -204,7 +204,7 @@ class Workspace:
     # -- receipts and failures ----------------------------------------------------------------
 
     def receipt_path(self, stage: str, round_number: int | None) -> Path:
-        """Return where a stage that sees all videos leaves its receipt."""
+        """Return where the receipt of a stage of scope ``all`` lies."""
         home = self.root / "tables" if round_number is None else self.round_dir(round_number)
         return home / "receipts" / f"{stage}.json"
 

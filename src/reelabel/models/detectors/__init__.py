@@ -1,1 +1,1 @@
-"""Detectors, one file per kind; `reelabel.models.registry` knows them by name."""
+"""Detectors, one file per kind; `reelabel.models.registry` lists them by name."""

@@ -75,7 +75,7 @@ def wanted_only(
         detector: the model.
         wanted: names that labels shall have.
         mapping: the model's name -> wanted name, several to one allowed. Names that the model
-            does not know are passed over where it knows the wanted name itself, so that one
+            does not have are passed over where it has the wanted name itself, so that one
             mapping serves the teacher and the students alike.
 
     Raises:
@@ -100,6 +100,6 @@ def wanted_only(
 def _unknown(detector: Detector, name: str) -> ModelError:
     shown = ", ".join(detector.classes[:100])
     return ModelError(
-        f"{detector.name} knows no class '{name}'{nearest(name, detector.classes)}. "
+        f"{detector.name} has no class '{name}'{nearest(name, detector.classes)}. "
         f"Name one of its classes, or map some of them to '{name}': {shown}"
     )

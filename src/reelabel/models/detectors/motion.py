@@ -37,11 +37,11 @@ class MotionOptions(Settings):
     """Options of ``motion``."""
 
     shape: Literal["any", "round"] = "any"
-    """``round`` looks for balls: compact blobs, and circles as a second witness."""
+    """``round`` looks for balls: compact blobs, and circles as a second cue."""
     work_side: int = Field(default=416, ge=32)
     """Pictures are reduced to this longest side for finding; boxes are in the picture's pixels."""
     window: int = Field(default=60, ge=2)
-    """How many pictures the background remembers."""
+    """How many pictures the background model holds."""
     follow_camera: bool = True
     """Whether a moving camera is compensated (shifts only; no zoom, no rotation)."""
     sigmas: float = Field(default=4.0, gt=0)
@@ -181,7 +181,7 @@ def _agreed(found: Boxes, small: Image, options: MotionOptions) -> Boxes:
 
 
 def _has_circle(grey: NDArray[np.uint8], box: NDArray[np.float32], options: MotionOptions) -> bool:
-    """Say whether a circle lies where a blob is; fainter ones count there than elsewhere."""
+    """Return whether a circle lies where a blob is; fainter ones count there than elsewhere."""
     margin = _AROUND * float((box[2:] - box[:2]).max())
     left, top = np.maximum(box[:2] - margin, 0).astype(int)
     right, bottom = (box[2:] + margin).astype(int)
@@ -223,13 +223,13 @@ def load(request: Request) -> MotionDetector:
     """Return the detector; it takes exactly one class name, and nothing after the colon.
 
     Raises:
-        ModelError: for several classes: motion alone cannot tell them apart.
+        ModelError: for several classes: motion alone cannot distinguish them.
     """
     request.bare()
     options = request.settings(MotionOptions)
     classes = request.prompts or ("moving",)
     if len(classes) > 1:
         raise ModelError(
-            f"'motion' cannot tell classes apart: name one, but got {', '.join(classes)}"
+            f"'motion' cannot distinguish classes: name one, but got {', '.join(classes)}"
         )
     return MotionDetector(name=request.spec, classes=classes, options=options)

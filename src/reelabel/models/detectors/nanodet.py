@@ -32,7 +32,7 @@ class NanoDet:
 
     Attributes:
         size_wh: the network's input in pixels.
-        n_classes: how many classes it knows.
+        n_classes: how many classes it has.
     """
 
     name: ClassVar[str] = "nanodet"

@@ -1,6 +1,6 @@
 """``onnx:PATH_OR_URL``: detectors that need nothing but the core.
 
-The shapes of its inputs and outputs tell the family of a file: YOLOX or NanoDet-m.
+The shapes of its inputs and outputs determine the family of a file: YOLOX or NanoDet-m.
 """
 
 from __future__ import annotations

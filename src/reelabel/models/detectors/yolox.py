@@ -45,7 +45,7 @@ class Yolox:
 
     Attributes:
         size_wh: the network's input in pixels.
-        n_classes: how many classes it knows.
+        n_classes: how many classes it has.
         decoded: True if the network was exported with the decoding inside.
     """
 

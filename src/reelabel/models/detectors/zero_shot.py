@@ -145,7 +145,7 @@ def load(request: Request) -> ZeroShotDetector:
     place = locate(request, options.revision)
     if place.config.model_type not in _GROUNDED | _OWL:
         raise ModelError(
-            f"{request.spec} is a '{place.config.model_type}' network; zero-shot detection knows "
+            f"{request.spec} is a '{place.config.model_type}' network; zero-shot takes "
             f"{', '.join(sorted(_GROUNDED | _OWL))}"
         )
     if not request.prompts or any("." in p or not p.strip() for p in request.prompts):

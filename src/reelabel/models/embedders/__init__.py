@@ -1,1 +1,1 @@
-"""Embedders, one file per kind; `reelabel.models.registry` knows them by name."""
+"""Embedders, one file per kind; `reelabel.models.registry` lists them by name."""

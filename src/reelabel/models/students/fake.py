@@ -1,4 +1,4 @@
-"""A student without a network: it remembers colour and size of the labelled boxes.
+"""A student without a network: it stores colour and size of the labelled boxes.
 
 With it the whole loop runs in seconds and without torch. What it finds depends on its labels, so
 better labels make it better, and wrong ones worse.
@@ -27,10 +27,10 @@ Appearance = dict[str, Any]
 
 
 class FakeFamily(BoxOnePassFamily):
-    """Remembers mean colour and mean sides of the boxes of each class; finds such blobs."""
+    """Stores mean colour and mean sides of the boxes of each class; finds such blobs."""
 
     name = "fake"
-    purpose = "remembers colours, for tests and the tutorial"
+    purpose = "stores mean colours, for tests and the tutorial"
     reduces_input = False
 
     def learn(

@@ -54,7 +54,7 @@ class Card(Settings):
     batch_size: int = Field(8, ge=1)
     """Pictures, or windows of pictures, per call of the network."""
     arch: dict[str, Any] = Field(default_factory=dict)
-    """What the network is built from; its family knows the keys."""
+    """What the network is built from; the keys are those of its family."""
     training: dict[str, Any] = Field(default_factory=dict)
     """How it was trained, for people."""
 

@@ -70,7 +70,7 @@ class BoxValidator(Dataset[Item]):
         self._found[number] = to_picture(found, size_wh, self._card.image_size)
 
     def agreement(self) -> float:
-        """Return mean average precision over IoU .5 to .95, 0..1, and forget the detections."""
+        """Return mean average precision over IoU .5 to .95, 0..1, and discard the detections."""
         found = [
             {**row, "score": float(score)}
             for i, boxes in self._found.items()

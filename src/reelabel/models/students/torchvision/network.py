@@ -1,6 +1,6 @@
 """Faster R-CNN of torchvision as a student (Ren et al. 2015; FPN: Lin et al. 2017).
 
-torchvision knows positive and background. Here the loss knows more: anchors and proposals whose
+torchvision has positive and background. Here the loss has more states: anchors and proposals whose
 centre lies in an ignore region are never sampled, those that match a box of target score ``y`` are
 background with probability ``1 - y``, and hard negatives are sampled more often, in ignore regions
 too.

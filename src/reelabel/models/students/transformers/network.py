@@ -1,7 +1,7 @@
 """Detectors of the transformers library as students: D-FINE, RT-DETR, DETR, YOLOS and others.
 
 Their losses know positive and background alone and cannot be changed from outside. So ignore
-regions are painted over with the picture's mean colour before the network sees it; where a positive
+regions are painted over with the picture's mean colour before the network gets it; where a positive
 box overlaps the region, its part stays. A box of target score ``y`` is background with probability
 ``1 - y``. Hard negatives are background as they are; they count through the pictures they are in.
 """
