@@ -54,10 +54,9 @@ def reduced(image: Image, how: Preprocessing) -> Image:
         return _resized(image, (how.size, how.size), how.interpolation)
     image = _inner(image, (min(w, _LONGEST * h), min(h, _LONGEST * w)))
     h, w = image.shape[:2]
-    factor = how.short_px / min(h, w)
-    return _resized(
-        image, (max(round(w * factor), 1), max(round(h * factor), 1)), how.interpolation
-    )
+    # Rounded down, as torchvision and timm do: other sides would move the middle.
+    size_wh = (how.short_px * w // min(h, w), how.short_px * h // min(h, w))
+    return _resized(image, size_wh, how.interpolation)
 
 
 def middle(image: Image, how: Preprocessing) -> Image:
