@@ -91,7 +91,7 @@ def test_imports_point_one_way(path):
         assert other in LEVEL, f"{path.name} imports {name}, which is in no room"
         below = LEVEL[other] < LEVEL[room] or other == room
         assert below, f"{room} (level {LEVEL[room]}) imports {name} (level {LEVEL[other]})"
-        if room == "stages":
+        if room == "stages" and path.name != "__init__.py":
             assert other != "stages", f"{path.name} imports the stage {name}: they meet in tables"
 
 
@@ -256,7 +256,7 @@ def test_the_flow_stays_readable():
 
 ARRAYS = re.compile(r"\bNDArray|\b(Floats|Ints|Bools|Strings|Singles|Tensor)\b")
 SHAPE = re.compile(r"``\([a-z0-9. ]+[,.)]")
-WITHOUT_SHAPE = {"save_weights", "load_matching"}
+WITHOUT_SHAPE = {"save_weights", "load_matching", "load_all", "is_quantised", "dequantised"}
 """Functions of state dicts, whose tensors have any shape."""
 
 

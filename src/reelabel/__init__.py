@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from reelabel.verbs.show import show
     from reelabel.verbs.stages import (
         advance,
+        classify,
         clean,
         cut,
         dedup,
@@ -45,9 +46,11 @@ if TYPE_CHECKING:
         register,
         sample,
         split,
+        tag,
         track,
         train,
         truth,
+        window,
     )
     from reelabel.views.film import Film
     from reelabel.workspace import Workspace
@@ -63,6 +66,7 @@ __all__ = [
     "__version__",
     "ablate",
     "advance",
+    "classify",
     "clean",
     "cut",
     "dedup",
@@ -83,9 +87,11 @@ __all__ = [
     "show",
     "split",
     "status",
+    "tag",
     "track",
     "train",
     "truth",
+    "window",
 ]
 
 _HOMES = {
@@ -97,6 +103,7 @@ _HOMES = {
     "Workspace": "reelabel.workspace",
     "ablate": "reelabel.verbs.ablate",
     "advance": "reelabel.verbs.stages",
+    "classify": "reelabel.verbs.stages",
     "clean": "reelabel.verbs.stages",
     "cut": "reelabel.verbs.stages",
     "dedup": "reelabel.verbs.stages",
@@ -117,9 +124,11 @@ _HOMES = {
     "show": "reelabel.verbs.show",
     "split": "reelabel.verbs.stages",
     "status": "reelabel.verbs.run",
+    "tag": "reelabel.verbs.stages",
     "track": "reelabel.verbs.stages",
     "train": "reelabel.verbs.stages",
     "truth": "reelabel.verbs.stages",
+    "window": "reelabel.verbs.stages",
 }
 
 

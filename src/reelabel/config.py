@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -76,6 +76,10 @@ class Project(Settings):
     tags: str = ""
     """Weak labels of whole videos for a classifier: folders (the class is the name of the folder
     that a video lies in), or a CSV, JSON or manifest file."""
+    columns: dict[Literal["video", "class", "start", "end", "claim"], str] = Field(
+        default_factory=dict
+    )
+    """Names of the columns in files of tags and classes, where they are unusual: {class: scene}."""
     multi_label: bool = False
     """Several classes, or none, may be right at once; else exactly one is."""
     truth: str | None = None
@@ -142,17 +146,17 @@ class Config:
             ConfigError: for an unknown or wrong value.
         """
         before = self.stages.get(name) or kind()
-        values = _merged(before.model_dump(exclude_unset=True), changes)
+        values = merged(before.model_dump(exclude_unset=True), changes)
         return replace(self, stages={**self.stages, name: checked(kind, values, name)})
 
 
-def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return nested values with the changes in place of what they held."""
     result = dict(values)
     for name, value in changes.items():
         before = result.get(name)
         nested = isinstance(before, Mapping) and isinstance(value, Mapping)
-        result[name] = _merged(before or {}, value) if nested else value
+        result[name] = merged(before or {}, value) if nested else value
     return result
 
 

@@ -6,12 +6,15 @@ function from tables to tables, with a file in `stages/`; `engine/` does what is
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from reelabel.engine import outputs
 from reelabel.engine.loop import Run, run, run_one
 from reelabel.engine.project import read_config, task_of
 from reelabel.engine.task import Task
-from reelabel.formats.writers import BOX_FORMATS
 from reelabel.stages import (
     advance,
+    classes,
     clean,
     cut,
     dedup,
@@ -26,8 +29,7 @@ from reelabel.stages import (
     train,
     truth,
 )
-from reelabel.tables import LABELS
-from reelabel.workspace.results import Scores
+from reelabel.tables import CLASS_LABELS, LABELS
 
 __all__ = ["DETECT", "Run", "read_config", "run", "run_one", "task_of"]
 
@@ -54,10 +56,41 @@ DETECT = Task(
     ),
     labels=LABELS,
     keys=("detector", "detector_options"),
-    scores=Scores,
-    exports=BOX_FORMATS,
-    predict="reelabel.verbs.predict:predict_boxes",
-    report="reelabel.verbs.report_boxes:report_boxes",
-    show="reelabel.verbs.show:show_boxes",
-    ablate="reelabel.verbs.ablate:ablate_boxes",
+    **outputs.BOXES,
+)
+
+CLASSIFY_FRAMES = Task(
+    name="classify-frames",
+    meaning="classes of frames",
+    once=(
+        register.STAGE,  #              files      -> videos
+        replace(cut.STAGE, tests_too=True),  #     -> clips
+        classes.tag.STAGE,  #           file       -> tags         weak labels of whole videos
+        classes.truth.STAGE,  #         file       -> class_truth  people's classes
+        replace(sample.STAGE, tests_too=True),  #  -> frames, embeddings
+        dedup.STAGE,  #                 frames     -> duplicates
+        classes.window.FRAME_STAGE,  #  frames     -> moments      what is judged
+    ),
+    each_round=(
+        classes.classify.STAGE,  #      moments    -> predictions  by the round's teacher
+        classes.clean.STAGE,  #         tags       -> candidates   what is doubted is ignored
+        classes.merge.STAGE,  #         candidates -> labels       with the round before
+        classes.split.STAGE,  #         labels     -> dataset      by video and duplicate cluster
+        classes.train.FRAME_STAGE,  #   dataset    -> model        the student
+        classes.evaluate.STAGE,  #      model      -> scores       per frame and per video
+        classes.advance.STAGE,  #       scores     -> decision     does the student label next?
+    ),
+    labels=CLASS_LABELS,
+    keys=("teacher", "teacher_options", "tags", "columns", "multi_label"),
+    check=classes.tag.check_project,
+    **outputs.CLASSES,
+)
+*_FOOTAGE, _ = CLASSIFY_FRAMES.once
+_BEFORE, _AFTER = CLASSIFY_FRAMES.each_round[:4], CLASSIFY_FRAMES.each_round[5:]
+CLASSIFY_CLIPS = replace(
+    CLASSIFY_FRAMES,
+    name="classify-clips",
+    meaning="classes of windows of frames",
+    once=(*_FOOTAGE, classes.window.CLIP_STAGE),  # clips -> moments, windows of frames
+    each_round=(*_BEFORE, classes.train.CLIP_STAGE, *_AFTER),
 )

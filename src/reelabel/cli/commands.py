@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 STAGES = {
     "register": "Note what each file is: content, size, time base, state.",
     "cut": "Set the spans of each video that are worked on.",
+    "tag": "Tie weak labels of whole videos to the videos.",
     "truth": "Tie hand-made labels to exact frames.",
     "sample": "Take frames: quality checks, hash, embedding and JPEG in one decode.",
     "dedup": "Find near-duplicate frames and the frame that stands for each.",
+    "window": "Set what a classifier judges: frames, or windows of frames.",
     "detect": "Detect with the round's teacher; every box is kept with its score.",
+    "classify": "Classify with the round's teacher; all probabilities are kept.",
     "track": "Link detections that are one object, inside each shot.",
     "mine": "Find temporal evidence: flicker, gaps, static repeats, smoothed boxes.",
     "clean": "Decide for each label: positive, ignore or negative, with a reason.",

@@ -67,7 +67,9 @@ def stage_command(name: str, about: str, workspace: Path | None) -> click.Comman
 
     stage = _stage(name, workspace)
     callback = settings_flags(stage.settings)(_stage_callback(name))
-    command = click.command(name, help=f"{about}\n\n\b\n{stage.arrow}", epilog=_others(name))
+    command = click.command(
+        name, help=f"{about}\n\n\b\n{stage.arrow}", epilog=_others(name, workspace)
+    )
     if name == "train":
         callback = _ablate_flags(callback)
     if stage.per_round:
@@ -103,9 +105,9 @@ def _task_named_in(workspace: Path | None) -> str | None:
     return None if task == "detect" else str(task)
 
 
-def _others(name: str) -> str | None:
+def _others(name: str, workspace: Path | None) -> str | None:
     """Return a sentence on the tasks that have a stage of their own under this name."""
-    if name not in BOTH:
+    if name not in BOTH or workspace is not None:
         return None
     return (
         "These are the settings for boxes. Those of a classifier are shown by  "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,11 +65,28 @@ class ClassDataset:
             self.group[chosen],
         )
 
+    def in_group(self, name: str) -> ClassDataset:
+        """Return these moments as members of one group."""
+        return replace(self, group=np.full(len(self), name))
+
     def names_at(self, number: int) -> Iterator[str]:
         """Yield the names of the classes that are right at a moment."""
         for name, value in zip(self.classes, self.target[number], strict=True):
             if value == 1:
                 yield name
+
+    @classmethod
+    def joined(cls, parts: Sequence[ClassDataset]) -> ClassDataset:
+        """Return the moments of several parts of the same classes, at least one, in order."""
+        return cls(
+            parts[0].classes,
+            parts[0].exclusive,
+            Moments.joined(part.moments for part in parts),
+            tuple(pictures for part in parts for pictures in part.pictures),
+            np.concatenate([part.target for part in parts]),
+            np.concatenate([part.weight for part in parts]),
+            np.concatenate([part.group for part in parts]),
+        )
 
     @classmethod
     def empty(cls, classes: Sequence[str], *, exclusive: bool = True) -> ClassDataset:

@@ -72,6 +72,11 @@ class Moments:
     def __getitem__(self, which: NDArray[Any] | slice) -> Moments:
         return Moments(self.video[which], self.pts[which], self.until_pts[which])
 
+    def ids(self) -> list[tuple[str, int, int]]:
+        """Return video, first and last time stamp of each moment, which identify it."""
+        columns = (self.video.tolist(), self.pts.tolist(), self.until_pts.tolist())
+        return list(zip(*columns, strict=True))
+
     def __eq__(self, other: object) -> bool:
         """Tell whether they are the same moments in the same order."""
         if not isinstance(other, Moments):

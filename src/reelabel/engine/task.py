@@ -24,6 +24,8 @@ ENTRY_POINTS = "reelabel.tasks"
 
 BUILT_IN = {
     "detect": "reelabel.pipeline:DETECT",
+    "classify-frames": "reelabel.pipeline:CLASSIFY_FRAMES",
+    "classify-clips": "reelabel.pipeline:CLASSIFY_CLIPS",
 }
 """The tasks that come with the package, and where each stands."""
 

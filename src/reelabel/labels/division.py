@@ -21,7 +21,7 @@ Near = Iterable[tuple[str, str]]
 """Pairs of ids of videos that share near-duplicates."""
 
 
-class SplitSettings(Settings):
+class DivisionSettings(Settings):
     """How footage is divided between training and validation."""
 
     held_out: float | None = Field(None, ge=0, lt=1)
@@ -35,11 +35,6 @@ class SplitSettings(Settings):
     """Seconds left out between the blocks of a single video."""
     same_source: bool = True
     """Keep videos of the same source address together."""
-    hard_frames: bool = True
-    """Take frames with hard examples also where a near-duplicate stands for them, and where
-    `sample` did not take them."""
-    hard_frames_max: int = Field(200, ge=0)
-    """So many per video that `sample` did not take, at most; more are thinned evenly."""
 
     @model_validator(mode="after")
     def leaves_some(self) -> Self:
@@ -55,6 +50,23 @@ class SplitSettings(Settings):
             held_out = 0.0 if has_truth else HELD_OUT
         shares = {TRAIN: 1 - held_out - self.test_share, VAL: held_out, TEST: self.test_share}
         return {name: share for name, share in shares.items() if share > 0}
+
+
+class SplitSettings(DivisionSettings):
+    """How footage with boxes is divided between training and validation."""
+
+    hard_frames: bool = True
+    """Take frames with hard examples also where a near-duplicate stands for them, and where
+    `sample` did not take them."""
+    hard_frames_max: int = Field(200, ge=0)
+    """So many per video that `sample` did not take, at most; more are thinned evenly."""
+
+
+class ClassSplitSettings(DivisionSettings):
+    """How footage with classes is divided between training and validation."""
+
+    held_out: float | None = Field(HELD_OUT, ge=0, lt=1)
+    """Share of the labels kept out of training for validation, by whole videos; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +106,7 @@ class Division:
 def divide(
     videos: Mapping[str, VideoFrames],
     near: Near,
-    settings: SplitSettings,
+    settings: DivisionSettings,
     *,
     has_truth: bool = False,
     seed: int = 0,
@@ -132,7 +144,7 @@ def divide(
     )
 
 
-def _item(name: str, video: VideoFrames, settings: SplitSettings) -> Item:
+def _item(name: str, video: VideoFrames, settings: DivisionSettings) -> Item:
     source = video.source if settings.same_source else ""
     return Item(name, len(video.time_s), video.classes, source or None)
 

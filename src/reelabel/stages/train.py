@@ -22,18 +22,10 @@ def train(unit: TrainUnit) -> Output:
     """Train this round's student and return what identifies it."""
     split = unit.inputs.receipt("split")
     origin = fingerprint(unit.resource.fingerprint, split.digest if split else "")
-    _remove_other_training(unit, origin)
+    unit.files.begin(origin, afresh=unit.afresh)
     unit.resource.fit(unit.inputs.folder("dataset"), unit.files.path, unit.tick)
     student = load_detector(f"student:{unit.files.path}")
     return Output(notes={"student": student.name}, digest=student.fingerprint)
-
-
-def _remove_other_training(unit: TrainUnit, origin: str) -> None:
-    """Remove a student of other labels or settings; an interrupted training may resume."""
-    note = unit.files.path / "origin"
-    if unit.afresh or not note.is_file() or note.read_text(encoding="utf-8") != origin:
-        unit.files.clear()
-        unit.files.write("origin", origin.encode())
 
 
 def trainer(context: Context[BoxTrainSettings]) -> Resource[Trainer]:

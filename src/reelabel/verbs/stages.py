@@ -131,10 +131,13 @@ def _signature(stages: list[AnyStage]) -> Signature:
 
 register = StageFunction("register")
 cut = StageFunction("cut")
+tag = StageFunction("tag")
 truth = StageFunction("truth")
 sample = StageFunction("sample")
 dedup = StageFunction("dedup")
+window = StageFunction("window")
 detect = StageFunction("detect")
+classify = StageFunction("classify")
 track = StageFunction("track")
 mine = StageFunction("mine")
 clean = StageFunction("clean")

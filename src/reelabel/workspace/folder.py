@@ -78,6 +78,21 @@ class OutputFolder:
             if not names:
                 self.path.rmdir()
 
+    def begin(self, origin: str, *, afresh: bool = False) -> None:
+        """Remove what other work has left; interrupted work of the same origin may resume.
+
+        Args:
+            origin: what identifies the work.
+            afresh: nothing may resume.
+
+        Raises:
+            WorkspaceError: if it cannot be done.
+        """
+        note = self.path / "origin"
+        if afresh or not note.is_file() or note.read_text(encoding="utf-8") != origin:
+            self.clear()
+            self.write("origin", origin.encode())
+
     def clear(self, name: str = "") -> None:
         """Remove the folder, or one folder in it, and make the folder again.
 

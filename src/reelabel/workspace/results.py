@@ -97,13 +97,23 @@ class Result:
 
 @dataclass(frozen=True)
 class SideCounts:
-    """What one side of a data set holds: pictures, and boxes by their state."""
+    """What one side of a data set holds.
+
+    Attributes:
+        images: pictures, or the moments that a classifier judges.
+        labelled_images: those with labels.
+        boxes: positive boxes; 0 where classes are learnt.
+        ignored: regions without loss.
+        negatives: hard negatives.
+        classes: number of positive labels by class, where classes are learnt.
+    """
 
     images: int = 0
     labelled_images: int = 0
     boxes: int = 0
     ignored: int = 0
     negatives: int = 0
+    classes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -180,6 +190,10 @@ class Resamples(Result):
     ap: dict[Role, tuple[float | None, ...]] = field(default_factory=dict)
 
 
+DecidedBy = Literal["truth", "mirror", "agreement", "nothing"]
+"""What decides which model is the best; agreement with held-out tags decides on classifiers."""
+
+
 @dataclass(frozen=True)
 class BestResamples(Result):
     """The AP of the best model so far in every bootstrap resample, to be paired with later ones.
@@ -218,7 +232,7 @@ class Decision(Result):
     next_teacher: str
     reason: str
     best_ap: float | None = None
-    by: Literal["truth", "mirror", "nothing"] = "nothing"
+    by: DecidedBy = "nothing"
     findings: tuple[Finding, ...] = ()
 
 

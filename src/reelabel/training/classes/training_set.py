@@ -51,7 +51,7 @@ class Examples:
     def single(self) -> Examples:
         """Return each picture as an example of its own, with its share of the window's weight."""
         counts = np.array([len(window) for window in self.pictures])
-        rows = np.repeat(np.arange(len(self)), counts)
+        rows = np.repeat(np.arange(len(self)), np.array(counts, np.int64))
         return Examples(
             self.classes,
             self.exclusive,

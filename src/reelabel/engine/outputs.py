@@ -1,0 +1,36 @@
+"""What comes out of each task: its scores, its exports, and the functions behind its commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reelabel.workspace.class_results import ClassificationScores
+from reelabel.workspace.results import Scores
+
+BOXES: dict[str, Any] = {
+    "scores": Scores,
+    "exports": {
+        "coco": "reelabel.formats.coco_folder:write_coco_folder",
+        "yolo": "reelabel.formats.yolo:write_yolo",
+        "voc": "reelabel.formats.voc:write_voc",
+    },
+    "predict": "reelabel.verbs.predict:predict_boxes",
+    "report": "reelabel.verbs.report_boxes:report_boxes",
+    "show": "reelabel.verbs.show:show_boxes",
+    "ablate": "reelabel.verbs.ablate:ablate_boxes",
+}
+"""Of detection; see `reelabel.engine.task.Task`."""
+
+CLASSES: dict[str, Any] = {
+    "scores": ClassificationScores,
+    "exports": {
+        "image-folder": "reelabel.formats.image_folder:write_image_folder",
+        "csv": "reelabel.formats.class_csv:write_class_csv",
+        "kinetics": "reelabel.formats.kinetics_csv:write_kinetics",
+        "fiftyone": "reelabel.formats.fiftyone_folder:write_fiftyone",
+    },
+    "predict": "reelabel.verbs.predict_classes:predict_classes",
+    "report": "reelabel.verbs.report_classes:report_classes",
+    "show": "reelabel.verbs.show_classes:show_classes",
+}
+"""Of classification."""

@@ -1,0 +1,88 @@
+"""Whether a classifier becomes the next teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from reelabel.errors import counted
+from reelabel.evaluation.classes.compare import ClassComparison
+from reelabel.evaluation.classes.figures import OverallMeasure
+from reelabel.evaluation.classes.levels import Level
+from reelabel.evaluation.figures import Figure
+
+Winner = Literal["teacher", "student"]
+STUDENT: Final = "student"
+TEACHER: Final = "teacher"
+
+
+@dataclass(frozen=True)
+class ClassOutcome:
+    """Which of two classifiers is the better one.
+
+    Attributes:
+        best: the better one; the student where there is no teacher.
+        value: its figure, None if nothing was compared.
+        reason: why, in words, with numbers and sample sizes.
+    """
+
+    best: Winner
+    value: float | None
+    reason: str
+
+
+def decide(
+    comparisons: Mapping[Level, ClassComparison], what: str, *, min_gain: float = 0.0
+) -> ClassOutcome | None:
+    """Return which model is better on whole videos, None if nothing was compared.
+
+    The student must be better than the teacher beyond chance: the tags or classes that both are
+    compared with do not come from either of them, so that mistakes in them hit both alike.
+
+    Args:
+        comparisons: scores by level, of the student and, if the round has one, of the teacher.
+        what: what they are compared with, in words.
+        min_gain: by how much the student must be better, -1..1.
+    """
+    found = comparisons.get("video")
+    if found is None:
+        return None
+    name = measure_of(found)
+    values = {model.name: model.scores.overall[name].value for model in found.models}
+    sample = f"{counted(found.moments, 'video')} in {counted(found.groups, 'group')} with {what}"
+    word = WORDS[name]
+    if TEACHER not in values:
+        return ClassOutcome(
+            STUDENT, values[STUDENT], f"{word} {_shown(values[STUDENT])} on {sample}"
+        )
+    difference = found.difference(STUDENT, name)
+    better = difference.differs and (difference.gain.value or 0.0) > min_gain
+    best: Winner = STUDENT if better else TEACHER
+    verdict = "better than" if better else "not better beyond chance than"
+    return ClassOutcome(
+        best,
+        values[best],
+        f"the student is {verdict} its teacher: {word} {_shown(values[TEACHER])} -> "
+        f"{_shown(values[STUDENT])}, {_signed(difference.gain)}, on {sample}",
+    )
+
+
+WORDS: dict[OverallMeasure, str] = {"top1": "accuracy", "map": "mean AP"}
+"""What the figures that decide are called."""
+
+
+def measure_of(comparison: ClassComparison) -> OverallMeasure:
+    """Return the figure that decides: accuracy, or mean AP where several classes may be right."""
+    return "top1" if comparison.models[0].scores.exclusive else "map"
+
+
+def _signed(gain: Figure) -> str:
+    if gain.value is None:
+        return "not defined"
+    bounds = f" ({gain.low:+.3f} to {gain.high:+.3f})" if gain.low is not None else ""
+    return f"{gain.value:+.3f}{bounds}"
+
+
+def _shown(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"

@@ -1,0 +1,299 @@
+"""Weak labels of videos: CSV, JSON and JSON lines, among them the manifests of Kinetics.
+
+A row names a video and a class, and may name a span of the video in seconds and whether the class
+is right or not (``is``, ``is_not``). Columns are found by their names; see `COLUMNS`. A cell may
+hold several classes, divided by ``;`` or ``|``. The class ``none`` claims that no class is right.
+
+A row that cannot be used is left out and named; the others go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from reelabel.data.tag_rows import TagRow
+from reelabel.errors import FormatError, few, nearest
+from reelabel.files import explained, write_text
+
+Meaning = Literal["video", "class", "start", "end", "claim"]
+"""What a column is about."""
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "video": (
+        *("video", "video_id", "path", "file", "file_name", "filename", "name"),
+        *("youtube_id", "id", "clip"),
+    ),
+    "class": ("class", "classes", "label", "labels", "category", "tag", "tags"),
+    "start": ("start", "start_s", "time_start", "start_time"),
+    "end": ("end", "end_s", "time_end", "end_time"),
+    "claim": ("claim",),
+}
+"""What a column means -> the names that it may have, in any case."""
+LONGEST_NAME = 1000
+"""Longer names of videos or classes are taken for damage."""
+MOST_PROBLEMS = 1000
+"""Further unusable rows are counted, not named."""
+_SEVERAL = re.compile(r"\s*[;|]\s*")
+_DELIMITERS = ",;\t"
+
+Row = Mapping[str, Any]
+
+
+@dataclass
+class TagFile:
+    """What a file of tags holds.
+
+    Attributes:
+        rows: the claims.
+        problems: one sentence for each row that cannot be used, up to `MOST_PROBLEMS`.
+        unusable: number of rows that cannot be used.
+    """
+
+    rows: list[TagRow] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    unusable: int = 0
+
+    def add(self, row: Row, where: str) -> None:
+        """Add the claims of one row, or the reason why it has none."""
+        try:
+            self.rows += _claims(row, where)
+        except FormatError as exc:
+            self.unusable += 1
+            if len(self.problems) < MOST_PROBLEMS:
+                self.problems.append(str(exc))
+
+
+Columns = Mapping[str, tuple[str, ...]]
+"""What a column means -> the names that it may have."""
+
+
+def read_tags(path: Path, columns: Mapping[Meaning, str] | None = None) -> TagFile:
+    """Return the claims of a file: JSON, JSON lines, or else CSV with a header.
+
+    CSV may be divided by commas, semicolons or tabs. Text is UTF-8.
+
+    Args:
+        path: the file.
+        columns: what columns mean -> their names, where they are not among `COLUMNS`.
+
+    Raises:
+        FormatError: if the file is damaged as a whole, or no row of it can be used.
+        WorkspaceError: if it cannot be read.
+    """
+    text, found = _text(path), TagFile()
+    known = dict(COLUMNS)
+    known |= {meaning: (name.casefold(),) for meaning, name in (columns or {}).items()}
+    readers = {".json": _read_json, ".jsonl": _read_lines, ".ndjson": _read_lines}
+    for where, row in readers.get(path.suffix.lower(), _read_csv)(path, text, known):
+        found.add(row, where)
+    if not found.rows:
+        why = f": {found.problems[0]}" if found.problems else ""
+        raise FormatError(f"{path}: expected rows with a video and its class, but got none{why}")
+    return found
+
+
+def _text(path: Path) -> str:
+    with explained(path):
+        content = path.read_bytes()
+    encoding = "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as exc:
+        line = content[: exc.start].count(b"\n") + 1
+        raise FormatError(
+            f"{path}: expected text in UTF-8, but line {line} holds the byte "
+            f"0x{content[exc.start]:02x}: save the file as UTF-8"
+        ) from exc
+
+
+def _read_csv(path: Path, text: str, columns: Columns) -> Iterator[tuple[str, Row]]:
+    """Yield each row with its place.
+
+    Raises:
+        FormatError: if the header names no video or no class.
+    """
+    first = text.split("\n", 1)[0]
+    delimiter = max(_DELIMITERS, key=first.count)
+    rows = iter(_cells(text, delimiter))
+    header = _header(path, next(rows, (1, []))[1], columns)
+    for number, row in rows:
+        where = f"{path.name}:{number}"
+        if row is None:
+            yield where, {"error": f"{where}: expected CSV, but its quotes do not match"}
+        elif any(cell.strip() for cell in row):
+            named = {name: row[at] for name, at in header.items() if at < len(row)}
+            yield where, named | {"cells": (len(row), max(header.values()) + 1)}
+
+
+def _cells(text: str, delimiter: str) -> list[tuple[int, list[str] | None]]:
+    """Return the number of the last line and the cells of each row; None for a damaged row.
+
+    A quote that is not closed would take all rows behind it with it: then each line is a row.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    with contextlib.suppress(csv.Error):
+        return [(reader.line_num, row) for row in reader]
+    found: list[tuple[int, list[str] | None]] = []
+    for number, line in enumerate(io.StringIO(text), 1):
+        try:
+            found += [(number, row) for row in csv.reader([line], delimiter=delimiter, strict=True)]
+        except csv.Error:
+            found.append((number, None))
+    return found
+
+
+def _header(path: Path, cells: Sequence[str] | None, columns: Columns) -> dict[str, int]:
+    """Return the position of each known column."""
+    names = [cell.strip().casefold().replace(" ", "_") for cell in cells or ()]
+    found = {
+        meaning: next(names.index(name) for name in known if name in names)
+        for meaning, known in columns.items()
+        if any(name in names for name in known)
+    }
+    for meaning in ("video", "class"):
+        if meaning not in found:
+            known = columns[meaning]
+            hint = next((h for name in names if (h := nearest(name, known))), "")
+            raise FormatError(
+                f"{path}: expected a header with a column for the {meaning} ({', '.join(known)}), "
+                f"but got {few(name[:40] for name in names) or 'an empty file'}{hint}"
+            )
+    return found
+
+
+def _read_lines(path: Path, text: str, columns: Columns) -> Iterator[tuple[str, Row]]:
+    """Yield the object of each line with its place."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            where = f"{path.name}:{number}"
+            yield where, _by_meaning(where, _parsed(where, line, fails=False), columns)
+
+
+def _read_json(path: Path, text: str, columns: Columns) -> Iterator[tuple[str, Row]]:
+    """Yield each entry of a list of objects, or of an object by video.
+
+    The latter maps a video to its class, to several, or to a Kinetics entry.
+    """
+    raw = _parsed(str(path), text)
+    if isinstance(raw, list):
+        for number, entry in enumerate(raw):
+            where = f"{path.name}[{number}]"
+            yield where, _by_meaning(where, entry, columns)
+    elif isinstance(raw, dict):
+        for video, entry in raw.items():
+            where = f"{path.name}: '{str(video)[:80]}'"
+            yield where, {"video": video, **_of_video(entry, columns)}
+    else:
+        raise FormatError(f"{path}: expected a list or an object of videos, but got {raw!r:.80}")
+
+
+def _parsed(where: str, text: str, *, fails: bool = True) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        if fails:
+            raise FormatError(f"{where}: expected JSON, but {exc}; correct it") from exc
+        return f"no JSON: {exc}"
+
+
+def _by_meaning(where: str, entry: Any, columns: Columns) -> Row:
+    """Return an entry with its keys named by their meaning."""
+    if not isinstance(entry, dict):
+        return {"error": f"{where}: expected an object, but got {str(entry)[:80]!r}"}
+    keys = {str(key).casefold(): value for key, value in entry.items()}
+    row: dict[str, Any] = {}
+    for meaning, known in columns.items():
+        value = next((keys[name] for name in known if name in keys), None)
+        row |= {} if value is None else {meaning: value}
+    return row
+
+
+def _of_video(entry: Any, columns: Columns) -> Row:
+    """Return what an object by video holds of one of them."""
+    if not isinstance(entry, dict):
+        return {"class": entry}
+    inner = entry.get("annotations")
+    if not isinstance(inner, dict):
+        return _by_meaning("", entry, columns)
+    span = inner.get("segment")
+    row: dict[str, Any] = {"class": inner.get("label")}
+    if isinstance(span, list) and len(span) == 2:  # noqa: PLR2004 -- start and end
+        row |= {"start": span[0], "end": span[1]}
+    return row
+
+
+def _claims(row: Row, where: str) -> list[TagRow]:
+    """Return the claims of a row.
+
+    Raises:
+        FormatError: naming the row and what is wrong in it.
+    """
+    if "error" in row:
+        raise FormatError(str(row["error"]))
+    given, needed = row.get("cells", (1, 1))
+    if given < needed:
+        raise FormatError(f"{where}: expected {needed} columns or more, but got {given}")
+    video = _name(where, "video", row.get("video"))
+    start_s, end_s = (_seconds(where, key, row.get(key)) for key in ("start", "end"))
+    if start_s is not None and end_s is not None and end_s <= start_s:
+        raise FormatError(f"{where}: expected an end after the start {start_s}, but got {end_s}")
+    right = _is_right(where, row.get("claim"))
+    value = row.get("class")
+    cells = value if isinstance(value, list) else _SEVERAL.split(_name(where, "class", value))
+    names = dict.fromkeys(_name(where, "class", cell) for cell in cells)
+    return [TagRow(video, name, right, start_s, end_s, where) for name in names]
+
+
+def _name(where: str, what: str, value: object) -> str:
+    """Return a name: text that can be shown and looked for."""
+    text = str(value).strip() if isinstance(value, str | int) and value is not True else ""
+    if not text or len(text) > LONGEST_NAME or not text.isprintable():
+        shown = "nothing" if value in (None, "") else repr(value)[:60]
+        raise FormatError(
+            f"{where}: expected a {what} of 1 to {LONGEST_NAME} printable characters, "
+            f"but got {shown}"
+        )
+    return text
+
+
+def _seconds(where: str, what: str, value: object) -> float | None:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    try:
+        found = float(str(value))
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise FormatError(f"{where}: expected seconds as {what}, but got {str(value)[:40]!r}")
+    return found
+
+
+def _is_right(where: str, value: object) -> bool:
+    text = str(value or "is").strip().casefold().replace(" ", "_")
+    if text not in {"is", "is_not"}:
+        raise FormatError(f"{where}: expected the claim is or is_not, but got {text[:40]!r}")
+    return text == "is"
+
+
+def write_tags_csv(path: Path, rows: Sequence[TagRow]) -> None:
+    """Write claims as a CSV that `read_tags` reads.
+
+    Raises:
+        WorkspaceError: if it cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["video", "class", "start_s", "end_s", "claim"])
+    for row in rows:
+        start_s, end_s = ("" if s is None else f"{s:.17g}" for s in (row.start_s, row.end_s))
+        claim = "is" if row.right else "is_not"
+        writer.writerow([row.video, row.category, start_s, end_s, claim])
+    write_text(path, text.getvalue())

@@ -1,0 +1,118 @@
+"""advance  scores -> decision  1:1  which classifier is the best, and does it label another round?
+
+People's classes decide if there are enough of them, else the labels of the videos that were held
+out. Another round follows only if the student is the best model so far and there are moments
+without a tag that it can label: tags are not changed by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from reelabel.config import Settings
+from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
+from reelabel.evaluation.classes.deciding import ClassOutcome, decide
+from reelabel.evaluation.classes.levels import Level
+from reelabel.tables import MOMENTS, TAGS
+from reelabel.workspace import fingerprint
+from reelabel.workspace.class_results import ClassificationScores
+from reelabel.workspace.results import DecidedBy, Decision
+from reelabel.workspace.rounds import student_spec
+
+
+class ClassAdvanceSettings(Settings):
+    """What makes a classifier the next teacher."""
+
+    min_truth_videos: int = Field(10, ge=1)
+    """Fewer videos with people's classes than this do not decide."""
+    min_gain: float = Field(0.0, ge=-1, le=1)
+    """By how much the student must be better than its teacher, beyond chance, -1..1."""
+    keep_going: bool = False
+    """Let the student teach even if it is not better; the best model so far stays the best."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """The best model before this round; empty if there is none."""
+
+    name: str
+
+
+AdvanceUnit = Unit[ClassAdvanceSettings, Before]
+
+
+def advance(unit: AdvanceUnit) -> Output:
+    """Return this round's decision."""
+    outcome, by = _outcome(unit)
+    mine, before = student_spec(unit.round_number), unit.resource.name
+    best = mine if outcome.best == "student" or not before else before
+    untagged = _untagged(unit)
+    again = (best == mine and untagged > 0) or unit.settings.keep_going
+    decision = Decision(
+        round=unit.round_number,
+        action="advance" if again else "stop",
+        best=best,
+        next_teacher=mine if again else best,
+        reason=outcome.reason + _then(unit, best, mine, untagged),
+        by=by,
+    )
+    value = decision.to_json()
+    return Output(notes=value, digest=fingerprint(value), results=(decision,))
+
+
+def _outcome(unit: AdvanceUnit) -> tuple[ClassOutcome, DecidedBy]:
+    """Return which model is better, and what decided."""
+    scores = unit.inputs.result(ClassificationScores)
+    s = unit.settings
+    truth = scores.truth.get(VIDEO) if scores else None
+    if scores and truth and truth.moments >= s.min_truth_videos:
+        found = decide(scores.truth, "people's classes", min_gain=s.min_gain)
+        if found:
+            return found, "truth"
+    found = decide(scores.agreement, "held-out labels", min_gain=s.min_gain) if scores else None
+    if found:
+        return found, "agreement"
+    why = "nothing to decide by: no truth, and no labels were held out; set split.held_out"
+    return ClassOutcome("teacher", None, why), "nothing"
+
+
+def _untagged(unit: AdvanceUnit) -> int:
+    """Return how many videos have moments but no tag."""
+    footage = {video.video_id for video in unit.inputs.videos if not video.is_test}
+    tagged = {video_id for video_id, rows in unit.shards(TAGS) if len(rows)}
+    return len((set(unit.inputs.video_ids(MOMENTS)) & footage) - tagged)
+
+
+def _then(unit: AdvanceUnit, best: str, mine: str, untagged: int) -> str:
+    if unit.settings.keep_going:
+        return "; the loop goes on because of advance.keep_going"
+    if best != mine:
+        return f"; {best} stays the best model"
+    if not untagged:
+        return "; all videos have tags, so that another round would learn from the same labels"
+    return f"; it labels the {untagged} videos without tags next"
+
+
+def _before(context: Context[ClassAdvanceSettings]) -> Resource[Before]:
+    """Return the best model of the rounds before."""
+    found = context.inputs.result(Decision, previous=True)
+    before = Before(found.best if found else context.project.teacher)
+    return Resource(before, fingerprint(vars(before)))
+
+
+VIDEO: Level = "video"
+STAGE = Stage(
+    name="advance",
+    arrow=(__doc__ or "").splitlines()[0],
+    settings=ClassAdvanceSettings,
+    run=advance,
+    scope="all",
+    reads=(MOMENTS,),
+    optional=(TAGS,),
+    after=("evaluate",),
+    project_keys=("teacher",),
+    per_round=True,
+    resource=_before,
+)

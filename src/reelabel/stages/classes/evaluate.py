@@ -1,0 +1,208 @@
+"""evaluate  model -> scores  1:N  teacher and student on the same moments and videos.
+
+Against people's classes where there are some, and against the labels of videos that were kept out
+of training, which is called agreement and never accuracy. Frames or clips, and whole videos, are
+scored apart. The student's probabilities are calibrated on the held-out videos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from pydantic import Field
+
+from reelabel.config import Settings
+from reelabel.data.boxes import Floats, Ints
+from reelabel.data.classes import Moments, Predictions
+from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
+from reelabel.evaluation.classes.calibration import fit_temperature
+from reelabel.evaluation.classes.compare import ClassComparison, ModelPredictions, compare
+from reelabel.evaluation.classes.figures import ScoreSettings
+from reelabel.evaluation.classes.levels import Level, Truth
+from reelabel.formats.class_json import read_class_json
+from reelabel.labels.claims import span_targets
+from reelabel.models.classifier_pool import ClassifierPool, classify_pictures
+from reelabel.models.registry import load_classifier
+from reelabel.tables import CLASS_TRUTH, MOMENTS, PREDICTIONS, VIDEOS
+from reelabel.tables.claims import moments_of, predictions_of, spans_of, times_s
+from reelabel.workspace import fingerprint
+from reelabel.workspace.class_results import ClassificationScores
+from reelabel.workspace.results import SplitReport
+
+
+class ClassEvaluateSettings(Settings):
+    """How classifiers are scored."""
+
+    threshold: float = Field(0.5, ge=0, le=1)
+    """Probability from which a class counts as predicted, where several may be right."""
+    positive: str | None = None
+    """Of two exclusive classes, the one whose precision and recall are stated."""
+    beta: float = Field(2.0, gt=0, le=100)
+    """How much more recall counts than precision in F-beta."""
+    top_k: int = Field(5, ge=1, le=100)
+    """How many classes may be named in top-k accuracy."""
+    resamples: int = Field(500, ge=0, le=100_000)
+    """Bootstrap resamples of the groups of videos for the intervals; 0 for none."""
+
+
+EvaluateUnit = Unit[ClassEvaluateSettings, ClassifierPool]
+Comparisons = dict[Level, ClassComparison]
+
+
+def evaluate(unit: EvaluateUnit) -> Output:
+    """Return this round's scores."""
+    split = unit.inputs.result(SplitReport) or SplitReport(leak_free=False, reason="")
+    truth, held_out = _truth(unit, split), _held_out(unit)
+    judged = {*truth.moments.video.tolist(), *held_out.moments.video.tolist()}
+    student = _answers(unit, sorted(judged))
+    teacher = _stored(unit, sorted(judged))
+    models = {"student": student} if teacher is None else {"teacher": teacher, "student": student}
+    unseen = np.flatnonzero(~np.isin(truth.moments.video, sorted(split.trained)))
+    scores = ClassificationScores(
+        round=unit.round_number,
+        leak_free=split.leak_free,
+        split=split.reason,
+        truth=_compared(unit, models, truth),
+        truth_unseen=_compared(unit, models, _part(truth, unseen)),
+        agreement=_compared(unit, models, held_out),
+        temperature=_temperature(unit, student, held_out),
+        left_out=_left_out(unit),
+    )
+    return Output(
+        notes={"truth_moments": len(truth.moments), "held_out_moments": len(held_out.moments)},
+        digest=fingerprint(scores.to_json()),
+        results=(scores,),
+    )
+
+
+def _truth(unit: EvaluateUnit, split: SplitReport) -> Truth:
+    """Return the moments of the videos whose classes a person gave."""
+    names, exclusive = unit.project.classes, not unit.project.multi_label
+    parts: list[tuple[Moments, Floats, str]] = []
+    for video_id in sorted(set(unit.inputs.video_ids(CLASS_TRUTH)) & _usable(unit)):
+        spans = spans_of(unit.rows(CLASS_TRUTH, video_id), names)
+        moments = moments_of(unit.rows(MOMENTS, video_id))
+        time_s = times_s(moments, unit.inputs.video(video_id))
+        target = span_targets(spans, time_s, len(names), exclusive=exclusive)
+        known = np.flatnonzero(~np.isnan(target).all(axis=1))
+        group = split.groups.get(video_id, video_id)
+        parts.append((moments[known], target[known], group))
+    return _joined(parts, len(names))
+
+
+def _joined(parts: Sequence[tuple[Moments, Floats, str]], n_classes: int) -> Truth:
+    empty = np.zeros((0, n_classes), np.float32)
+    return Truth(
+        Moments.joined(moments for moments, _, _ in parts),
+        np.concatenate([empty, *(target for _, target, _ in parts)]),
+        np.array([group for moments, _, group in parts for _ in range(len(moments))], np.str_),
+    )
+
+
+def _held_out(unit: EvaluateUnit) -> Truth:
+    """Return the labelled moments of the validation side that no compared model was trained on.
+
+    The teacher may be a student of the round before, whose data set was divided otherwise.
+    """
+    data = read_class_json(unit.inputs.folder("dataset") / "val.json")
+    before = unit.inputs.result(SplitReport, previous=True) if unit.round_number else None
+    trained = sorted(before.trained) if before else []
+    fresh = np.flatnonzero(~np.isin(data.moments.video, trained))
+    return _part(Truth(data.moments, data.target, data.group), fresh)
+
+
+def _part(truth: Truth, at: Ints) -> Truth:
+    return Truth(truth.moments[at], truth.target[at], truth.group[at])
+
+
+def _usable(unit: EvaluateUnit) -> set[str]:
+    """Return the videos that models can be scored on: readable, with moments."""
+    readable = {video.video_id for video in unit.inputs.videos if video.usable}
+    return readable & set(unit.inputs.video_ids(MOMENTS))
+
+
+def _answers(unit: EvaluateUnit, videos: Sequence[str]) -> Predictions:
+    """Return the student's probabilities for all moments of some videos."""
+    rows = [unit.rows(MOMENTS, video_id) for video_id in videos]
+    moments = Moments.joined(moments_of(one) for one in rows)
+    files = (paths for one in rows for paths in one["pictures"].to_pylist())
+    windows = ([unit.inputs.path(path) for path in paths] for paths in files)
+    probability = classify_pictures(
+        unit.resource, windows, lambda done: unit.tick(done / max(len(moments), 1), "")
+    )
+    return Predictions(moments, probability)
+
+
+def _stored(unit: EvaluateUnit, videos: Iterable[str]) -> Predictions | None:
+    """Return the teacher's probabilities for the same, None if the round has no teacher."""
+    names = unit.project.classes
+    found = [predictions_of(unit.rows(PREDICTIONS, video_id), names) for video_id in videos]
+    if not any(len(one) for one in found):
+        return None
+    moments = Moments.joined(one.moments for one in found)
+    return Predictions(moments, np.concatenate([one.probability for one in found]))
+
+
+def _compared(unit: EvaluateUnit, models: Mapping[str, Predictions], truth: Truth) -> Comparisons:
+    """Return the scores of all models on these moments, and on their videos as wholes."""
+    if not len(truth.moments):
+        return {}
+    s, project = unit.settings, unit.project
+    settings = ScoreSettings(
+        project.classes,
+        exclusive=not project.multi_label,
+        positive=s.positive,
+        threshold=s.threshold,
+        beta=s.beta,
+        top_k=s.top_k,
+        n_resamples=s.resamples,
+        seed=project.seed,
+    )
+    candidates = [ModelPredictions(name, _of(one, truth.moments)) for name, one in models.items()]
+    found = [compare(candidates, truth, settings, whole_videos=whole) for whole in (False, True)]
+    return {one.level: one for one in found}
+
+
+def _of(predictions: Predictions, moments: Moments) -> Predictions:
+    """Return the predictions of some moments, in their order."""
+    at = {key: i for i, key in enumerate(predictions.moments.ids())}
+    return predictions[np.array([at[key] for key in moments.ids()], np.int64)]
+
+
+def _temperature(unit: EvaluateUnit, student: Predictions, held_out: Truth) -> float | None:
+    """Return what calibrates the student's probabilities, None if nothing was held out."""
+    if not len(held_out.moments):
+        return None
+    probability = _of(student, held_out.moments).probability
+    exclusive = not unit.project.multi_label
+    return fit_temperature(probability, held_out.target, exclusive=exclusive)
+
+
+def _left_out(unit: EvaluateUnit) -> tuple[str, ...]:
+    """Return the names of annotated videos that could not be scored."""
+    missing = set(unit.inputs.video_ids(CLASS_TRUTH)) - _usable(unit)
+    return tuple(sorted(v.name for v in unit.inputs.videos if v.video_id in missing))
+
+
+def student(context: Context[ClassEvaluateSettings]) -> Resource[ClassifierPool]:
+    """Return this round's student."""
+    folder = context.inputs.folder("model")
+    classifier = load_classifier(f"student:{folder}", wanted=context.project.classes)
+    return Resource(ClassifierPool(classifier), classifier.fingerprint)
+
+
+STAGE = Stage(
+    name="evaluate",
+    arrow=(__doc__ or "").splitlines()[0],
+    settings=ClassEvaluateSettings,
+    run=evaluate,
+    scope="all",
+    reads=(VIDEOS, MOMENTS, PREDICTIONS),
+    optional=(CLASS_TRUTH,),
+    after=("split", "train"),
+    project_keys=("classes", "seed", "multi_label"),
+    per_round=True,
+    resource=student,
+    made_by_run=True,
+)

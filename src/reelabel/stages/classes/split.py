@@ -1,0 +1,160 @@
+"""split  labels -> dataset  N:1  by video, source and duplicate cluster; JSON with pictures.
+
+Moments whose label is ignored stay out. The frames of a video are never on two sides, unless the
+one video of a workspace is divided by blocks of time, which is said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from reelabel.data.class_dataset import ClassDataset
+from reelabel.engine.stage import Output, Stage, Unit
+from reelabel.errors import SplitError
+from reelabel.formats.class_json import class_json
+from reelabel.labels.claims import targets
+from reelabel.labels.division import SIDES, TRAIN, ClassSplitSettings, Division, VideoFrames, divide
+from reelabel.tables import CLASS_LABELS, DUPLICATES, MOMENTS, VIDEOS
+from reelabel.tables.claims import claims_of, moments_of, times_s
+from reelabel.workspace import fingerprint
+from reelabel.workspace.results import SideCounts, SplitReport
+
+SplitUnit = Unit[ClassSplitSettings, None]
+
+
+def split(unit: SplitUnit) -> Output:
+    """Write the data set of this round and report how it was divided."""
+    footage = {v.video_id for v in unit.inputs.videos if v.usable and not v.is_test}
+    videos = {v: _labelled(unit, v, rows) for v, rows in unit.shards(CLASS_LABELS) if v in footage}
+    division = divide(
+        {v: _frames(unit, v, data) for v, data in videos.items()},
+        _near(unit),
+        unit.settings,
+        has_truth=False,
+        seed=unit.project.seed,
+    )
+    sides = {name: _side(unit, videos, division, name) for name in SIDES}
+    _check(unit, sides[TRAIN])
+    texts = {name: json.dumps(class_json(data)) for name, data in sides.items()}
+    for name, text in texts.items():
+        unit.files.write(f"{name}.json", text.encode())
+    report = _report(unit, division, {name: _counts(data) for name, data in sides.items()})
+    crc32 = [rows["crc32"].to_pylist() for v, rows in unit.shards(MOMENTS) if v in videos]
+    return Output(
+        notes=report.to_json(),
+        digest=fingerprint(texts, crc32, report.leak_free, report.reason),
+        results=(report,),
+    )
+
+
+def _labelled(unit: SplitUnit, video_id: str, labels: pa.Table) -> ClassDataset:
+    """Return the moments of one video of which a class is known."""
+    rows, names = unit.rows(MOMENTS, video_id), unit.project.classes
+    exclusive = not unit.project.multi_label
+    moments = moments_of(rows)
+    target = targets(claims_of(labels, names), moments, len(names), exclusive=exclusive)
+    home = unit.files.path
+    pictures = tuple(
+        tuple(os.path.relpath(unit.inputs.path(path), home) for path in paths)
+        for paths in rows["pictures"].to_pylist()
+    )
+    whole = ClassDataset(
+        names,
+        exclusive=exclusive,
+        moments=moments,
+        pictures=pictures,
+        target=target,
+        weight=np.ones(len(moments), np.float32),
+        group=np.full(len(moments), video_id),
+    )
+    return whole[~np.isnan(target).all(axis=1)]
+
+
+def _frames(unit: SplitUnit, video_id: str, data: ClassDataset) -> VideoFrames:
+    """Return when the moments of one video are, and how many labels each class has."""
+    video = unit.inputs.video(video_id)
+    right = np.nansum(data.target, axis=0).astype(int).tolist()
+    return VideoFrames(
+        time_s=times_s(data.moments, video).mean(axis=1),
+        n_labels=np.ones(len(data), np.int64),
+        classes={name: n for name, n in zip(data.classes, right, strict=True) if n},
+        source=video.origin,
+    )
+
+
+def _near(unit: SplitUnit) -> list[tuple[str, str]]:
+    """Return the pairs of videos that share near-duplicates."""
+    near: set[tuple[str, str]] = set()
+    for video_id, rows in unit.shards(DUPLICATES):
+        near |= {(video_id, other) for other in rows["kept_video_id"].unique().to_pylist()}
+    return sorted((a, b) for a, b in near if a != b)
+
+
+def _side(
+    unit: SplitUnit, videos: Mapping[str, ClassDataset], division: Division, side: str
+) -> ClassDataset:
+    """Return the moments of all videos that are on one side, with their groups."""
+    parts = []
+    for video_id, data in videos.items():
+        chosen = data[np.array(division.sides[video_id], np.str_) == side]
+        parts.append(chosen.in_group(division.groups[video_id]))
+    empty = ClassDataset.empty(unit.project.classes, exclusive=not unit.project.multi_label)
+    return ClassDataset.joined([empty, *parts])
+
+
+def _check(unit: SplitUnit, train: ClassDataset) -> None:
+    """Check that there is something to tell apart.
+
+    Raises:
+        SplitError: naming the classes without examples.
+    """
+    counts = np.nansum(train.target, axis=0)
+    empty = [name for name, n in zip(train.classes, counts, strict=True) if not n]
+    if len(empty) < len(train.classes) and (not empty or unit.project.multi_label):
+        return
+    raise SplitError(
+        f"round {unit.round_number}: expected labels of every class to train on, but there are "
+        f"none of {', '.join(empty)}: add videos with such tags, correct the tags, or remove the "
+        "class from reelabel.yaml"
+    )
+
+
+def _counts(data: ClassDataset) -> SideCounts:
+    right = np.nansum(data.target, axis=0).astype(int).tolist()
+    return SideCounts(
+        images=len(data),
+        labelled_images=len(data),
+        classes=dict(zip(data.classes, right, strict=True)),
+    )
+
+
+def _report(unit: SplitUnit, division: Division, counts: dict[str, SideCounts]) -> SplitReport:
+    names = {video.video_id: video.name for video in unit.inputs.videos}
+    return SplitReport(
+        leak_free=not division.leaks,
+        reason=division.reason,
+        leaks=tuple(division.leaks),
+        groups=division.groups,
+        videos={v: dict(Counter(sides)) for v, sides in division.sides.items() if sides},
+        names={v: names.get(v, v) for v in division.sides},
+        sides=counts,
+    )
+
+
+STAGE = Stage(
+    name="split",
+    arrow=(__doc__ or "").splitlines()[0],
+    settings=ClassSplitSettings,
+    run=split,
+    scope="all",
+    folder="dataset",
+    reads=(VIDEOS, MOMENTS, DUPLICATES, CLASS_LABELS),
+    project_keys=("classes", "seed", "multi_label"),
+    per_round=True,
+)

@@ -1,0 +1,137 @@
+"""tag  files, folders -> tags  1:N  weak labels of whole videos, tied to the videos.
+
+A video under two exclusive classes is named and left untagged, and so is what names no video, or
+several. A tag of a copy is one of the video that it is a copy of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from reelabel.config import FOLDERS, NoSettings, Project
+from reelabel.data.video import Video
+from reelabel.data.video_names import VideoNames
+from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
+from reelabel.errors import ConfigError, FormatError
+from reelabel.formats.tags import read_tags
+from reelabel.labels.tagging import (
+    ClassNames,
+    Rows,
+    TagProblems,
+    VideosByTag,
+    folder_tags,
+    tie_tags,
+    without_contradictions,
+)
+from reelabel.tables import TAGS, VIDEOS
+from reelabel.workspace import fingerprint
+from reelabel.workspace.names import copies_in, in_folder
+
+Tags = Unit[NoSettings, "Path | None"]
+
+
+def tag(unit: Tags) -> Output:
+    """Return the tags of every video."""
+    problems = TagProblems()
+    if unit.project.tags == FOLDERS:
+        rows = folder_tags(_files(unit), _names(unit), problems)
+    elif unit.resource is not None:
+        rows = file_tags(unit, unit.resource, problems)
+    else:
+        rows = {}
+    names = {video.video_id: video.name for video in unit.inputs.videos if video.usable}
+    kept = without_contradictions(rows, names, problems, exclusive=not unit.project.multi_label)
+    if unit.project.tags and not kept:
+        why = "; ".join(problems.sentences())
+        raise FormatError(
+            f"{unit.project.tags}: expected tags of the {len(names)} videos, but none can be "
+            f"used: {why or 'there are no videos'}"
+        )
+    tables = {"tags": {v: TAGS.from_rows(kept.get(v, [])) for v in names}}
+    notes = {
+        "tagged": len(kept),
+        "untagged": len(names) - len(kept),
+        "left_out": list(problems.sentences()),
+    }
+    return Output(tables, notes)
+
+
+def file_tags(unit: Tags, path: Path, problems: TagProblems) -> Rows:
+    """Return the claims of a file by video.
+
+    Raises:
+        FormatError: if it is damaged, or no row can be used.
+    """
+    found = read_tags(path, unit.project.columns)
+    problems.unusable += found.problems
+    usable = [video for video in unit.inputs.videos if video.usable]
+    known = VideosByTag(usable, VideoNames(usable, _copies(unit)))
+    return tie_tags(found.rows, known, _names(unit), problems)
+
+
+def _copies(unit: Tags) -> Mapping[Path, str]:
+    return in_folder(copies_in(unit.inputs.receipt("register")), unit.root)
+
+
+def _files(unit: Tags) -> list[tuple[Path, Video]]:
+    """Return every file of footage with its video, copies too."""
+    usable = {video.video_id: video for video in unit.inputs.videos if video.usable}
+    files = [(video.path, video) for video in usable.values()]
+    copies = ((path, usable.get(video_id)) for path, video_id in _copies(unit).items())
+    return files + [(path, video) for path, video in copies if video is not None]
+
+
+def _names(unit: Tags) -> ClassNames:
+    project = unit.project
+    return ClassNames(project.classes, project.class_map, not project.multi_label)
+
+
+def check_project(project: Project) -> None:
+    """Check that the settings of a classification have something to learn from.
+
+    Raises:
+        ConfigError: if there are neither tags nor a teacher, or only one exclusive class.
+    """
+    if not project.tags and not project.teacher and not project.labels:
+        raise ConfigError(
+            "expected weak labels to learn classes from, but got none: give tags (folders, or a "
+            "file), a teacher such as hf-zero-shot-image:ID, or both"
+        )
+    if len(project.classes) < 2 and not project.multi_label:  # noqa: PLR2004 -- to tell apart
+        raise ConfigError(
+            f"expected two classes or more, but got {', '.join(project.classes)}: add the class of "
+            "everything else, or set multi_label"
+        )
+
+
+def source(context: Context[NoSettings]) -> Resource[Path | None]:
+    """Return the file, whose content decides whether it must be read again.
+
+    So do the names of the videos' copies, under which it may name them.
+    """
+    named = context.project.tags
+    copies = copies_in(context.inputs.receipt("register"))
+    if not named or named == FOLDERS:
+        return Resource(None, fingerprint(named, copies))
+    path = context.root / named
+    if not path.is_file():
+        raise FormatError(
+            f"{path}: expected a file of tags (CSV, JSON), but there is none; for tags by folder "
+            f"write  tags: {FOLDERS}"
+        )
+    return Resource(path, fingerprint(path.read_bytes().hex(), copies))
+
+
+STAGE = Stage(
+    name="tag",
+    arrow=(__doc__ or "").splitlines()[0],
+    settings=NoSettings,
+    run=tag,
+    scope="all",
+    reads=(VIDEOS,),
+    after=("register",),
+    writes=(TAGS,),
+    project_keys=("classes", "class_map", "columns", "tags", "multi_label"),
+    resource=source,
+)

@@ -1,0 +1,149 @@
+"""Files of weak labels: what is read, and what becomes of rows that cannot be used."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelabel.data.tag_rows import TagRow
+from reelabel.errors import FormatError
+from reelabel.formats.tags import read_tags, write_tags_csv
+
+NAMES = st.text(
+    st.characters(categories=("L", "N", "P", "Zs"), exclude_characters=";|"), min_size=1
+).filter(lambda text: text == text.strip() and text.isprintable())
+SECONDS = st.none() | st.floats(0, 1e6)
+
+
+@st.composite
+def rows(draw):
+    """Return a row with a span that is not empty."""
+    start_s, length_s = draw(SECONDS), draw(st.none() | st.floats(1e-3, 1e6))
+    end_s = None if length_s is None else (start_s or 0.0) + length_s
+    return TagRow(draw(NAMES), draw(NAMES), draw(st.booleans()), start_s, end_s)
+
+
+def plain(found):
+    """Return rows without their place in the file."""
+    return [(r.video, r.category, r.right, r.start_s, r.end_s) for r in found]
+
+
+@given(st.lists(rows(), min_size=1, max_size=5))
+def test_what_is_written_is_read(tmp_path_factory, given):
+    """Names, claims and spans survive, whatever characters the names have."""
+    path = tmp_path_factory.mktemp("tags") / "tags.csv"
+    write_tags_csv(path, given)
+    assert plain(read_tags(path).rows) == plain(given)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "video,class\na.mp4,indoor\n",
+        "\ufeffVideo;Label\na.mp4;indoor\n",
+        "filename\ttag\na.mp4\tindoor\n",
+        'label,youtube_id,time_start,time_end,split\r\n"indoor",a.mp4,,,val\r\n',
+    ],
+)
+def test_headers_are_known_by_their_meaning(tmp_path, text):
+    """Commas, semicolons and tabs, a byte order mark, and the usual names of columns."""
+    path = tmp_path / "tags.csv"
+    path.write_bytes(text.encode())
+    assert plain(read_tags(path).rows) == [("a.mp4", "indoor", True, None, None)]
+
+
+def test_columns_may_be_named(tmp_path):
+    """A column with an unusual name is found where the settings name it."""
+    path = tmp_path / "tags.csv"
+    path.write_text("file,scene\na.mp4,indoor\n")
+    with pytest.raises(FormatError, match="column for the class"):
+        read_tags(path)
+    assert read_tags(path, {"class": "Scene"}).rows[0].category == "indoor"
+
+
+def test_several_classes_in_one_cell_are_several_claims(tmp_path):
+    """Semicolons and bars divide the classes of a cell."""
+    path = tmp_path / "tags.csv"
+    path.write_text("video,class\na.mp4,cat; dog|cat\n")
+    assert [row.category for row in read_tags(path).rows] == ["cat", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ([{"video": "a", "class": "x"}], [("a", "x", True, None, None)]),
+        ({"a": "x"}, [("a", "x", True, None, None)]),
+        ({"a": ["x", "y"]}, [("a", "x", True, None, None), ("a", "y", True, None, None)]),
+        (
+            {"a": {"annotations": {"label": "x", "segment": [1.0, 3]}, "subset": "val"}},
+            [("a", "x", True, 1.0, 3.0)],
+        ),
+        ([{"id": "a", "tag": "x", "claim": "is not"}], [("a", "x", False, None, None)]),
+    ],
+)
+def test_json_holds_lists_and_objects_by_video(tmp_path, value, expected):
+    """A list of objects, classes by video, and the entries of Kinetics."""
+    path = tmp_path / "tags.json"
+    path.write_text(json.dumps(value))
+    assert plain(read_tags(path).rows) == expected
+    if isinstance(value, list):
+        lines = tmp_path / "tags.jsonl"
+        lines.write_text("\n".join(map(json.dumps, value)))
+        assert plain(read_tags(lines).rows) == expected
+
+
+BAD = [
+    "b.mp4",
+    ",indoor",
+    "b.mp4,",
+    "b\x00.mp4,indoor",
+    f"{'b' * 10_000},indoor",
+    "b.mp4,\x1b[31mindoor",
+    '"b.mp4,indoor',
+]
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_a_bad_row_does_not_stop_the_others(tmp_path, line):
+    """It is named with its line; the rows before and behind it are read."""
+    path = tmp_path / "tags.csv"
+    path.write_text(f"video,class\na.mp4,indoor\n{line}\nc.mp4,outdoor\n")
+    found = read_tags(path)
+    assert [row.video for row in found.rows] == ["a.mp4", "c.mp4"]
+    assert found.unusable == 1
+    assert found.problems[0].startswith("tags.csv:3: expected")
+    assert "\x1b" not in found.problems[0]
+
+
+@pytest.mark.parametrize("span", ["-1,2", "3,2", "x,2", "1,nan", "2,2"])
+def test_a_wrong_span_is_named(tmp_path, span):
+    """Seconds are numbers from 0 on, and the end lies behind the start."""
+    path = tmp_path / "tags.csv"
+    path.write_text(f"video,class,start,end\na,x,,\nb,y,{span}\n")
+    found = read_tags(path)
+    assert [row.video for row in found.rows] == ["a"]
+    assert found.unusable == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", b"", "an empty file"),
+        ("t.csv", b"video,class\n", "got none"),
+        ("t.csv", b"a.mp4,indoor\n", "expected a header"),
+        ("t.csv", b"video,class\na.mp4,caf\xe9\n", "line 2 holds the byte 0xe9"),
+        ("t.json", b"{", "expected JSON"),
+        ("t.json", b"3", "a list or an object"),
+        ("t.json", b"[" * 100_000, "expected JSON"),
+        ("t.jsonl", b"{\n", "got none: t.jsonl:1: expected an object"),
+    ],
+)
+def test_a_file_of_nothing_usable_is_an_error(tmp_path, name, content, message):
+    """It names the file and what was expected."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match=message):
+        read_tags(path)

@@ -1,0 +1,200 @@
+"""The loop of classification on rendered footage: from tags to a decision, and what breaks it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import reelabel
+from reelabel.errors import ConfigError, FormatError, SplitError
+from reelabel.media.encode import VideoWriter
+from reelabel.tables import CLASS_CANDIDATES, CLASS_LABELS, MOMENTS, PREDICTIONS, TAGS
+from reelabel.workspace.class_results import ClassificationScores
+from reelabel.workspace.results import SplitReport
+
+COLOURS = {"red": (190, 60, 60), "green": (60, 190, 60)}
+PER_CLASS = 6
+
+
+def film(path, colour, seed, frames=12):
+    """Write a video of one colour with a bright disc that moves."""
+    rng = np.random.default_rng(seed)
+    ground = rng.integers(-25, 25, (4, 6, 1)).repeat(12, axis=0).repeat(12, axis=1)
+    y, x = np.mgrid[:48, :72]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(path, time_base=Fraction(1, 10), rate=Fraction(10)) as writer:
+        for t in range(frames):
+            picture = np.clip(np.array(colour) + ground + rng.integers(-4, 4, (48, 72, 1)), 0, 255)
+            picture[(x - 8 - 4 * t) ** 2 + (y - 24) ** 2 < 36] = 250
+            writer.write(picture.astype(np.uint8), t)
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory):
+    """Return a folder with a folder of videos for each class."""
+    home = tmp_path_factory.mktemp("footage")
+    for number, (name, colour) in enumerate(COLOURS.items()):
+        for i in range(PER_CLASS):
+            film(home / name / f"{name}{i}.mp4", colour, 10 * number + i)
+    return home
+
+
+def workspace_of(root, footage, **changes):
+    """Return a workspace that learns with the fake student."""
+    given = {
+        "classes": list(COLOURS),
+        "videos": [footage],
+        "tags": "folders",
+        "task": "classify-frames",
+        "settings": {"sample": {"per_video": 4}, "train": {"student": "fake"}},
+    }
+    return reelabel.init(root, **given | changes)
+
+
+CLIPS = {
+    "task": "classify-clips",
+    "settings": {
+        "sample": {"per_video": 4},
+        "window": {"frames": 3, "step_s": 0.2},
+        "train": {"student": "fake"},
+    },
+}
+
+
+@pytest.mark.parametrize("changes", [{}, CLIPS], ids=["frames", "clips"])
+def test_the_loop_learns_from_tags(tmp_path, footage, changes):
+    """All stages run once, the student is right on held-out videos, a second run does nothing."""
+    ws = workspace_of(tmp_path / "w", footage, **changes)
+    done = reelabel.run(ws)
+    assert done.exit_code == 0
+    level = "clip" if changes else "frame"
+    assert set(done.scores.agreement) == {level, "video"}
+    student = done.scores.agreement["video"].models[0]
+    assert student.scores.overall["top1"].value == 1.0
+    assert done.decision.best == "round:0"
+    assert "all videos have tags" in done.decision.reason
+    assert not any(result.done for result in reelabel.run(ws).stages)
+    assert {one.stage for one in reelabel.status(ws)} >= {"tag", "window", "classify", "clean"}
+
+
+def test_windows_lie_in_one_video_with_their_pictures(tmp_path, footage):
+    """Each moment of a clip workspace names as many written pictures as a window has."""
+    ws = workspace_of(tmp_path / "w", footage, **CLIPS)
+    reelabel.run(ws, until="window")
+    for video_id in ws.shards(MOMENTS):
+        for row in ws.read(MOMENTS, video_id).to_pylist():
+            assert len(row["pictures"]) == len(row["frames"]) == 3
+            assert all((ws.root / name).is_file() for name in row["pictures"])
+            assert all(video_id in name for name in row["pictures"])
+            assert row["frames"] == sorted(row["frames"])
+
+
+def test_no_video_is_on_two_sides(tmp_path, footage):
+    """The split is by video, leak-free, with every class on the training side."""
+    ws = workspace_of(tmp_path / "w", footage)
+    reelabel.run(ws, until="split")
+    report = SplitReport.load(ws.round_dir(0))
+    assert report.leak_free
+    assert all(len(sides) == 1 for sides in report.videos.values())
+    assert all(report.sides["train"].classes.values())
+    assert report.sides["val"].images
+
+
+def test_untagged_videos_are_labelled_by_the_student_of_the_round_before(tmp_path, footage):
+    """Two videos without a tag: round 1 has labels of the teacher for them, and the tags stay."""
+    tags = tmp_path / "tags.csv"
+    rows = [
+        f"{name}{i}.mp4,{name}"
+        for name in COLOURS
+        for i in range(PER_CLASS)
+        if (name, i) != ("red", 5)
+    ]
+    tags.write_text("\n".join(["video,class", *rows]))
+    ws = workspace_of(tmp_path / "w", footage, tags=tags)
+    done = reelabel.run(ws, rounds=2)
+    (untagged,) = [v for v in ws.shards(TAGS) if not len(ws.read(TAGS, v))]
+    assert len(ws.read(CLASS_LABELS, untagged, 0)) == 0
+    labels = ws.read(CLASS_LABELS, untagged, 1).to_pylist()
+    assert {(row["category"], row["origin"], row["state"]) for row in labels} == {
+        ("red", "teacher", "positive")
+    }
+    assert len(ws.read(PREDICTIONS, untagged, 1))
+    assert done.round == 1
+    assert {m.name for m in done.scores.agreement["video"].models} == {"teacher", "student"}
+
+
+def test_truth_is_scored_apart_and_never_trained_on(tmp_path, footage):
+    """Test videos with a truth file: scores on them, and no label of theirs in the data set."""
+    truth = tmp_path / "truth.csv"
+    truth.write_text("video,class\nred5.mp4,red\ngreen5.mp4,green\n")
+    test = [footage / "red" / "red5.mp4", footage / "green" / "green5.mp4"]
+    videos = [p for p in sorted(footage.rglob("*.mp4")) if p not in test]
+    ws = workspace_of(tmp_path / "w", footage, videos=videos, test_videos=test, truth=truth)
+    reelabel.run(ws)
+    scores = ClassificationScores.load(ws.round_dir(0))
+    assert scores.truth["video"].moments == scores.truth_unseen["video"].moments == 2
+    ids = {v.video_id for v in ws.videos() if v.is_test}
+    assert not ids & set(ws.shards(CLASS_CANDIDATES))
+
+
+def test_several_classes_may_be_right(tmp_path, footage):
+    """Multi-label: a class that no tag names is claimed not to be right, and mAP is scored."""
+    tags = tmp_path / "tags.csv"
+    rows = [f"{name}{i}.mp4,{name};moving" for name in COLOURS for i in range(PER_CLASS)]
+    rows[0] = "red0.mp4,none"
+    tags.write_text("\n".join(["video,class", *rows]))
+    ws = workspace_of(
+        tmp_path / "w", footage, classes=[*COLOURS, "moving"], tags=tags, multi_label=True
+    )
+    done = reelabel.run(ws)
+    assert "map" in done.scores.agreement["video"].models[0].scores.overall
+    first = next(v.video_id for v in ws.videos() if v.name == "red0.mp4")
+    claims = {(r["category"], r["claim"]) for r in ws.read(CLASS_LABELS, first).to_pylist()}
+    assert claims == {("red", "is_not"), ("green", "is_not"), ("moving", "is_not")}
+
+
+def test_bad_tags_are_named_and_lose_nothing(tmp_path, footage):
+    """A video under two classes, an unknown video and class: named; the rest is used."""
+    tags = tmp_path / "tags.csv"
+    rows = [f"{name}{i}.mp4,{name}" for name in COLOURS for i in range(PER_CLASS)]
+    rows += ["red0.mp4,green", "nine.mp4,red", "red1.mp4,blue"]
+    tags.write_text("\n".join(["video,class", *rows]))
+    ws = workspace_of(tmp_path / "w", footage, tags=tags)
+    done = reelabel.run(ws, until="tag")
+    notes = next(r for r in done.stages if r.stage == "tag").notes["all"]
+    text = " / ".join(notes["left_out"])
+    assert notes["tagged"] == 2 * PER_CLASS - 1
+    for part in ("red0.mp4", "nine.mp4", "'blue'"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tags": None}, "expected weak labels"),
+        ({"classes": ["red"]}, "expected two classes"),
+        ({"detector": "motion"}, "'detector' is a setting of the task detect"),
+        ({"task": "detect"}, "'tags' is a setting of the task classify"),
+        ({"settings": {"track": {}}}, "unknown key 'track'"),
+    ],
+)
+def test_settings_that_do_not_suit_the_task_are_refused(tmp_path, footage, changes, message):
+    """At `init`, with what to do."""
+    with pytest.raises(ConfigError, match=message):
+        workspace_of(tmp_path / "w", footage, **changes)
+
+
+def test_a_class_without_examples_is_an_error(tmp_path, footage):
+    """The split names the class, and says what to do."""
+    ws = workspace_of(tmp_path / "w", footage, classes=["red", "green", "blue"])
+    with pytest.raises(SplitError, match=r"none of blue: add videos"):
+        reelabel.run(ws)
+
+
+def test_tags_that_name_nothing_are_an_error(tmp_path, footage):
+    """No folder is called after a class."""
+    ws = workspace_of(tmp_path / "w", footage, classes=["cat", "dog"])
+    with pytest.raises(FormatError, match="none can be used"):
+        reelabel.run(ws)
