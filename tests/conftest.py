@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import types
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +19,8 @@ from reelabel.config import Project
 from reelabel.data.video import Video
 from reelabel.engine.stage import Unit
 from reelabel.media.encode import VideoWriter
+from reelabel.models import registry
+from reelabel.models.classifiers.fake import FakeClassifier, FakeOptions
 from reelabel.tables import VIDEOS
 from reelabel.workspace.folder import OutputFolder
 
@@ -78,6 +81,47 @@ def disc_clips(tmp_path_factory) -> list[Path]:
     """Return four clips with one bright disc each; copy them before you change anything."""
     folder = tmp_path_factory.mktemp("clips")
     return [disc_clip(folder / f"clip{i}.mp4", i) for i in range(4)]
+
+
+COLOURS = {"red": (220, 20, 20), "green": (20, 220, 20), "blue": (20, 20, 220)}
+"""The colours that the classifier ``fake:`` tells apart."""
+
+
+def colour_clip(path: Path, parts, fps: int = 25) -> Path:
+    """Write a clip of 64 x 48 pixels that shows one colour after another.
+
+    `parts` are pairs of a colour's name and seconds.
+    """
+    rng = np.random.default_rng(len(parts))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = [name for name, seconds in parts for _ in range(round(seconds * fps))]
+    with VideoWriter(path, time_base=Fraction(1, 600), rate=fps) as writer:
+        for i, name in enumerate(names):
+            noise = rng.integers(-12, 13, (48, 64, 1))
+            picture = np.clip(np.array(COLOURS[name]) + noise, 0, 255).astype(np.uint8)
+            writer.write(picture, i * (600 // fps))
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_colour_clip():
+    """Return the function that writes a clip of colours."""
+    return colour_clip
+
+
+@pytest.fixture
+def clip_model(monkeypatch) -> str:
+    """Return the name of a classifier of clips: four pictures, 0.2 s apart, judged by colour."""
+
+    def load(request):
+        options = FakeOptions(frames=4, step_s=0.2)
+        return FakeClassifier(request.prompts or tuple(COLOURS), options, request.spec)
+
+    module = types.ModuleType("clip_plug_in")
+    module.load = load
+    monkeypatch.setitem(sys.modules, "clip_plug_in", module)
+    monkeypatch.setitem(registry._BUILT_IN[registry.CLASSIFIERS], "clips", "clip_plug_in:load")
+    return "clips:"
 
 
 @pytest.fixture

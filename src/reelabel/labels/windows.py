@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,8 @@ from pydantic import Field
 
 from reelabel.config import Settings
 from reelabel.data.boxes import Ints
+
+T = TypeVar("T")
 
 _HOLE = 2.5
 """A distance of more steps than this between two taken frames is a hole: where a step is no
@@ -51,13 +54,12 @@ def find_windows(
     Returns:
         ``(windows, settings.frames)`` int64, in order of time.
     """
-    found: list[NDArray[np.int64]] = []
-    for run in _runs(time_s, shot, settings.step_s):
-        if len(run) >= settings.frames:
-            count = len(run) // settings.frames
-            found += np.split(run[: count * settings.frames], count)
-        elif settings.short == "pad":
-            found.append(np.pad(run, (0, settings.frames - len(run)), mode="edge"))
+    gaps_s = np.diff(time_s)
+    usual_s = settings.step_s or (float(np.median(gaps_s)) if len(gaps_s) else 0.0)
+    former, found = WindowFormer[int](settings, usual_s), list[tuple[int, ...]]()
+    for at, when in enumerate(zip(time_s.tolist(), shot.tolist(), strict=True)):
+        found += former.add(at, *when)
+    found += former.end()
     whole = np.array(found, np.int64).reshape(-1, settings.frames)
     if settings.mode == "uniform" and len(whole) > settings.per_video:
         # The middles of equal parts: neither the first nor the last window is preferred.
@@ -66,11 +68,43 @@ def find_windows(
     return whole
 
 
-def _runs(time_s: NDArray[np.float64], shot: Ints, step_s: float) -> list[NDArray[np.int64]]:
-    """Return the positions of frames that follow each other without a cut or a hole."""
-    if not len(time_s):
-        return []
-    gaps_s = np.diff(time_s)
-    usual_s = step_s or (float(np.median(gaps_s)) if len(gaps_s) else 0.0)
-    breaks = np.flatnonzero((np.diff(shot) != 0) | (gaps_s > _HOLE * usual_s)) + 1
-    return np.split(np.arange(len(time_s), dtype=np.int64), breaks)
+class WindowFormer(Generic[T]):
+    """Forms windows of frames that come one after the other, end to end; see `find_windows`.
+
+    It holds the frames of one window.
+
+    Args:
+        settings: the rules.
+        usual_s: seconds between frames; a distance that is much longer is a hole.
+    """
+
+    def __init__(self, settings: WindowSettings, usual_s: float) -> None:
+        self._settings, self._usual_s = settings, usual_s
+        self._before: tuple[float, int] | None = None
+        self._open: list[T] = []
+        self._run_has_window = False
+
+    def add(self, frame: T, time_s: float, shot: int) -> Iterator[tuple[T, ...]]:
+        """Yield the windows that are finished by the next frame: of the run before, and its own.
+
+        Args:
+            frame: anything that stands for it.
+            time_s: seconds.
+            shot: number of its shot.
+        """
+        if self._before is not None:
+            gap_s, before = time_s - self._before[0], self._before[1]
+            if shot != before or gap_s > _HOLE * self._usual_s:
+                yield from self.end()
+        self._before = time_s, shot
+        self._open.append(frame)
+        if len(self._open) == self._settings.frames:
+            yield tuple(self._open)
+            self._open, self._run_has_window = [], True
+
+    def end(self) -> Iterator[tuple[T, ...]]:
+        """Yield the window of a run of frames that ends here and is shorter than a window."""
+        if self._open and not self._run_has_window and self._settings.short == "pad":
+            repeats = self._settings.frames - len(self._open)
+            yield (*self._open, *[self._open[-1]] * repeats)
+        self._open, self._run_has_window = [], False

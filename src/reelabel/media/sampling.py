@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from reelabel.config import Settings
 
+_SLACK_S = 5e-4  # times are rounded in the container
+
 
 class SamplingSettings(Settings):
     """Which frames are taken."""
@@ -60,10 +62,9 @@ class FrameSampler:
             return False
         if self._step_s is None:
             return next(self._position) % self._stride == 0
-        # Half a millisecond of slack: times are rounded in the container.
-        if since_s + 5e-4 < self._next_s:
+        if since_s + _SLACK_S < self._next_s:
             return False
-        self._next_s = ((since_s + 5e-4) // self._step_s + 1) * self._step_s
+        self._next_s = ((since_s + _SLACK_S) // self._step_s + 1) * self._step_s
         return True
 
     def thin(self) -> None:
@@ -73,3 +74,25 @@ class FrameSampler:
         if self._step_s is not None:
             self._step_s *= 2
             self._next_s = math.ceil(self._next_s / self._step_s - 1e-6) * self._step_s
+
+
+class StepSampler:
+    """Takes frames that are at least a step apart, so that distances are even.
+
+    A frame that comes late moves all behind it, unlike with `FrameSampler`, which keeps to the
+    multiples of a step.
+
+    Args:
+        step_s: seconds; 0 takes every frame.
+    """
+
+    def __init__(self, step_s: float) -> None:
+        self._step_s = step_s
+        self._next_s = -math.inf
+
+    def takes(self, time_s: float) -> bool:
+        """Return whether the frame at this second is taken."""
+        if time_s + _SLACK_S < self._next_s:
+            return False
+        self._next_s = max(self._next_s, time_s - _SLACK_S) + self._step_s
+        return True

@@ -104,6 +104,30 @@ def _read_ahead(
         reading = following
 
 
+def classify_ahead(pool: ClassifierPool, windows: Iterable[Window]) -> Iterator[Floats]:
+    """Yield the probabilities ``(classes,)`` of each window, in order.
+
+    The next windows are taken, and so decoded, while the model computes.
+
+    Args:
+        pool: the classifier.
+        windows: pictures of each moment; iterated over in one other thread.
+
+    Raises:
+        ModelError: if the model returns no probabilities.
+    """
+    source = iter(windows)
+
+    def take() -> list[Window]:
+        return list(islice(source, max(1, pool.classifier.batch_size)))
+
+    with ThreadPoolExecutor(1) as decoder:
+        taking = decoder.submit(take)
+        while batch := taking.result():
+            taking = decoder.submit(take)
+            yield from pool.classify(batch)
+
+
 def _read(paths: Sequence[Path]) -> list[Image]:
     """Return the pictures of a window; one that repeats is read once."""
     known = {path: read_rgb(path) for path in dict.fromkeys(paths)}

@@ -21,6 +21,7 @@ from reelabel.errors import MediaError
 from reelabel.labels.windows import WindowSettings, find_windows
 from reelabel.media.pictures import encode_jpeg, fit
 from reelabel.media.quality import ANALYSIS_WH, CutDetector
+from reelabel.media.sampling import StepSampler
 from reelabel.media.video import Frame, decode
 from reelabel.tables import CLIPS, DUPLICATES, FRAMES, MOMENTS, VIDEOS
 from reelabel.workspace.workspace import PICTURE_NAME
@@ -86,14 +87,12 @@ def _taken(unit: Unit[WindowSettings, None], problems: list[str]) -> Iterator[Ta
     """Decode each span once; write and yield the frames at the distance that is set."""
     shot = -1
     for clip in unit.rows(CLIPS).to_pylist():
-        cuts, next_s = CutDetector(), 0.0
+        cuts, sampler = CutDetector(), StepSampler(unit.settings.step_s)
         shot += 1
         for frame in _frames(unit, clip, problems):
             unit.tick(frame.time_s / max(unit.video.duration_s, 1e-9), "")
             shot += bool(cuts.is_cut(frame.rgb(ANALYSIS_WH)))
-            # Half a millisecond of slack: times are rounded in the container.
-            if frame.time_s + 5e-4 >= next_s:
-                next_s = max(next_s, frame.time_s - 5e-4) + unit.settings.step_s
+            if sampler.takes(frame.time_s):
                 yield _written(unit, frame, shot)
 
 
