@@ -205,7 +205,7 @@ OTHER_MEANINGS = {
     "models/students/torchvision/network.py",  # names of torchvision's loss terms
     "models/students/yolox/yolox_onnx.py",  # a filter of warnings
     "training/fit.py",  # the same
-    "views/plots.py",  # the same
+    "views/plot_style.py",  # the same
 }
 
 

@@ -299,7 +299,7 @@ def test_a_round_that_no_longer_follows_does_not_count(copied):
     stopped = go(workspace)
     assert [r.stage for r in stopped.results if r.round_number] == []
     assert stopped.reason.startswith("nothing to decide by")
-    assert best_model(workspace, read_config(workspace).project) == "fake:"
+    assert best_model(workspace, read_config(workspace).project.detector) == "fake:"
     assert workspace.rounds() == [0, 1]
 
 

@@ -23,6 +23,7 @@ from reelabel.errors import ReelabelError
 if TYPE_CHECKING:
     from reelabel.data.boxes import Boxes
     from reelabel.verbs.ablate import ablate
+    from reelabel.verbs.class_prediction import ClassPrediction
     from reelabel.verbs.demo import demo
     from reelabel.verbs.export import export
     from reelabel.verbs.flicker import flicker
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from reelabel.verbs.report import report
     from reelabel.verbs.run import RunResult, run, status
     from reelabel.verbs.show import show
+    from reelabel.verbs.source_prediction import SourcePrediction
     from reelabel.verbs.stages import (
         advance,
         classify,
@@ -57,11 +59,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Boxes",
+    "ClassPrediction",
     "Film",
     "FramePrediction",
     "Prediction",
     "ReelabelError",
     "RunResult",
+    "SourcePrediction",
     "Workspace",
     "__version__",
     "ablate",
@@ -96,10 +100,12 @@ __all__ = [
 
 _HOMES = {
     "Boxes": "reelabel.data.boxes",
+    "ClassPrediction": "reelabel.verbs.class_prediction",
     "Film": "reelabel.views.film",
     "FramePrediction": "reelabel.verbs.prediction",
     "Prediction": "reelabel.verbs.prediction",
     "RunResult": "reelabel.verbs.run",
+    "SourcePrediction": "reelabel.verbs.source_prediction",
     "Workspace": "reelabel.workspace",
     "ablate": "reelabel.verbs.ablate",
     "advance": "reelabel.verbs.stages",

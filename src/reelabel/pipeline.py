@@ -82,6 +82,7 @@ CLASSIFY_FRAMES = Task(
     ),
     labels=CLASS_LABELS,
     keys=("teacher", "teacher_options", "tags", "columns", "multi_label"),
+    teacher_key="teacher",
     check=classes.tag.check_project,
     **outputs.CLASSES,
 )

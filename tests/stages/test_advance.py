@@ -111,9 +111,9 @@ def test_the_best_model_so_far_is_what_a_student_must_beat(decide):
     assert decision.best_ap == 0.6
     assert "against 0.600 of the best model so far" in decision.reason
     assert "round:0 stays the best model" in decision.reason
-    assert best_model(decide.workspace, PROJECT) == "round:0"
+    assert best_model(decide.workspace, PROJECT.detector) == "round:0"
     assert decide(truth(0.3, 0.7), number=1).best == "round:1"
-    assert best_model(decide.workspace, PROJECT) == "round:1"
+    assert best_model(decide.workspace, PROJECT.detector) == "round:1"
 
 
 def test_the_interval_is_that_of_the_best_model(decide):
@@ -197,7 +197,7 @@ def test_the_loop_may_go_on_all_the_same(decide):
     assert decision.best == "motion"
     assert "keep_going" in decision.reason
     assert teacher_spec(decide.workspace, PROJECT.detector, 1) == "round:0"
-    assert best_model(decide.workspace, PROJECT) == "motion"
+    assert best_model(decide.workspace, PROJECT.detector) == "motion"
 
 
 def test_rounds_behind_a_stop_do_not_count(decide):
@@ -205,4 +205,4 @@ def test_rounds_behind_a_stop_do_not_count(decide):
     decide(truth(0.4, 0.5))
     decide(truth(0.5, 0.6), number=1)
     decide(truth(0.4, 0.3))
-    assert best_model(decide.workspace, PROJECT) == "motion"
+    assert best_model(decide.workspace, PROJECT.detector) == "motion"

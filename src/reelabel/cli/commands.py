@@ -238,21 +238,30 @@ def import_labels(workspace: Path, file: Path, kind: str, what: Any, **how: Any)
 @click.option("--end-s", "--end", "end_s", type=float, help="Second at which to stop.")
 @click.option("--duration-s", "--duration", "duration_s", type=float, help="Seconds from start.")
 @click.option(
-    "--min-score", "--score", default=0.3, show_default=True, help="Leave out boxes below this."
+    "--min-score",
+    "--score",
+    type=float,
+    help="Leave out boxes below this, default 0.3; classes are unknown below it, default 0.5.",
 )
-@click.option("--classes", multiple=True, help="Detect only these; repeatable.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the boxes as JSON.")
-@click.option("--render", type=click.Path(path_type=Path), help="Write video with boxes drawn.")
+@click.option("--classes", multiple=True, help="Look only for these; repeatable.")
+@click.option("--step-s", type=float, help="Seconds between frames that are classified.")
+@click.option("--smooth-s", type=float, help="Running median over class probabilities, seconds.")
+@click.option("--min-length-s", type=float, help="Shortest segment of a class, seconds.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write boxes as JSON, classes as JSON or CSV."
+)
+@click.option("--render", type=click.Path(path_type=Path), help="Write video with them drawn.")
+@click.option(
+    "--keep-frames", type=click.Path(path_type=Path), help="New folder for classified frames."
+)
+@click.option("--task", default="", help="Of a model whose name leaves it open: classify-frames.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
-def predict(
-    model: str, sources: tuple[Path, ...], *, min_score: float, quiet: bool, **rest: Any
-) -> None:
-    """Run a model, or the best one of a workspace, on videos and pictures."""
+def predict(model: str, sources: tuple[Path, ...], **given: Any) -> None:
+    """Apply a model, or the best one of a workspace, to videos and pictures."""
     from reelabel.verbs.predict import predict as call
 
-    found = call(model, sources, min_score=min_score, quiet=quiet, **rest)
-    click.echo(str(found))
-    for path in (rest["out"], rest["render"]):
+    click.echo(str(call(model, sources, **given)))
+    for path in (given["out"], given["render"], given["keep_frames"]):
         if path is not None:
             click.echo(f"written to {path}")
 

@@ -14,7 +14,7 @@ BOXES: dict[str, Any] = {
         "yolo": "reelabel.formats.yolo:write_yolo",
         "voc": "reelabel.formats.voc:write_voc",
     },
-    "predict": "reelabel.verbs.predict:predict_boxes",
+    "predict": "reelabel.verbs.predict_boxes:predict_boxes",
     "report": "reelabel.verbs.report_boxes:report_boxes",
     "show": "reelabel.verbs.show:show_boxes",
     "ablate": "reelabel.verbs.ablate:ablate_boxes",

@@ -51,11 +51,12 @@ class Task:
         each_round: stages that every round does again, in order.
         labels: the table that training uses.
         keys: keys of the project's settings that are of this task, and not of every task.
+        teacher_key: the one of them that names the first teacher.
         check: raises `ConfigError` where the project's settings do not suit the task.
         exports: writers of a round's data set, by format.
         scores: the type of a round's scores; None if a round has none.
-        predict: applies a model to files or frames, with the arguments of `reelabel.predict`; the
-            `str` of what it returns is one line for people.
+        predict: applies a model to files or frames, with those arguments of `reelabel.predict` that
+            apply to the task; the `str` of what it returns is one line for people.
         report: writes the report of a workspace, given it and its settings, and returns the path.
         show: draws the labels of a round, given a workspace and the arguments of `reelabel.show`.
         ablate: compares what labels are made from, given a workspace, its settings and the
@@ -70,6 +71,7 @@ class Task:
     each_round: tuple[AnyStage, ...]
     labels: Table
     keys: tuple[str, ...] = ()
+    teacher_key: str = "detector"
     check: Callable[[Project], None] = accept
     exports: Mapping[str, Writer | str] = field(default_factory=dict)
     scores: type[Result] | None = None
@@ -88,6 +90,10 @@ class Task:
         """Return the settings type of each stage that has settings."""
         flow = self.flow.items()
         return {name: stage.settings for name, stage in flow if stage.settings.model_fields}
+
+    def first_teacher(self, project: Project) -> str:
+        """Return the first teacher that the project's settings name, empty if there is none."""
+        return str(getattr(project, self.teacher_key))
 
     def part(self, name: Part) -> Callable[..., Any]:
         """Return the function behind one of the task's commands.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import cv2
@@ -123,6 +124,55 @@ def montage(
     return np.vstack(rows)
 
 
+@dataclass(frozen=True)
+class Bar:
+    """One line of `draw_bars`.
+
+    Attributes:
+        text: what stands in it.
+        share: how much of it is coloured, 0..1.
+        colour: of that part.
+    """
+
+    text: str
+    share: float
+    colour: Colour
+
+
+def draw_bars(rgb: Picture, bars: Sequence[Bar]) -> Picture:
+    """Return a copy of the picture with lines of text over coloured bars in its upper left corner.
+
+    Lines and letters grow with the picture. What does not fit into its height is left out.
+
+    Args:
+        rgb: ``(height, width, 3)`` uint8; it is not changed.
+        bars: the lines, from top to bottom.
+    """
+    picture = np.ascontiguousarray(rgb).copy()
+    height, width = picture.shape[:2]
+    thickness = max(1, _line_width(picture) // 2)
+    texts = [_drawable(bar.text) for bar in bars]
+    longest = max(texts, key=lambda text: _text_width(text, 1.0, thickness), default="")
+    scale = _text_scale(picture, longest, thickness)
+    (_, text_h), baseline = cv2.getTextSize("Ag", _FONT, scale, thickness)
+    step = text_h + baseline + 4
+    length = min(width, max(width // 3, _text_width(longest, scale, thickness) + 6))
+    for i, (text, bar) in enumerate(zip(texts, bars, strict=True)):
+        if (i + 1) * step > height:
+            break
+        place = picture[i * step : (i + 1) * step, :length]
+        _blend(place, _STRIP, 0.75)
+        _blend(place[:, : round(length * min(max(bar.share, 0.0), 1.0))], bar.colour, 0.75)
+        origin = (3, i * step + text_h + 2)
+        cv2.putText(picture, text, origin, _FONT, scale, (255, 255, 255), thickness, cv2.LINE_AA)
+    return picture
+
+
+def _blend(place: Picture, colour: Colour, opacity: float) -> None:
+    """Mix a colour into a part of a picture."""
+    place[:] = np.rint(place * (1 - opacity) + np.array(colour) * opacity).astype(np.uint8)
+
+
 def captioned(rgb: Picture, lines: Sequence[tuple[str, Colour]], rows: int) -> Picture:
     """Return the picture with a strip below it that holds some lines of text.
 
@@ -191,8 +241,7 @@ def _draw_box(
 
 def _fill(picture: Picture, corner: list[int], colour: Colour) -> None:
     left, top, right, bottom = (max(0, side) for side in corner)
-    inside = picture[top:bottom, left:right]
-    inside[:] = np.rint(inside * (1 - _FILL) + np.array(colour) * _FILL).astype(np.uint8)
+    _blend(picture[top:bottom, left:right], colour, _FILL)
 
 
 def _draw_dashes(picture: Picture, corner: list[int], colour: Colour, width: int) -> None:

@@ -111,6 +111,20 @@ def find_footage(project: Project, root: Path) -> Footage:
     return found
 
 
+def files_in(folder: Path) -> list[Path]:
+    """Return the footage in a folder and below, in a fixed order.
+
+    Raises:
+        UsageError: if it holds none, or all of it is output.
+    """
+    found = Footage()
+    files = sorted(_walk(folder, found))
+    if not files:
+        why = "; ".join(left_out_sentences(found.left_out)) or "it holds none"
+        raise UsageError(f"{folder}: expected a folder with videos or pictures, but {why}")
+    return files
+
+
 def _files(path: Path, root: Path, found: Footage) -> list[Path]:
     """Return the footage at a path that a project names."""
     reason = _output(path)

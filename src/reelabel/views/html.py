@@ -19,7 +19,7 @@ from reelabel.errors import UsageError
 from reelabel.evaluation.figures import Figure, Finding, Measure
 from reelabel.files import write_bytes
 from reelabel.media.pictures import encode_jpeg
-from reelabel.views.plots import data_uri
+from reelabel.views.plot_style import data_uri
 
 Image = NDArray[np.uint8]
 """``(height, width, 3)`` uint8 RGB."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from reelabel.config import Project
 from reelabel.errors import MissingInput, few
 from reelabel.tables import Table
 from reelabel.workspace.results import Decision, Scores
@@ -127,10 +126,15 @@ def report_path(workspace: Workspace, labels: Table) -> Path | None:
     return workspace.round_dir(rounds[-1]) / "report.html" if rounds else None
 
 
-def best_model(workspace: Workspace, project: Project) -> str:
-    """Return the best model that the rounds have found: the last decision's, else the teacher."""
+def best_model(workspace: Workspace, first: str) -> str:
+    """Return the best model that the rounds have found: the last decision's, else the first one.
+
+    Args:
+        workspace: the workspace.
+        first: the first teacher, which the project's settings name; empty if there is none.
+    """
     last = last_decision(workspace)
-    return last.best if last else project.detector
+    return last.best if last else first
 
 
 def last_decision(workspace: Workspace) -> Decision | None:

@@ -1,0 +1,294 @@
+"""predict with a model that gives classes: of frames or clips, over time, and of whole videos."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reelabel.data.boxes import Floats
+from reelabel.data.classes import Moments, Predictions
+from reelabel.engine.progress import Display, is_interactive
+from reelabel.errors import MediaError, UsageError, nearest
+from reelabel.files import new_folder, refuse_overwrite, write_bytes, write_text
+from reelabel.formats.pictures import EXPORT_MARK
+from reelabel.labels.segments import SegmentSettings
+from reelabel.media.pictures import encode_jpeg
+from reelabel.media.probe import VideoInfo, probe
+from reelabel.media.video import decode, time_range
+from reelabel.models.base import Classifier, Image, Window
+from reelabel.models.classifier_pool import ClassifierPool, classify_ahead
+from reelabel.models.detector_pool import FrameRef
+from reelabel.models.video_moments import MomentPlan, TakenFrame, video_moments
+from reelabel.verbs.class_models import find_classifier
+from reelabel.verbs.class_prediction import ClassPrediction, check_suffix
+from reelabel.verbs.model_names import Model
+from reelabel.verbs.predict_files import (
+    WHOLE,
+    Sources,
+    Span,
+    check_array,
+    files_and_arrays,
+    is_picture,
+    numbered,
+    render_targets,
+    write_drawn,
+)
+from reelabel.verbs.prediction import Source
+from reelabel.verbs.source_prediction import SourcePrediction
+
+HYSTERESIS = 0.1
+"""By how much a class may fall below the threshold, or be beaten, before it ends."""
+QUALITY = 95
+"""JPEG quality of frames that are kept."""
+
+
+def predict_classes(  # noqa: PLR0913 -- those of `predict` that apply
+    model: Model,
+    sources: Sources,
+    *,
+    span: Span = WHOLE,
+    min_score: float = 0.5,
+    classes: Sequence[str] = (),
+    step_s: float | None = None,
+    smooth_s: float = 0.0,
+    min_length_s: float = 0.0,
+    out: Path | str | None = None,
+    render: Path | str | None = None,
+    keep_frames: Path | str | None = None,
+    quiet: bool | None = None,
+) -> ClassPrediction:
+    """Return the classes that a model gives for files or frames; see `predict`.
+
+    Probabilities are calibrated with the temperature that the model's round has fitted. The
+    classes that are left out by `classes` keep their share: the others are not scaled up.
+    """
+    rule = _segment_settings(min_score, smooth_s, min_length_s)
+    found = find_classifier(model)
+    own = found.classifier
+    paths, arrays = files_and_arrays(sources)
+    infos = {path: probe(path) for path in paths}
+    targets = render_targets(infos, render)
+    _check_outputs(infos, out, targets)
+    run = _Run(
+        pool=ClassifierPool(own),
+        columns=_columns(own, classes),
+        plan=MomentPlan.of(own, _checked(step_s), keep=keep_frames is not None),
+        rule=rule,
+        kept=_new_folder(keep_frames),
+        quiet=not is_interactive() if quiet is None else quiet,
+    )
+    results = [*run.of_files(infos, span, targets), *run.of_arrays(arrays)]
+    result = ClassPrediction(
+        model=found.label,
+        fingerprint=own.fingerprint,
+        classes=run.names,
+        exclusive=own.exclusive,
+        temperature=found.temperature,
+        min_score=min_score,
+        sources=tuple(results),
+    )
+    if out is not None:
+        result.save(out)
+    return result
+
+
+def _segment_settings(min_score: float, smooth_s: float, min_length_s: float) -> SegmentSettings:
+    """Return how probabilities become segments.
+
+    Raises:
+        UsageError: for a value out of range.
+    """
+    if not 0 <= min_score <= 1:
+        raise UsageError(f"expected min_score of 0 to 1, but got {min_score}")
+    for name, value in {"smooth_s": smooth_s, "min_length_s": min_length_s}.items():
+        if not 0 <= value < math.inf:
+            raise UsageError(f"expected {name} in seconds, 0 or more, but got {value}")
+    return SegmentSettings(
+        threshold=min_score,
+        hysteresis=min(HYSTERESIS, min_score / 2),
+        smooth_s=smooth_s,
+        min_length_s=min_length_s,
+    )
+
+
+def _checked(step_s: float | None) -> float | None:
+    if step_s is not None and not 0 <= step_s < math.inf:
+        raise UsageError(f"expected step_s in seconds, 0 or more, but got {step_s}")
+    return step_s
+
+
+def _columns(classifier: Classifier, classes: Sequence[str]) -> list[int]:
+    """Return the columns of the wanted classes, all if none are named.
+
+    Raises:
+        UsageError: if the model has no such class.
+    """
+    known = classifier.classes
+    for name in classes:
+        if name not in known:
+            raise UsageError(f"{classifier.name} has no class '{name}'{nearest(name, known)}")
+    return [known.index(name) for name in dict.fromkeys(classes or known)]
+
+
+def _check_outputs(
+    infos: Mapping[Path, VideoInfo], out: Path | str | None, targets: Mapping[Path, Path]
+) -> None:
+    """Refuse outputs that are inputs, or of another format, before any work is done."""
+    refuse_overwrite(infos, [out, *targets.values()])
+    if out is not None:
+        check_suffix(Path(out))
+
+
+def _new_folder(folder: Path | str | None) -> Path | None:
+    """Return the folder for frames, made; no frame in it is ever taken for footage."""
+    if folder is None:
+        return None
+    new_folder(Path(folder))
+    write_text(Path(folder) / EXPORT_MARK, "frames written by  reelabel predict\n")
+    return Path(folder)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One call of `predict_classes`.
+
+    Attributes:
+        pool: the classifier.
+        columns: those of its classes that are wanted.
+        plan: which frames of a video are judged.
+        rule: how probabilities become segments.
+        kept: the folder for judged frames, None if they are not kept.
+        quiet: show no progress.
+    """
+
+    pool: ClassifierPool
+    columns: list[int]
+    plan: MomentPlan
+    rule: SegmentSettings
+    kept: Path | None
+    quiet: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The wanted classes."""
+        return tuple(self.pool.classifier.classes[i] for i in self.columns)
+
+    def of_files(
+        self, infos: Mapping[Path, VideoInfo], span: Span, targets: Mapping[Path, Path]
+    ) -> Iterator[SourcePrediction]:
+        """Yield the classes of each file; draw those that have a target."""
+        stems = numbered(path.stem for path in infos)
+        for stem, (path, info) in zip(stems, infos.items(), strict=True):
+            span_s = time_range(info, span.start_s, span.end_s, span.duration_s)
+            one = self._of_file(path, info, span_s, stem)
+            if path in targets:
+                write_drawn(path, info, targets[path], _drawn(path, one, span_s))
+            yield one
+
+    def _of_file(
+        self, path: Path, info: VideoInfo, span_s: tuple[float, float], stem: str
+    ) -> SourcePrediction:
+        start_s, end_s = span_s
+        judged: list[tuple[TakenFrame, TakenFrame]] = []
+
+        def windows() -> Iterator[Window]:
+            for moment in video_moments(path, info, span_s, self.plan):
+                self._keep(stem, {one.ref.pts: one.jpeg for one in moment})
+                judged.append((moment[0], moment[-1]))
+                yield [one.picture for one in moment]
+
+        rows = []
+        with Display(path.name[:16], 1, quiet=self.quiet) as display:
+            for row in classify_ahead(self.pool, windows()):
+                rows.append(row[self.columns])
+                at_s = judged[len(rows) - 1][1].ref.time_s
+                share = (at_s - start_s) / max(end_s - start_s, 1e-9)
+                display.tick(path.name, share, f"{len(rows)} moments")
+        if not rows:
+            raise MediaError(f"{path}: no frame between {start_s:g} s and {end_s:g} s is readable")
+        source = Source(str(path), info.display_wh, info.time_base)
+        refs = [(first.ref, last.ref) for first, last in judged]
+        span = None if is_picture(path, info) else span_s
+        return self._prediction(source, refs, rows, span_s=span)
+
+    def of_arrays(self, arrays: Iterable[Image]) -> Iterator[SourcePrediction]:
+        """Yield the classes of each array, or of the clip that all of them are."""
+        if self.plan.frames > 1:
+            yield from self._of_clip(list(self._checked_arrays(arrays)))
+            return
+        shown: list[Image] = []
+
+        def windows() -> Iterator[Window]:
+            for array in self._checked_arrays(arrays):
+                shown.append(array)
+                yield [array]
+
+        for i, row in enumerate(classify_ahead(self.pool, windows())):
+            yield self._of_array(f"frames[{i}]", row, shown[i], picture=shown[i])
+
+    def _of_clip(self, arrays: list[Image]) -> Iterator[SourcePrediction]:
+        """Yield the classes of one clip: of pictures at even distances, as many as are judged."""
+        if arrays:
+            at = np.linspace(0, len(arrays) - 1, self.plan.frames).round().astype(int)
+            row = self.pool.classify([[arrays[i] for i in at]])[0]
+            yield self._of_array("frames", row, arrays[0], last=len(arrays) - 1)
+
+    def _of_array(
+        self, name: str, row: Floats, array: Image, *, last: int = 0, picture: Image | None = None
+    ) -> SourcePrediction:
+        source = Source(name, (array.shape[1], array.shape[0]))
+        refs = [(FrameRef(0, 0, 0.0), FrameRef(last, last, 0.0))]
+        return self._prediction(source, refs, [row[self.columns]], picture=picture)
+
+    def _checked_arrays(self, arrays: Iterable[Image]) -> Iterator[Image]:
+        for index, array in enumerate(arrays):
+            check_array(array, index)
+            if self.plan.keep:
+                self._keep("frames", {index: encode_jpeg(array, QUALITY)})
+            yield array
+
+    def _keep(self, stem: str, pictures: Mapping[int, bytes]) -> None:
+        """Write judged frames, each once."""
+        if self.kept is not None:
+            for pts, jpeg in pictures.items():
+                write_bytes(self.kept / stem / f"{pts}.jpg", jpeg, sync=False)
+
+    def _prediction(
+        self,
+        source: Source,
+        refs: Sequence[tuple[FrameRef, FrameRef]],
+        rows: Sequence[Floats],
+        *,
+        span_s: tuple[float, float] | None = None,
+        picture: Image | None = None,
+    ) -> SourcePrediction:
+        """Return the classes of a source from the first and last frame of each moment."""
+        moments = Moments(
+            np.full(len(refs), source.name),
+            np.array([first.pts for first, _ in refs]),
+            np.array([last.pts for _, last in refs]),
+        )
+        return SourcePrediction(
+            source=source,
+            classes=self.names,
+            exclusive=self.pool.classifier.exclusive,
+            predictions=Predictions(moments, np.stack(rows)),
+            index=np.array([first.index for first, _ in refs], np.int64),
+            time_s=np.array([(first.time_s, last.time_s) for first, last in refs], np.float64),
+            span_s=span_s,
+            rule=self.rule,
+            picture=picture,
+        )
+
+
+def _drawn(
+    path: Path, found: SourcePrediction, span_s: tuple[float, float]
+) -> Iterator[tuple[int, Image]]:
+    """Yield every frame of the span with its classes, each with its time stamp."""
+    start_s, end_s = span_s
+    for frame in decode(path, start_s=start_s or None, end_s=end_s, on_error=lambda _: None):
+        yield frame.pts, found.on(frame.rgb(), frame.time_s)
