@@ -111,11 +111,11 @@ def make_colour_clip():
 
 @pytest.fixture
 def clip_model(monkeypatch) -> str:
-    """Return the name of a classifier of clips: four pictures, 0.2 s apart, judged by colour."""
+    """Return the name of a classifier of clips: red, green, blue; four pictures, 0.2 s apart."""
 
     def load(request):
         options = FakeOptions(frames=4, step_s=0.2)
-        return FakeClassifier(request.prompts or tuple(COLOURS), options, request.spec)
+        return FakeClassifier(tuple(COLOURS), options, request.spec)
 
     module = types.ModuleType("clip_plug_in")
     module.load = load

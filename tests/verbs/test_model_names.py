@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 import reelabel as api
 from reelabel.config import dump
@@ -46,7 +48,7 @@ def students(monkeypatch):
         "load_class_teacher",
         lambda project, _root, _spec: FakeClassifier(project.classes),
     )
-    monkeypatch.setattr(class_models, "load_classifier", lambda _: FakeClassifier())
+    monkeypatch.setattr(class_models, "load_classifier", lambda *_, **__: FakeClassifier())
 
 
 def test_a_workspace_is_its_best_model(workspace):
@@ -85,6 +87,41 @@ def test_a_folder_states_its_task(tmp_path):
         assert (found.task.name, found.spec) == (task, f"student:{tmp_path}")
     (tmp_path / "model.json").write_text("{")
     assert named_model(tmp_path).task.name == "detect"
+
+
+def onnx_file(path, shapes, **stated):
+    """Write a network with outputs of these shapes."""
+    ports = [
+        helper.make_tensor_value_info(f"y{i}", TensorProto.FLOAT, shape)
+        for i, shape in enumerate(shapes)
+    ]
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, shapes[0])
+    nodes = [helper.make_node("Identity", ["x"], [port.name]) for port in ports]
+    model = helper.make_model(helper.make_graph(nodes, "g", [given], ports))
+    helper.set_model_props(model, stated)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shapes", "stated", "task"),
+    [
+        ([(1, 10)], {}, "classify-frames"),
+        ([(1, 8400, 85)], {}, "detect"),
+        ([(1, 4), (1, 4)], {}, "detect"),
+        ([(1, 10)], {"reelabel_format": "1", "task": "detect"}, "detect"),
+        ([(1, 3, 4)], {"reelabel_format": "1", "task": "classify"}, "classify-frames"),
+    ],
+)
+def test_an_onnx_file_states_its_task(tmp_path, shapes, stated, task):
+    """Our exports say it; of others one row of numbers per picture is taken for classes."""
+    path = onnx_file(tmp_path / "x.onnx", shapes, **stated)
+    for name in (path, f"onnx:{path}"):
+        found = named_model(name)
+        assert (found.spec, found.task.name) == (f"onnx:{path}", task)
+    assert named_model(path, "classify-clips").task.name == "classify-clips"
+    path.write_bytes(b"damaged")
+    assert named_model(path).task.name == "detect"
 
 
 def test_a_kind_decides_by_its_registry(clip_model):

@@ -139,7 +139,7 @@ def test_what_is_no_frame_is_refused():
 def test_several_classes_may_be_right(clip, monkeypatch):
     """Where classes are no alternatives, each has segments of its own, which may overlap."""
     several = FakeClassifier(("warm", "cold", "red too", "unknown"), exclusive=False)
-    monkeypatch.setattr(class_models, "load_classifier", lambda _: several)
+    monkeypatch.setattr(class_models, "load_classifier", lambda *_, **__: several)
     (found,) = classes(clip, min_score=0.1)
     assert [(s.category, s.start_s, s.end_s) for s in found.segments] == [
         ("warm", 0.0, 3.5),
@@ -154,7 +154,8 @@ def test_several_classes_may_be_right(clip, monkeypatch):
 
 def test_below_the_threshold_nothing_is_known(clip, monkeypatch):
     """A class that no moment reaches is not named, neither over time nor for the whole."""
-    monkeypatch.setattr(class_models, "load_classifier", lambda _: FakeClassifier(options=SOFT))
+    soft = FakeClassifier(options=SOFT)
+    monkeypatch.setattr(class_models, "load_classifier", lambda *_, **__: soft)
     (found,) = classes(clip, min_score=0.9)
     assert found.category == UNKNOWN
     assert found.categories == ()
@@ -163,9 +164,10 @@ def test_below_the_threshold_nothing_is_known(clip, monkeypatch):
     assert [s.category for s in sure.segments] == ["red", "blue"]
 
 
-def test_left_out_classes_keep_their_share(clip):
+def test_left_out_classes_keep_their_share(clip, clip_model):
     """With one class wanted the rest is unknown, not scaled up to 1."""
-    (whole,), (part,) = classes(clip), classes(clip, classes=["blue"])
+    (whole,) = classes(clip, clip_model)
+    (part,) = classes(clip, clip_model, classes=["blue"])
     assert part.classes == ("blue",)
     assert part.probabilities["blue"] == pytest.approx(whole.probabilities["blue"])
     assert [s.category for s in part.segments] == [UNKNOWN, "blue"]
@@ -197,10 +199,10 @@ def test_values_out_of_range_are_refused(clip, how):
         classes(clip, **how)
 
 
-def test_unknown_classes_are_refused(clip):
-    """The error names the nearest class."""
-    with pytest.raises(UsageError, match="has no class 'rod'; did you mean 'red'"):
-        classes(clip, classes=["rod"])
+def test_unknown_classes_are_refused(clip, clip_model):
+    """The error names the class."""
+    with pytest.raises(ModelError, match="rod"):
+        classes(clip, clip_model, classes=["rod"])
 
 
 @pytest.mark.parametrize("name", ["step_s", "smooth_s", "min_length_s", "keep_frames"])
@@ -328,7 +330,16 @@ def test_the_command_prints_the_answers(clip, reelabel, tmp_path):
     assert "step_s does not apply" in err
 
 
-def test_functions_find_boxes(clip):
-    """A Python function is no classifier; asking for one says so."""
-    with pytest.raises(ModelError, match="Python functions find boxes"):
-        predict_classes.predict_classes(lambda _: None, clip)
+def by_brightness(image):
+    """Classify a picture as anybody would write it."""
+    share = float(image.max() > 100)
+    return {"bright": share, "dark": 1 - share}
+
+
+def test_a_python_function_is_a_classifier_for_a_task(clip, picture):
+    """With the task it gives classes, which the call names; without it finds boxes."""
+    found = api.predict(by_brightness, [clip, picture], task=TASK, classes=["dark", "bright"])
+    assert [one.category for one in found] == ["bright", "bright"]
+    assert found.classes == ("dark", "bright")
+    with pytest.raises(ModelError, match="expected Boxes"):
+        api.predict(by_brightness, picture)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reelabel.errors import ModelError
 from reelabel.models.base import Classifier
 from reelabel.models.calibrated import CalibratedClassifier
+from reelabel.models.callables import register_callable
+from reelabel.models.classifiers.mapped import MappedClassifier, wanted_classes
 from reelabel.models.registry import load_classifier
 from reelabel.models.teacher import load_class_teacher
 from reelabel.pipeline import read_config
@@ -36,35 +38,50 @@ class FoundClassifier:
     place: Path | None = None
     trained: frozenset[str] = frozenset()
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether at most one class is right, also where some are left out of the sum."""
+        own = self.classifier
+        return own.inner.exclusive if isinstance(own, MappedClassifier) else own.exclusive
 
-def find_classifier(model: Model) -> FoundClassifier:
-    """Return the classifier that a name stands for; see `named_model`.
+
+def find_classifier(model: Model, classes: Sequence[str] = ()) -> FoundClassifier:
+    """Return the classifier that a name or a Python function stands for; see `named_model`.
+
+    Args:
+        model: a workspace, one of its rounds, a folder, a file, a name, or a function
+            (`reelabel.models.classifiers.callable`).
+        classes: the classes that are wanted; empty for all that the model has.
 
     Raises:
-        ModelError: if there is none, or it finds boxes.
+        ModelError: if there is none, it finds boxes, or has no such class.
     """
     if not isinstance(model, Workspace | Path | str):
-        raise ModelError(
-            f"expected the name of a classifier, but got {type(model).__name__}: Python functions "
-            "find boxes"
-        )
+        spec = register_callable(model)
+        return FoundClassifier(spec, load_classifier(spec, wanted=classes))
     named = named_model(model, CLASSIFY)
     if named.workspace is not None:
-        return _of_workspace(named, named.workspace)
+        return _of_workspace(named, named.workspace, classes)
     kind, _, rest = named.spec.partition(":")
     place = Path(rest) if rest and Path(rest).exists() else None
     if kind == "student" and place is not None and (home := _round_of(place)) is not None:
-        return _of_round(named.label, load_classifier(named.spec), home)
-    return FoundClassifier(named.label, load_classifier(named.spec), place=place)
+        return _of_round(named.label, load_classifier(named.spec), home, classes)
+    return FoundClassifier(named.label, load_classifier(named.spec, wanted=classes), place=place)
 
 
-def _of_workspace(named: NamedModel, workspace: Workspace) -> FoundClassifier:
+def _of_workspace(
+    named: NamedModel, workspace: Workspace, classes: Sequence[str]
+) -> FoundClassifier:
     project = read_config(workspace).project
     classifier = load_class_teacher(project, workspace.root, named.spec)
     numbers = (n for n in workspace.rounds() if student_spec(n) == named.spec)
     if (number := next(numbers, None)) is not None:
-        return _of_round(named.label, classifier, workspace.round_dir(number))
-    return FoundClassifier(named.label, classifier)
+        return _of_round(named.label, classifier, workspace.round_dir(number), classes)
+    return FoundClassifier(named.label, _only(classifier, classes))
+
+
+def _only(classifier: Classifier, classes: Sequence[str]) -> Classifier:
+    return wanted_classes(classifier, classes) if classes else classifier
 
 
 def _round_of(folder: Path) -> Path | None:
@@ -74,13 +91,18 @@ def _round_of(folder: Path) -> Path | None:
     return home if in_round else None
 
 
-def _of_round(label: str, classifier: Classifier, home: Path) -> FoundClassifier:
+def _of_round(
+    label: str, classifier: Classifier, home: Path, classes: Sequence[str]
+) -> FoundClassifier:
     """Return the student of a round, calibrated as the round's scores state."""
     scores = ClassificationScores.load(home)
     temperature = scores.temperature if scores else None
     if temperature is not None:
+        # Before classes are left out: their share is part of what is calibrated.
         classifier = CalibratedClassifier(classifier, temperature)
-    return FoundClassifier(label, classifier, temperature, home / "model", _trained(home))
+    return FoundClassifier(
+        label, _only(classifier, classes), temperature, home / "model", _trained(home)
+    )
 
 
 def _trained(home: Path) -> frozenset[str]:

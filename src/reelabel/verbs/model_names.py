@@ -10,6 +10,7 @@ from pathlib import Path
 from reelabel.engine.task import Task, task_named
 from reelabel.errors import ModelError, UsageError
 from reelabel.models.detectors.callable import Finder
+from reelabel.models.onnx_task import task_in_onnx
 from reelabel.models.registry import CLASSIFIERS, DETECTORS, kinds
 from reelabel.models.students.folder import MODEL_JSON
 from reelabel.pipeline import read_config, task_of
@@ -52,7 +53,7 @@ def named_model(model: Workspace | Path | str, task: str = "") -> NamedModel:
             for the student of its round N; a model folder; an ONNX file; or a name such as
             ``onnx:FILE``.
         task: what a model that belongs to no workspace is used for; empty: what its `model.json`
-            states, else what its kind is of, boxes if it is of several.
+            or its ONNX file states, else what its kind is of, boxes if it is of several.
 
     Raises:
         ModelError: if there is no such model.
@@ -70,6 +71,10 @@ def named_model(model: Workspace | Path | str, task: str = "") -> NamedModel:
     if ":" not in spec and folder.suffix == ".onnx":
         spec = f"onnx:{folder}"
     groups = [group for group in OF_GROUP if spec.partition(":")[0] in kinds(group)]
+    file = Path(spec.removeprefix("onnx:"))
+    if spec.startswith("onnx:") and file.is_file():
+        found = OF_CARD.get(task_in_onnx(file), DETECT)
+        return NamedModel(str(model), spec, task_named(task or found))
     if not groups and ":" not in spec:
         raise ModelError(
             f"{model} is no model: expected a workspace, WORKSPACE@ROUND, a folder with a "

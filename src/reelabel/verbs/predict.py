@@ -41,7 +41,9 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
     Args:
         model: a model's name such as ``onnx:FILE``, a model folder, a workspace, which means the
             best model that its rounds have found, ``WORKSPACE@N`` for the student of its round N,
-            or a Python function ``(image) -> boxes`` (`reelabel.models.detectors.callable`).
+            or a Python function ``(image) -> boxes`` (`reelabel.models.detectors.callable`); with
+            the task of a classifier ``(image) -> probabilities``
+            (`reelabel.models.classifiers.callable`).
         sources: videos or pictures, folders of them, or frames as ``(height, width, 3)`` uint8 RGB
             arrays: one, several, or an iterator of arrays. Boxes and classes of frames are found
             frame by frame; a classifier of clips takes all arrays as one clip.
@@ -59,7 +61,8 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
         render: where to write the video with boxes or classes drawn on it, for a picture a JPEG;
             with several files a folder.
         keep_frames: of classifiers alone: a new or empty folder for the frames that are judged.
-        task: what a model is used for whose name leaves it open, such as ``classify-frames``.
+        task: what a model is used for whose name leaves it open, or a function, such as
+            ``classify-frames``.
         quiet: show no progress; None shows it to a person only.
 
     Raises:
@@ -90,10 +93,10 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
 
 
 def _task_of(model: Model, task: str) -> Task:
-    """Return the task of a model; Python functions find boxes."""
+    """Return the task of a model; Python functions find boxes unless told otherwise."""
     if isinstance(model, Workspace | Path | str):
         return named_model(model, task).task
-    return task_named(DETECT)
+    return task_named(task or DETECT)
 
 
 def _applicable(task: Task, options: Mapping[str, Any]) -> dict[str, Any]:

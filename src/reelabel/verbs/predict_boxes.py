@@ -12,8 +12,8 @@ from reelabel.files import refuse_overwrite
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.video import decode, time_range
 from reelabel.models.base import Detector, Image
-from reelabel.models.detector_pool import DetectorPool, detect_frames
 from reelabel.models.callables import register_callable
+from reelabel.models.detector_pool import DetectorPool, detect_frames
 from reelabel.models.registry import load_detector
 from reelabel.pipeline import read_config
 from reelabel.verbs.model_names import Model, NamedModel, named_model

@@ -12,14 +12,14 @@ import numpy as np
 from reelabel.data.boxes import Floats
 from reelabel.data.classes import Moments, Predictions
 from reelabel.engine.progress import Display, is_interactive
-from reelabel.errors import MediaError, UsageError, nearest
+from reelabel.errors import MediaError, UsageError
 from reelabel.files import new_folder, refuse_overwrite, write_bytes, write_text
 from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.labels.segments import SegmentSettings
 from reelabel.media.pictures import encode_jpeg
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.video import decode, time_range
-from reelabel.models.base import Classifier, Image, Window
+from reelabel.models.base import Image, Window
 from reelabel.models.classifier_pool import ClassifierPool, classify_ahead
 from reelabel.models.detector_pool import FrameRef
 from reelabel.models.video_moments import MomentPlan, TakenFrame, video_moments
@@ -67,7 +67,7 @@ def predict_classes(  # noqa: PLR0913 -- those of `predict` that apply
     classes that are left out by `classes` keep their share: the others are not scaled up.
     """
     rule = _segment_settings(min_score, smooth_s, min_length_s)
-    found = find_classifier(model)
+    found = find_classifier(model, classes)
     own = found.classifier
     paths, arrays = files_and_arrays(sources)
     infos = {path: probe(path) for path in paths}
@@ -75,7 +75,7 @@ def predict_classes(  # noqa: PLR0913 -- those of `predict` that apply
     _check_outputs(infos, out, targets)
     run = _Run(
         pool=ClassifierPool(own),
-        columns=_columns(own, classes),
+        exclusive=found.exclusive,
         plan=MomentPlan.of(own, _checked(step_s), keep=keep_frames is not None),
         rule=rule,
         kept=_new_folder(keep_frames),
@@ -85,8 +85,8 @@ def predict_classes(  # noqa: PLR0913 -- those of `predict` that apply
     result = ClassPrediction(
         model=found.label,
         fingerprint=own.fingerprint,
-        classes=run.names,
-        exclusive=own.exclusive,
+        classes=own.classes,
+        exclusive=found.exclusive,
         temperature=found.temperature,
         min_score=min_score,
         sources=tuple(results),
@@ -121,19 +121,6 @@ def _checked(step_s: float | None) -> float | None:
     return step_s
 
 
-def _columns(classifier: Classifier, classes: Sequence[str]) -> list[int]:
-    """Return the columns of the wanted classes, all if none are named.
-
-    Raises:
-        UsageError: if the model has no such class.
-    """
-    known = classifier.classes
-    for name in classes:
-        if name not in known:
-            raise UsageError(f"{classifier.name} has no class '{name}'{nearest(name, known)}")
-    return [known.index(name) for name in dict.fromkeys(classes or known)]
-
-
 def _check_outputs(
     infos: Mapping[Path, VideoInfo], out: Path | str | None, targets: Mapping[Path, Path]
 ) -> None:
@@ -158,7 +145,7 @@ class _Run:
 
     Attributes:
         pool: the classifier.
-        columns: those of its classes that are wanted.
+        exclusive: whether at most one class is right.
         plan: which frames of a video are judged.
         rule: how probabilities become segments.
         kept: the folder for judged frames, None if they are not kept.
@@ -166,16 +153,11 @@ class _Run:
     """
 
     pool: ClassifierPool
-    columns: list[int]
+    exclusive: bool
     plan: MomentPlan
     rule: SegmentSettings
     kept: Path | None
     quiet: bool
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The wanted classes."""
-        return tuple(self.pool.classifier.classes[i] for i in self.columns)
 
     def of_files(
         self, infos: Mapping[Path, VideoInfo], span: Span, targets: Mapping[Path, Path]
@@ -204,7 +186,7 @@ class _Run:
         rows = []
         with Display(path.name[:16], 1, quiet=self.quiet) as display:
             for row in classify_ahead(self.pool, windows()):
-                rows.append(row[self.columns])
+                rows.append(row)
                 at_s = judged[len(rows) - 1][1].ref.time_s
                 share = (at_s - start_s) / max(end_s - start_s, 1e-9)
                 display.tick(path.name, share, f"{len(rows)} moments")
@@ -242,7 +224,7 @@ class _Run:
     ) -> SourcePrediction:
         source = Source(name, (array.shape[1], array.shape[0]))
         refs = [(FrameRef(0, 0, 0.0), FrameRef(last, last, 0.0))]
-        return self._prediction(source, refs, [row[self.columns]], picture=picture)
+        return self._prediction(source, refs, [row], picture=picture)
 
     def _checked_arrays(self, arrays: Iterable[Image]) -> Iterator[Image]:
         for index, array in enumerate(arrays):
@@ -274,8 +256,8 @@ class _Run:
         )
         return SourcePrediction(
             source=source,
-            classes=self.names,
-            exclusive=self.pool.classifier.exclusive,
+            classes=self.pool.classifier.classes,
+            exclusive=self.exclusive,
             predictions=Predictions(moments, np.stack(rows)),
             index=np.array([first.index for first, _ in refs], np.int64),
             time_s=np.array([(first.time_s, last.time_s) for first, last in refs], np.float64),
