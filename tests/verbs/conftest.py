@@ -126,3 +126,69 @@ def video(tmp_path_factory):
         for i in range(11):
             writer.write(cv2.resize(small, (320, 180)), i)
     return path
+
+
+TINTS = {"red": (1.0, 0.3, 0.3), "green": (0.3, 1.0, 0.3), "blue": (0.3, 0.3, 1.0)}
+
+
+def tinted_clip(path, seed: int, tint: str, frames: int = 60):
+    """Write a clip of 160 x 96 pixels: a textured ground of one colour, and a disc, both moving."""
+    rng = np.random.default_rng(seed)
+    texture = rng.integers(20, 160, (12, 20), dtype=np.uint8)
+    grey = cv2.resize(texture, (160, 96), interpolation=cv2.INTER_CUBIC)
+    ground = np.clip(grey[..., None] * np.array(TINTS[tint]), 0, 255).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(path, time_base=Fraction(1, 600), rate=25) as writer:
+        for i in range(frames):
+            picture = np.roll(ground, 2 * i, axis=1).copy()
+            centre = (20 + 2 * i, 30 + 12 * (seed % 4))
+            cv2.circle(picture, centre, 9, (250, 240, 230), -1, cv2.LINE_AA)
+            writer.write(picture, STEP * i)
+    return path
+
+
+def make_classified(home):
+    """Return a workspace of two classes after its first round: tags, truth, student and scores.
+
+    One red clip lies in the folder of the wrong class, and one in a folder of no class.
+    """
+    for i in range(4):
+        tinted_clip(home / "footage" / "red" / f"r{i}.mp4", i, "red" if i else "green")
+        tinted_clip(home / "footage" / "green" / f"g{i}.mp4", 10 + i, "green")
+    tinted_clip(home / "footage" / "other" / "o.mp4", 20, "red")
+    for i in range(4):
+        tinted_clip(home / "test" / f"t{i}.mp4", 30 + i, ("red", "green")[i % 2])
+    (home / "truth.csv").write_text(
+        "video,class\nt0.mp4,red\nt1.mp4,green\nt2.mp4,red\nt3.mp4,green\n"
+        "r0.mp4,green\nr1.mp4,red\nr2.mp4,red\ng0.mp4,green\ng1.mp4,green\n"
+    )
+    made = init(
+        home / "w",
+        classes=["red", "green"],
+        videos=[home / "footage"],
+        test_videos=[home / "test"],
+        tags="folders",
+        truth=home / "truth.csv",
+        teacher="fake:",
+        task="classify-frames",
+        settings={
+            "engine": {"workers": 1},
+            "sample": {"every": 10},
+            "train": {"student": "fake"},
+            "evaluate": {"resamples": 100},
+        },
+    )
+    run(made, read_config(made), Options(quiet=True), rounds=1)
+    return made
+
+
+@pytest.fixture(scope="session")
+def classified(tmp_path_factory):
+    """Return a workspace of two classes after a round; copy it before you change it."""
+    return make_classified(tmp_path_factory.mktemp("classified"))
+
+
+@pytest.fixture
+def classes_copy(classified, tmp_path):
+    """Return a copy of that workspace, which a test may change."""
+    return copied(classified, tmp_path)

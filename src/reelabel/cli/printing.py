@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from reelabel.cli.class_printing import print_class_results
+from reelabel.cli.console import OUT
 from reelabel.errors import counted
 from reelabel.evaluation.figures import Comparison, Figure, Measures
 from reelabel.pipeline import Run
 from reelabel.sources.footage import left_out_sentences
+from reelabel.verbs.run import label_counts
 from reelabel.verbs.status import StageStatus, decisions
 from reelabel.views.score_rows import model_rows
 from reelabel.workspace import Workspace
+from reelabel.workspace.class_results import ClassificationScores
 from reelabel.workspace.results import Ablation, Scores
 from reelabel.workspace.rounds import decision_of, score_warnings, scores_of, truth_notes
 
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from reelabel.verbs.demo import Demo
 
 Kind = Literal["truth", "agreement"]
-
-OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def print_new(workspace: Workspace) -> None:
@@ -48,7 +48,9 @@ def print_run(workspace: Workspace, run: Run) -> None:
     names = {video.video_id: video.name for video in workspace.videos()}
     printed: set[str] = set()
     for result in run.results:
-        for sentence in left_out_sentences(result.notes.get("all", {}).get("left_out", {})):
+        left_out = result.notes.get("all", {}).get("left_out", {})
+        sentences = left_out_sentences(left_out) if isinstance(left_out, dict) else left_out
+        for sentence in sentences:
             OUT.print(f"[dim]{result.stage} {escape(sentence)}[/]")
         waiting = {v: words for v, words in result.waiting.items() if v not in printed}
         printed |= result.failed.keys() | waiting.keys()
@@ -67,6 +69,8 @@ def print_outcome(workspace: Workspace, task: Task, run: Run, report: Path | Non
     scored = task.scores is Scores
     if scored:
         print_scores(workspace, last)
+    if task.scores is ClassificationScores:
+        print_class_results(workspace, last, label_counts(workspace, task, last))
     for note in truth_notes(workspace):
         OUT.print(f"[dim]{escape(note)}[/]")
     for warning in score_warnings(workspace, last) if scored else ():

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from reelabel.config import Config
 from reelabel.data.states import POSITIVE
 from reelabel.engine import loop
@@ -17,6 +19,7 @@ from reelabel.engine.task import Task
 from reelabel.errors import counted
 from reelabel.models.callables import register_callable
 from reelabel.models.detectors.callable import Finder
+from reelabel.tables.claims import IS
 from reelabel.verbs.status import StageStatus
 from reelabel.verbs.status import status as status_of
 from reelabel.workspace import Workspace, results
@@ -32,8 +35,9 @@ class RunResult:
         workspace: its folder.
         round: the last round with labels, None if there is none.
         labels: number of labels by class and state, such as ``{"dog": {"positive": 794}}``.
-        scores: scores of that round, for boxes `reelabel.workspace.results.Scores`, else of the
-            task's own type; None if it was not evaluated.
+        scores: scores of that round, for boxes `reelabel.workspace.results.Scores`, for classes
+            `reelabel.workspace.class_results.ClassificationScores`, else of the task's own type;
+            None if it was not evaluated.
         decision: which model labels next and why, None if it was not decided.
         stages: one result per stage that was visited.
         reason: how the run ended, in words.
@@ -112,7 +116,7 @@ def _result(ws: Workspace, config: Config, done: Run) -> RunResult:
     return RunResult(
         workspace=ws.root,
         round=number,
-        labels=_counts(ws, task, number) if number is not None else {},
+        labels=label_counts(ws, task, number) if number is not None else {},
         scores=task.scores.load(folder) if task.scores else None,
         decision=Decision.load(folder),
         stages=tuple(done.results),
@@ -121,11 +125,16 @@ def _result(ws: Workspace, config: Config, done: Run) -> RunResult:
     )
 
 
-def _counts(ws: Workspace, task: Task, number: int) -> dict[str, dict[str, int]]:
-    """Return the number of labels of a round by class and state."""
+def label_counts(ws: Workspace, task: Task, number: int) -> dict[str, dict[str, int]]:
+    """Return the number of labels of a round by class and state.
+
+    Labels that a class is not right are not counted.
+    """
     found: Counter[tuple[str, str]] = Counter()
     for video_id in ws.shards(task.labels, number):
         rows = ws.read(task.labels, video_id, number)
+        if "claim" in rows.column_names:
+            rows = rows.filter(pc.field("claim") == IS)
         if {"category", "state"} <= set(rows.column_names):
             pairs = zip(rows["category"].to_pylist(), rows["state"].to_pylist(), strict=True)
             found.update(pairs)

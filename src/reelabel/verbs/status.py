@@ -77,7 +77,7 @@ def _partial(
     snapshot: Snapshot, stage: AnyStage, number: int, names: dict[str, str]
 ) -> dict[str, str]:
     """Return the videos of which only a part could be read."""
-    if stage.name != "sample":
+    if stage.name not in {"sample", "window"}:
         return {}
     notes = {v: r.notes for v, r in snapshot.receipts(stage.writes[-1], number).items()}
     return {

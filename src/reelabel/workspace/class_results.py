@@ -49,8 +49,10 @@ class ModelComparison(Result):
     Attributes:
         levels: level -> scores, differences and costs; frames or clips only if all models have
             predictions of the same ones.
+        notes: what was left out, in sentences.
     """
 
     FILE: ClassVar[str] = "comparison.json"
 
     levels: dict[Level, ClassComparison] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,128 @@
+"""The scores of classifiers in the order in which tables show them, and what columns are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from reelabel.evaluation.classes.compare import ClassComparison
+from reelabel.evaluation.classes.figures import ClassScores, OverallMeasure
+from reelabel.evaluation.classes.levels import Level
+from reelabel.workspace.class_results import ClassificationScores
+from reelabel.workspace.rounds import student_spec
+
+Kind = Literal["truth", "truth_unseen", "agreement"]
+
+TITLES: dict[Kind, str] = {
+    "truth": "Truth",
+    "truth_unseen": "Truth, unseen videos",
+    "agreement": "Agreement with held-out labels (not accuracy)",
+}
+"""What models are scored against; what is measured on labels is never called accuracy."""
+ABOUT: dict[Kind, str] = {
+    "truth": "classes that people gave, never trained on",
+    "truth_unseen": "of these, videos of which nothing was trained on",
+    "agreement": "labels of videos that were kept out of training",
+}
+NOUNS: dict[Level, tuple[str, str]] = {
+    "frame": ("frame", "frames"),
+    "clip": ("clip", "clips"),
+    "video": ("whole video", "whole videos"),
+}
+HEADINGS: dict[OverallMeasure, str] = {
+    "top1": "accuracy",
+    "map": "mean AP",
+    "macro_recall": "macro recall",
+    "macro_f1": "macro F1",
+    "ece": "ECE",
+}
+EXCLUSIVE: tuple[OverallMeasure, ...] = ("top1", "macro_recall", "macro_f1", "ece")
+SEVERAL: tuple[OverallMeasure, ...] = ("map", "macro_recall", "macro_f1", "ece")
+
+
+@dataclass(frozen=True)
+class ClassScoreRow:
+    """One model that was scored.
+
+    Attributes:
+        name: for people.
+        spec: how it is named as a classifier; empty for the first teacher.
+        scores: its scores.
+    """
+
+    name: str
+    spec: str
+    scores: ClassScores
+
+
+@dataclass(frozen=True)
+class ClassScoreTable:
+    """The models of all rounds on frames, clips or videos.
+
+    Attributes:
+        kind: what they were scored against.
+        level: what was scored.
+        moments: how many frames, clips or videos in the last round.
+        groups: how many groups these belong to, over which intervals are drawn.
+        rows: the first teacher, then the student of each round.
+    """
+
+    kind: Kind
+    level: Level
+    moments: int
+    groups: int
+    rows: tuple[ClassScoreRow, ...]
+
+    @property
+    def sample(self) -> str:
+        """What was scored, in words."""
+        group = "group" if self.groups == 1 else "groups"
+        return f"{self.moments} {NOUNS[self.level][self.moments != 1]} in {self.groups} {group}"
+
+    @property
+    def columns(self) -> dict[OverallMeasure, str]:
+        """Measure -> heading, of those that the kind of classes has."""
+        found = columns_of(all(row.scores.exclusive for row in self.rows))
+        if self.kind == "agreement" and "top1" in found:
+            found["top1"] = "agreement"
+        return found
+
+
+def columns_of(exclusive: bool) -> dict[OverallMeasure, str]:
+    """Return measure -> heading, of those that a kind of classes has."""
+    return {name: HEADINGS[name] for name in (EXCLUSIVE if exclusive else SEVERAL)}
+
+
+def score_tables(scored: Mapping[int, ClassificationScores]) -> Iterator[ClassScoreTable]:
+    """Yield a table for each thing that models were scored against, and each level.
+
+    Args:
+        scored: round -> its scores.
+    """
+    for kind in TITLES:
+        by_level: dict[Level, dict[int, ClassComparison]] = {}
+        for number in sorted(scored):
+            for level, one in getattr(scored[number], kind).items():
+                by_level.setdefault(level, {})[number] = one
+        for level, compared in by_level.items():
+            last = compared[max(compared)]
+            if kind == "truth_unseen" and last == scored[max(compared)].truth.get(level):
+                continue  # all videos are unseen: the table would stand there twice
+            rows = tuple(_rows(compared))
+            yield ClassScoreTable(kind, level, last.moments, last.groups, rows)
+
+
+def _rows(compared: Mapping[int, ClassComparison]) -> Iterator[ClassScoreRow]:
+    """Yield the first teacher, then each round's student; later teachers stand there already."""
+    last = compared[max(compared)].moments
+    for i, number in enumerate(sorted(compared)):
+        one = compared[number]
+        # Held-out labels may be others in every round.
+        note = "" if one.moments == last else f", {one.moments} {NOUNS[one.level][1]}"
+        models = {model.name: model.scores for model in one.models}
+        if i == 0 and "teacher" in models:
+            yield ClassScoreRow(f"teacher{note}", "", models["teacher"])
+        if "student" in models:
+            name = f"student, round {number}{note}"
+            yield ClassScoreRow(name, student_spec(number), models["student"])
