@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reelabel.data.boxes import Boxes
     from reelabel.verbs.ablate import ablate
     from reelabel.verbs.class_prediction import ClassPrediction
+    from reelabel.verbs.compare import compare
     from reelabel.verbs.demo import demo
     from reelabel.verbs.export import export
     from reelabel.verbs.flicker import flicker
@@ -72,6 +73,7 @@ __all__ = [
     "advance",
     "classify",
     "clean",
+    "compare",
     "cut",
     "dedup",
     "demo",
@@ -111,6 +113,7 @@ _HOMES = {
     "advance": "reelabel.verbs.stages",
     "classify": "reelabel.verbs.stages",
     "clean": "reelabel.verbs.stages",
+    "compare": "reelabel.verbs.compare",
     "cut": "reelabel.verbs.stages",
     "dedup": "reelabel.verbs.stages",
     "demo": "reelabel.verbs.demo",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from pydantic import Field
 
-from reelabel.config import Settings
+from reelabel.config import Project, Settings
 from reelabel.data.boxes import Floats, Ints
 from reelabel.data.classes import Moments, Predictions
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
@@ -44,6 +44,26 @@ class ClassEvaluateSettings(Settings):
     """How many classes may be named in top-k accuracy."""
     resamples: int = Field(500, ge=0, le=100_000)
     """Bootstrap resamples of the groups of videos for the intervals; 0 for none."""
+
+    def score_settings(self, project: Project, classes: Sequence[str] = ()) -> ScoreSettings:
+        """Return how models of a project are scored.
+
+        Args:
+            project: its settings.
+            classes: the columns; without them the classes of the project.
+        """
+        names = tuple(classes) or project.classes
+        return ScoreSettings(
+            names,
+            exclusive=not project.multi_label,
+            # More classes than the project's two are no binary question.
+            positive=self.positive if set(names) == set(project.classes) else None,
+            threshold=self.threshold,
+            beta=self.beta,
+            top_k=self.top_k,
+            n_resamples=self.resamples,
+            seed=project.seed,
+        )
 
 
 EvaluateUnit = Unit[ClassEvaluateSettings, ClassifierPool]
@@ -148,17 +168,7 @@ def _compared(unit: EvaluateUnit, models: Mapping[str, Predictions], truth: Trut
     """Return the scores of all models on these moments, and on their videos as wholes."""
     if not len(truth.moments):
         return {}
-    s, project = unit.settings, unit.project
-    settings = ScoreSettings(
-        project.classes,
-        exclusive=not project.multi_label,
-        positive=s.positive,
-        threshold=s.threshold,
-        beta=s.beta,
-        top_k=s.top_k,
-        n_resamples=s.resamples,
-        seed=project.seed,
-    )
+    settings = unit.settings.score_settings(unit.project)
     candidates = [ModelPredictions(name, _of(one, truth.moments)) for name, one in models.items()]
     found = [compare(candidates, truth, settings, whole_videos=whole) for whole in (False, True)]
     return {one.level: one for one in found}
