@@ -203,7 +203,7 @@ OTHER_MEANINGS = {
     "labels/rounds.py",  # the same
     "models/students/folder.py",  # pydantic's word for unknown keys
     "models/students/torchvision/network.py",  # names of torchvision's loss terms
-    "models/students/yolox/yolox_onnx.py",  # a filter of warnings
+    "models/students/torch_onnx.py",  # a filter of warnings
     "training/fit.py",  # the same
     "views/plot_style.py",  # the same
 }

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import types
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -249,6 +253,17 @@ def test_what_is_no_probability_is_refused(answer, message):
 
     with pytest.raises(ModelError, match=message):
         load_classifier(register_callable(Fault())).open()([RED])
+
+
+def test_the_how_to_runs_as_printed(monkeypatch):
+    """The function of the how-to is a sound classifier."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "use-another-classifier.md"
+    (code,) = re.findall(
+        r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    module = types.ModuleType("how_to")  # pickling looks the function up in its module
+    monkeypatch.setitem(sys.modules, "how_to", module)
+    exec(compile(code, "how-to", "exec"), vars(module))  # noqa: S102 -- our own page
 
 
 def test_functions_of_other_processes_and_without_classes_are_refused():

@@ -26,6 +26,7 @@ from reelabel.models.detectors.yolox import Yolox
 from reelabel.models.names import given_names, literal_names
 from reelabel.models.onnx_session import describe, on_gpu, open_session, run
 from reelabel.models.spec import Request, fingerprint
+from reelabel.models.students.onnx_metadata import read_metadata
 from reelabel.models.weights import resolve
 
 _GPU_BATCH = 16
@@ -44,7 +45,8 @@ class OnnxOptions(Settings):
     """Names in the network's order, or a text file with one per line; None takes those that the
     file carries, else COCO's for a network with 80 classes."""
     input_wh: tuple[int, int] | None = None
-    """Input size of a network that leaves it open; None means 640 x 640."""
+    """Input size of a network that leaves it open; None takes that of an exported student, else
+    640 x 640."""
     rect: bool = True
     """Cut off most of the padding that a picture does not fill: footage of 16:9 needs three
     quarters of a square input. A network that cannot be resized keeps its input."""
@@ -133,7 +135,7 @@ def _batch_is_open(session: Any) -> bool:
 
 def _family(session: Any, path: Path, options: OnnxOptions) -> Family:
     """Return the family that has a network's inputs and outputs."""
-    size_wh = _input_wh(session, options)
+    size_wh = _input_wh(session, path, options)
     if size_wh is not None:
         grey = np.full((1, 3, size_wh[1], size_wh[0]), 114, np.float32)
         outputs = run(session, grey)
@@ -147,7 +149,7 @@ def _family(session: Any, path: Path, options: OnnxOptions) -> Family:
     )
 
 
-def _input_wh(session: Any, options: OnnxOptions) -> tuple[int, int] | None:
+def _input_wh(session: Any, path: Path, options: OnnxOptions) -> tuple[int, int] | None:
     """Return the input size, or None if the network does not take one RGB picture."""
     inputs = session.get_inputs()
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type != "tensor(float)":  # noqa: PLR2004 -- batch, channel, row, column
@@ -155,7 +157,9 @@ def _input_wh(session: Any, options: OnnxOptions) -> tuple[int, int] | None:
     batch, channels, height, width = inputs[0].shape
     if channels != 3 or (isinstance(batch, int) and batch != 1):  # noqa: PLR2004 -- RGB
         return None
-    asked = options.input_wh or (_DEFAULT_SIDE, _DEFAULT_SIDE)
+    own = read_metadata(session, str(path))
+    side = int(own.preprocessing.get("image_size", _DEFAULT_SIDE)) if own else _DEFAULT_SIDE
+    asked = options.input_wh or (side, side)
     return (
         width if isinstance(width, int) else asked[0],
         height if isinstance(height, int) else asked[1],

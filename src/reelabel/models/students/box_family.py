@@ -91,6 +91,16 @@ class BoxNetworkFamily(BoxFamily, NetworkFamily[BoxStudentSettings, ModelCard]):
         """Return the fastest equal network for detection on a device; `load`'s by default."""
         return self.load(model_dir, card).to(device)
 
+    def onnx_form(self, student: nn.Module) -> nn.Module | None:
+        """Return what is written as ONNX, in the form that the detector ``onnx:`` takes.
+
+        Returns:
+            A module from BGR pictures ``(b, 3, h, w)`` float32 of 0..255 to the outputs of the
+            family's own exports; None if there is no such form.
+        """
+        del student
+        return None
+
     def open(self, model_dir: Path, card: ModelCard) -> Predict:
         """Load the network, on the GPU if there is one."""
         from reelabel.models.students import inference  # noqa: PLC0415 -- imports torch

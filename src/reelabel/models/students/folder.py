@@ -100,6 +100,15 @@ def read_card(model_dir: Path) -> ModelCard:
     return read_card_as(ModelCard, model_dir)
 
 
+def task_of(model_dir: Path) -> str:
+    """Return what the student in a folder was trained for.
+
+    Raises:
+        ModelError: if the folder is not a finished student.
+    """
+    return _read(Card, model_dir / MODEL_JSON).task
+
+
 def read_card_as(kind: type[C], model_dir: Path) -> C:
     """Return the content of `model.json`.
 

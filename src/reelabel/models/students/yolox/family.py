@@ -100,6 +100,12 @@ class YoloxFamily(BoxNetworkFamily):
         net = YoloxNetwork(len(card.classes), **card.arch)
         return load_exactly(YoloxStudent(net), model_dir / WEIGHTS).eval()
 
+    def onnx_form(self, student: nn.Module) -> nn.Module:
+        """Return the network with the inputs and outputs of YOLOX's own exports."""
+        from reelabel.models.students.yolox import yolox_onnx  # noqa: PLC0415 -- imports torch
+
+        return yolox_onnx.PublishedForm(student)
+
     def load_for(self, device: Device, model_dir: Path, card: ModelCard) -> nn.Module:
         """Return the ONNX network on a CPU, where it is several times faster, else torch's."""
         from reelabel.models.students.yolox import yolox_onnx  # noqa: PLC0415 -- imports torch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,14 @@ from torch import Tensor, nn
 from reelabel.files import write_atomic
 from reelabel.models.onnx_network import rewritten
 from reelabel.models.onnx_session import open_session
+from reelabel.models.students.torch_onnx import write_onnx
 from reelabel.models.students.yolox.network import YoloxNetwork
 
 _PROBE_WH = (64, 96)
+_OPEN_SIDES = {
+    "images": {0: "batch", 2: "height", 3: "width"},
+    "raw": {0: "batch", 1: "cells"},
+}
 
 
 def write_network(path: Path, student: Any) -> None:
@@ -24,23 +28,25 @@ def write_network(path: Path, student: Any) -> None:
         WorkspaceError: if it cannot be written.
     """
     net = student.net.cpu().eval().to(memory_format=torch.contiguous_format)
-    write_atomic(path, lambda scratch: _export(net, scratch))
+    example = torch.zeros(1, 3, *_PROBE_WH)
+    write_atomic(path, lambda scratch: write_onnx(net, example, scratch, _OPEN_SIDES))
 
 
-def _export(net: nn.Module, path: Path) -> None:
-    open_sides = {"images": {0: "batch", 2: "height", 3: "width"}, "raw": {0: "batch", 1: "cells"}}
-    with warnings.catch_warnings():
-        # The newer exporter needs one more package and writes the same network.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            net,
-            (torch.zeros(1, 3, *_PROBE_WH),),
-            str(path),
-            dynamo=False,
-            input_names=["images"],
-            output_names=["raw"],
-            dynamic_axes=open_sides,
-        )
+class PublishedForm(nn.Module):
+    """A student's network with the inputs and outputs of YOLOX's own exports.
+
+    Args:
+        student: whose `net` takes RGB and gives logits.
+    """
+
+    def __init__(self, student: Any) -> None:
+        super().__init__()
+        self.net: nn.Module = student.net
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return ``(b, cells, 5 + classes)`` for BGR ``(b, 3, h, w)``: scores in 0..1."""
+        raw = self.net(images.flip(1))
+        return torch.cat([raw[..., :4], raw[..., 4:].sigmoid()], dim=-1)
 
 
 class YoloxOnnx(YoloxNetwork):

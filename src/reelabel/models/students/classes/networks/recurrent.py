@@ -25,8 +25,20 @@ class Grid(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return ``(n, 4 d)`` for ``(n, 3, size, size)``."""
-        found: Tensor = self.pool(self.net(pictures)).flatten(1)
+        maps = self.net(pictures)
+        # The exporter to ONNX does not take adaptive pooling of maps whose size it does not know.
+        pool = cell_means if torch.onnx.is_in_onnx_export() else self.pool
+        found: Tensor = pool(maps).flatten(1)
         return found
+
+
+def cell_means(maps: Tensor) -> Tensor:
+    """Return what ``AdaptiveAvgPool2d(2)`` does: ``(n, d, 2, 2)`` for maps ``(n, d, h, w)``."""
+    spans = [
+        (slice(0, (side + 1) // 2), slice(side // 2, side)) for side in map(int, maps.shape[2:])
+    ]
+    cells = [maps[:, :, rows, columns].mean((2, 3)) for rows in spans[0] for columns in spans[1]]
+    return torch.stack(cells, 2).reshape(*maps.shape[:2], GRID, GRID)
 
 
 def with_differences(features: Tensor) -> Tensor:
