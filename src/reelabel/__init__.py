@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from reelabel.verbs.init import init
     from reelabel.verbs.predict import predict
     from reelabel.verbs.prediction import FramePrediction, Prediction
+    from reelabel.verbs.recipe import recipe
     from reelabel.verbs.report import report
     from reelabel.verbs.run import RunResult, run, status
     from reelabel.verbs.show import show
@@ -86,6 +87,7 @@ __all__ = [
     "merge",
     "mine",
     "predict",
+    "recipe",
     "register",
     "report",
     "run",
@@ -126,6 +128,7 @@ _HOMES = {
     "merge": "reelabel.verbs.stages",
     "mine": "reelabel.verbs.stages",
     "predict": "reelabel.verbs.predict",
+    "recipe": "reelabel.verbs.recipe",
     "register": "reelabel.verbs.stages",
     "report": "reelabel.verbs.report",
     "run": "reelabel.verbs.run",

@@ -29,6 +29,7 @@ def data_of(targets):
         target=np.array(targets, np.float32).reshape(n, 2),
         weight=np.linspace(0, 1, n, dtype=np.float32).round(6),
         group=np.array([f"g{i % 2}" for i in pts], np.str_),
+        step_s=0.25,
     )
 
 
@@ -41,6 +42,7 @@ def test_what_is_written_is_read(tmp_path_factory, targets):
     np.testing.assert_array_equal(back.target, data.target)
     np.testing.assert_allclose(back.weight, data.weight, atol=1e-6)
     assert (back.classes, back.exclusive, back.pictures) == (CLASSES, False, data.pictures)
+    assert back.step_s == 0.25
     assert back.group.tolist() == data.group.tolist()
     assert back.moments.until_pts.tolist() == data.moments.until_pts.tolist()
 

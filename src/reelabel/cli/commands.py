@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reelabel._version import __version__
+from reelabel.cli.class_commands import compare, recipe
 from reelabel.cli.film_flags import asked_film, film_flags
 from reelabel.cli.stage_commands import (
     COUNT,
@@ -267,29 +268,6 @@ def predict(model: str, sources: tuple[Path, ...], **given: Any) -> None:
 
 
 @cli.command()
-@click.argument("models", nargs=-1, required=True)
-@click.option("--on", required=True, help="Workspace with people's classes, or a file of classes.")
-@click.option("--videos", multiple=True, help="Folder or files of the videos; repeatable.")
-@click.option("--level", type=click.Choice(["frame", "clip", "video"]), help="Default: all.")
-@click.option("--against", help="Model that the others are compared with; default: the first.")
-@click.option("--json", type=click.Path(path_type=Path), help="Write the result as JSON.")
-@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
-def compare(models: tuple[str, ...], **given: Any) -> None:
-    """Compare classifiers on the same videos: scores, size, speed, and which differences are real.
-
-    \b
-    reelabel compare frames clips@0 other.onnx --on frames
-    reelabel compare frames clips --on tags.csv --videos FOLDER
-    """  # noqa: D301 -- the backspace is click's mark for lines kept apart
-    from reelabel.cli.class_printing import print_comparison
-    from reelabel.verbs.compare import compare as call
-
-    print_comparison(call(models, on_message=click.echo, **given))
-    if given["json"] is not None:
-        click.echo(f"written to {given['json']}")
-
-
-@cli.command()
 @workspace_argument
 @click.option("--round", "number", type=COUNT, help="Default: the last with labels, or evidence.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; for evidence also a file.")
@@ -374,3 +352,7 @@ def flicker(video: Path, detections: Path, **how: Any) -> None:
     click.echo(f"written to {how['out']}")
     for sentence in found.added.sentences() if found.added else ():
         click.echo(f"{how['coco'].out}: {sentence}")
+
+
+cli.add_command(compare)
+cli.add_command(recipe)

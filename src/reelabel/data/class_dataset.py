@@ -24,6 +24,7 @@ class ClassDataset:
         target: ``(n, k)`` float32: 1 the class is right, 0 it is not, NaN unknown.
         weight: ``(n,)`` float32, at least 0: the share of each moment in the loss.
         group: ``(n,)`` strings; moments of one group never stand on two sides of a split.
+        step_s: seconds between the pictures of a window; 0 for single frames.
 
     Raises:
         ValueError: if the lengths differ, or a target is neither 0, 1 nor NaN.
@@ -36,6 +37,7 @@ class ClassDataset:
     target: Floats
     weight: Floats
     group: Strings
+    step_s: float = 0.0
 
     def __post_init__(self) -> None:
         n = len(self.moments)
@@ -63,6 +65,7 @@ class ClassDataset:
             self.target[chosen],
             self.weight[chosen],
             self.group[chosen],
+            self.step_s,
         )
 
     def in_group(self, name: str) -> ClassDataset:
@@ -86,6 +89,7 @@ class ClassDataset:
             np.concatenate([part.target for part in parts]),
             np.concatenate([part.weight for part in parts]),
             np.concatenate([part.group for part in parts]),
+            max(part.step_s for part in parts),
         )
 
     @classmethod

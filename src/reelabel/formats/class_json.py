@@ -1,6 +1,6 @@
 """A data set of classes as one JSON file, which is what training and evaluation read.
 
-    {"version": 1, "classes": ["indoor", "outdoor"], "exclusive": true,
+    {"version": 1, "classes": ["indoor", "outdoor"], "exclusive": true, "step_s": 0.0,
      "moments": [{"video": "3f2a", "pts": 0, "until_pts": 0, "pictures": ["../x.jpg"],
                   "classes": {"indoor": 1, "outdoor": 0}, "weight": 1.0, "group": "3f2a"}]}
 
@@ -29,6 +29,7 @@ def class_json(data: ClassDataset) -> dict[str, Any]:
         "version": VERSION,
         "classes": list(data.classes),
         "exclusive": data.exclusive,
+        "step_s": round(data.step_s, 6),
         "moments": list(_moments(data)),
     }
 
@@ -69,8 +70,9 @@ def read_class_json(path: Path) -> ClassDataset:
         moments,
         tuple(_pictures(where, row) for where, row in rows),
         _targets(rows, classes),
-        np.array([_weight(where, row) for where, row in rows], np.float32),
+        np.array([_number(where, row, "weight", 1.0) for where, row in rows], np.float32),
         np.array([_text(where, row, "group") for where, row in rows], np.str_),
+        _number(str(path), raw, "step_s", 0.0),
     )
 
 
@@ -102,10 +104,10 @@ def _whole(where: str, row: Any, key: str) -> int:
     return value
 
 
-def _weight(where: str, row: Any) -> float:
-    value = row.get("weight", 1.0)
+def _number(where: str, row: Any, key: str, default: float) -> float:
+    value = row.get(key, default)
     if not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise bad(f"{where}: 'weight'", "a number of at least 0", value)
+        raise bad(f"{where}: '{key}'", "a number of at least 0", value)
     return float(value)
 
 

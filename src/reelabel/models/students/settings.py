@@ -64,7 +64,8 @@ class ClassStudentSettings(StudentSettings):
     frames: int = Field(0, ge=0, le=1024)
     """Pictures per window; 0: as many as the longest window has, or as the network asks for."""
     step_s: float = Field(0.0, ge=0)
-    """Seconds between the pictures of a window, which the trained student keeps."""
+    """Seconds between the pictures of a window, which the trained student keeps; 0: those of the
+    data set."""
     dropout: float = Field(0.2, ge=0, lt=1)
     """Share of the features that each training step leaves out before the last layer."""
     differences: bool = True

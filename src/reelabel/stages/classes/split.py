@@ -72,8 +72,16 @@ def _labelled(unit: SplitUnit, video_id: str, labels: pa.Table) -> ClassDataset:
         target=target,
         weight=np.ones(len(moments), np.float32),
         group=np.full(len(moments), video_id),
+        step_s=_step_s(unit, video_id, rows),
     )
     return whole[~np.isnan(target).all(axis=1)]
+
+
+def _step_s(unit: SplitUnit, video_id: str, rows: pa.Table) -> float:
+    """Return the usual time between the pictures of a video's windows, 0 for single frames."""
+    gaps = [np.diff(pts) for pts in rows["frames"].to_pylist() if len(set(pts)) > 1]
+    ticks = float(np.median(np.concatenate(gaps))) if gaps else 0.0
+    return ticks * float(unit.inputs.video(video_id).time_base)
 
 
 def _frames(unit: SplitUnit, video_id: str, data: ClassDataset) -> VideoFrames:

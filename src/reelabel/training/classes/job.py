@@ -85,7 +85,7 @@ class ClassJob:
             image_size=network.preprocessing.size,
             batch_size=self.settings.batch_size,
             frames=network.frames,
-            step_s=self.settings.step_s if clips else 0.0,
+            step_s=(self.settings.step_s or self._data.step_s) if clips else 0.0,
             preprocessing=network.preprocessing,
             arch=dict(network.arch),
         )

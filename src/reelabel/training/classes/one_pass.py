@@ -37,7 +37,7 @@ def learn(
         image_size=size,
         batch_size=1,
         frames=frames,
-        step_s=settings.step_s if frames > 1 else 0.0,
+        step_s=(settings.step_s or data.step_s) if frames > 1 else 0.0,
         preprocessing=Preprocessing(size=size),
         arch=family.learn(_examples(data), data.classes),
         training={"examples": len(data), "student": settings.student},

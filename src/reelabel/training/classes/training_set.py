@@ -30,6 +30,7 @@ class Examples:
         target: ``(n, k)`` float32: 1 the class is right, 0 it is not, NaN unknown.
         weight: ``(n,)`` float32, mean 1.
         moment: ``(n,)`` int64, the moment of the data set that each is of.
+        step_s: seconds between the pictures of a window; 0 for single frames.
     """
 
     classes: tuple[str, ...]
@@ -38,6 +39,7 @@ class Examples:
     target: Floats
     weight: Floats
     moment: Ints
+    step_s: float = 0.0
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -86,6 +88,7 @@ def read_examples(dataset_dir: Path, split: str) -> Examples:
         data.target[used],
         _unit_mean(data.weight[used]),
         used.astype(np.int64),
+        data.step_s,
     )
 
 

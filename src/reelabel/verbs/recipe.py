@@ -1,0 +1,213 @@
+"""recipe: train several classifiers on the same footage and compare them on unseen videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from reelabel.config import Settings, checked, merged, read_yaml
+from reelabel.data.tag_rows import TagRow
+from reelabel.engine.project import sections_of
+from reelabel.engine.task import BUILT_IN, task_named
+from reelabel.formats.tags import write_tags_csv
+from reelabel.labels.division import TEST
+from reelabel.tables import TAGS
+from reelabel.verbs.compare import compare
+from reelabel.verbs.init import init
+from reelabel.verbs.run import RunResult, run
+from reelabel.workspace import Workspace
+from reelabel.workspace.class_results import ModelComparison
+from reelabel.workspace.results import SplitReport
+
+TEST_SHARE = 0.2
+"""Share of the labels in the videos that all students are compared on."""
+
+
+class Recipe(Settings):
+    """Several students of the same classes."""
+
+    about: str = ""
+    """One line for people."""
+    classes: tuple[str, ...] = Field(min_length=2)
+    """Class names."""
+    class_map: dict[str, str] = Field(default_factory=dict)
+    """Names in the tags -> class names; several to one."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Keys of `reelabel.yaml` for all students."""
+    students: dict[str, dict[str, Any]] = Field(min_length=1)
+    """Name of a student -> its own keys of `reelabel.yaml`."""
+
+    def of_student(self, name: str) -> dict[str, Any]:
+        """Return the keys of `reelabel.yaml` of one student.
+
+        Sections of stages that only the task of another student has are left out.
+        """
+        given = merged(self.settings, self.students[name])
+        tasks = [task_named(task).sections for task in BUILT_IN]
+        foreign = {key for sections in tasks for key in sections} - sections_of(given).keys()
+        given = {key: value for key, value in given.items() if key not in foreign}
+        return {"class_map": self.class_map, **given} if self.class_map else given
+
+
+@dataclass(frozen=True)
+class RecipeResult:
+    """What a recipe brought.
+
+    Attributes:
+        workspaces: name of a student -> its workspace.
+        runs: name of a student -> what its run brought.
+        comparison: all students on the same unseen videos.
+    """
+
+    workspaces: Mapping[str, Path]
+    runs: Mapping[str, RunResult]
+    comparison: ModelComparison
+
+
+def recipe(
+    file: Path | str,
+    out: Path | str,
+    *,
+    videos: Sequence[Path | str],
+    tags: Path | str,
+    test_videos: Sequence[Path | str] = (),
+    settings: Mapping[str, Any] | None = None,
+    quiet: bool | None = None,
+    on_message: Callable[[str], None] | None = None,
+) -> RecipeResult:
+    """Train the students of a recipe on the same footage and compare them on unseen videos.
+
+    Each student gets a workspace of its own below `out`. All are judged on the same videos, which
+    none is trained on: `test_videos`, or else a fifth of the labels, by groups of videos that share
+    a source or near-duplicates. A recipe that was interrupted goes on where it was.
+
+    Args:
+        file: the recipe, such as ``recipes/indoor_outdoor.yaml``.
+        out: folder for the workspaces.
+        videos: video files, picture files or folders of them.
+        tags: weak labels: ``"folders"`` or a file, as for `init`.
+        test_videos: videos to compare the students on.
+        settings: keys of `reelabel.yaml` for all students, over those of the recipe.
+        quiet: show no progress; None shows it to a person only.
+        on_message: is called with a sentence before each student.
+
+    Raises:
+        ConfigError: if the recipe is damaged or holds something unknown.
+        UsageError: if there is no footage.
+        SplitError: if there are too few groups of videos to keep some apart.
+    """
+    found = read_recipe(Path(file), settings)
+    home = Path(out)
+    kept = _apart(found, home, videos=videos, tags=tags, test_videos=test_videos, quiet=quiet)
+    runs = {}
+    for name in found.students:
+        if on_message is not None:
+            on_message(f"{name}: {len(kept.trained)} videos, {len(kept.test)} kept for comparing")
+        workspace = _workspace(home / name, found, name, kept)
+        runs[name] = run(workspace, quiet=quiet)
+    folders = {name: home / name for name in found.students}
+    compared = compare(folders, on=folders[next(iter(folders))])
+    compared.save(home)
+    return RecipeResult(folders, runs, compared)
+
+
+def read_recipe(file: Path, settings: Mapping[str, Any] | None = None) -> Recipe:
+    """Return a recipe, with keys of `reelabel.yaml` that all of its students get.
+
+    Raises:
+        ConfigError: if it is damaged or holds something unknown.
+    """
+    found = checked(Recipe, read_yaml(file), str(file))
+    students = {name: merged(own, settings or {}) for name, own in found.students.items()}
+    return found.model_copy(update={"students": students})
+
+
+@dataclass(frozen=True)
+class _Apart:
+    """Which videos are trained on, which are kept for comparing, and the tags of all."""
+
+    trained: list[Path]
+    test: list[Path]
+    tags: Path
+
+
+def _apart(
+    found: Recipe,
+    home: Path,
+    *,
+    videos: Sequence[Path | str],
+    tags: Path | str,
+    test_videos: Sequence[Path | str],
+    quiet: bool | None,
+) -> _Apart:
+    """Divide the footage once, for all students, by the groups that the split finds."""
+    first = next(iter(found.students))
+    values = merged(found.of_student(first), {"split": {"test_share": TEST_SHARE}})
+    if test_videos:
+        values = merged(values, {"split": {"test_share": 0}})
+    ws = _once(home / "footage", found, values, videos=videos, tags=tags, test_videos=test_videos)
+    run(ws, rounds=1, until="split", quiet=quiet)
+    report = SplitReport.load(ws.round_dir(0))
+    sides = report.videos if report else {}
+    test = {v for v, side in sides.items() if side.get(TEST)}
+    usable = [video for video in ws.videos() if video.usable]
+    file = home / "tags.csv"
+    write_tags_csv(file, [row for video in usable for row in _tags(ws, video.video_id, video.path)])
+    return _Apart(
+        [v.path for v in usable if not v.is_test and v.video_id not in test],
+        [v.path for v in usable if v.is_test or v.video_id in test],
+        file,
+    )
+
+
+def _once(
+    root: Path,
+    found: Recipe,
+    values: dict[str, Any],
+    *,
+    videos: Sequence[Path | str],
+    tags: Path | str,
+    test_videos: Sequence[Path | str] = (),
+    truth: Path | None = None,
+) -> Workspace:
+    """Return a workspace, made now if it is not there."""
+    workspace = Workspace(root)
+    if workspace.config_path.is_file():
+        return workspace
+    given = {key: value for key, value in values.items() if key != "task"}
+    return init(
+        root,
+        classes=found.classes,
+        videos=videos,
+        test_videos=test_videos,
+        tags=tags,
+        truth=truth,
+        task=str(values.get("task", "classify-frames")),
+        settings=given,
+    )
+
+
+def _tags(ws: Workspace, video_id: str, path: Path) -> list[TagRow]:
+    """Return the tags of one video, under its path."""
+    return [
+        TagRow(str(path), row["category"], row["claim"] == "is", row["start_s"], row["end_s"])
+        for row in ws.read(TAGS, video_id).to_pylist()
+    ]
+
+
+def _workspace(root: Path, found: Recipe, name: str, kept: _Apart) -> Workspace:
+    """Return the workspace of one student."""
+    values = found.of_student(name)
+    return _once(
+        root,
+        found,
+        values,
+        videos=kept.trained,
+        tags=kept.tags,
+        test_videos=kept.test,
+        truth=kept.tags,
+    )
