@@ -10,7 +10,14 @@ import pytest
 import reelabel
 from reelabel.errors import ConfigError, FormatError, SplitError
 from reelabel.media.encode import VideoWriter
-from reelabel.tables import CLASS_CANDIDATES, CLASS_LABELS, MOMENTS, PREDICTIONS, TAGS
+from reelabel.tables import (
+    CLASS_CANDIDATES,
+    CLASS_LABELS,
+    MOMENTS,
+    PREDICTIONS,
+    STUDENT_PREDICTIONS,
+    TAGS,
+)
 from reelabel.workspace.class_results import ClassificationScores
 from reelabel.workspace.results import SplitReport
 
@@ -198,3 +205,17 @@ def test_tags_that_name_nothing_are_an_error(tmp_path, footage):
     ws = workspace_of(tmp_path / "w", footage, classes=["cat", "dog"])
     with pytest.raises(FormatError, match="none can be used"):
         reelabel.run(ws)
+
+
+def test_other_scores_of_equal_predictions_reach_the_decision(tmp_path, footage):
+    """What evaluation keeps as a table is the same; its scores are not, so the decision is anew."""
+    ws = workspace_of(tmp_path / "w", footage)
+    first = reelabel.run(ws, rounds=1)
+    kept = {v: ws.read(STUDENT_PREDICTIONS, v) for v in ws.shards(STUDENT_PREDICTIONS)}
+    assert {len(rows) % len(COLOURS) for rows in kept.values()} == {0}
+    path = ws.config_path
+    path.write_text(f"{path.read_text()}\nevaluate: {{beta: 3}}\n")
+    again = reelabel.run(ws, rounds=1)
+    assert [result.stage for result in again.stages if result.done] == ["evaluate", "advance"]
+    assert again.scores != first.scores
+    assert all(ws.read(STUDENT_PREDICTIONS, v) == rows for v, rows in kept.items())

@@ -166,7 +166,7 @@ class _Planner:
         if receipt is None or not bound.stage.writes:
             return receipt
         found = [receipt for written in self._written for receipt in written.values()]
-        return receipt if receipt.digest == digest_of_all(found) else None
+        return receipt if receipt.digest == digest_of_all(found, receipt.artefact) else None
 
     @cached_property
     def _written(self) -> list[Mapping[str, Receipt]]:

@@ -103,5 +103,6 @@ def _write_all(bound: Bound, job: Job, output: Output) -> None:
             made.append(
                 ws.write(table, video_id, rows, fingerprint=job.fingerprint, round_number=number)
             )
-    receipt = Receipt(job.fingerprint, digest_of_all(made, output.digest), output.notes)
+    digest = digest_of_all(made, output.digest)
+    receipt = Receipt(job.fingerprint, digest, output.notes, output.digest)
     ws.write_receipt(bound.stage.name, bound.number, receipt)

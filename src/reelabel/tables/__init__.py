@@ -14,6 +14,7 @@ from reelabel.tables.classes import (
     CLASS_TRUTH,
     MOMENTS,
     PREDICTIONS,
+    STUDENT_PREDICTIONS,
     TAGS,
 )
 from reelabel.tables.footage import CLIPS, DUPLICATES, EMBEDDINGS, FRAMES, VIDEOS
@@ -50,6 +51,7 @@ __all__ = [
     "PREDICTIONS",
     "SCHEMA_VERSION",
     "SEEN",
+    "STUDENT_PREDICTIONS",
     "TAGS",
     "TRACKS",
     "TRUTH",
@@ -76,7 +78,7 @@ ALL = (
     CANDIDATES,
     LABELS,
     *(TAGS, CLASS_TRUTH, CLASS_IMPORTED, MOMENTS),
-    *(PREDICTIONS, CLASS_CANDIDATES, CLASS_LABELS),
+    *(PREDICTIONS, CLASS_CANDIDATES, CLASS_LABELS, STUDENT_PREDICTIONS),
 )
 """Every table, in the order of the flow."""
 

@@ -54,6 +54,13 @@ PREDICTIONS = Table(
     "rounds",
 )
 
+STUDENT_PREDICTIONS = Table(
+    "student_predictions",
+    "class probabilities by the round's student of the moments that it was scored on",
+    PREDICTIONS.columns,
+    "rounds",
+)
+
 _CLAIM = (
     VIDEO_ID,
     PTS,

@@ -26,11 +26,13 @@ class Receipt:
         digest: of the content; what later stages build their fingerprints from, so that work made
             again with the same result makes nothing else stale.
         notes: of the stage: counts, errors that it recovered from.
+        artefact: of a stage that sees all videos: the part of the digest that is of no table.
     """
 
     fingerprint: str
     digest: str
     notes: dict[str, Any] = field(default_factory=dict)
+    artefact: str = ""
 
 
 def with_receipt(rows: pa.Table, receipt: Receipt) -> pa.Table:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import pyarrow as pa
 from pydantic import Field
 
 from reelabel.config import Project, Settings
@@ -24,8 +25,14 @@ from reelabel.formats.class_json import read_class_json
 from reelabel.labels.claims import span_targets
 from reelabel.models.classifier_pool import ClassifierPool, classify_pictures
 from reelabel.models.registry import load_classifier
-from reelabel.tables import CLASS_TRUTH, MOMENTS, PREDICTIONS, VIDEOS
-from reelabel.tables.claims import moments_of, predictions_of, spans_of, times_s
+from reelabel.tables import CLASS_TRUTH, MOMENTS, PREDICTIONS, STUDENT_PREDICTIONS, VIDEOS
+from reelabel.tables.claims import (
+    moments_of,
+    prediction_table,
+    predictions_of,
+    spans_of,
+    times_s,
+)
 from reelabel.workspace import fingerprint
 from reelabel.workspace.class_results import ClassificationScores
 from reelabel.workspace.results import SplitReport
@@ -90,10 +97,18 @@ def evaluate(unit: EvaluateUnit) -> Output:
         left_out=_left_out(unit),
     )
     return Output(
+        {"student_predictions": _tables(unit, student, judged)},
         notes={"truth_moments": len(truth.moments), "held_out_moments": len(held_out.moments)},
         digest=fingerprint(scores.to_json()),
         results=(scores,),
     )
+
+
+def _tables(unit: EvaluateUnit, student: Predictions, videos: Iterable[str]) -> dict[str, pa.Table]:
+    """Return the student's probabilities as rows by video."""
+    names = unit.project.classes
+    of = student.moments.video
+    return {v: prediction_table(student[np.flatnonzero(of == v)], names) for v in videos}
 
 
 def _truth(unit: EvaluateUnit, split: SplitReport) -> Truth:
@@ -210,6 +225,7 @@ STAGE = Stage(
     scope="all",
     reads=(VIDEOS, MOMENTS, PREDICTIONS),
     optional=(CLASS_TRUTH,),
+    writes=(STUDENT_PREDICTIONS,),
     after=("split", "train"),
     project_keys=("classes", "seed", "multi_label"),
     per_round=True,
