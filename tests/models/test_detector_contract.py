@@ -65,6 +65,23 @@ def test_onnx_embedders(data_dir, file, dimensions):
     assert embedder_faults(embedder) == []
 
 
+@pytest.mark.parametrize(
+    ("file", "dimensions"),
+    [
+        ("yolox_nano.onnx", 2 * (64 + 128 + 128)),
+        ("nanodet_m_320.onnx", 2 * (116 + 232 + 96)),
+        ("FastestDet.onnx", 2 * (48 + 96 + 192)),
+        ("osnet_x0_25_msmt17.onnx", 2 * (64 + 96 + 128)),
+        ("person-reidentification-retail-0248.onnx", 2 * (64 + 96 + 128)),
+    ],
+)
+def test_onnx_features_embedders(data_dir, file, dimensions):
+    """Pooled feature levels of detectors and of networks with channels last keep the contract."""
+    embedder = load_embedder(f"onnx-features:{data_dir}/weights/{file}")
+    assert embedder.dimensions == dimensions
+    assert embedder_faults(embedder) == []
+
+
 SHARED: list[int] = []
 
 

@@ -48,6 +48,7 @@ _BUILT_IN = {
         "fake": "reelabel.models.embedders.fake:load",
         "hf": "reelabel.models.embedders.transformers:load",
         "onnx": "reelabel.models.embedders.onnx:load",
+        "onnx-features": "reelabel.models.embedders.onnx_features:load",
         "timm": "reelabel.models.embedders.timm:load",
         "tiny": "reelabel.models.embedders.tiny:load",
     },
@@ -159,8 +160,8 @@ def load_embedder(
     """Return the embedder that a spec names.
 
     Args:
-        spec: ``tiny``, ``onnx:PATH_OR_URL``, ``hf:HUB_ID_OR_FOLDER``, ``timm:NAME``, ``fake:``,
-            or the kind of a plug-in.
+        spec: ``tiny``, ``onnx:PATH_OR_URL``, ``onnx-features:PATH_OR_URL``, ``timm:NAME``,
+            ``hf:HUB_ID_OR_FOLDER``, ``fake:``, or the kind of a plug-in.
         home: the workspace, for relative paths and the lock of weights.
         options: the model's own; each has a default.
 
