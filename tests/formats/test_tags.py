@@ -55,6 +55,35 @@ def test_headers_are_known_by_their_meaning(tmp_path, text):
     assert plain(read_tags(path).rows) == [("a.mp4", "indoor", True, None, None)]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_text_of_spreadsheets_is_read(tmp_path, encoding):
+    """UTF-8, UTF-16 with its mark, and Windows-1252 give the same names."""
+    path = tmp_path / "tags.csv"
+    path.write_bytes("video,class\ncafé.mp4,Straße\n".encode(encoding))
+    assert plain(read_tags(path).rows) == [("café.mp4", "Straße", True, None, None)]
+
+
+def test_times_may_be_those_of_a_clock(tmp_path):
+    """Hours, minutes and seconds are seconds; what is neither is named."""
+    path = tmp_path / "tags.csv"
+    path.write_text("video,class,start,end\na,x,1:02,01:00:00.5\nb,x,1.5,2\nc,x,1:2:3:4,\n")
+    found = read_tags(path)
+    assert [(row.start_s, row.end_s) for row in found.rows] == [(62, 3600.5), (1.5, 2)]
+    assert found.problems == [
+        "tags.csv:4: expected seconds or HH:MM:SS as start, but got '1:2:3:4'"
+    ]
+
+
+def test_activitynet_has_several_spans_of_a_video(tmp_path):
+    """Each annotation of a video is a claim; a video without any is named."""
+    path = tmp_path / "tags.json"
+    spans = [{"label": "x", "segment": [1, 2.5]}, {"label": "y"}]
+    path.write_text(json.dumps({"database": {"a": {"annotations": spans}, "b": 3}}))
+    found = read_tags(path)
+    assert plain(found.rows) == [("a", "x", True, 1.0, 2.5), ("a", "y", True, None, None)]
+    assert found.unusable == 1
+
+
 def test_columns_may_be_named(tmp_path):
     """A column with an unusual name is found where the settings name it."""
     path = tmp_path / "tags.csv"
@@ -134,7 +163,7 @@ def test_a_wrong_span_is_named(tmp_path, span):
         ("t.csv", b"", "an empty file"),
         ("t.csv", b"video,class\n", "got none"),
         ("t.csv", b"a.mp4,indoor\n", "expected a header"),
-        ("t.csv", b"video,class\na.mp4,caf\xe9\n", "line 2 holds the byte 0xe9"),
+        ("t.csv", b"video,class\na.mp4,caf\x81\n", "line 2 holds the byte 0x81"),
         ("t.json", b"{", "expected JSON"),
         ("t.json", b"3", "a list or an object"),
         ("t.json", b"[" * 100_000, "expected JSON"),

@@ -10,6 +10,7 @@ import pytest
 from reelabel.data.tag_rows import TagRow
 from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
+from reelabel.formats.tags import read_tags
 from reelabel.labels.tagging import (
     ClassNames,
     TagProblems,
@@ -36,6 +37,7 @@ VIDEOS = [
     video("/f/b/two_000010_000020.mp4", "2" * 16),
     video("/f/b/one.mp4", "3" * 16),
     video("/f/-dash.mp4", "4" * 16),
+    video("/f/A title [x-Y_z].mkv", "5" * 16),
 ]
 BY_TAG = VideosByTag(VIDEOS, VideoNames(VIDEOS))
 
@@ -52,6 +54,7 @@ def tied(*rows, names=NAMES):
         ("a/one.mp4", "1"),
         ("/f/b/one.mp4", "3"),
         ("two", "2"),
+        ("x-Y_z", "5"),
         ("two_000010_000020", "2"),
         ("-dash", "4"),
         ("3" * 16, "3"),
@@ -134,3 +137,44 @@ def test_folders_name_the_class_of_their_videos():
     }
     assert problems.contradictory == {"-dash.mp4"}
     assert list(problems.unknown_classes) == ["misc"]
+
+
+def test_a_piece_of_a_video_has_the_tag_of_its_span_as_a_whole():
+    """Of several pieces of a video the one that is cut there has the tag, from begin to end."""
+    pieces = [video(f"/k/v_0000{10 * i}_0000{10 * i + 10}.mp4", f"{i}" * 16) for i in (1, 3)]
+    by_tag = VideosByTag(pieces, VideoNames(pieces))
+    spans = {"indoor": (30.0, 40.0), "outdoor": (10.0, 20.9)}
+    rows = [TagRow("v", name, start_s=a, end_s=b) for name, (a, b) in spans.items()]
+    problems = TagProblems()
+    found = tie_tags(rows, by_tag, NAMES, problems)
+    assert {
+        video_id[0]: [(tag["category"], tag["start_s"], tag["end_s"]) for tag in tags]
+        for video_id, tags in found.items()
+    } == {"3": [("indoor", None, None)], "1": [("outdoor", None, None)]}
+    assert not list(problems.sentences())
+    for start_s, end_s in ((None, None), (1.0, 2.0)):
+        problems = TagProblems()
+        row = TagRow("v", "indoor", start_s=start_s, end_s=end_s)
+        assert not tie_tags([row], by_tag, NAMES, problems)
+        assert problems.ambiguous == {"v"}
+
+
+def test_names_of_classes_may_be_written_as_those_of_folders():
+    """Underscores, dashes and spaces are the same, and so are upper and lower case."""
+    names = ClassNames(("shooting basketball", "a"), {"in-side": "a"}, exclusive=True)
+    assert names.own("Shooting_Basketball") == names.own("shooting-basketball")
+    assert names.own("Shooting_Basketball") == "shooting basketball"
+    assert names.own("IN SIDE") == "a"
+    assert names.own("shootingbasketball") is None
+
+
+def test_kinetics(data_dir):
+    """The manifest of a published data set is tied to files as downloaders name them."""
+    found = read_tags(data_dir / "manifests" / "kinetics" / "kinetics-400_val.csv")
+    assert not found.problems
+    paths = ["0wR5jVB-WPk_000417_000427.mp4", "3caPS4FHFF8.webm", "A title [3yaoNwz99xM].mkv"]
+    videos = [video(f"/k/{path}", f"{i}" * 16) for i, path in enumerate(paths)]
+    names, problems = ClassNames(("abseiling",), {}, exclusive=True), TagProblems()
+    rows = tie_tags(found.rows, VideosByTag(videos, VideoNames(videos)), names, problems)
+    spans = [[(t["start_s"], t["end_s"]) for t in rows[v.video_id]] for v in videos]
+    assert spans == [[(None, None)], [(36.0, 46.0)], [(62.0, 72.0)]]

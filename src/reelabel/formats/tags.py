@@ -4,7 +4,8 @@ A row names a video and a class, and may name a span of the video in seconds and
 is right or not (``is``, ``is_not``). Columns are found by their names; see `COLUMNS`. A cell may
 hold several classes, divided by ``;`` or ``|``. The class ``none`` claims that no class is right.
 
-A row that cannot be used is left out and named; the others go on.
+A row that cannot be used is left out and named; the others go on. Times are seconds, or
+``HH:MM:SS``.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ MOST_PROBLEMS = 1000
 """Further unusable rows are counted, not named."""
 _SEVERAL = re.compile(r"\s*[;|]\s*")
 _DELIMITERS = ",;\t"
+_CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,3}):(\d{1,2}(?:\.\d+)?)")
 
 Row = Mapping[str, Any]
 
@@ -78,7 +80,8 @@ Columns = Mapping[str, tuple[str, ...]]
 def read_tags(path: Path, columns: Mapping[Meaning, str] | None = None) -> TagFile:
     """Return the claims of a file: JSON, JSON lines, or else CSV with a header.
 
-    CSV may be divided by commas, semicolons or tabs. Text is UTF-8.
+    CSV may be divided by commas, semicolons or tabs. Text is UTF-8, UTF-16 with its mark, or else
+    Windows-1252, as spreadsheets write it.
 
     Args:
         path: the file.
@@ -103,15 +106,24 @@ def read_tags(path: Path, columns: Mapping[Meaning, str] | None = None) -> TagFi
 def _text(path: Path) -> str:
     with explained(path):
         content = path.read_bytes()
-    encoding = "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+    marked = content[:2] in {b"\xff\xfe", b"\xfe\xff"}
+    for encoding in ("utf-16",) if marked else ("utf-8-sig", "cp1252"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return content.decode(encoding)
+    line, byte = _undecoded(content)
+    raise FormatError(
+        f"{path}: expected text in UTF-8, but line {line} holds the byte 0x{byte:02x}: save the "
+        "file as UTF-8"
+    )
+
+
+def _undecoded(content: bytes) -> tuple[int, int]:
+    """Return the line and the value of the first byte that is not UTF-8."""
     try:
-        return content.decode(encoding)
+        content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        line = content[: exc.start].count(b"\n") + 1
-        raise FormatError(
-            f"{path}: expected text in UTF-8, but line {line} holds the byte "
-            f"0x{content[exc.start]:02x}: save the file as UTF-8"
-        ) from exc
+        return content[: exc.start].count(b"\n") + 1, content[exc.start]
+    return 1, content[0]
 
 
 def _read_csv(path: Path, text: str, columns: Columns) -> Iterator[tuple[str, Row]]:
@@ -187,12 +199,26 @@ def _read_json(path: Path, text: str, columns: Columns) -> Iterator[tuple[str, R
         for number, entry in enumerate(raw):
             where = f"{path.name}[{number}]"
             yield where, _by_meaning(where, entry, columns)
+    elif isinstance(raw, dict) and isinstance(raw.get("database"), dict):
+        yield from _activitynet(path, raw["database"])
     elif isinstance(raw, dict):
         for video, entry in raw.items():
             where = f"{path.name}: '{str(video)[:80]}'"
             yield where, {"video": video, **_of_video(entry, columns)}
     else:
         raise FormatError(f"{path}: expected a list or an object of videos, but got {raw!r:.80}")
+
+
+def _activitynet(path: Path, database: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
+    """Yield each annotation of ActivityNet's layout: several spans of each video."""
+    for video, entry in database.items():
+        where = f"{path.name}: '{str(video)[:80]}'"
+        annotations = entry.get("annotations") if isinstance(entry, dict) else None
+        if not isinstance(annotations, list):
+            yield where, {"error": f"{where}: expected 'annotations', but got {entry!r:.80}"}
+            continue
+        for each in annotations:
+            yield where, {"video": video, **_of_video({"annotations": each}, COLUMNS)}
 
 
 def _parsed(where: str, text: str, *, fails: bool = True) -> Any:
@@ -267,13 +293,21 @@ def _name(where: str, what: str, value: object) -> str:
 def _seconds(where: str, what: str, value: object) -> float | None:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
+    clock = _CLOCK.fullmatch(str(value).strip())
     try:
-        found = float(str(value))
+        found = _clock_s(clock) if clock else float(str(value))
     except ValueError:
         found = math.nan
     if not 0 <= found < math.inf:
-        raise FormatError(f"{where}: expected seconds as {what}, but got {str(value)[:40]!r}")
+        raise FormatError(
+            f"{where}: expected seconds or HH:MM:SS as {what}, but got {str(value)[:40]!r}"
+        )
     return found
+
+
+def _clock_s(clock: re.Match[str]) -> float:
+    hours, minutes, seconds = (float(part or 0) for part in clock.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def _is_right(where: str, value: object) -> bool:

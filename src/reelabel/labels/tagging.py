@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from reelabel.errors import counted, few, nearest
 
 FOLDER, FILE = "folder", "file"
 """Where a tag comes from."""
-_SPAN_PARTS = 2
+_PIECE = re.compile(r"(.+)_(\d{1,9})_(\d{1,9})")
+_DOWNLOAD = re.compile(r"\[([^\[\]]+)\]$")
 
 
 @dataclass
@@ -44,6 +47,11 @@ class TagProblems:
         self.unknown_classes |= other.unknown_classes
         self.contradictory |= other.contradictory
 
+    def unknown_class(self, name: str, classes: Sequence[str]) -> None:
+        """Take note of a class that the workspace does not have."""
+        if name not in self.unknown_classes:
+            self.unknown_classes[name] = nearest(name, classes)
+
     def sentences(self) -> Iterator[str]:
         """Yield a sentence for each kind."""
         if self.unusable:
@@ -65,27 +73,37 @@ class TagProblems:
 class VideosByTag:
     """Finds the videos that tags name: by id, path, end of path, file name, or its stem.
 
-    Clips of a manifest are called ``<id>.mp4`` or ``<id>_<start>_<end>.mp4``.
+    Downloads are called ``<id>.mp4``, ``<title> [<id>].mp4``, or, if a span was cut out of them,
+    ``<id>_<start>_<end>.mp4`` with whole seconds.
     """
 
     def __init__(self, videos: Iterable[Video], names: VideoNames) -> None:
         self._names = names
         self._stems: dict[str, dict[str, Video]] = defaultdict(dict)
+        self._pieces: dict[tuple[str, int, int], dict[str, Video]] = defaultdict(dict)
         for video in videos:
-            stem = Path(video.name).stem
-            for name in {stem, _without_span(stem)}:
-                self._stems[name][video.video_id] = video
+            self._add(video, Path(video.name).stem)
+
+    def _add(self, video: Video, stem: str) -> None:
+        self._stems[stem][video.video_id] = video
+        if piece := _PIECE.fullmatch(stem):
+            self._stems[piece[1]][video.video_id] = video
+            span = int(piece[2]), int(piece[3])
+            self._pieces[piece[1], *span][video.video_id] = video
+        elif download := _DOWNLOAD.search(stem):
+            self._stems[download[1]][video.video_id] = video
 
     def find(self, name: str) -> Sequence[Video]:
         """Return the videos that a name could mean."""
         found = self._names.find(name).videos
         return found or tuple(self._stems.get(name, {}).values())
 
-
-def _without_span(stem: str) -> str:
-    """Return the id in ``<id>_<start>_<end>``, where both are numbers."""
-    name, *span = stem.rsplit("_", _SPAN_PARTS)
-    return name if len(span) == _SPAN_PARTS and all(part.isdecimal() for part in span) else stem
+    def piece(self, row: TagRow) -> Sequence[Video]:
+        """Return the videos that are the span of a row and nothing else."""
+        if row.start_s is None or row.end_s is None:
+            return ()
+        span = int(row.start_s), int(row.end_s)
+        return tuple(self._pieces.get((row.video, *span), {}).values())
 
 
 @dataclass(frozen=True)
@@ -103,10 +121,20 @@ class ClassNames:
     exclusive: bool
 
     def own(self, name: str) -> str | None:
-        """Return the workspace's name of a class, in any case; None if it has none."""
-        known = {key.casefold(): own for key, own in self.mapping.items()}
-        known |= {own.casefold(): own for own in self.classes}
-        return known.get(name.casefold())
+        """Return the workspace's name of a class; None if it has none.
+
+        Names that differ in case, or in ``_``, ``-`` and spaces, are the same.
+        """
+        return self._known.get(_plain(name))
+
+    @cached_property
+    def _known(self) -> dict[str, str]:
+        known = {_plain(key): own for key, own in self.mapping.items()}
+        return known | {_plain(own): own for own in self.classes}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
 
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -125,16 +153,18 @@ def tie_tags(
         problems: receives what could not be used.
     """
     found: Rows = defaultdict(list)
-    for row in rows:
-        video = _video(row.video, videos, problems)
+    for given in rows:
+        # The file of a piece begins where its span begins: the tag is of all of it.
+        piece = videos.piece(given)
+        row = replace(given, start_s=None, end_s=None) if piece else given
+        video = _only(given.video, piece or videos.find(given.video), problems)
         for category, right in _classes(row, names, problems):
             if video is not None:
                 found[video.video_id].append(_tag(video, category, row, right=right))
     return found
 
 
-def _video(name: str, videos: VideosByTag, problems: TagProblems) -> Video | None:
-    match = videos.find(name)
+def _only(name: str, match: Sequence[Video], problems: TagProblems) -> Video | None:
     if len(match) == 1:
         return match[0]
     (problems.ambiguous if match else problems.unknown_videos).add(name)
@@ -149,7 +179,7 @@ def _classes(row: TagRow, names: ClassNames, problems: TagProblems) -> Iterator[
     elif row.category.casefold() == NONE and row.right:
         yield from ((name, False) for name in names.classes)
     else:
-        problems.unknown_classes.setdefault(row.category, nearest(row.category, names.classes))
+        problems.unknown_class(row.category, names.classes)
 
 
 def _tag(video: Video, category: str, row: TagRow, *, right: bool) -> dict[str, Any]:
@@ -181,9 +211,7 @@ def folder_tags(
         named = ((folder, names.own(folder.name)) for folder in path.parents)
         folder, own = next(((f, own) for f, own in named if own), (None, None))
         if folder is None or own is None:
-            problems.unknown_classes.setdefault(
-                path.parent.name, nearest(path.parent.name, names.classes)
-            )
+            problems.unknown_class(path.parent.name, names.classes)
             continue
         tag = _tag(video, own, TagRow(str(path), own, source=str(folder)), right=True)
         found[video.video_id].append(tag | {"origin": FOLDER})
