@@ -34,7 +34,7 @@ from reelabel.evaluation.classes.levels import Truth
 from reelabel.evaluation.classes.scores import score_levels
 from reelabel.formats.class_json import class_json
 from reelabel.formats.tags import write_tags_csv
-from reelabel.labels.moment_features import moment_features
+from reelabel.labels.moment_means import moment_means
 from reelabel.models.classifier_pool import ClassifierPool, classify_pictures
 from reelabel.models.registry import load_classifier
 from reelabel.tables import EMBEDDINGS, MOMENTS, TAGS
@@ -121,7 +121,7 @@ def footage(ws: Workspace) -> tuple[ClassDataset, np.ndarray]:
         )
         vectors = ws.read(EMBEDDINGS, video.video_id)
         flat = np.array(vectors["vector"].to_pylist(), np.float32)
-        features.append(moment_features(moments, vectors["pts"].to_numpy(), flat))
+        features.append(moment_means(moments, vectors["pts"].to_numpy(), flat))
     return ClassDataset.joined(parts), np.concatenate(features)
 
 

@@ -23,6 +23,8 @@ from reelabel.workspace.results import SplitReport
 
 COLOURS = {"red": (190, 60, 60), "green": (60, 190, 60)}
 PER_CLASS = 6
+QUICK = {"sample": {"per_video": 4}, "clean": {"contradicts": {"enabled": False}}}
+"""Without probes, which take a second or more."""
 
 
 def film(path, colour, seed, frames=12):
@@ -55,7 +57,7 @@ def workspace_of(root, footage, **changes):
         "videos": [footage],
         "tags": "folders",
         "task": "classify-frames",
-        "settings": {"sample": {"per_video": 4}, "train": {"student": "fake"}},
+        "settings": {**QUICK, "train": {"student": "fake"}},
     }
     return reelabel.init(root, **given | changes)
 
@@ -63,7 +65,7 @@ def workspace_of(root, footage, **changes):
 CLIPS = {
     "task": "classify-clips",
     "settings": {
-        "sample": {"per_video": 4},
+        **QUICK,
         "window": {"frames": 3, "step_s": 0.2},
         "train": {"student": "fake"},
     },
@@ -183,7 +185,7 @@ def test_bad_tags_are_named_and_lose_nothing(tmp_path, footage):
         ({"tags": None}, "expected weak labels"),
         ({"classes": ["red"]}, "expected two classes"),
         ({"detector": "motion"}, "'detector' is a setting of the task detect"),
-        ({"task": "detect"}, "'tags' is a setting of the task classify"),
+        ({"task": "detect", "settings": {}}, "'tags' is a setting of the task classify"),
         ({"settings": {"track": {}}}, "unknown key 'track'"),
     ],
 )
@@ -219,3 +221,22 @@ def test_other_scores_of_equal_predictions_reach_the_decision(tmp_path, footage)
     assert [result.stage for result in again.stages if result.done] == ["evaluate", "advance"]
     assert again.scores != first.scores
     assert all(ws.read(STUDENT_PREDICTIONS, v) == rows for v, rows in kept.items())
+
+
+def test_wrong_tags_and_foreign_frames_are_ignored(tmp_path, footage):
+    """A video under the wrong class is doubted as a whole, a foreign stretch frame by frame."""
+    tags = tmp_path / "tags.csv"
+    names = {f"{name}{i}.mp4": name for name in COLOURS for i in range(PER_CLASS)}
+    names["red0.mp4"] = "green"
+    tags.write_text("\n".join(["video,class", *(f"{v},{c}" for v, c in names.items())]))
+    settings = {"sample": {"per_video": 4}, "train": {"student": "fake"}}
+    ws = workspace_of(tmp_path / "w", footage, tags=tags, settings=settings)
+    reelabel.run(ws, rounds=1, until="clean")
+    ids = {v.name: v.video_id for v in ws.videos()}
+    wrong = ws.read(CLASS_CANDIDATES, ids["red0.mp4"]).to_pylist()
+    assert {(row["state"], row["rule"], row["suggested"]) for row in wrong} == {
+        ("ignore", "contradicts", "red")
+    }
+    assert all("probes" in row["reason"] for row in wrong)
+    right = ws.read(CLASS_CANDIDATES, ids["red1.mp4"]).to_pylist()
+    assert {row["state"] for row in right} == {"positive"}

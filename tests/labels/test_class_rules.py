@@ -29,14 +29,14 @@ def whole(*class_ids, right=True):
 def video(tags=NONE, predicted=None, *, doubted=(), n=3, k=2):
     """Return a video of three frames, the listed ones doubted as strangers."""
     at = np.arange(n)
-    rule = np.array(["stranger" if i in doubted else "" for i in at], np.str_)
+    rule = np.array([["stranger" if i in doubted else ""] * k for i in at], np.str_)
     return VideoMoments(
         Moments(np.full(n, "v"), at, at),
         np.repeat(at[:, None].astype(float), 2, axis=1),
         tags,
         rule,
         np.where(rule != "", "far from the video", ""),
-        np.full(n, ""),
+        np.full((n, k), ""),
         np.full((n, k), 0.25, np.float32),
         predicted,
     )

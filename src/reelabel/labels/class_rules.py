@@ -28,9 +28,10 @@ class VideoMoments:
         moments: ``(n,)``.
         time_s: ``(n, 2)`` float64, seconds of the first and the last frame of each.
         tags: ``(m,)`` claims about the video or spans of it.
-        doubted: ``(n,)`` strings, the rule by which a moment is doubted; empty if it is not.
-        reason: ``(n,)`` strings, the same in words.
-        suggested: ``(n,)`` strings, the class that fits better; empty if there is none.
+        doubted: ``(n, k)`` strings, the rule by which the claim about a class is doubted; empty if
+            it is not.
+        reason: ``(n, k)`` strings, the same in words.
+        suggested: ``(n, k)`` strings, the class that fits better; empty if there is none.
         out_of_fold: ``(n, k)`` float32, class probabilities by a model that was not trained on the
             video; NaN if there are none.
         predicted: ``(n, k)`` float32, class probabilities by the round's teacher, None without one.
@@ -124,18 +125,19 @@ class _Rows:
     def claims(self, origin: str, rule: Strings, reason: Strings) -> Claims:
         """Return the claims; those about doubted moments are ignored, and so is rule `SCORE`."""
         video, n = self.video, len(self.at)
-        doubted = video.doubted[self.at]
+        at = (self.at, self.class_id)
+        doubted = video.doubted[at]
         ignored = (doubted != "") | (rule == SCORE)
-        probability = video.out_of_fold[self.at, self.class_id]
+        probability = video.out_of_fold[at]
         return Claims(
             moments=video.moments[self.at],
             class_id=self.class_id,
             right=self.right,
             state=np.where(ignored, IGNORE, POSITIVE),
             probability=np.where(self.right, probability, 1 - probability).astype(np.float32),
-            suggested=video.suggested[self.at],
+            suggested=video.suggested[at],
             origin=np.full(n, origin),
             rule=np.where(doubted != "", doubted, rule),
-            reason=np.where(doubted != "", video.reason[self.at], reason),
+            reason=np.where(doubted != "", video.reason[at], reason),
             round=np.zeros(n, np.int64),
         )
