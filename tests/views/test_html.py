@@ -19,19 +19,18 @@ from reelabel.views.html import (
     CountRow,
     Decision,
     DuplicateGroup,
-    Gallery,
     KindRow,
     ModelUsed,
     ReportData,
     ScoreRow,
     ScoreTable,
-    Shown,
     StateRow,
     jpeg_uri,
     render_report,
     write_report,
 )
 from reelabel.views.plots import label_counts, rounds_comparison
+from reelabel.views.sections import DataTable, Gallery, Plots, Section, Shown
 
 HOSTILE = "<script src=//evil>\"'&{{ 7*7 }}</script>\u202e\x00.mp4"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -81,6 +80,14 @@ def variant(name: str, *gain: float) -> AblationRow:
     return AblationRow(name, scores, Figure(*gain) if gain else None, quality, {"positives": 1234})
 
 
+def section() -> Section:
+    """Return a section with one part of every kind, all texts hostile."""
+    table = DataTable([HOSTILE, HOSTILE], [[HOSTILE, Figure(0.5, 0.4, 0.6)]], HOSTILE, best=[0])
+    plots = [Plots([picture()]), Plots([picture()], wide=True)]
+    gallery = Gallery(HOSTILE, [picture()], HOSTILE)
+    return Section(HOSTILE, [HOSTILE, table, *plots, gallery], HOSTILE)
+
+
 def everything() -> ReportData:
     """Return a report in which every part is there and every text is hostile."""
     scores = {"ap": Figure(0.5123, 0.4, 0.6), "ap50": Figure(None), "f1": Figure(0.7)}
@@ -107,6 +114,8 @@ def everything() -> ReportData:
         findings=(Gallery(HOSTILE, [picture()], HOSTILE),),
         galleries=(Gallery(HOSTILE, [picture()], HOSTILE),),
         duplicates=(DuplicateGroup(HOSTILE, [HOSTILE] * 20, picture()),),
+        sections=(section(),),
+        closing=(section(),),
         models=(ModelUsed(HOSTILE, HOSTILE, "ab" * 32),),
         settings={HOSTILE: HOSTILE},
         versions={HOSTILE: HOSTILE},
@@ -122,6 +131,16 @@ def test_hostile_names_stay_text():
     assert not [name for _, name, _ in page.attributes if name.startswith("on") or name == "href"]
 
 
+def test_a_section_shows_its_parts_in_order():
+    """Sentences, tables with intervals and a mark for the best, plots and pictures."""
+    parts = ["before", DataTable(["Model", "F1"], [["a", Figure(0.5, 0.4, 0.6)], ["b", "x"]])]
+    data = ReportData("r", sections=[Section("Scores", [*parts, "after"], "about")])
+    page = Checked(render_report(data))
+    assert "Scores about before Model F1 a 0.500 0.400 to 0.600 b x after" in page.text
+    with pytest.raises(UsageError, match="expected 2 cells"):
+        DataTable(["a", "b"], [["only one"]])
+
+
 def test_a_decision_shows_what_it_rests_on():
     """Each comparison has its difference, interval and sample."""
     found = [Finding("AP", "start", 0.5, 0.6, Figure(-0.1, -0.2, 0.0), "9 frames")]
@@ -135,7 +154,7 @@ def test_nothing_is_fetched():
     text = render_report(everything())
     page = Checked(text)
     sources = [v for _, name, v in page.attributes if name in {"src", "srcset", "href", "data"}]
-    assert len(sources) == 5
+    assert len(sources) == 5 + 2 * 3
     assert all(v.startswith("data:image/") for v in sources)
     assert "http://" not in text
     assert "https://" not in text

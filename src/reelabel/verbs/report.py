@@ -94,12 +94,13 @@ def _duplicates(workspace: Workspace) -> list[DuplicateGroup]:
 
 
 def _models(workspace: Workspace, config: Config, rounds: Sequence[int]) -> Iterator[ModelUsed]:
+    first = task_of(config).first_teacher(config.project)
     lock = workspace.root / "weights.lock.json"
     known = read_json(lock) if lock.is_file() else {}
     for number in rounds:
-        spec = teacher_spec(workspace, config.project.detector, number)
+        spec = teacher_spec(workspace, first, number)
         sha256 = str(known.get(spec.partition(":")[2], ""))
-        yield ModelUsed(f"teacher of round {number}", spec, sha256)
+        yield ModelUsed(f"teacher of round {number}", spec or "none, the tags alone", sha256)
         receipt = workspace.read_receipt("train", number)
         if receipt:
             yield ModelUsed(f"student of round {number}", f"round:{number}", receipt.digest)
@@ -112,4 +113,5 @@ def _settings(config: Config) -> Iterator[tuple[str, str]]:
         for key, value in settings.model_dump().items():
             if value != default[key]:
                 yield f"{name}.{key}", str(value)
-    yield "detector", config.project.detector
+    task = task_of(config)
+    yield task.teacher_key, task.first_teacher(config.project)

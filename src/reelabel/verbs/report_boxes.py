@@ -29,13 +29,13 @@ from reelabel.views.html import (
     ReportData,
     ScoreRow,
     ScoreTable,
-    Shown,
     StateRow,
     write_report,
 )
 from reelabel.views.report_evidence import evidence_section
 from reelabel.views.report_figures import figures_of, labelled_frames
 from reelabel.views.score_rows import model_rows
+from reelabel.views.sections import Shown
 from reelabel.workspace import Workspace, results
 from reelabel.workspace.rounds import (
     decision_of,

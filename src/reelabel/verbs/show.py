@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,15 @@ import pyarrow.compute as pc
 from reelabel.data.states import POSITIVE, TEACHER
 from reelabel.data.video import Video
 from reelabel.engine.progress import Display
-from reelabel.errors import MissingInput, UsageError
-from reelabel.files import explained
+from reelabel.errors import UsageError
 from reelabel.media.draw import STYLES, colour_of, draw_boxes
-from reelabel.media.encode import VideoWriter
-from reelabel.media.rendering import MARK, write_rendering
-from reelabel.media.video import decode
+from reelabel.media.video import Frame
 from reelabel.models.base import Image
 from reelabel.pipeline import read_config, task_of
 from reelabel.tables import LABELS, xyxy_of
 from reelabel.verbs.run import opened
-from reelabel.verbs.show_evidence import Shown, asked, show_evidence
+from reelabel.verbs.show_evidence import show_evidence
+from reelabel.verbs.show_video import Shown, draw_video, last_labelled, show_folder, stem_of
 from reelabel.views.film import Film
 from reelabel.workspace import Workspace
 
@@ -49,8 +46,9 @@ def show(
         out: folder to write to; None is ``show/`` in the round's folder. The evidence of all videos
             becomes one film if this is a file, such as ``evidence.mp4``.
         pictures: how many frames per video are written as JPEG, spread over its labelled frames, or
-            over those with findings. None with one film of all.
-        evidence: show the temporal evidence instead of labels, and how.
+            over those with findings; none with one film of all. Of classes: how many moments per
+            class, the most doubtful ones.
+        evidence: show the temporal evidence of boxes instead of labels, and how.
         quiet: show no progress.
 
     Raises:
@@ -85,27 +83,13 @@ def show_boxes(
         return show_evidence(
             workspace, evidence, round_number=round, out=out, pictures=pictures, quiet=quiet
         )
-    number = _labelled(workspace, round)
-    folder = out or workspace.round_dir(number) / "show"
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    number = last_labelled(workspace, round, LABELS)
+    folder = show_folder(workspace, number, out)
     videos = {video.video_id: video for video in workspace.videos() if video.usable}
     ids = [v for v in workspace.shards(LABELS, number) if v in videos]
     with Display("show", len(ids), quiet=quiet) as display:
         one = partial(_show_one, workspace, number, folder=folder, wish=(pictures, display))
         return [one(videos[v]) for v in ids]
-
-
-def _labelled(workspace: Workspace, number: int | None) -> int:
-    """Return the asked round, or the last that has labels.
-
-    Raises:
-        MissingInput: if there are none.
-    """
-    for n in reversed(asked(workspace, number)):
-        if workspace.shards(LABELS, n):
-            return n
-    raise MissingInput(f"{workspace.root} has no labels yet: run  reelabel run {workspace.root}")
 
 
 def _show_one(
@@ -118,22 +102,14 @@ def _show_one(
 ) -> Shown:
     pictures, display = wish
     labels = workspace.read(LABELS, video.video_id, number)
-    chosen = _spread(labels, pictures)
-    stem = f"{Path(video.name).stem}-{video.video_id[:6]}"
-    movie, written = folder / f"{stem}.mp4", list[Path]()
-    base = video.time_base
-    rate = Fraction(video.fps).limit_denominator(1001)
+    stem = stem_of(video)
+    stills = {pts: [folder / f"{stem}-{pts}.jpg"] for pts in _spread(labels, pictures)}
     by_pts = _by_frame(labels)
-    with VideoWriter(movie, time_base=base, rate=rate, quick=True, comment=MARK) as writer:
-        for frame in decode(video.path):
-            share = frame.time_s / max(video.duration_s, 1e-9)
-            display.tick(video.name, share, video.name)
-            picture = _drawn(frame.rgb(), by_pts.get(frame.pts))
-            writer.write(picture, frame.pts)
-            if frame.pts in chosen:
-                written.append(folder / f"{stem}-{frame.pts}.jpg")
-                write_rendering(written[-1], picture)
-    return Shown(video.name, movie, written)
+
+    def draw(frame: Frame) -> Image:
+        return _drawn(frame.rgb(), by_pts.get(frame.pts))
+
+    return draw_video(video, folder / f"{stem}.mp4", draw, stills, display=display)
 
 
 def _spread(labels: pa.Table, count: int) -> set[int]:

@@ -21,6 +21,7 @@ from reelabel.files import explained
 from reelabel.media.draw import Colour
 from reelabel.pipeline import read_config
 from reelabel.tables import EVIDENCE
+from reelabel.verbs.show_video import Shown, asked
 from reelabel.views.evidence_examples import (
     COLOURS,
     Finding,
@@ -34,23 +35,6 @@ from reelabel.workspace import Workspace
 Row = dict[str, Any]
 _DETECTION: Colour = (190, 190, 190)  # other detections
 _SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm"})
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What was written for one video.
-
-    Attributes:
-        video: its name; empty for one film of all videos.
-        movie: the film.
-        pictures: frames of it as JPEG.
-        hits: how many findings it shows, and how many there are; None where it shows labels.
-    """
-
-    video: str
-    movie: Path
-    pictures: list[Path]
-    hits: tuple[int, int] | None = None
 
 
 def show_evidence(
@@ -109,21 +93,6 @@ def _round(
         f"mine.static, mine.smooth) to true and  detect.frames  to all (or near) in "
         f"{workspace.config_path.name}, then run  reelabel run {workspace.root}"
     )
-
-
-def asked(workspace: Workspace, number: int | None) -> list[int]:
-    """Return the round that is asked for, or all of them.
-
-    Raises:
-        MissingInput: if there is no such round.
-    """
-    known = workspace.rounds()
-    if number is None:
-        return known
-    if number not in known:
-        have = ", ".join(map(str, known)) or "none yet"
-        raise MissingInput(f"there is no round {number} in {workspace.root}; there is: {have}")
-    return [number]
 
 
 def _counted(workspace: Workspace, number: int) -> dict[str, Counter[str]]:

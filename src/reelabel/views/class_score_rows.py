@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from reelabel.errors import counted, few
 from reelabel.evaluation.classes.compare import ClassComparison
 from reelabel.evaluation.classes.figures import ClassScores, OverallMeasure
 from reelabel.evaluation.classes.levels import Level
@@ -126,3 +127,17 @@ def _rows(compared: Mapping[int, ClassComparison]) -> Iterator[ClassScoreRow]:
         if "student" in models:
             name = f"student, round {number}{note}"
             yield ClassScoreRow(name, student_spec(number), models["student"])
+
+
+def class_warnings(scores: ClassificationScores | None) -> list[str]:
+    """Return what a reader of a round's scores should know about them."""
+    if scores is None:
+        return []
+    found = [
+        f"{name} looks like {other}, which was trained on: its scores are not of unseen footage"
+        for name, other in scores.alike.items()
+    ]
+    if scores.left_out:
+        missing = counted(len(scores.left_out), "annotated video")
+        found.append(f"{missing} could not be scored: {few(scores.left_out)}")
+    return found

@@ -20,6 +20,7 @@ from reelabel.evaluation.figures import Figure, Finding, Measure
 from reelabel.files import write_bytes
 from reelabel.media.pictures import encode_jpeg
 from reelabel.views.plot_style import data_uri
+from reelabel.views.sections import Gallery, Section, Shown
 
 Image = NDArray[np.uint8]
 """``(height, width, 3)`` uint8 RGB."""
@@ -90,26 +91,6 @@ class ScoreTable:
         """Measure and heading of each column that any row fills."""
         used = {measure for row in self.rows for measure in row.scores}
         return [(m, heading) for m, heading in HEADINGS[self.kind].items() if m in used]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A picture with what stands below it.
-
-    Attributes:
-        uri: the picture as a ``data:image/...`` URI.
-    """
-
-    uri: str
-    caption: str = ""
-    title: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse pictures that would have to be fetched."""
-        if not self.uri.startswith("data:image/"):
-            raise UsageError(
-                f"a report holds its pictures itself: expected a data: URI, got {self.uri[:60]!r}"
-            )
 
 
 @dataclass(frozen=True)
@@ -232,15 +213,6 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Gallery:
-    """Pictures that belong together."""
-
-    title: str
-    pictures: Sequence[Shown]
-    about: str = ""
-
-
-@dataclass(frozen=True)
 class DuplicateGroup:
     """A frame that was kept, and those for which it stands."""
 
@@ -265,6 +237,8 @@ class ReportData:
     Attributes:
         facts: short figures for the head, such as ("videos", "6").
         warnings: shown loudly at the top.
+        sections: parts of the task's own, behind the scores.
+        closing: the same, at the end before the models and settings.
         evidence, findings: temporal evidence: how often, and in pictures.
         settings: what was set, as "sample.every" -> "2".
         versions: of programs, as "numpy" -> "2.4.6".
@@ -276,6 +250,7 @@ class ReportData:
     warnings: Sequence[str] = ()
     decision: Decision | None = None
     scores: Sequence[ScoreTable] = ()
+    sections: Sequence[Section] = ()
     ablation: Ablation | None = None
     counts: Sequence[CountRow] = ()
     states: Sequence[StateRow] = ()
@@ -284,6 +259,7 @@ class ReportData:
     findings: Sequence[Gallery] = ()
     galleries: Sequence[Gallery] = ()
     duplicates: Sequence[DuplicateGroup] = ()
+    closing: Sequence[Section] = ()
     models: Sequence[ModelUsed] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -29,7 +29,8 @@ from reelabel.views.evidence_examples import (
     spread,
     supporting_detections,
 )
-from reelabel.views.html import Gallery, KindRow, Shown, jpeg_uri
+from reelabel.views.html import KindRow, jpeg_uri
+from reelabel.views.sections import Gallery, Shown
 from reelabel.workspace import Workspace
 
 Row = dict[str, Any]

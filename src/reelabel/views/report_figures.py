@@ -18,8 +18,9 @@ from reelabel.media.draw import STYLES, colour_of, draw_boxes
 from reelabel.media.pictures import fit, read_rgb
 from reelabel.tables import CORNERS, FRAMES, LABELS, xyxy_of
 from reelabel.views import plots
-from reelabel.views.html import Gallery, Shown, jpeg_uri
+from reelabel.views.html import jpeg_uri
 from reelabel.views.score_rows import model_rows
+from reelabel.views.sections import Gallery, Shown
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import model_dir, scores_of
 
@@ -45,6 +46,11 @@ def figures_of(workspace: Workspace, rounds: Sequence[int], labels: pa.Table) ->
     if by_state:
         yield Shown(plots.score_histogram(by_state), "Scores of the last round's labels", "Scores")
     yield from _about_boxes(workspace, labels)
+    yield from training_figures(workspace, rounds)
+
+
+def training_figures(workspace: Workspace, rounds: Sequence[int]) -> Iterator[Shown]:
+    """Yield the curve of each round's training, if it left one."""
     for number in rounds:
         curve = _curve(model_dir(workspace, number) / "curve.csv")
         if curve is not None:

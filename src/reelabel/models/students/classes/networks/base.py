@@ -62,11 +62,16 @@ class ClassNetwork(nn.Module):
 
     def features(self, pictures: Tensor) -> Tensor:
         """Return the features of windows ``(b, t, size, size, 3)``, RGB, 0..255."""
-        scale: Any = self._scale
-        normalised = pictures.float() * scale + self._shift
+        scale, shift = (each.repeat(pictures.shape[-2]) for each in self._affine())
+        # By whole rows of pixels: with three channels as the innermost loop it takes twice as long.
+        rows = pictures.flatten(-2).to(torch.float32, copy=True).mul_(scale).add_(shift)
+        normalised = rows.view(pictures.shape)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self._fixed):
             found: Tensor = self.backbone(normalised)
         return found
+
+    def _affine(self) -> tuple[Tensor, Tensor]:
+        return self.get_buffer("_scale"), self.get_buffer("_shift")
 
     def judge(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Return outputs ``(b, k)`` float32 for features and lengths ``(b,)``.

@@ -1,0 +1,156 @@
+"""report of a workspace that learns classes: scores by level, confusions, doubts, timelines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reelabel.config import Config
+from reelabel.data.states import POSITIVE
+from reelabel.errors import MissingInput
+from reelabel.tables import CLASS_LABELS, MOMENTS, TAGS
+from reelabel.tables.claims import IS
+from reelabel.verbs.report import base_report
+from reelabel.views.class_comparison import comparison_section
+from reelabel.views.class_label_sections import ignored_section, split_section
+from reelabel.views.class_moments import MomentPictures, labels_of, scored_moments
+from reelabel.views.class_score_rows import class_warnings
+from reelabel.views.class_score_sections import (
+    MainComparison,
+    calibration_section,
+    class_section,
+    confusion_section,
+    score_sections,
+)
+from reelabel.views.class_timelines import timeline_section
+from reelabel.views.html import CountRow, ReportData, StateRow, write_report
+from reelabel.views.report_figures import training_figures
+from reelabel.views.sections import Section
+from reelabel.workspace import Workspace
+from reelabel.workspace.class_results import ClassificationScores, ModelComparison
+from reelabel.workspace.results import SplitReport
+from reelabel.workspace.rounds import decision_of, labelled_rounds, report_path
+
+
+def report_classes(workspace: Workspace, config: Config) -> Path:
+    """Write the report of a workspace that learns classes; see `reelabel.report`."""
+    target = report_path(workspace, CLASS_LABELS)
+    rounds = labelled_rounds(workspace, CLASS_LABELS)
+    if target is None:
+        raise MissingInput(f"{workspace.root} has no labels yet: run  reelabel run")
+    return write_report(target, _data(workspace, config, rounds))
+
+
+def _data(workspace: Workspace, config: Config, rounds: list[int]) -> ReportData:
+    """Return the sections that every task has, and those on classes."""
+    base, last = base_report(workspace, config, rounds), rounds[-1]
+    loaded = {n: ClassificationScores.load(workspace.round_dir(n)) for n in rounds}
+    scored = {n: one for n, one in loaded.items() if one is not None}
+    labels = labels_of(workspace, last)
+    pictures = MomentPictures(workspace)
+    timelines = timeline_section(workspace, last, config.project.classes, labels)
+    doubts = ignored_section(labels, pictures)
+    return replace(
+        base,
+        facts=[*base.facts, *_facts(workspace, labels)],
+        warnings=[*base.warnings, *class_warnings(scored.get(last))],
+        sections=[
+            *_scores(workspace, config, scored, pictures),
+            *([doubts] if doubts else []),
+            *([timelines] if timelines else []),
+            *_compared(workspace, rounds),
+        ],
+        counts=_counts(workspace, rounds, labels),
+        states=_states(labels),
+        figures=list(training_figures(workspace, rounds)),
+        closing=list(_split(workspace, config, last)),
+    )
+
+
+def _facts(workspace: Workspace, labels: pa.Table) -> Iterator[tuple[str, str]]:
+    moments = sum(len(workspace.read(MOMENTS, v)) for v in workspace.shards(MOMENTS))
+    tagged = sum(bool(len(workspace.read(TAGS, v))) for v in workspace.shards(TAGS))
+    yield "moments", str(moments)
+    yield "videos with tags", str(tagged)
+    is_right = labels.filter(pc.field("claim") == IS)
+    used = is_right.filter(pc.field("state") == POSITIVE)
+    yield "labels used", f"{len(used):,}"
+    yield "labels ignored", f"{len(is_right) - len(used):,}"
+
+
+def _scores(
+    workspace: Workspace,
+    config: Config,
+    scored: Mapping[int, ClassificationScores],
+    pictures: MomentPictures,
+) -> Iterator[Section]:
+    """Yield what the scores of all rounds are, and the last ones in detail."""
+    if not scored:
+        return
+    last = max(scored)
+    decision = decision_of(workspace, last)
+    yield from score_sections(scored, decision.best if decision else "")
+    main = MainComparison.of(scored[last])
+    if main is None:
+        return
+    project = config.project
+    found = scored_moments(
+        workspace,
+        last,
+        project.classes,
+        truth=main.kind != "agreement",
+        exclusive=not project.multi_label,
+    )
+    confusion = confusion_section(main, found, project.classes, pictures)
+    if confusion is not None:
+        yield confusion
+    yield class_section(main, project.classes)
+    yield calibration_section(main, scored[last].temperature)
+
+
+def _compared(workspace: Workspace, rounds: Sequence[int]) -> Iterator[Section]:
+    """Yield the last comparison of models that was made on the workspace, if there is one."""
+    found = (ModelComparison.load(workspace.round_dir(n)) for n in reversed(rounds))
+    last = next((one for one in found if one is not None), None)
+    if last is not None:
+        yield comparison_section(last)
+
+
+def _split(workspace: Workspace, config: Config, number: int) -> Iterator[Section]:
+    """Yield how the data set of a round was divided, if it was."""
+    split = SplitReport.load(workspace.round_dir(number))
+    if split is not None:
+        yield split_section(split, config.project.classes, _leak_test(workspace, number))
+
+
+def _leak_test(workspace: Workspace, number: int) -> Mapping[str, Any] | None:
+    """Return the leak test that a stage has noted, None if there is none."""
+    for stage in ("split", "clean", "evaluate"):
+        receipt = workspace.read_receipt(stage, number)
+        found = receipt.notes.get("leak_test") if receipt else None
+        if isinstance(found, dict):
+            return found
+    return None
+
+
+def _counts(workspace: Workspace, rounds: Sequence[int], labels: pa.Table) -> list[CountRow]:
+    first = _positive(labels_of(workspace, rounds[0]))
+    last = _positive(labels)
+    return [CountRow(name, first[name], last[name]) for name in sorted({*first, *last})]
+
+
+def _positive(labels: pa.Table) -> Counter[str]:
+    """Return the number of labels that are trained on by class."""
+    used = labels.filter((pc.field("claim") == IS) & (pc.field("state") == POSITIVE))
+    return Counter(used["category"].to_pylist())
+
+
+def _states(labels: pa.Table) -> list[StateRow]:
+    pairs = Counter(zip(labels["state"].to_pylist(), labels["rule"].to_pylist(), strict=True))
+    return [StateRow(state, rule, count) for (state, rule), count in sorted(pairs.items())]

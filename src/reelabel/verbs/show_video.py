@@ -1,0 +1,115 @@
+"""What `show` writes, whatever the task: a video with every frame drawn, and some of its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from reelabel.data.video import Video
+from reelabel.engine.progress import Display
+from reelabel.errors import MissingInput
+from reelabel.files import explained
+from reelabel.media.encode import VideoWriter
+from reelabel.media.rendering import MARK, write_rendering
+from reelabel.media.video import Frame, decode
+from reelabel.models.base import Image
+from reelabel.tables import Table
+from reelabel.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What was written for one video.
+
+    Attributes:
+        video: its name; empty for one film of all videos.
+        movie: the film.
+        pictures: frames of it as JPEG.
+        hits: how many findings it shows, and how many there are; None where it shows labels.
+    """
+
+    video: str
+    movie: Path
+    pictures: list[Path]
+    hits: tuple[int, int] | None = None
+
+
+def asked(workspace: Workspace, number: int | None) -> list[int]:
+    """Return the round that is asked for, or all of them.
+
+    Raises:
+        MissingInput: if there is no such round.
+    """
+    known = workspace.rounds()
+    if number is None:
+        return known
+    if number not in known:
+        have = ", ".join(map(str, known)) or "none yet"
+        raise MissingInput(f"there is no round {number} in {workspace.root}; there is: {have}")
+    return [number]
+
+
+def last_labelled(workspace: Workspace, number: int | None, labels: Table) -> int:
+    """Return the round that is asked for, or the last that has labels.
+
+    Raises:
+        MissingInput: if there are none, or no such round.
+    """
+    for n in reversed(asked(workspace, number)):
+        if workspace.shards(labels, n):
+            return n
+    raise MissingInput(f"{workspace.root} has no labels yet: run  reelabel run {workspace.root}")
+
+
+def show_folder(workspace: Workspace, number: int, out: Path | None) -> Path:
+    """Return the folder to write to, made: the given one, or ``show/`` in the round's folder.
+
+    Raises:
+        WorkspaceError: if it cannot be made.
+    """
+    folder = out or workspace.round_dir(number) / "show"
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def stem_of(video: Video) -> str:
+    """Return the name of the files of a video, without suffix."""
+    return f"{Path(video.name).stem}-{video.video_id[:6]}"
+
+
+def draw_video(
+    video: Video,
+    movie: Path,
+    draw: Callable[[Frame], Image],
+    stills: Mapping[int, Sequence[Path]],
+    *,
+    display: Display,
+) -> Shown:
+    """Write a video with every frame drawn, at its true frame rate; no more than one frame is held.
+
+    Args:
+        video: the video.
+        movie: the file to write.
+        draw: returns a frame as it is to be shown.
+        stills: time stamps of frames that are written as JPEG too, and where.
+        display: is told how far it is.
+
+    Raises:
+        MediaError: if the video cannot be read or written.
+    """
+    written: list[Path] = []
+    rate = Fraction(video.fps).limit_denominator(1001)
+    time_base = video.time_base
+    with VideoWriter(movie, time_base=time_base, rate=rate, quick=True, comment=MARK) as writer:
+        for frame in decode(video.path):
+            share = frame.time_s / max(video.duration_s, 1e-9)
+            display.tick(video.name, share, video.name)
+            picture = draw(frame)
+            writer.write(picture, frame.pts)
+            for path in stills.get(frame.pts, ()):
+                write_rendering(path, picture)
+                written.append(path)
+    return Shown(video.name, movie, written)

@@ -1,0 +1,135 @@
+"""report of classifiers: what was ignored and why, and how the data set was divided."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reelabel.data.states import IGNORE
+from reelabel.errors import counted, few
+from reelabel.labels.division import SIDES
+from reelabel.tables.claims import IS
+from reelabel.views.class_moments import MomentPictures
+from reelabel.views.sections import DataTable, Gallery, Section, Shown
+from reelabel.workspace.results import SideCounts, SplitReport
+
+Row = dict[str, Any]
+DOUBTS = 8
+"""Pictures of doubtful moments per class."""
+MOST_GALLERIES = 12
+"""Classes that have such pictures, those with the most doubts."""
+
+
+def ignored_section(labels: pa.Table, pictures: MomentPictures) -> Section | None:
+    """Return how many labels were ignored by which rule, and the most doubtful of each class.
+
+    Args:
+        labels: of a round.
+        pictures: of the moments.
+    """
+    rows = labels.filter((pc.field("state") == IGNORE) & (pc.field("claim") == IS)).to_pylist()
+    if not rows:
+        return None
+    by_class: dict[str, list[Row]] = {}
+    for row in rows:
+        by_class.setdefault(row["category"], []).append(row)
+    rules = list(dict.fromkeys(row["rule"] for row in rows))
+    counts = {name: Counter(row["rule"] for row in some) for name, some in by_class.items()}
+    table = DataTable(
+        ["Class", *rules],
+        [[name, *(f"{found[rule]:,}" for rule in rules)] for name, found in sorted(counts.items())],
+        "Ignored labels by rule",
+    )
+    largest = sorted(by_class, key=lambda name: (-len(by_class[name]), name))[:MOST_GALLERIES]
+    galleries = [_doubts(name, by_class[name], pictures) for name in largest]
+    about = "What is ignored is not trained on; nothing is changed. A class that fits better is "
+    return Section("Ignored labels", [table, *galleries], f"{about}only suggested.")
+
+
+def _doubts(name: str, rows: Sequence[Row], pictures: MomentPictures) -> Gallery:
+    """Return the most doubtful moments of a class, spread over its videos."""
+    shown = [
+        Shown(uri, f"{pictures.place(moment)}: {row['reason']}", _title(row))
+        for row in doubtful(rows, DOUBTS)
+        if (uri := pictures.uri(moment := (row["video_id"], row["pts"], row["until_pts"])))
+    ]
+    return Gallery(
+        f"Labelled {name}", shown, f"{len(shown)} of {len(rows)}, the least likely first"
+    )
+
+
+def _title(row: Row) -> str:
+    suggested = f"looks like {row['suggested']}" if row["suggested"] else row["rule"]
+    p = row["probability"]
+    return suggested if p is None or np.isnan(p) else f"{suggested}, {p:.2f}"
+
+
+def doubtful(rows: Iterable[Row], most: int) -> list[Row]:
+    """Return the least likely labels; each video gives one in turn, so that none fills them all."""
+    by_video: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=_likelihood):
+        by_video.setdefault(row["video_id"], []).append(row)
+    ranked = [
+        (i, _likelihood(row), row) for some in by_video.values() for i, row in enumerate(some)
+    ]
+    return [row for _, _, row in sorted(ranked, key=lambda one: one[:2])][:most]
+
+
+def _likelihood(row: Row) -> tuple[float, str, int]:
+    """Return what labels are ordered by; those without a probability come last."""
+    p = row["probability"]
+    return (2.0 if p is None or np.isnan(p) else p), row["video_id"], row["pts"]
+
+
+def split_section(
+    split: SplitReport, names: Sequence[str], leaks: Mapping[str, Any] | None
+) -> Section:
+    """Return how the data set was divided, and what the leak test found.
+
+    Args:
+        split: of a round.
+        names: of the classes, in their order.
+        leaks: the fields of `reelabel.evaluation.classes.leak_test.LeakTest`; None if there are
+            none.
+    """
+    rows = [
+        [side, str(_videos_on(split, side)), f"{counts.images:,}", *_per_class(counts, names)]
+        for side in SIDES
+        if (counts := split.sides.get(side)) is not None
+    ]
+    table = DataTable(["Side", "Videos", "Moments", *names], rows)
+    groups = Counter(split.groups.values())
+    parts: list[DataTable | str] = [table, _described(split, groups)]
+    if leaks:
+        parts.append(
+            f"Leak test on {leaks['moments']:,} moments: the nearest neighbour has the same class "
+            f"in {leaks['random']:.1%} if it may be of the same video, in {leaks['by_group']:.1%} "
+            "if it is of another group. By so much would a random split of frames flatter."
+        )
+    parts += [f"Leak: {leak}" for leak in split.leaks]
+    title = "Split without leaks" if split.leak_free else "Split that leaks"
+    return Section(title, parts, split.reason)
+
+
+def _described(split: SplitReport, groups: Mapping[str, int]) -> str:
+    several = [n for n in groups.values() if n > 1]
+    text = f"{counted(len(split.groups), 'video')} in {counted(len(groups), 'group')} that stay "
+    text += "together"
+    if not several:
+        return f"{text}; no two are alike or of one source."
+    largest = max(groups, key=lambda name: groups[name])
+    alike = few(split.names.get(v, v) for v, group in split.groups.items() if group == largest)
+    return f"{text}; {len(several)} hold more than one video, the largest {max(several)}: {alike}."
+
+
+def _videos_on(split: SplitReport, side: str) -> int:
+    return sum(bool(sides.get(side)) for sides in split.videos.values())
+
+
+def _per_class(counts: SideCounts, names: Sequence[str]) -> list[str]:
+    return [f"{counts.classes.get(name, 0):,}" for name in names]

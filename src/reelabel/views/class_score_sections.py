@@ -1,0 +1,213 @@
+"""report of classifiers: scores by level, per class, confusions with examples, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reelabel.data.boxes import Ints
+from reelabel.errors import counted
+from reelabel.evaluation.classes.compare import ClassComparison
+from reelabel.evaluation.classes.deciding import STUDENT
+from reelabel.evaluation.classes.figures import ClassScores
+from reelabel.evaluation.classes.levels import Level
+from reelabel.evaluation.figures import Figure
+from reelabel.views import class_plots
+from reelabel.views.class_moments import MomentPictures, ScoredMoments
+from reelabel.views.class_score_rows import (
+    ABOUT,
+    NOUNS,
+    TITLES,
+    ClassScoreTable,
+    Kind,
+    score_tables,
+)
+from reelabel.views.sections import Cell, DataTable, Gallery, Plots, Section, Shown
+from reelabel.workspace.class_results import ClassificationScores
+
+MOST_CONFUSIONS = 4
+"""So many pairs of classes are shown with examples, the most frequent ones."""
+EXAMPLES = 6
+"""Pictures of each."""
+
+
+def score_sections(scored: Mapping[int, ClassificationScores], best: str) -> Iterator[Section]:
+    """Yield a section for each thing that the models of all rounds were scored against.
+
+    Frames or clips, and whole videos, have tables of their own.
+
+    Args:
+        scored: round -> its scores.
+        best: the best model so far, as a classifier's name.
+    """
+    tables: dict[Kind, list[DataTable]] = {}
+    for table in score_tables(scored):
+        tables.setdefault(table.kind, []).append(_score_table(table, best))
+    for kind, parts in tables.items():
+        yield Section(TITLES[kind], parts, _about(kind))
+
+
+def _about(kind: Kind) -> str:
+    return f"{ABOUT[kind].capitalize()}. Intervals of 95 % rest on resamples of groups of videos."
+
+
+def _score_table(table: ClassScoreTable, best: str) -> DataTable:
+    rows: list[list[Cell]] = [
+        [row.name, *(row.scores.overall.get(m, Figure(None)) for m in table.columns)]
+        for row in table.rows
+    ]
+    return DataTable(
+        head=["Model", *table.columns.values()],
+        rows=rows,
+        title=table.sample[:1].upper() + table.sample[1:],
+        best=[i for i, row in enumerate(table.rows) if row.spec and row.spec == best],
+    )
+
+
+@dataclass(frozen=True)
+class MainComparison:
+    """The comparison of a round that says most: on unseen truth, else truth, else agreement.
+
+    Attributes:
+        kind: what it is against.
+        levels: level -> models on the same moments.
+    """
+
+    kind: Kind
+    levels: Mapping[Level, ClassComparison]
+
+    @classmethod
+    def of(cls, scores: ClassificationScores) -> MainComparison | None:
+        """Return the comparison of these scores, None if nothing was scored."""
+        for kind in ("truth_unseen", "truth", "agreement"):
+            levels = getattr(scores, kind)
+            if levels:
+                return cls(kind, levels)
+        return None
+
+    @property
+    def of_moments(self) -> ClassComparison:
+        """That of frames or clips, else of videos."""
+        return next(iter(self.levels.values()))
+
+    def student(self, level: Level) -> ClassScores | None:
+        """Return the student's scores on a level."""
+        models = self.levels[level].models
+        return next((model.scores for model in models if model.name == STUDENT), None)
+
+    @property
+    def described(self) -> str:
+        """What it is against, in words."""
+        return TITLES[self.kind][:1].lower() + TITLES[self.kind][1:]
+
+
+def class_section(main: MainComparison, names: Sequence[str]) -> Section:
+    """Return the scores of each class, of the last round's student.
+
+    Args:
+        main: what it was scored on.
+        names: of the classes, in their order.
+    """
+    parts = []
+    for level, compared in main.levels.items():
+        scores = main.student(level)
+        if scores is not None:
+            title = f"{counted(compared.moments, *NOUNS[level])} against {main.described}"
+            parts.append(_per_class(scores, names, title))
+    return Section("Per class", parts, "The student of the last round.")
+
+
+def _per_class(scores: ClassScores, names: Sequence[str], title: str) -> DataTable:
+    beta = f"F{scores.beta:g}"
+    head = ["Class", "True", "Predicted", "Groups", "Precision", "Recall", "F1", beta]
+    several = not scores.exclusive
+    rows: list[list[Cell]] = [
+        [
+            name,
+            *(f"{n:,}" for n in (one.true, one.predicted, one.groups)),
+            *(one.precision, one.recall, one.f1, one.f_beta),
+            *([one.ap or Figure(None)] if several else []),
+        ]
+        for name in names
+        if (one := scores.classes.get(name)) is not None
+    ]
+    return DataTable([*head, *(["AP"] if several else [])], rows, title)
+
+
+def confusion_section(
+    main: MainComparison, scored: ScoredMoments, names: Sequence[str], pictures: MomentPictures
+) -> Section | None:
+    """Return the confusion matrices of the student, and examples of its largest confusions.
+
+    Args:
+        main: what it was scored on.
+        scored: the same moments, with its probabilities.
+        names: of the classes.
+        pictures: of the moments.
+    """
+    plots = []
+    for level in main.levels:
+        scores = main.student(level)
+        if scores is not None and scores.confusion:
+            matrix = class_plots.confusion_matrix(np.array(scores.confusion), names)
+            plots.append(Shown(matrix, f"against {main.described}", NOUNS[level][1].capitalize()))
+    if not plots:
+        return None
+    examples = list(_examples(scored, names, pictures))
+    about = "Rows are true classes, columns predicted ones; the colour is the share of the row."
+    return Section("Confusion", [Plots(plots), *examples], about)
+
+
+def _examples(
+    scored: ScoredMoments, names: Sequence[str], pictures: MomentPictures
+) -> Iterator[Gallery]:
+    """Yield the surest mistakes of the most frequent confusions."""
+    probability, moments = scored.predictions.probability, scored.predictions.moments.ids()
+    known = np.flatnonzero((scored.target == 1).any(axis=1))
+    true, predicted = scored.target[known].argmax(axis=1), probability[known].argmax(axis=1)
+    for (a, b), count in _largest(true, predicted, len(names)):
+        rows = known[(true == a) & (predicted == b)]
+        surest = rows[np.argsort(-probability[rows, b], kind="stable")][:EXAMPLES]
+        shown = [
+            Shown(uri, pictures.place(moments[row]), f"{names[b]} {probability[row, b]:.2f}")
+            for row in surest.tolist()
+            if (uri := pictures.uri(moments[row])) is not None
+        ]
+        about = f"{len(shown)} of {count}, the surest first"
+        yield Gallery(f"True: {names[a]}, predicted: {names[b]}", shown, about)
+
+
+def _largest(true: Ints, predicted: Ints, k: int) -> list[tuple[tuple[int, int], int]]:
+    """Return the most frequent pairs of a true class and another one, with their counts."""
+    counts = np.bincount(true * k + predicted, minlength=k * k).reshape(k, k)
+    np.fill_diagonal(counts, 0)
+    pairs = [((int(a), int(b)), int(counts[a, b])) for a, b in np.argwhere(counts > 0)]
+    return sorted(pairs, key=lambda pair: -pair[1])[:MOST_CONFUSIONS]
+
+
+def calibration_section(main: MainComparison, temperature: float | None) -> Section:
+    """Return accuracy over confidence of every model, and the temperature of the student."""
+    compared = main.of_moments
+    curves = {model.name: model.scores.reliability for model in compared.models}
+    caption = f"{counted(compared.moments, *NOUNS[compared.level])} against {main.described}"
+    plot = Shown(class_plots.reliability_curve(curves), caption, "Reliability")
+    head = ["Model", "ECE", "as usually given", "of which chance"]
+    rows: list[list[Cell]] = [
+        [
+            model.name,
+            model.scores.overall.get("ece", Figure(None)),
+            Figure(model.scores.ece_raw),
+            Figure(model.scores.ece_noise),
+        ]
+        for model in compared.models
+    ]
+    parts: list[DataTable | Plots | str] = [Plots([plot]), DataTable(head, rows)]
+    if temperature is not None:
+        parts.append(
+            f"Held-out labels give the student the temperature {temperature:.2f}, with which "
+            "predict calibrates its probabilities; above 1 they become less extreme."
+        )
+    about = "The expected calibration error (ECE) is stated without the part that chance gives."
+    return Section("Calibration", parts, about)
