@@ -97,9 +97,9 @@ COUNT = Stage(
 )
 
 
-def mean_colour(model, sources, **given):
+def mean_colour(model, sources, *, min_score=0.3, **_):
     """Return the colour of each picture."""
-    assert given["min_score"] == 0.3
+    assert min_score == 0.3
     return [paint_one(read_rgb(path), margin=0) for path in sources]
 
 

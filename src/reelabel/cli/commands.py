@@ -189,12 +189,19 @@ def status(workspace: Path, *, as_json: bool) -> None:
 @workspace_argument
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
-    "--format", "kind", default="coco", show_default=True, help="coco, yolo, voc, detections-txt."
+    "--format",
+    "kind",
+    help="Boxes: coco (default), yolo, voc, detections-txt. Classes: image-folder (default), csv, "
+    "kinetics, fiftyone. The student as a file: onnx.",
 )
-@click.option("--round", "number", type=COUNT, help="Default: the last with a data set.")
+@click.option(
+    "--round", "number", type=COUNT, help="Default: the last with a data set; onnx: the best."
+)
 @click.option("--into", type=click.Path(path_type=Path), help="COCO file to add to, as a copy.")
-def export(workspace: Path, out: Path, kind: str, number: int | None, *, into: Path | None) -> None:
-    """Write a round's data set, pictures included, for other tools."""
+def export(
+    workspace: Path, out: Path, kind: str | None, number: int | None, *, into: Path | None
+) -> None:
+    """Write a round's data set, pictures included, or its student, for other tools."""
     from reelabel.verbs.export import export as call
 
     made = call(workspace, out, format=kind, round=number, into=into, on_message=click.echo)

@@ -26,9 +26,10 @@ CLASSES: dict[str, Any] = {
     "exports": {
         "image-folder": "reelabel.formats.image_folder:write_image_folder",
         "csv": "reelabel.formats.class_csv:write_class_csv",
-        "kinetics": "reelabel.formats.kinetics_csv:write_kinetics",
+        "kinetics": "reelabel.formats.kinetics_csv:write_kinetics_csv",
         "fiftyone": "reelabel.formats.fiftyone_folder:write_fiftyone",
     },
+    "export": "reelabel.verbs.export_classes:export_classes",
     "predict": "reelabel.verbs.predict_classes:predict_classes",
     "report": "reelabel.verbs.report_classes:report_classes",
     "show": "reelabel.verbs.show_classes:show_classes",

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any, Literal, cast
 
 from pydantic import BaseModel
 
 from reelabel.config import Project
-from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.engine.stage import AnyStage
 from reelabel.errors import ConfigError, UsageError, nearest
 from reelabel.tables import Table
@@ -31,8 +29,9 @@ BUILT_IN = {
 
 Part = Literal["predict", "report", "show", "ablate"]
 """The commands that a task does in its own way."""
-Writer = Callable[[Path, Dataset, Callable[[ImageEntry], Path]], None]
-"""Writes a data set into an empty folder, given where each picture's file is."""
+Writer = Callable[..., None]
+"""Writes a data set into an empty folder, given where each picture's file is: a `Dataset` and a
+function from its entries, or a `ClassDataset` for each side and a function from picture names."""
 
 
 def accept(project: Project) -> None:
@@ -54,6 +53,9 @@ class Task:
         teacher_key: the one of them that names the first teacher.
         check: raises `ConfigError` where the project's settings do not suit the task.
         exports: writers of a round's data set, by format.
+        export: applies one of them, given an empty folder, that of the data set, the writer, and by
+            keyword a file to add to (`into`) and the `workspace`; returns sentences for people. By
+            default that of boxes.
         scores: the type of a round's scores; None if a round has none.
         predict: applies a model to files or frames, with those arguments of `reelabel.predict` that
             apply to the task; the `str` of what it returns is one line for people.
@@ -74,6 +76,7 @@ class Task:
     teacher_key: str = "detector"
     check: Callable[[Project], None] = accept
     exports: Mapping[str, Writer | str] = field(default_factory=dict)
+    export: Callable[..., Any] | str = "reelabel.verbs.export_boxes:export_boxes"
     scores: type[Result] | None = None
     predict: Callable[..., Any] | str = ""
     report: Callable[..., Any] | str = ""

@@ -1,34 +1,31 @@
-"""export: write a round's labels in a format that other tools read."""
+"""export: write a round's labels, or its student, in a format that other tools read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
-from reelabel.data.dataset import Dataset
 from reelabel.engine.project import read_config, task_of
-from reelabel.engine.task import found_at
-from reelabel.errors import MissingInput, UsageError, nearest
+from reelabel.engine.task import Task, found_at
+from reelabel.errors import MissingExtra, MissingInput, UsageError, nearest
 from reelabel.files import staged_folder, write_text
-from reelabel.formats.coco import read_coco
-from reelabel.formats.coco_into import CocoFile
-from reelabel.formats.pictures import EXPORT_MARK, frame_picture
+from reelabel.formats.pictures import EXPORT_MARK
+from reelabel.models.students.folder import MODEL_JSON
+from reelabel.tables import DETECTIONS
 from reelabel.verbs.detections import export_detections
 from reelabel.workspace import Workspace
-from reelabel.workspace.rounds import dataset_dir
+from reelabel.workspace.rounds import best_model, dataset_dir, model_dir, student_spec
 
-TRAIN = "train"
-SPLITS = (TRAIN, "val", "test")
 COCO = "coco"
 DETECTIONS_TXT = "detections-txt"
+ONNX = "onnx"
 
 
 def export(
     workspace: Workspace | Path | str,
     out: Path | str,
     *,
-    format: str = COCO,  # noqa: A002 -- the name of the flag
+    format: str | None = None,  # noqa: A002 -- the name of the flag
     round: int | None = None,  # noqa: A002 -- the name of the flag
     into: Path | str | None = None,
     on_message: Callable[[str], None] | None = None,
@@ -37,10 +34,14 @@ def export(
 
     Args:
         workspace: a workspace or its folder.
-        out: a folder that does not exist yet or is empty; it appears when all is written.
-        format: coco, yolo or voc for the data set; detections-txt for all detections of the
-            round's teacher, a file for each video and class (`reelabel.formats.detections_txt`).
-        round: which round; None is the last one that has a data set, or detections.
+        out: a folder that does not exist yet or is empty; it appears when all is written. For onnx
+            a file, such as ``student.onnx``.
+        format: for boxes coco, yolo or voc, for classes image-folder, csv, kinetics or fiftyone;
+            None is the first of these. detections-txt for all detections of the round's teacher, a
+            file for each video and class (`reelabel.formats.detections_txt`); onnx for the student
+            (`reelabel.models.students.onnx_export`).
+        round: which round; None is the last one that has a data set, or detections; for onnx that
+            of the best student.
         into: a COCO file that the pictures to train on are added to; ``annotations/train.json`` is
             then that file with them behind (`reelabel.formats.coco_into`). It is not changed
             itself, and val and test stay files of their own.
@@ -50,39 +51,77 @@ def export(
         UsageError: for an unknown format, a folder that holds something, or `into` with another
             format than coco.
         FormatError: if `into` is no COCO file.
-        MissingInput: if no round has a data set yet.
+        MissingInput: if no round has a data set yet, or no student.
+        MissingExtra: for onnx without torch.
     """
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
-    exports = task_of(read_config(ws)).exports
-    formats = (*exports, DETECTIONS_TXT)
-    if format not in formats:
-        known = ", ".join(formats)
-        raise UsageError(f"no format '{format}'{nearest(format, formats)}; formats: {known}")
-    if into is not None and format != COCO:
-        raise UsageError(f"only coco can be written into a file, but the format is '{format}'")
+    config = read_config(ws)
+    task = task_of(config)
+    kind = _format(task, format, into=into is not None)
+    if kind == ONNX:
+        return _export_student(ws, task.first_teacher(config.project), Path(out), round)
     target = Path(out)
     messages: list[str] = []
     with staged_folder(target) as folder:
-        if format == DETECTIONS_TXT:
+        if kind == DETECTIONS_TXT:
             export_detections(ws, folder, round)
         else:
-            number = _round_with_data(ws, round)
-            begun = CocoFile.read(Path(into)) if into is not None else None
-            whole, pictures = _whole(dataset_dir(ws, number))
-            found_at(exports[format])(folder, whole, lambda image: pictures[image.file_name])
-            messages += _add_to(begun, whole, folder) if begun is not None else ()
-        write_text(folder / EXPORT_MARK, f"export of {ws.root.absolute()} as {format}\n")
+            home = dataset_dir(ws, _round_with_data(ws, round))
+            given = Path(into) if into is not None else None
+            write = found_at(task.exports[kind])
+            messages += found_at(task.export)(folder, home, write, into=given, workspace=ws)
+        write_text(folder / EXPORT_MARK, f"export of {ws.root.absolute()} as {kind}\n")
     if on_message is not None:
         for message in messages:
             on_message(message)
     return target
 
 
-def _add_to(begun: CocoFile, whole: Dataset, folder: Path) -> Iterator[str]:
-    """Write a COCO file with the pictures to train on behind it; yield what was added."""
-    added = begun.add(whole.subset(_at(whole, TRAIN)))
-    begun.write(folder / "annotations" / f"{TRAIN}.json")
-    yield from added.sentences()
+def _format(task: Task, given: str | None, *, into: bool) -> str:
+    """Return the format to write.
+
+    Raises:
+        UsageError: if the task has no such format, or it cannot be added to a file.
+    """
+    detects = any(DETECTIONS in stage.writes for stage in task.flow.values())
+    further = {DETECTIONS_TXT: detects, ONNX: "train" in task.flow}
+    formats = (*task.exports, *(name for name, there in further.items() if there))
+    kind = given or next(iter(task.exports), COCO)
+    if kind not in formats:
+        known = ", ".join(formats)
+        hint = nearest(kind, formats)
+        raise UsageError(f"no format '{kind}' of the task {task.name}{hint}; formats: {known}")
+    if into and kind != COCO:
+        raise UsageError(f"only coco can be written into a file, but the format is '{kind}'")
+    return kind
+
+
+def _export_student(workspace: Workspace, first: str, out: Path, number: int | None) -> Path:
+    """Write the student of a round as one ONNX file; None is the best one.
+
+    Raises:
+        UsageError: if the file has another suffix, or the best model is no student.
+        MissingInput: if the round has no student.
+    """
+    if out.suffix.lower() != ".onnx" or out.is_dir():
+        raise UsageError(f"{out}: expected a file that ends in .onnx, such as student.onnx")
+    best = best_model(workspace, first)
+    students = {student_spec(n): n for n in workspace.rounds()}
+    if number is None and best not in students:
+        raise UsageError(
+            f"the best model is {best or 'none yet'}, which is no student of this workspace: name "
+            "the round of another with --round, or train one"
+        )
+    chosen = students[best] if number is None else number
+    folder = model_dir(workspace, chosen)
+    if not (folder / MODEL_JSON).is_file():
+        raise MissingInput(f"{workspace.root}: round {chosen} has no trained student")
+    try:
+        from reelabel.models.students.onnx_export import export_onnx  # noqa: PLC0415 -- torch
+    except ModuleNotFoundError as exc:
+        raise MissingExtra("export --format onnx", "train") from exc
+    export_onnx(folder, out)
+    return out
 
 
 def _round_with_data(workspace: Workspace, wanted: int | None) -> int:
@@ -95,26 +134,3 @@ def _round_with_data(workspace: Workspace, wanted: int | None) -> int:
         known = ", ".join(map(str, there))
         raise UsageError(f"round {wanted} has no data set; rounds that have one: {known}")
     return there[-1] if wanted is None else wanted
-
-
-def _whole(folder: Path) -> tuple[Dataset, dict[str, Path]]:
-    """Return all splits as one data set, and where each picture lies."""
-    pictures: dict[str, Path] = {}
-    parts: list[Dataset] = []
-    for split in SPLITS:
-        path = folder / f"{split}.json"
-        if not path.is_file():
-            raise MissingInput(f"{path} is not there: run the stage split again")
-        part, images = read_coco(path), []
-        for image in part.images:
-            # Pictures of several videos lie in one folder: the video id keeps their names apart.
-            name = frame_picture(image.video, image.pts or 0)
-            pictures[name] = folder / image.file_name
-            images.append(replace(image, file_name=name, split=split))
-        parts.append(replace(part, images=tuple(images)))
-    return Dataset.joined(parts), pictures
-
-
-def _at(whole: Dataset, split: str) -> list[int]:
-    """Return the positions of the images of one split."""
-    return [i for i, image in enumerate(whole.images) if image.split == split]

@@ -107,9 +107,10 @@ def _applicable(task: Task, options: Mapping[str, Any]) -> dict[str, Any]:
     """
     function: Callable[..., Any] = task.part("predict")
     known = inspect.signature(function).parameters
+    takes_all = any(one.kind is one.VAR_KEYWORD for one in known.values())
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
-        if name not in known:
+        if name not in known and not takes_all:
             raise UsageError(
                 f"{name} does not apply to a model of the task {task.name} ({task.meaning}): "
                 "leave it out"

@@ -1,0 +1,50 @@
+"""export of classes: a round's data set by one of the writers of the task."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+from reelabel.data.class_dataset import ClassDataset
+from reelabel.errors import MissingInput
+from reelabel.formats.class_json import read_class_json
+from reelabel.labels.division import SIDES
+from reelabel.workspace import Workspace
+
+Writer = Callable[..., None]
+
+
+def export_classes(
+    folder: Path, data_set: Path, write: Writer, *, into: Path | None, workspace: Workspace
+) -> list[str]:
+    """Write a round's classes with their pictures, all sides that hold any; return no messages.
+
+    Args:
+        folder: a new or empty folder.
+        data_set: the folder of the round's data set.
+        write: the writer of the format.
+        into: None: there is no file of classes to add to.
+        workspace: has the times of the moments, for formats that state them.
+
+    Raises:
+        MissingInput: if the data set is not whole.
+        UsageError: if the format cannot hold these classes.
+        FormatError: if a picture is missing.
+    """
+    assert into is None, "refused before"  # noqa: S101 -- a defect of the caller, not of its input
+    parts = {side: _side(data_set, side) for side in SIDES}
+    held = {side: data for side, data in parts.items() if len(data)}
+    stated = {}
+    if "time_s" in inspect.signature(write).parameters:
+        videos = {video.video_id: video for video in workspace.videos()}
+        stated["time_s"] = lambda video_id, pts: videos[video_id].time_s(pts)
+    write(folder, held, lambda name: data_set / name, **stated)
+    return []
+
+
+def _side(data_set: Path, side: str) -> ClassDataset:
+    path = data_set / f"{side}.json"
+    if not path.is_file():
+        raise MissingInput(f"{path} is not there: run the stage split again")
+    return read_class_json(path)
