@@ -19,7 +19,7 @@ from reelabel.sources.footage import files_in
 from reelabel.verbs import export as export_module
 from reelabel.workspace.results import Decision
 
-FORMATS = ("image-folder", "csv", "kinetics", "fiftyone")
+FORMATS = ("image-folder", "class-csv", "kinetics-csv", "fiftyone")
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -57,7 +57,7 @@ def test_sides_are_folders_of_classes(classified, tmp_path):
 
 def test_formats_with_times_get_them(classified, tmp_path):
     """The manifest of Kinetics states the seconds of each moment."""
-    out = api.export(classified, tmp_path / "out", format="kinetics")
+    out = api.export(classified, tmp_path / "out", format="kinetics-csv")
     with (out / "train.csv").open(newline="") as file:
         times = {row["time_start"] for row in csv.DictReader(file)}
     assert times == {"0.0", "0.4", "0.8", "1.2", "1.6", "2.0"}
@@ -65,7 +65,7 @@ def test_formats_with_times_get_them(classified, tmp_path):
 
 def test_the_table_lists_every_moment(classified, tmp_path):
     """The CSV names side, picture and class of all."""
-    out = api.export(classified, tmp_path / "out", format="csv")
+    out = api.export(classified, tmp_path / "out", format="class-csv")
     (table,) = out.glob("*.csv")
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -79,7 +79,7 @@ def test_formats_of_boxes_are_refused(classified, tmp_path, kind):
         UsageError, match=rf"no format '{kind}' of the task classify-frames"
     ) as told:
         api.export(classified, tmp_path / "out", format=kind)
-    assert "formats: image-folder, csv, kinetics, fiftyone, onnx" in str(told.value)
+    assert "formats: image-folder, class-csv, kinetics-csv, fiftyone, onnx" in str(told.value)
     assert not (tmp_path / "out").exists()
 
 

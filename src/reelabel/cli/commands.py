@@ -191,8 +191,8 @@ def status(workspace: Path, *, as_json: bool) -> None:
 @click.option(
     "--format",
     "kind",
-    help="Boxes: coco (default), yolo, voc, detections-txt. Classes: image-folder (default), csv, "
-    "kinetics, fiftyone. The student as a file: onnx.",
+    help="Boxes: coco (default), yolo, voc, detections-txt. Classes: image-folder (default), "
+    "class-csv, kinetics-csv, fiftyone. The student as a file: onnx.",
 )
 @click.option(
     "--round", "number", type=COUNT, help="Default: the last with a data set; onnx: the best."

@@ -25,8 +25,8 @@ CLASSES: dict[str, Any] = {
     "scores": ClassificationScores,
     "exports": {
         "image-folder": "reelabel.formats.image_folder:write_image_folder",
-        "csv": "reelabel.formats.class_csv:write_class_csv",
-        "kinetics": "reelabel.formats.kinetics_csv:write_kinetics_csv",
+        "class-csv": "reelabel.formats.class_csv:write_class_csv",
+        "kinetics-csv": "reelabel.formats.kinetics_csv:write_kinetics_csv",
         "fiftyone": "reelabel.formats.fiftyone_folder:write_fiftyone",
     },
     "export": "reelabel.verbs.export_classes:export_classes",
