@@ -129,7 +129,7 @@ def test_confusions_are_shown_with_their_surest_examples(classes_copy):
     assert IMAGE.findall(found)[:2] == ["svg", "svg"]
     titles = re.findall(r"<h3>(.*?)</h3>", found)
     assert titles == ["True: green, predicted: red", "True: red, predicted: green"]
-    counts = re.findall(r"(\d+) of (\d+), the surest first", found)
+    counts = re.findall(r"(\d+) of (\d+), the surest of each video first", found)
     assert sum(int(n) for _, n in counts) == 9
     assert IMAGE.findall(found)[2:] == ["jpeg"] * sum(int(n) for n, _ in counts)
     surest = [float(p) for p in re.findall(r"<b>red (\d\.\d+)</b>", found)]
@@ -140,7 +140,7 @@ def test_confusions_are_shown_with_their_surest_examples(classes_copy):
 def test_a_student_without_mistakes_has_no_examples(classified):
     """The matrix stands alone."""
     found = section(report(classified).read_text(), "Confusion")
-    assert "the surest first" not in found
+    assert "the surest" not in found
     assert IMAGE.findall(found) == ["svg", "svg"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -169,14 +170,28 @@ def _examples(
     true, predicted = scored.target[known].argmax(axis=1), probability[known].argmax(axis=1)
     for (a, b), count in _largest(true, predicted, len(names)):
         rows = known[(true == a) & (predicted == b)]
-        surest = rows[np.argsort(-probability[rows, b], kind="stable")][:EXAMPLES]
+        surest = rows[np.argsort(-probability[rows, b], kind="stable")].tolist()
         shown = [
             Shown(uri, pictures.place(moments[row]), f"{names[b]} {probability[row, b]:.2f}")
-            for row in surest.tolist()
+            for row in _in_turn(surest, [moments[row][0] for row in surest])[:EXAMPLES]
             if (uri := pictures.uri(moments[row])) is not None
         ]
-        about = f"{len(shown)} of {count}, the surest first"
+        about = f"{len(shown)} of {count}, the surest of each video first"
         yield Gallery(f"True: {names[a]}, predicted: {names[b]}", shown, about)
+
+
+def _in_turn(rows: Sequence[int], videos: Sequence[str]) -> list[int]:
+    """Return rows so that each video gives one in turn; within a video their order stays.
+
+    >>> _in_turn([7, 8, 9], ["a", "a", "b"])
+    [7, 9, 8]
+    """
+    seen = Counter[str]()
+    rank = []
+    for video in videos:
+        rank.append(seen[video])
+        seen[video] += 1
+    return [rows[i] for i in np.argsort(rank, kind="stable").tolist()]
 
 
 def _largest(true: Ints, predicted: Ints, k: int) -> list[tuple[tuple[int, int], int]]:

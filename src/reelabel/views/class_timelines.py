@@ -26,7 +26,6 @@ from reelabel.workspace import Workspace
 Row = dict[str, Any]
 MOST_TIMELINES = 8
 """So many videos are shown over time."""
-_TOUCH_S = 1e-6  # rounding
 _LEAST_S = 0.1  # a label is at least so wide
 MOST_BANDS = 4
 """So many classes of one video have a band of their own."""
@@ -148,7 +147,8 @@ def _label_band(workspace: Workspace, number: int, video: Video) -> Iterator[Ban
         return
     time_s = times_s(moments_of(rows), video)
     centre = time_s.mean(axis=1)
-    # A label reaches half-way to its neighbours, but not over a hole.
+    # A label reaches half-way to its neighbours, and once more where they are alike, but not over
+    # a hole.
     reach = max(float(np.median(np.diff(centre))) if len(centre) > 1 else 0.0, _LEAST_S) / 2
     first = np.minimum(time_s[:, 0], centre - reach)
     last = np.maximum(time_s[:, 1], centre + reach)
@@ -161,7 +161,7 @@ def _label_band(workspace: Workspace, number: int, video: Video) -> Iterator[Ban
         if (
             before
             and (before.text, before.colour) == (text, colour)
-            and start_s <= before.end_s + _TOUCH_S
+            and start_s <= before.end_s + reach
         ):
             start_s = stretches.pop().start_s  # noqa: PLW2901 -- the two become one
         stretches.append(Stretch(start_s, end_s, text, colour))
