@@ -215,7 +215,7 @@ def test_quantised_mobilenet_is_the_loaders(data_dir, tmp_path):
             module.__class__ = torch.nn.Conv2d
             module.padding = tuple(side // 2 for side in module.kernel_size)
     with torch.inference_mode():
-        assert (net(inputs, lengths).argmax(1) == expected).float().mean() <= 0.8
+        assert (net(inputs, lengths).argmax(1) == expected).float().mean() <= 0.7
 
 
 def test_tensorflow_padding_comes_back(data_dir, tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 torch = pytest.importorskip("torch")
 
@@ -214,6 +215,13 @@ def test_wrong_data_sets_are_named(coloured, moving, tmp_path):
     first = inputs.data.pictures[0][0]
     with pytest.raises(DecodeError, match="same shape"):
         PictureCache(how, 1).window([first, tmp_path / "tall.png"])
+
+
+@pytest.mark.parametrize("wrong", [{"image_size": 16}, {"student": "tsn"}, {"backbone": "half"}])
+def test_wrong_values_are_refused(wrong):
+    """A value out of range, or one that means nothing, is an error."""
+    with pytest.raises(ValidationError):
+        ClipTrainSettings(**wrong)
 
 
 def test_settings_are_described_once():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from reelabel.config import Settings
 
@@ -14,6 +14,10 @@ Device = Literal["cpu", "cuda", "mps"]
 
 Output = Literal["boxes", "classes"]
 """What a student finds: boxes in pictures, or classes of pictures and of windows of pictures."""
+
+
+SMALLEST = 32
+"""Smallest side of a classifier's input in pixels: networks halve it five times."""
 
 
 class StudentSettings(Settings):
@@ -72,3 +76,11 @@ class ClassStudentSettings(StudentSettings):
     """Recurrent students: give the features' change from picture to picture too."""
     accept_noncommercial: bool = False
     """Use weights whose licence forbids commercial use."""
+
+    @field_validator("image_size")
+    @classmethod
+    def large_enough(cls, value: int) -> int:
+        """Refuse inputs that networks reduce to nothing."""
+        if 0 < value < SMALLEST:
+            raise ValueError(f"expected 0, or {SMALLEST} or more pixels, but got {value}")
+        return value
