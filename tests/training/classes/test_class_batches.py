@@ -17,8 +17,8 @@ from reelabel.models.students.classes.inputs import Preprocessing  # noqa: E402 
 from reelabel.training.augmentation import augment_image  # noqa: E402 -- torch
 from reelabel.training.classes.augmentation import (  # noqa: E402 -- torch
     flip_share,
+    positions,
     sample,
-    times,
 )
 from reelabel.training.classes.batches import ClassBatches, Inputs  # noqa: E402 -- torch
 from reelabel.training.classes.pictures import PictureCache  # noqa: E402 -- torch
@@ -101,7 +101,7 @@ def test_a_mirrored_example_moves_the_other_way(moving):
 )  # fmt: skip
 def test_times_stay_inside_the_window_and_in_order(length, frames, jitter, seed):
     """Pictures are taken in order from inside the window; without jitter both ends are kept."""
-    found = times(np.random.default_rng(seed), length, frames, jitter)
+    found = positions(np.random.default_rng(seed), length, frames, jitter)
     assert len(found) == min(length, frames)
     assert (np.diff(found) >= 0).all()
     assert found.min() >= 0
@@ -217,7 +217,9 @@ def test_wrong_data_sets_are_named(coloured, moving, tmp_path):
         PictureCache(how, 1).window([first, tmp_path / "tall.png"])
 
 
-@pytest.mark.parametrize("wrong", [{"image_size": 16}, {"student": "tsn"}, {"backbone": "half"}])
+@pytest.mark.parametrize(
+    "wrong", [{"image_size": 16}, {"student": "cnn3d:x"}, {"backbone": "half"}]
+)
 def test_wrong_values_are_refused(wrong):
     """A value out of range, or one that means nothing, is an error."""
     with pytest.raises(ValidationError):

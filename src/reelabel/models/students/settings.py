@@ -53,7 +53,7 @@ class ClassStudentSettings(StudentSettings):
 
     output: ClassVar[Output] = "classes"
     clips: ClassVar[bool] = False
-    """True if windows of pictures are judged, else single pictures."""
+    """True if windows of pictures are classified, else single pictures."""
     weights: Path | Literal["pretrained"] | None = None
     """File with the initial weights (safetensors or .pth); pretrained: those that the network's
     makers publish, downloaded once; none: random."""

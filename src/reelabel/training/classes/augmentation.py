@@ -72,7 +72,7 @@ def sample(
     )
 
 
-def times(rng: np.random.Generator, length: int, frames: int, jitter: float) -> Ints:
+def positions(rng: np.random.Generator, length: int, frames: int, jitter: float) -> Ints:
     """Return which pictures of a window are taken ``(min(frames, length),)``, in order.
 
     They lie at even distances between a first and a last one, which random shifts move inwards.

@@ -14,7 +14,7 @@ from reelabel.data.boxes import Floats
 from reelabel.models.students.classes.inference import stacked
 from reelabel.models.students.classes.inputs import Preprocessing, middle, window_of
 from reelabel.training.augmentation import augment_image
-from reelabel.training.classes.augmentation import flip_share, sample, times
+from reelabel.training.classes.augmentation import flip_share, positions, sample
 from reelabel.training.classes.pictures import PictureCache
 from reelabel.training.classes.settings import ClassTrainSettings
 from reelabel.training.classes.training_set import Examples
@@ -78,7 +78,7 @@ class Inputs:
     ) -> Clip:
         """Return the input of an example with random changes, the same for all its pictures."""
         files = self.data.pictures[number]
-        chosen = [files[i] for i in times(rng, len(files), self._frames, settings.time_jitter)]
+        chosen = [files[i] for i in positions(rng, len(files), self._frames, settings.time_jitter)]
         images = self._cache.window(window_of(chosen, self._length(number)))
         size_wh = (images[0].shape[1], images[0].shape[0])
         change = sample(rng, settings, self._how, size_wh=size_wh, flip=flip)

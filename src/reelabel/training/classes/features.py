@@ -27,7 +27,7 @@ class FeatureStore:
     Args:
         inputs: the examples.
         views: whether to compute those of mirror images: (False,) or (False, True).
-        cache_mb: memory in MB; what finds no room is computed each time that it is asked for.
+        cache_mb: memory in MB; what exceeds it is computed at each use.
     """
 
     def __init__(self, inputs: Inputs, views: Sequence[bool], cache_mb: int) -> None:
@@ -37,7 +37,7 @@ class FeatureStore:
         self._device = torch.device("cpu")
 
     def fill(self, network: ClassNetwork, device: torch.device) -> None:
-        """Compute all features that there is room for; needed once before they are asked for."""
+        """Compute all features that there is room for; call it once before their first use."""
         self._network, self._device = network, device
         for start in range(0, len(self.inputs.data), _TOGETHER):
             numbers = range(start, min(start + _TOGETHER, len(self.inputs.data)))
@@ -56,7 +56,7 @@ class FeatureStore:
 
     def _computed(self, numbers: Sequence[int], mirrored: bool) -> list[Tensor]:
         if self._network is None:
-            raise AssertionError("asked for features before the backbone was there")
+            raise AssertionError("features were used before fill()")
         clips = [self.inputs.plain(number, mirrored=mirrored) for number in numbers]
         pictures, lengths = stacked(clips)
         with torch.inference_mode(), torch.autocast(self._device.type, enabled=False):

@@ -34,7 +34,7 @@ from reelabel.training.job import ParameterGroup
 class ClassJob:
     """Pictures or windows with classes; see `training.job.TrainingJob`.
 
-    A student of single pictures that is trained on windows sees each picture on its own.
+    A student of single pictures is trained on each picture of a window by itself.
 
     Raises:
         MissingInput: if there is no data set.
@@ -56,7 +56,7 @@ class ClassJob:
             )
         self.student: ClassNetwork = family.build(settings, train.classes, train.longest)
         self._frozen = settings.backbone == "frozen"
-        self.student.fix_backbone(self._frozen)
+        self.student.freeze_backbone(self._frozen)
         if self.student.frames == 1:
             train, val = train.single(), val.single()
         self._data = train
@@ -126,7 +126,7 @@ class ClassJob:
     def begin_step(self, student: ClassNetwork, step: int) -> None:
         """Train the head alone until a staged backbone's turn comes."""
         if self.settings.backbone == "staged":
-            student.fix_backbone(step < self.settings.head_share * self.schedule.total)
+            student.freeze_backbone(step < self.settings.head_share * self.schedule.total)
 
     def to_device(self, batch: ClassBatch, device: torch.device) -> ClassBatch:
         """Return a batch on another device; pictures are still bytes."""

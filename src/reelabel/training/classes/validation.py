@@ -87,7 +87,7 @@ class ClassValidator(Dataset[Item]):
 def outputs_of(student: ClassNetwork, batch: ClassBatch, *, features: bool) -> torch.Tensor:
     """Return the outputs ``(b, k)`` for a batch of features or of pictures."""
     if features:
-        return student.judge(batch.inputs, batch.lengths)
+        return student.classify(batch.inputs, batch.lengths)
     outputs: torch.Tensor = student(batch.inputs, batch.lengths)
     return outputs
 

@@ -18,7 +18,7 @@ class ClassCard(Card):
     exclusive: bool = True
     """Exactly one class is right; else each class is a question of its own."""
     frames: int = Field(1, ge=1)
-    """Pictures per window; 1: single pictures are judged."""
+    """Pictures per window; 1: single pictures are classified."""
     step_s: float = Field(0.0, ge=0)
     """Seconds between the pictures of a window; 0: single pictures, or not known."""
     preprocessing: Preprocessing

@@ -10,7 +10,7 @@ from reelabel.models.students.settings import ClassStudentSettings
 if TYPE_CHECKING:
     from torch import nn
 
-    from reelabel.models.students.classes.networks.library import Made
+    from reelabel.models.students.classes.networks.library import BaseNetwork
 
 
 class CnnLstmTimmFamily(LibraryFamily):
@@ -35,7 +35,7 @@ class CnnLstmTimmFamily(LibraryFamily):
         return {"differences": settings.differences}
 
     def parts(
-        self, made: Made, classes: int, arch: dict[str, Any], *, dropout: float
+        self, base_net: BaseNetwork, classes: int, arch: dict[str, Any], *, dropout: float
     ) -> tuple[nn.Module, nn.Module]:
         """Return the CNN and the LSTM."""
         from reelabel.models.students.classes.networks import (  # noqa: PLC0415 -- torch
@@ -43,11 +43,11 @@ class CnnLstmTimmFamily(LibraryFamily):
             recurrent,
         )
 
-        features = made.features * recurrent.GRID**2
+        features = base_net.features * recurrent.GRID**2
         head = recurrent.LstmHead(
             features, classes, differences=arch["differences"], dropout=dropout
         )
-        return base.PerPicture(recurrent.Grid(made.net)), head
+        return base.PerPicture(recurrent.Grid(base_net.net)), head
 
 
 FAMILY = CnnLstmTimmFamily()

@@ -32,14 +32,14 @@ class ClassFamily(Family[ClassStudentSettings, ClassCard]):
     any_length: ClassVar[bool] = False
 
     def can_start(self, settings: ClassStudentSettings) -> bool:
-        """Return whether it judges what the settings ask for: pictures, or windows of them."""
+        """Return whether it classifies what the settings name: pictures, or windows of them."""
         return (self.frames > 1) == settings.clips
 
     def check(self, settings: ClassStudentSettings) -> None:
         """Check that the settings suit the family; a student of single pictures takes windows too.
 
         Raises:
-            UsageError: if it judges windows, but single pictures are to be judged.
+            UsageError: if it classifies windows, but the task is single pictures.
         """
         if self.frames > 1 and not settings.clips:
             raise UsageError(

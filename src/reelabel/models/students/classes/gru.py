@@ -10,7 +10,7 @@ from reelabel.models.students.settings import ClassStudentSettings
 if TYPE_CHECKING:
     from torch import nn
 
-    from reelabel.models.students.classes.networks.library import Made
+    from reelabel.models.students.classes.networks.library import BaseNetwork
 
 
 class GruFamily(LibraryFamily):
@@ -41,7 +41,7 @@ class GruFamily(LibraryFamily):
         return {"differences": settings.differences}
 
     def parts(
-        self, made: Made, classes: int, arch: dict[str, Any], *, dropout: float
+        self, base_net: BaseNetwork, classes: int, arch: dict[str, Any], *, dropout: float
     ) -> tuple[nn.Module, nn.Module]:
         """Return the network and the GRU."""
         from reelabel.models.students.classes.networks import (  # noqa: PLC0415 -- torch
@@ -50,9 +50,9 @@ class GruFamily(LibraryFamily):
         )
 
         head = recurrent.GruHead(
-            made.features, classes, differences=arch["differences"], dropout=dropout
+            base_net.features, classes, differences=arch["differences"], dropout=dropout
         )
-        return base.PerPicture(made.net), head
+        return base.PerPicture(base_net.net), head
 
 
 FAMILY = GruFamily()

@@ -44,9 +44,9 @@ class ClassPredictor:
         if not windows:
             return np.zeros((0, len(self._card.classes)), np.float32)
         if self._card.frames > 1:
-            return self._judged([self._cut(window) for window in windows])
+            return self._classified([self._cut(window) for window in windows])
         lengths = [len(window) for window in windows]
-        single = self._judged([[image] for window in windows for image in window])
+        single = self._classified([[image] for window in windows for image in window])
         starts = np.cumsum([0, *lengths[:-1]])
         sums = np.add.reduceat(single, starts, axis=0)
         mean = sums / np.array(lengths, np.float32)[:, None]
@@ -56,7 +56,7 @@ class ClassPredictor:
         frames = self._card.frames
         return window_of(window, min(frames, len(window)) if self._any_length else frames)
 
-    def _judged(self, windows: Sequence[Window]) -> NDArray[np.float32]:
+    def _classified(self, windows: Sequence[Window]) -> NDArray[np.float32]:
         size = self._card.batch_size
         parts = [windows[i : i + size] for i in range(0, len(windows), size)]
         return np.concatenate([self._batch(part) for part in parts])

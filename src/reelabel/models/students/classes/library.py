@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from reelabel.models.students.classes.networks.base import ClassNetwork
-    from reelabel.models.students.classes.networks.library import Made, State
+    from reelabel.models.students.classes.networks.library import BaseNetwork, State
 
 SHORT_NAMES = (
     "mobilenet_v2",
@@ -49,12 +49,12 @@ class LibraryFamily(ClassNetworkFamily):
 
     @abstractmethod
     def parts(
-        self, made: Made, classes: int, arch: dict[str, Any], *, dropout: float
+        self, base_net: BaseNetwork, classes: int, arch: dict[str, Any], *, dropout: float
     ) -> tuple[nn.Module, nn.Module]:
         """Return a backbone and a head as `ClassNetwork` takes them.
 
         Args:
-            made: the network without its last layer.
+            base_net: the network without its last layer.
             classes: number of outputs.
             arch: what `model.json` keeps; see `options`.
             dropout: share of the features that each training step leaves out.
@@ -98,18 +98,18 @@ class LibraryFamily(ClassNetworkFamily):
         source = self.source(settings.student)
         state, where = self._state(source, settings)
         padding = library.TENSORFLOW if settings.padding == library.TENSORFLOW else ""
-        asked = library.Asked(source, settings.image_size or self.size, padding, self.maps)
+        spec = library.NetworkSpec(source, settings.image_size or self.size, padding, self.maps)
         ours = state is not None and any(key.startswith("backbone.") for key in state)
-        made = library.make(asked, None if ours else state, where)
-        arch = {"source": source, "padding": made.padding, **self.options(settings)}
-        backbone, head = self.parts(made, len(classes), arch, dropout=settings.dropout)
+        base_net = library.build(spec, None if ours else state, where)
+        arch = {"source": source, "padding": base_net.padding, **self.options(settings)}
+        backbone, head = self.parts(base_net, len(classes), arch, dropout=settings.dropout)
         taken = 1 if self.frames == 1 else self.frames_for(source, settings.frames or frames)
         network = base.ClassNetwork(
-            backbone, head, preprocessing=made.preprocessing, frames=taken, arch=arch
+            backbone, head, preprocessing=base_net.preprocessing, frames=taken, arch=arch
         )
         if state is not None:
             network.backbone_rate = PRETRAINED_RATE
-            _load_last(network, made)
+            _load_last(network, base_net)
         if state is not None and ours:
             load_matching(network, state)
         return network
@@ -120,8 +120,8 @@ class LibraryFamily(ClassNetworkFamily):
 
         del model_dir
         size, padding = card.preprocessing.size, card.arch["padding"]
-        made = library.make(library.Asked(card.arch["source"], size, padding, self.maps))
-        backbone, head = self.parts(made, len(card.classes), card.arch, dropout=0.0)
+        spec = library.NetworkSpec(card.arch["source"], size, padding, self.maps)
+        backbone, head = self.parts(library.build(spec), len(card.classes), card.arch, dropout=0.0)
         return base.ClassNetwork(
             backbone, head, preprocessing=card.preprocessing, frames=card.frames, arch=card.arch
         )
@@ -160,10 +160,10 @@ def source_of(name: str) -> str:
     )
 
 
-def _load_last(network: ClassNetwork, made: Made) -> None:
+def _load_last(network: ClassNetwork, base_net: BaseNetwork) -> None:
     """Take over the last layer of the initial weights if it has as many classes."""
     own = dict(network.head.named_parameters())
-    for name, value in made.last.items():
+    for name, value in base_net.last.items():
         mine = own.get(f"linear.{name}")
         if mine is not None and mine.shape == value.shape:
             mine.data.copy_(value)

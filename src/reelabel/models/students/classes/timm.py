@@ -9,7 +9,7 @@ from reelabel.models.students.classes.library import LibraryFamily
 if TYPE_CHECKING:
     from torch import nn
 
-    from reelabel.models.students.classes.networks.library import Made
+    from reelabel.models.students.classes.networks.library import BaseNetwork
 
 
 class TimmFamily(LibraryFamily):
@@ -25,13 +25,13 @@ class TimmFamily(LibraryFamily):
         return f"timm:{self.member(student)}"
 
     def parts(
-        self, made: Made, classes: int, arch: dict[str, Any], *, dropout: float
+        self, base_net: BaseNetwork, classes: int, arch: dict[str, Any], *, dropout: float
     ) -> tuple[nn.Module, nn.Module]:
         """Return the network and a linear layer."""
         from reelabel.models.students.classes.networks import base  # noqa: PLC0415 -- torch
 
         del arch
-        return base.PerPicture(made.net), base.MeanHead(made.features, classes, dropout)
+        return base.PerPicture(base_net.net), base.MeanHead(base_net.features, classes, dropout)
 
 
 FAMILY = TimmFamily()

@@ -9,7 +9,7 @@ from reelabel.models.students.classes.library import LibraryFamily
 if TYPE_CHECKING:
     from torch import nn
 
-    from reelabel.models.students.classes.networks.library import Made
+    from reelabel.models.students.classes.networks.library import BaseNetwork
 
 
 class TsmTimmFamily(LibraryFamily):
@@ -28,7 +28,7 @@ class TsmTimmFamily(LibraryFamily):
         return f"timm:{self.member(student)}"
 
     def parts(
-        self, made: Made, classes: int, arch: dict[str, Any], *, dropout: float
+        self, base_net: BaseNetwork, classes: int, arch: dict[str, Any], *, dropout: float
     ) -> tuple[nn.Module, nn.Module]:
         """Return the network with shifts, and a linear layer.
 
@@ -37,8 +37,8 @@ class TsmTimmFamily(LibraryFamily):
         """
         from reelabel.models.students.classes.networks import base, tsm  # noqa: PLC0415 -- torch
 
-        net = tsm.ShiftedNet(made.net, arch["source"])
-        return net, base.MeanHead(made.features, classes, dropout)
+        net = tsm.ShiftedNet(base_net.net, arch["source"])
+        return net, base.MeanHead(base_net.features, classes, dropout)
 
 
 FAMILY = TsmTimmFamily()

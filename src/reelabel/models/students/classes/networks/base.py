@@ -40,23 +40,23 @@ class ClassNetwork(nn.Module):
         super().__init__()
         self.backbone, self.head = backbone, head
         self.preprocessing, self.frames, self.arch = preprocessing, frames, arch
-        self._fixed = False
+        self._frozen = False
         std = torch.tensor(preprocessing.std)
         self.register_buffer("_scale", 1 / (255 * std), persistent=False)
         shift = -torch.tensor(preprocessing.mean) / std
         self.register_buffer("_shift", shift, persistent=False)
         _channels_last(self)
 
-    def fix_backbone(self, fixed: bool) -> None:
+    def freeze_backbone(self, frozen: bool) -> None:
         """Keep the backbone as it is, its batch norms included, or train it."""
-        self._fixed = fixed
-        self.backbone.requires_grad_(not fixed)
+        self._frozen = frozen
+        self.backbone.requires_grad_(not frozen)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> ClassNetwork:
-        """Switch to training or evaluation; a fixed backbone stays in evaluation."""
+        """Switch to training or evaluation; a frozen backbone stays in evaluation."""
         super().train(mode)
-        if self._fixed:
+        if self._frozen:
             self.backbone.eval()
         return self
 
@@ -66,14 +66,14 @@ class ClassNetwork(nn.Module):
         # By whole rows of pixels: with three channels as the innermost loop it takes twice as long.
         rows = pictures.flatten(-2).to(torch.float32, copy=True).mul_(scale).add_(shift)
         normalised = rows.view(pictures.shape)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self._fixed):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self._frozen):
             found: Tensor = self.backbone(normalised)
         return found
 
     def _affine(self) -> tuple[Tensor, Tensor]:
         return self.get_buffer("_scale"), self.get_buffer("_shift")
 
-    def judge(self, features: Tensor, lengths: Tensor) -> Tensor:
+    def classify(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Return outputs ``(b, k)`` float32 for features and lengths ``(b,)``.
 
         The head computes in full precision: it is small, and recurrence adds up errors.
@@ -84,7 +84,7 @@ class ClassNetwork(nn.Module):
 
     def forward(self, pictures: Tensor, lengths: Tensor) -> Tensor:
         """Return outputs ``(b, k)`` for windows ``(b, t, size, size, 3)`` and lengths ``(b,)``."""
-        return self.judge(self.features(pictures), lengths)
+        return self.classify(self.features(pictures), lengths)
 
 
 class PerPicture(nn.Module):

@@ -27,7 +27,7 @@ _FRAMES = {"mvit_v1_b": (16, 16), "mvit_v2_s": (16, 16), "s3d": (14, 1024)}
 
 
 @dataclass(frozen=True)
-class Asked:
+class NetworkSpec:
     """Which network is made, and how.
 
     Attributes:
@@ -49,7 +49,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Made:
+class BaseNetwork:
     """A network without its last layer.
 
     Attributes:
@@ -76,19 +76,19 @@ class Published:
     licence: str
 
 
-def make(asked: Asked, state: State | None = None, where: str = "") -> Made:
+def build(spec: NetworkSpec, state: State | None = None, where: str = "") -> BaseNetwork:
     """Return a network with these weights, or with random ones.
 
     Args:
-        asked: which network.
+        spec: which network.
         state: weights under the maker's names, or quantised.
         where: they are from, for messages.
 
     Raises:
         ModelError: if the library has no such network, or the weights are those of another.
     """
-    library = asked.source.partition(":")[0]
-    return (_from_timm if library == "timm" else _from_torchvision)(asked, state, where)
+    library = spec.source.partition(":")[0]
+    return (_from_timm if library == "timm" else _from_torchvision)(spec, state, where)
 
 
 def published(source: str) -> Published:
@@ -112,31 +112,31 @@ def frames_of(source: str, frames: int) -> int:
     return min(max(frames, least), max(most, least))
 
 
-def _from_timm(asked: Asked, state: State | None, where: str) -> Made:
+def _from_timm(spec: NetworkSpec, state: State | None, where: str) -> BaseNetwork:
     import timm  # noqa: PLC0415 -- heavy
 
-    config = _timm_config(asked.name)
-    options: dict[str, Any] = {"global_pool": ""} if asked.maps else {}
-    if asked.size and config.fixed_input_size:
-        options["img_size"] = asked.size
-    net = timm.create_model(asked.name, pretrained=False, num_classes=0, **options)
+    config = _timm_config(spec.name)
+    options: dict[str, Any] = {"global_pool": ""} if spec.maps else {}
+    if spec.size and config.fixed_input_size:
+        options["img_size"] = spec.size
+    net = timm.create_model(spec.name, pretrained=False, num_classes=0, **options)
     about = timm.data.resolve_model_data_config(net)
-    padding = asked.padding
+    padding = spec.padding
     if padding == TENSORFLOW:
         pad_as_tensorflow(net)
     if state is not None:
-        _load_timm(net, asked.name, state, where)
+        _load_timm(net, spec.name, state, where)
     how = Preprocessing(
-        size=asked.size or about["input_size"][-1],
+        size=spec.size or about["input_size"][-1],
         resize="crop",
         crop=min(float(about["crop_pct"]), 1.0),
         interpolation="bilinear" if about["interpolation"] == "bilinear" else "bicubic",
         mean=tuple(about["mean"]),
         std=tuple(about["std"]),
     )
-    features = int(net.num_features if asked.maps else _timm_features(net))
+    features = int(net.num_features if spec.maps else _timm_features(net))
     last = _last(state or {}, str(config.classifier or ""))
-    return Made(net, features, how, padding, last)
+    return BaseNetwork(net, features, how, padding, last)
 
 
 def _timm_config(name: str) -> Any:
@@ -180,26 +180,26 @@ def _of_timm(name: str) -> Published:
     return Published(hub if config.hf_hub_id else config.url or "", config.license or "")
 
 
-def _from_torchvision(asked: Asked, state: State | None, where: str) -> Made:
+def _from_torchvision(spec: NetworkSpec, state: State | None, where: str) -> BaseNetwork:
     from torchvision.models import get_model  # noqa: PLC0415 -- heavy
 
-    _check_torchvision(asked.name)
-    options = {"image_size": asked.size} if asked.size and asked.name.startswith("vit_") else {}
-    net = get_model(asked.name, weights=None, **options)
+    _check_torchvision(spec.name)
+    options = {"image_size": spec.size} if spec.size and spec.name.startswith("vit_") else {}
+    net = get_model(spec.name, weights=None, **options)
     quantised = state is not None and is_quantised(state)
     if state is not None and quantised:
         state = dequantised(state, net)
-    path, features = without_last_layer(net, asked.name)
-    padding = asked.padding or (TENSORFLOW if quantised else "")
+    path, features = without_last_layer(net, spec.name)
+    padding = spec.padding or (TENSORFLOW if quantised else "")
     if padding == TENSORFLOW:
         pad_as_tensorflow(net)
     if state is not None:
         load_all(net, state, where)
-    how = _torchvision_input(asked)
+    how = _torchvision_input(spec)
     if quantised:
         mean = (_BYTES_MEAN, _BYTES_MEAN, _BYTES_MEAN)
         how = how.model_copy(update={"mean": mean, "std": mean, "crop": 0.875})
-    return Made(net, features, how, padding, _last(state or {}, path))
+    return BaseNetwork(net, features, how, padding, _last(state or {}, path))
 
 
 def _check_torchvision(name: str) -> None:
@@ -214,14 +214,14 @@ def _check_torchvision(name: str) -> None:
         )
 
 
-def _torchvision_input(asked: Asked) -> Preprocessing:
+def _torchvision_input(spec: NetworkSpec) -> Preprocessing:
     from torchvision.models import get_model_weights  # noqa: PLC0415 -- heavy
 
-    about = get_model_weights(asked.name).DEFAULT.transforms()
+    about = get_model_weights(spec.name).DEFAULT.transforms()
     own, short = about.crop_size[0], about.resize_size[0]
     bicubic = "bicubic" in str(about.interpolation).lower()
     return Preprocessing(
-        size=asked.size or own,
+        size=spec.size or own,
         resize="crop",
         crop=min(own / short, 1.0),
         interpolation="bicubic" if bicubic else "bilinear",
