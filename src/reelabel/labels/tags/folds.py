@@ -139,6 +139,12 @@ class _Rows:
 
     def predicted(self, label: Ints, n_classes: int) -> Floats:
         """Return ``(n, classes)``: each fold predicted by a probe fitted on the others."""
+        from threadpoolctl import threadpool_limits  # noqa: PLC0415 -- comes with scikit-learn
+
+        with threadpool_limits(1, "blas"):  # small fits: threads cost more than they gain
+            return self._predicted(label, n_classes)
+
+    def _predicted(self, label: Ints, n_classes: int) -> Floats:
         known = label >= 0
         folds = min(self.settings.folds, len(np.unique(self.group[known])))
         fold = deal_groups(self.group, label, folds, self.seed)
