@@ -147,10 +147,15 @@ def tinted_clip(path, seed: int, tint: str, frames: int = 60):
     return path
 
 
+RULES = ("contradicts", "stranger", "blank", "copied")
+"""By which tags are doubted."""
+
+
 def make_classified(home):
     """Return a workspace of two classes after its first round: tags, truth, student and scores.
 
-    One red clip lies in the folder of the wrong class, and one in a folder of no class.
+    One red clip lies in the folder of the wrong class, and one in a folder of no class. No tag is
+    doubted.
     """
     for i in range(4):
         tinted_clip(home / "footage" / "red" / f"r{i}.mp4", i, "red" if i else "green")
@@ -174,6 +179,7 @@ def make_classified(home):
         settings={
             "engine": {"workers": 1},
             "sample": {"every": 10},
+            "clean": {rule: {"enabled": False} for rule in RULES},
             "train": {"student": "fake"},
             "evaluate": {"resamples": 100},
         },

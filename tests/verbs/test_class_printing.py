@@ -92,13 +92,22 @@ def test_rounds_stand_below_each_other(classified):
     assert [row.spec for row in tables["truth", "video"].rows] == ["", "round:0", "round:1"]
 
 
-def test_warnings_name_what_readers_should_know():
-    """Videos that look like training videos, and those that could not be scored."""
-    assert class_warnings(None) == []
-    scores = ClassificationScores(0, left_out=("a.mp4", "b.mp4"), alike={"x.mp4": "y.mp4"})
-    alike, missing = class_warnings(scores)
+def test_warnings_name_what_readers_should_know(classes_copy, reelabel):
+    """Tags that cannot be judged, videos like training videos, and those that were not scored."""
+    assert class_warnings(classes_copy, 0) == []
+    assert class_warnings(classes_copy, 5) == []
+    receipt = classes_copy.read_receipt("clean", 0)
+    notes = {"warnings": ["probes are right on .6 of frames"]}
+    classes_copy.write_receipt("clean", 0, replace(receipt, notes=notes))
+    scores = ClassificationScores.load(classes_copy.round_dir(0))
+    changed = replace(scores, left_out=("a.mp4", "b.mp4"), alike={"x.mp4": "y.mp4"})
+    changed.save(classes_copy.round_dir(0))
+    tags, alike, missing = class_warnings(classes_copy, 0)
+    assert tags == "Tags cannot be judged: probes are right on .6 of frames"
     assert alike.startswith("x.mp4 looks like y.mp4")
     assert missing == "2 annotated videos could not be scored: a.mp4, b.mp4"
+    assert tags in reelabel("run", classes_copy.root, "--rounds", 1, "--quiet")[1]
+    assert f'role="alert">{tags}' in api.report(classes_copy).read_text()
 
 
 @pytest.mark.parametrize(

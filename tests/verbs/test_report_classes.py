@@ -168,6 +168,30 @@ def test_ignored_labels_are_shown_with_their_reasons(classes_copy):
     assert "<dt>labels ignored</dt><dd>7</dd>" in text
 
 
+def test_how_tags_were_judged_is_a_table(classes_copy):
+    """With the estimated share of wrong tags, the interval of right frames, also where NaN."""
+    row = {
+        "category": "",
+        "frames": 1048,
+        "videos": 8,
+        "frame_agreement": 0.875,
+        "video_agreement": float("nan"),
+        "wrong_share": 0.194,
+        "frame_accuracy": 0.95,
+        "video_accuracy": 1.0,
+        "interval": [0.85, 1.0],
+        "can_be_judged": True,
+        "reason": "",
+    }
+    receipt = classes_copy.read_receipt("clean", 0)
+    classes_copy.write_receipt("clean", 0, replace(receipt, notes={"judgements": [row]}))
+    found = section(report(classes_copy).read_text(), "Ignored labels")
+    assert "Tags wrong (estimated)" in headings(found)
+    for text in ("1,048", "0.194", "0.850 to 1.000", "yes", "all"):
+        assert text in found
+    assert "Ignored labels by rule" not in found
+
+
 def test_no_video_fills_all_pictures():
     """Each gives its least likely label in turn; labels without a probability come last."""
     rows = [

@@ -48,7 +48,7 @@ def print_class_results(
     for one in score_tables(scored):
         rows = [(row.name, row.scores) for row in one.rows]
         _print_scores(f"{TITLES[one.kind]}: {one.sample}", one.columns, rows)
-    for warning in class_warnings(scored.get(last)):
+    for warning in class_warnings(workspace, last):
         OUT.print(f"[yellow]{escape(warning)}[/]")
 
 

@@ -20,7 +20,7 @@ from reelabel.verbs.report import base_report
 from reelabel.views.class_comparison import comparison_section
 from reelabel.views.class_label_sections import ignored_section, split_section
 from reelabel.views.class_moments import MomentPictures, labels_of, scored_moments
-from reelabel.views.class_score_rows import class_warnings
+from reelabel.views.class_score_rows import class_warnings, notes_of
 from reelabel.views.class_score_sections import (
     MainComparison,
     calibration_section,
@@ -55,11 +55,12 @@ def _data(workspace: Workspace, config: Config, rounds: list[int]) -> ReportData
     labels = labels_of(workspace, last)
     pictures = MomentPictures(workspace)
     timelines = timeline_section(workspace, last, config.project.classes, labels)
-    doubts = ignored_section(labels, pictures)
+    judged = notes_of(workspace.read_receipt("clean", last)).get("judgements", ())
+    doubts = ignored_section(labels, pictures, judged)
     return replace(
         base,
         facts=[*base.facts, *_facts(workspace, labels)],
-        warnings=[*base.warnings, *class_warnings(scored.get(last))],
+        warnings=[*base.warnings, *class_warnings(workspace, last)],
         sections=[
             *_scores(workspace, config, scored, pictures),
             *([doubts] if doubts else []),

@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 
 from reelabel.data.states import IGNORE
 from reelabel.errors import counted, few
+from reelabel.evaluation.figures import Figure, number
 from reelabel.labels.division import SIDES
 from reelabel.tables.claims import IS
 from reelabel.views.class_moments import MomentPictures
-from reelabel.views.sections import DataTable, Gallery, Section, Shown
+from reelabel.views.sections import Cell, DataTable, Gallery, Section, Shown
 from reelabel.workspace.results import SideCounts, SplitReport
 
 Row = dict[str, Any]
@@ -25,30 +26,59 @@ MOST_GALLERIES = 12
 """Classes that have such pictures, those with the most doubts."""
 
 
-def ignored_section(labels: pa.Table, pictures: MomentPictures) -> Section | None:
+def ignored_section(
+    labels: pa.Table, pictures: MomentPictures, judged: Sequence[Mapping[str, Any]] = ()
+) -> Section | None:
     """Return how many labels were ignored by which rule, and the most doubtful of each class.
 
     Args:
         labels: of a round.
         pictures: of the moments.
+        judged: the fields of `reelabel.labels.tags.judgement.Judgement`: how well tags could be
+            judged.
     """
     rows = labels.filter((pc.field("state") == IGNORE) & (pc.field("claim") == IS)).to_pylist()
-    if not rows:
-        return None
     by_class: dict[str, list[Row]] = {}
     for row in rows:
         by_class.setdefault(row["category"], []).append(row)
-    rules = list(dict.fromkeys(row["rule"] for row in rows))
-    counts = {name: Counter(row["rule"] for row in some) for name, some in by_class.items()}
-    table = DataTable(
-        ["Class", *rules],
-        [[name, *(f"{found[rule]:,}" for rule in rules)] for name, found in sorted(counts.items())],
-        "Ignored labels by rule",
-    )
     largest = sorted(by_class, key=lambda name: (-len(by_class[name]), name))[:MOST_GALLERIES]
-    galleries = [_doubts(name, by_class[name], pictures) for name in largest]
+    parts: list[DataTable | Gallery] = []
+    if by_class:
+        parts.append(_by_rule(by_class))
+    parts += [_doubts(name, by_class[name], pictures) for name in largest]
+    if judged:
+        parts.append(_judgements(judged))
     about = "What is ignored is not trained on; nothing is changed. A class that fits better is "
-    return Section("Ignored labels", [table, *galleries], f"{about}only suggested.")
+    return Section("Ignored labels", parts, f"{about}only suggested.") if parts else None
+
+
+def _by_rule(by_class: Mapping[str, Sequence[Row]]) -> DataTable:
+    counts = {name: Counter(row["rule"] for row in some) for name, some in by_class.items()}
+    rules = list(dict.fromkeys(rule for found in counts.values() for rule in found))
+    rows = [[name, *(f"{found[rule]:,}" for rule in rules)] for name, found in counts.items()]
+    return DataTable(["Class", *rules], sorted(rows), "Ignored labels by rule")
+
+
+def _judgements(judged: Sequence[Mapping[str, Any]]) -> DataTable:
+    """Return how well probes that did not see a video agree with its tags."""
+    head = [
+        *("Classes", "Videos", "Frames", "Frames as tagged", "Videos as tagged"),
+        *("Tags wrong (estimated)", "Frames right (estimated)", "Judged"),
+    ]
+    rows: list[list[Cell]] = [
+        [
+            one["category"] or "all",
+            *(f"{one[name]:,}" for name in ("videos", "frames")),
+            *(
+                Figure(number(one[name]))
+                for name in ("frame_agreement", "video_agreement", "wrong_share")
+            ),
+            Figure.of(one["frame_accuracy"], tuple(one["interval"])),
+            "yes" if one["can_be_judged"] else "no",
+        ]
+        for one in judged
+    ]
+    return DataTable(head, rows, "Tags against probes that did not see the video")
 
 
 def _doubts(name: str, rows: Sequence[Row], pictures: MomentPictures) -> Gallery:
