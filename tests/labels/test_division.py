@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reelabel.errors import SplitError
-from reelabel.labels.division import HELD_OUT, SplitSettings, VideoFrames, divide
+from reelabel.labels.division import HELD_OUT, SplitSettings, VideoFrames, divide, keep_sides
 
 COUNTS = st.lists(st.integers(0, 4), min_size=0, max_size=30)
 
@@ -66,3 +66,17 @@ def test_copies_and_sources_stay_together():
     assert groups == {"a": "a", "b": "a", "c": "c", "d": "c"}
     groups = divide(videos, [], SplitSettings(same_source=False)).groups
     assert len(set(groups.values())) == 4
+
+
+@settings(max_examples=30)
+@given(st.integers(3, 8), st.integers(0, 3), st.integers(4, 7))
+def test_videos_keep_their_side_from_round_to_round(n, seed, other_seed):
+    """Groups of the round before stay where they were; new ones are dealt."""
+    videos = {f"v{i}": video([1, 1]) for i in range(n)}
+    near = [("v0", "v1")]
+    before = divide(videos, near, SplitSettings(), seed=seed)
+    more = videos | {"new": video([1])}
+    counts = {name: {sides[0]: len(sides)} for name, sides in before.sides.items()}
+    after = keep_sides(divide(more, near, SplitSettings(), seed=other_seed), counts)
+    assert {name: after.sides[name] for name in videos} == before.sides
+    assert len(after.sides["new"]) == 1

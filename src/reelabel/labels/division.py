@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -142,6 +142,26 @@ def divide(
         reason=by_groups if len(shares) > 1 else "nothing is held out",
         leaks=[f"{leak.first} and {leak.second}: {leak.why}" for leak in leaks],
     )
+
+
+def keep_sides(division: Division, before: Mapping[str, Mapping[str, int]]) -> Division:
+    """Return a division in which groups stay on the side that they were on in an earlier one.
+
+    Models of both rounds can then be compared on what neither was trained on.
+
+    Args:
+        division: of this round.
+        before: video id -> side -> frames, of the round before.
+    """
+    side_of: dict[str, str] = {}
+    for name, sides in before.items():
+        if name in division.groups and len(sides) == 1:
+            side_of.setdefault(division.groups[name], *sides)
+    kept = {
+        name: [side_of.get(division.groups[name], one) for one in frames]
+        for name, frames in division.sides.items()
+    }
+    return replace(division, sides=kept)
 
 
 def _item(name: str, video: VideoFrames, settings: DivisionSettings) -> Item:

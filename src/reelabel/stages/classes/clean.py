@@ -19,12 +19,14 @@ from pydantic import Field
 from reelabel.data.boxes import Floats, Ints, Strings
 from reelabel.data.claims import Claims
 from reelabel.engine.stage import Output, Stage, Unit
+from reelabel.evaluation.classes.leak_test import leak_test
 from reelabel.labels.claims import span_targets
 from reelabel.labels.class_rules import VideoMoments, candidates
 from reelabel.labels.doubted_moments import FrameDoubts
 from reelabel.labels.splits import Item, find_groups
 from reelabel.labels.tags.claims import TaggedMoments
 from reelabel.labels.tags.doubt import DoubtSettings, find_doubts
+from reelabel.labels.tags.folds import exclusive_labels
 from reelabel.tables import (
     CLASS_CANDIDATES,
     DUPLICATES,
@@ -94,9 +96,9 @@ def _decided(
     if not frames:
         return
     names, exclusive = unit.project.classes, not unit.project.multi_label
-    doubts = find_doubts(
-        _tagged(unit, frames), unit.settings, exclusive=exclusive, seed=unit.project.seed
-    )
+    tagged = _tagged(unit, frames)
+    doubts = find_doubts(tagged, unit.settings, exclusive=exclusive, seed=unit.project.seed)
+    notes |= _leak_test(tagged) if exclusive else {}
     notes["judgements"] = [asdict(one) for one in doubts.judgements]
     notes["warnings"] = [one.reason for one in doubts.judgements if one.reason]
     of_frames, start = FrameDoubts.of(doubts, names), 0
@@ -117,6 +119,14 @@ def _decided(
             predicted.probability if len(predicted) else None,
         )
         yield video.video_id, candidates(known, exclusive=exclusive, score=unit.settings.score)
+
+
+def _leak_test(tagged: TaggedMoments) -> dict[str, object]:
+    """Return how much a random split of frames would flatter, as a note; nothing if unknown."""
+    label = exclusive_labels(tagged.target.astype(np.float64))
+    known = label >= 0
+    found = leak_test(tagged.features[known], label[known], tagged.group[known])
+    return {"leak_test": asdict(found)} if found else {}
 
 
 def _videos(unit: CleanUnit) -> list[str]:

@@ -15,17 +15,27 @@ import numpy as np
 import pyarrow as pa
 
 from reelabel.data.class_dataset import ClassDataset
-from reelabel.engine.stage import Output, Stage, Unit
+from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import SplitError
 from reelabel.formats.class_json import class_json
 from reelabel.labels.claims import targets
-from reelabel.labels.division import SIDES, TRAIN, ClassSplitSettings, Division, VideoFrames, divide
+from reelabel.labels.division import (
+    SIDES,
+    TRAIN,
+    ClassSplitSettings,
+    Division,
+    VideoFrames,
+    divide,
+    keep_sides,
+)
 from reelabel.tables import CLASS_LABELS, DUPLICATES, MOMENTS, VIDEOS
 from reelabel.tables.claims import claims_of, moments_of, times_s
 from reelabel.workspace import fingerprint
 from reelabel.workspace.results import SideCounts, SplitReport
 
-SplitUnit = Unit[ClassSplitSettings, None]
+Sides = Mapping[str, Mapping[str, int]]
+"""Video id -> side -> moments."""
+SplitUnit = Unit[ClassSplitSettings, Sides]
 
 
 def split(unit: SplitUnit) -> Output:
@@ -39,6 +49,7 @@ def split(unit: SplitUnit) -> Output:
         has_truth=False,
         seed=unit.project.seed,
     )
+    division = keep_sides(division, unit.resource)
     sides = {name: _side(unit, videos, division, name) for name in SIDES}
     _check(unit, sides[TRAIN])
     texts = {name: json.dumps(class_json(data)) for name, data in sides.items()}
@@ -155,6 +166,13 @@ def _report(unit: SplitUnit, division: Division, counts: dict[str, SideCounts]) 
     )
 
 
+def sides_before(context: Context[ClassSplitSettings]) -> Resource[Sides]:
+    """Return the sides of the round before: videos stay where they were."""
+    before = context.inputs.result(SplitReport, previous=True) if context.round_number else None
+    sides = before.videos if before else {}
+    return Resource(sides, fingerprint(sides) if sides else "")
+
+
 STAGE = Stage(
     name="split",
     arrow=(__doc__ or "").splitlines()[0],
@@ -165,4 +183,5 @@ STAGE = Stage(
     reads=(VIDEOS, MOMENTS, DUPLICATES, CLASS_LABELS),
     project_keys=("classes", "seed", "multi_label"),
     per_round=True,
+    resource=sides_before,
 )
