@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import reelabel
-from reelabel.errors import ConfigError, FormatError, SplitError
+from reelabel.errors import ConfigError, FormatError, SplitError, UsageError
 from reelabel.media.encode import VideoWriter
 from reelabel.tables import (
     CLASS_CANDIDATES,
@@ -240,3 +240,10 @@ def test_wrong_tags_and_foreign_frames_are_ignored(tmp_path, footage):
     assert all("probes" in row["reason"] for row in wrong)
     right = ws.read(CLASS_CANDIDATES, ids["red1.mp4"]).to_pylist()
     assert {row["state"] for row in right} == {"positive"}
+
+
+def test_boxes_are_not_imported_into_a_workspace_of_classes(tmp_path, footage):
+    """The error names the keys that people's classes are given by."""
+    ws = workspace_of(tmp_path / "w", footage)
+    with pytest.raises(UsageError, match="learns classes of frames: name the file of classes"):
+        reelabel.import_labels(ws, tmp_path / "boxes.json")

@@ -26,8 +26,9 @@ from reelabel.formats.voc import read_voc
 from reelabel.formats.yolo import read_yolo
 from reelabel.labels.tying import ImportProblems, Timeline, check_classes, nothing_known, tie
 from reelabel.media.stream import scan
-from reelabel.pipeline import read_config, run_one
+from reelabel.pipeline import read_config, run_one, task_of
 from reelabel.stages import register
+from reelabel.tables import LABELS
 from reelabel.verbs.detections import TEACHER, import_detections
 from reelabel.verbs.exported_names import as_frames
 from reelabel.workspace import Workspace
@@ -76,6 +77,7 @@ def import_labels(
             of the workspace do not have. Nothing is changed then.
     """
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
+    _check_task(ws)
     _check_call(format, what, xyxy, only_texts=bool(video or category))
     problems = ImportProblems()
     with ws.locked():
@@ -95,6 +97,16 @@ def import_labels(
         for sentence in problems.sentences():
             on_message(sentence)
     return data
+
+
+def _check_task(ws: Workspace) -> None:
+    """Refuse workspaces that learn no boxes, with the way to give them people's labels."""
+    task = task_of(read_config(ws))
+    if task.labels is not LABELS:
+        raise UsageError(
+            f"boxes are imported, but the task {task.name} learns {task.meaning}: name the file of "
+            f"classes (CSV, JSON) under 'truth' or 'labels' in {ws.config_path}"
+        )
 
 
 def _check_call(format_: str, what: What | None, xyxy: bool | None, *, only_texts: bool) -> None:
