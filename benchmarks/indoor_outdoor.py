@@ -57,7 +57,7 @@ LITE = {
 STUDENTS: dict[str, dict[str, Any]] = {
     "simple": {"student": "simple", "max_steps": 300},
     "frozen": {**MOBILENET, "backbone": "frozen", "max_steps": 400},
-    "tuned": {**MOBILENET, "backbone": "tuned", "max_steps": 150},
+    "tuned": {**MOBILENET, "backbone": "tuned", "max_steps": 120},
     "staged": {**MOBILENET, "backbone": "staged", "max_steps": 150},
     "lite frozen": {**LITE, "backbone": "frozen", "max_steps": 400},
     "lite tuned": {**LITE, "backbone": "tuned", "max_steps": 150},

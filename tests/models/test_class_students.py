@@ -30,6 +30,11 @@ from reelabel.models.students.classes.licences import (  # noqa: E402 -- torch
     is_noncommercial,
     known_licence,
 )
+from reelabel.models.students.classes.networks.base import (  # noqa: E402 -- torch
+    ClassNetwork,
+    MeanHead,
+    PerPicture,
+)
 from reelabel.models.students.classes.networks.quantised import TensorflowConv  # noqa: E402 -- torch
 from reelabel.models.students.classes.networks.tsm import shifted  # noqa: E402 -- torch
 from reelabel.models.students.folder import write_card  # noqa: E402 -- torch
@@ -371,3 +376,22 @@ def test_inputs_have_the_stated_size():
                             mean=IMAGENET_MEAN, std=IMAGENET_STD)  # fmt: skip
         for h, w in ((1, 1), (300, 2), (2, 300), (24, 24), (90, 61)):
             assert model_input(np.zeros((h, w, 3), np.uint8), how).shape == (24, 24, 3)
+
+
+NORMED = (torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten())
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_fixed_norms_keep_their_statistics(fixed):
+    """A training pass changes the statistics of a backbone's batch norms unless they are fixed."""
+    backbone = PerPicture(torch.nn.Sequential(*NORMED))
+    network = ClassNetwork(
+        backbone, MeanHead(4 * 36, 2), preprocessing=Preprocessing(size=8), frames=1, arch={}
+    )
+    network.fixed_norms = fixed
+    norm = backbone.net[1]
+    before = norm.running_mean.clone()
+    network.train()
+    network(torch.rand(3, 1, 8, 8, 3) * 255, torch.ones(3, dtype=torch.int64))
+    assert torch.equal(norm.running_mean, before) == fixed
+    assert norm.weight.requires_grad

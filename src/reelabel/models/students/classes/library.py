@@ -109,6 +109,7 @@ class LibraryFamily(ClassNetworkFamily):
         )
         if state is not None:
             network.backbone_rate = PRETRAINED_RATE
+            network.fixed_norms = not ours
             _load_last(network, base_net)
         if state is not None and ours:
             load_matching(network, state)

@@ -23,6 +23,9 @@ class ClassNetwork(nn.Module):
         default_lr: learning rate where the settings name none.
         backbone_rate: learning rate of the backbone, relative to that of the head.
         frames: pictures per window.
+        fixed_norms: batch norms of the backbone keep their statistics in training. Those of weights
+            that were folded into the convolutions have none of their own, and those of published
+            weights are better than what a small batch gives.
     """
 
     default_lr: float = 1e-3
@@ -41,6 +44,7 @@ class ClassNetwork(nn.Module):
         self.backbone, self.head = backbone, head
         self.preprocessing, self.frames, self.arch = preprocessing, frames, arch
         self._frozen = False
+        self.fixed_norms = False
         std = torch.tensor(preprocessing.std)
         self.register_buffer("_scale", 1 / (255 * std), persistent=False)
         shift = -torch.tensor(preprocessing.mean) / std
@@ -54,10 +58,14 @@ class ClassNetwork(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> ClassNetwork:
-        """Switch to training or evaluation; a frozen backbone stays in evaluation."""
+        """Switch to training or evaluation; what is frozen or fixed stays in evaluation."""
         super().train(mode)
         if self._frozen:
             self.backbone.eval()
+        elif self.fixed_norms:
+            for layer in self.backbone.modules():
+                if isinstance(layer, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 -- its base
+                    layer.eval()
         return self
 
     def features(self, pictures: Tensor) -> Tensor:
