@@ -247,3 +247,31 @@ def test_boxes_are_not_imported_into_a_workspace_of_classes(tmp_path, footage):
     ws = workspace_of(tmp_path / "w", footage)
     with pytest.raises(UsageError, match="learns classes of frames: name the file of classes"):
         reelabel.import_labels(ws, tmp_path / "boxes.json")
+
+
+def test_odd_and_broken_pictures_stop_nothing(tmp_path):
+    """Grey, transparent, CMYK and 16-bit pictures are judged; one that is damaged is named."""
+    from PIL import Image  # noqa: PLC0415 -- for one test
+
+    rng = np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        (tmp_path / "f" / name).mkdir(parents=True)
+        for i, (mode, suffix) in enumerate([
+            ("RGB", "png"),
+            ("L", "jpg"),
+            ("RGBA", "png"),
+            ("CMYK", "jpg"),
+            ("RGB", "jpg"),
+            ("P", "png"),
+        ]):
+            pixels = np.clip(np.array(colour) + rng.integers(-25, 25, (48, 72, 1)), 0, 255)
+            picture = Image.fromarray(pixels.astype(np.uint8)).convert(mode)
+            picture.save(tmp_path / "f" / name / f"{i}.{suffix}")
+    (tmp_path / "f" / "red" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    settings = {"dedup": {"enabled": False}}
+    ws = workspace_of(tmp_path / "w", tmp_path / "f", settings=settings)
+    done = reelabel.run(ws, rounds=1, until="window")
+    assert done.exit_code == 1
+    assert sum(len(ws.read(MOMENTS, v)) for v in ws.shards(MOMENTS)) == 12
+    failed = {v.name for v in ws.videos() if not v.usable}
+    assert failed == {"broken.jpg"}
