@@ -264,7 +264,8 @@ def test_odd_and_broken_pictures_stop_nothing(tmp_path):
             ("RGB", "jpg"),
             ("P", "png"),
         ]):
-            pixels = np.clip(np.array(colour) + rng.integers(-25, 25, (48, 72, 1)), 0, 255)
+            ground = rng.integers(-25, 25, (4, 6, 1)).repeat(12, axis=0).repeat(12, axis=1)
+            pixels = np.clip(np.array(colour) + ground, 0, 255)
             picture = Image.fromarray(pixels.astype(np.uint8)).convert(mode)
             picture.save(tmp_path / "f" / name / f"{i}.{suffix}")
     (tmp_path / "f" / "red" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
