@@ -250,7 +250,7 @@ def test_boxes_are_not_imported_into_a_workspace_of_classes(tmp_path, footage):
 
 
 def test_odd_and_broken_pictures_stop_nothing(tmp_path):
-    """Grey, transparent, CMYK and 16-bit pictures are judged; one that is damaged is named."""
+    """Grey, transparent and CMYK pictures are judged; one that is damaged is named."""
     from PIL import Image  # noqa: PLC0415 -- for one test
 
     rng = np.random.default_rng(0)
