@@ -262,7 +262,7 @@ def test_odd_and_broken_pictures_stop_nothing(tmp_path):
             ("RGBA", "png"),
             ("CMYK", "jpg"),
             ("RGB", "jpg"),
-            ("P", "png"),
+            ("LA", "png"),
         ]):
             ground = rng.integers(-25, 25, (4, 6, 1)).repeat(12, axis=0).repeat(12, axis=1)
             pixels = np.clip(np.array(colour) + ground, 0, 255)
