@@ -12,7 +12,7 @@ from reelabel.engine.plan import bind, plan
 from reelabel.engine.stage import Output, Stage
 from reelabel.models.detectors.onnx import OnnxOptions
 from reelabel.models.detectors.torchvision import TorchvisionOptions
-from reelabel.models.embedders.onnx import OnnxEmbedderOptions
+from reelabel.models.embedders.onnx_inputs import OnnxInputOptions
 from reelabel.models.spec import fingerprint
 from reelabel.pipeline import DETECT
 from reelabel.workspace import Workspace
@@ -67,7 +67,7 @@ def test_another_machine_makes_nothing_stale(name, tmp_path):
     assert wanted(**other) != wanted()
 
 
-@pytest.mark.parametrize("kind", [OnnxOptions, TorchvisionOptions, OnnxEmbedderOptions])
+@pytest.mark.parametrize("kind", [OnnxOptions, TorchvisionOptions, OnnxInputOptions])
 def test_where_a_model_computes_is_no_part_of_what_it_is(kind):
     """The device of a model is not in its fingerprint; what it returns depends on the rest."""
     assert fingerprint(kind(device="cpu")) == fingerprint(kind())

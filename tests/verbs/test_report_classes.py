@@ -231,7 +231,7 @@ def test_the_split_is_described(classes_copy):
     found = section(text, "Split without leaks")
     assert headings(found) == ["Side", "Videos", "Moments", "red", "green"]
     assert "9 videos in 9 groups that stay together; no two are alike" in found
-    assert "Leak test" not in found
+    assert "Leak test on 48 moments" in found
     receipt = classes_copy.read_receipt("clean", 0)
     notes = {"leak_test": {"random": 0.993, "by_group": 0.81, "moments": 1234, "groups": 9}}
     classes_copy.write_receipt("clean", 0, replace(receipt, notes=notes))

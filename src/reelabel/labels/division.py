@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
@@ -101,6 +102,20 @@ class Division:
     groups: dict[str, str]
     reason: str
     leaks: list[str]
+
+
+def near_pairs(duplicates: Iterable[tuple[str, pa.Table]]) -> list[tuple[str, str]]:
+    """Return the pairs of videos that share near-duplicates, sorted.
+
+    Args:
+        duplicates: video id and its rows of the table `duplicates`.
+    """
+    near = {
+        (video_id, other)
+        for video_id, rows in duplicates
+        for other in rows["kept_video_id"].unique().to_pylist()
+    }
+    return sorted((a, b) for a, b in near if a != b)
 
 
 def divide(

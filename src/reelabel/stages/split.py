@@ -20,7 +20,15 @@ from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE
 from reelabel.engine.stage import Output, Stage, Unit
 from reelabel.errors import SplitError
 from reelabel.formats.coco import coco_text
-from reelabel.labels.division import SIDES, TRAIN, Division, SplitSettings, VideoFrames, divide
+from reelabel.labels.division import (
+    SIDES,
+    TRAIN,
+    Division,
+    SplitSettings,
+    VideoFrames,
+    divide,
+    near_pairs,
+)
 from reelabel.labels.rows import boxes_in_picture
 from reelabel.labels.selection import by_pts, sampled_frames, unsampled_pts
 from reelabel.media.pictures import encode_jpeg, fit
@@ -44,7 +52,7 @@ def split(unit: SplitUnit) -> Output:
     entries = {video_id: list(_entries(unit, video_id, rows)) for video_id, rows in _labels(unit)}
     division = divide(
         {video_id: _frames(unit, video_id, some) for video_id, some in entries.items()},
-        _near(unit),
+        near_pairs(unit.shards(DUPLICATES)),
         unit.settings,
         has_truth=bool(unit.project.truth),
         seed=unit.project.seed,
@@ -128,14 +136,6 @@ def _taken(unit: SplitUnit, video_id: str, wanted: list[int]) -> Iterator[Row]:
             "offset_x": 0.0,
             "offset_y": 0.0,
         }
-
-
-def _near(unit: SplitUnit) -> list[tuple[str, str]]:
-    """Return the pairs of videos that share near-duplicates."""
-    near: set[tuple[str, str]] = set()
-    for video_id, rows in unit.shards(DUPLICATES):
-        near |= {(video_id, other) for other in rows["kept_video_id"].unique().to_pylist()}
-    return sorted((a, b) for a, b in near if a != b)
 
 
 def _frames(unit: SplitUnit, video_id: str, entries: Sequence[Entry]) -> VideoFrames:

@@ -27,6 +27,7 @@ from reelabel.labels.division import (
     VideoFrames,
     divide,
     keep_sides,
+    near_pairs,
 )
 from reelabel.tables import CLASS_LABELS, DUPLICATES, MOMENTS, VIDEOS
 from reelabel.tables.claims import claims_of, moments_of, times_s
@@ -44,7 +45,7 @@ def split(unit: SplitUnit) -> Output:
     videos = {v: _labelled(unit, v, rows) for v, rows in unit.shards(CLASS_LABELS) if v in footage}
     division = divide(
         {v: _frames(unit, v, data) for v, data in videos.items()},
-        _near(unit),
+        near_pairs(unit.shards(DUPLICATES)),
         unit.settings,
         has_truth=False,
         seed=unit.project.seed,
@@ -105,14 +106,6 @@ def _frames(unit: SplitUnit, video_id: str, data: ClassDataset) -> VideoFrames:
         classes={name: n for name, n in zip(data.classes, right, strict=True) if n},
         source=video.origin,
     )
-
-
-def _near(unit: SplitUnit) -> list[tuple[str, str]]:
-    """Return the pairs of videos that share near-duplicates."""
-    near: set[tuple[str, str]] = set()
-    for video_id, rows in unit.shards(DUPLICATES):
-        near |= {(video_id, other) for other in rows["kept_video_id"].unique().to_pylist()}
-    return sorted((a, b) for a, b in near if a != b)
 
 
 def _side(
