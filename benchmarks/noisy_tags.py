@@ -64,6 +64,9 @@ RESERVED = 6
 """Every so many clips are not judged: other scenes are taken from them."""
 
 
+Masks = list[np.ndarray] | None
+
+
 @dataclass(frozen=True)
 class Clip:
     """Frames of one video, or one picture, and its class."""
@@ -238,7 +241,7 @@ def flipped(label: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def flipped_row(title: str, name: str, footage: Footage, *, by_frame: bool = False) -> None:
     """Print how many flipped tags are found, with folds by group and by frame."""
-    right, estimated, found, hidden = [], [], [], []
+    right, estimated, found, hidden, flips = [], [], [], [], []
     for seed in SEEDS:
         label, wrong = flipped(footage.label, seed)
         moments = TaggedMoments(
@@ -251,13 +254,14 @@ def flipped_row(title: str, name: str, footage: Footage, *, by_frame: bool = Fal
         doubts = find_doubts(moments, WITHOUT_FRAMES, seed=seed)
         right.append((doubts.probability.argmax(1) == footage.label[footage.clip]).mean())
         estimated.append(doubts.judgements[0].frame_accuracy)
-        found.append((contradicted(doubts, footage), wrong))
+        found.append(contradicted(doubts, footage))
+        flips.append(wrong)
         if by_frame:
             frames = replace(moments, group=np.arange(len(footage.clip)).astype(str))
-            hidden.append((contradicted(find_doubts(frames, LEAKING, seed=seed), footage), wrong))
+            hidden.append(contradicted(find_doubts(frames, LEAKING, seed=seed), footage))
     shown = f"right on {np.mean(right):.2f} of frames, estimated {np.mean(estimated):.2f}"
-    leaks = f"; folds by frame {scores(hidden)}" if hidden else ""
-    print(f"  {title:18} {name:42} {shown}; {scores(found)}{leaks}", flush=True)
+    leaks = f"; folds by frame {scores(hidden, flips)}" if hidden else ""
+    print(f"  {title:18} {name:42} {shown}; {scores(found, flips)}{leaks}", flush=True)
 
 
 def contradicted(doubts: Doubts, footage: Footage) -> np.ndarray:
@@ -267,12 +271,12 @@ def contradicted(doubts: Doubts, footage: Footage) -> np.ndarray:
     return mask
 
 
-def scores(pairs: list[tuple[np.ndarray, np.ndarray]]) -> str:
-    """Return precision and recall of masks beside the truth, all together."""
-    found, true = (np.concatenate(part) for part in zip(*pairs, strict=True))
-    hits = (found & true).sum()
-    precision = f"{hits / found.sum():.2f}" if found.any() else "-"
-    return f"P {precision} R {hits / max(true.sum(), 1):.2f} of {true.sum()}"
+def scores(found: list[np.ndarray], true: list[np.ndarray], *, own: Masks = None) -> str:
+    """Return precision against what is true, and recall of that or of a part of it, together."""
+    masks = [np.concatenate(part) for part in (found, true, own or true)]
+    precision = f"{(masks[0] & masks[1]).sum() / masks[0].sum():.2f}" if masks[0].any() else "-"
+    recall = (masks[0] & masks[2]).sum() / max(masks[2].sum(), 1)
+    return f"P {precision} R {recall:.2f} of {masks[2].sum()}"
 
 
 # -- frames ---------------------------------------------------------------------------------------
@@ -281,29 +285,23 @@ def scores(pairs: list[tuple[np.ndarray, np.ndarray]]) -> str:
 def off_topic_rows(title: str, name: str, clips: Sequence[Clip], embed: Embed) -> None:
     """Print how many frames of each kind each rule finds."""
     settings = DoubtSettings(contradicts=ContradictsSettings(enabled=False))
-    rules: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    kinds: dict[str, list[float]] = {kind: [] for kind in OFF_TOPIC}
+    parts = {BLANK: ("card", "black"), COPIED: ("intro",), STRANGER: OFF_TOPIC, "all": OFF_TOPIC}
+    found: dict[str, list[np.ndarray]] = {rule: [] for rule in parts}
+    kinds = []
     for seed in SEEDS:
         mixed, kind = spoiled(clips, seed)
         moments = tagged(mixed, embed)
-        rows = np.arange(len(kind))
-        off = kind != ""
-        alone = {
-            BLANK: (settings, (kind == "card") | (kind == "black")),
-            COPIED: (settings, kind == "intro"),
-            STRANGER: (replace_rules(settings), off),
-        }
-        for rule, (chosen, true) in alone.items():
-            doubts = find_doubts(moments, chosen)
-            found = np.isin(rows, doubts.row[doubts.rule == rule])
-            rules.setdefault(rule, []).append((found, true))
-        together = np.isin(rows, find_doubts(moments, settings).row)
-        rules.setdefault("all rules", []).append((together, off))
-        for one in OFF_TOPIC:
-            kinds[one].append(rules[STRANGER][-1][0][kind == one].mean())
-    for rule, pairs in rules.items():
-        print(f"  {title:12} {name:42} {rule:10} {scores(pairs)}")
-    shown = ", ".join(f"{kind} {np.mean(values):.2f}" for kind, values in kinds.items())
+        for rule in parts:
+            doubts = find_doubts(moments, replace_rules(settings) if rule == STRANGER else settings)
+            rows = doubts.row[(doubts.rule == rule) | (rule == "all")]
+            found[rule].append(np.isin(np.arange(len(kind)), rows))
+        kinds.append(kind)
+    off = [kind != "" for kind in kinds]
+    for rule, part in parts.items():
+        own = [np.isin(kind, part) for kind in kinds]
+        print(f"  {title:12} {name:42} {rule:10} {scores(found[rule], off, own=own)}")
+    by_kind = {k: np.concatenate(found[STRANGER])[np.concatenate(kinds) == k] for k in OFF_TOPIC}
+    shown = ", ".join(f"{kind} {mask.mean():.2f}" for kind, mask in by_kind.items())
     print(f"  {title:12} {name:42} recall of stranger by kind: {shown}", flush=True)
 
 
