@@ -23,8 +23,8 @@ FORMATS = ("image-folder", "class-csv", "kinetics-csv", "fiftyone")
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Return a hash of every file below a folder."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    """Return a hash of every file below a folder, but for indexes, which readers may write."""
+    files = (p for p in sorted(folder.rglob("*")) if p.is_file() and p.name[0] != "_")
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
