@@ -44,7 +44,8 @@ class SampleSettings(SamplingSettings):
     jpeg_quality: int = Field(90, ge=1, le=100)
     """Quality of the written pictures."""
     embedder: str = "tiny"
-    """Model whose vectors find near-duplicates: tiny (built in), onnx:, hf: or timm:."""
+    """Model whose vectors find near-duplicates, and wrong tags: tiny (built in), onnx:,
+    onnx-features:, hf: or timm:."""
     quality: QualityLimits = QualityLimits()
     """What makes a frame unusable."""
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reelabel.config import result_values
 from reelabel.errors import UsageError
 from reelabel.labels.tags.claims import BLANK, CONTRADICTS, COPIED, STRANGER, TaggedMoments
 from reelabel.labels.tags.doubt import DoubtSettings, find_doubts
+from reelabel.labels.tags.probe import ProbeSettings
 from reelabel.labels.tags.stranger import BlankSettings, CopiedSettings, StrangerSettings
 from reelabel.labels.tags.video_tags import ContradictsSettings
 
@@ -297,3 +301,34 @@ def test_settings_describe_every_field():
             if hasattr(field.annotation, "model_fields"):
                 kinds.append(field.annotation)
     assert result_values(DoubtSettings())["contradicts"]["probe"]["folds"] == 5
+
+
+@hypothesis.settings(max_examples=40)
+@given(
+    seed=st.integers(0, 9999), n=st.integers(0, 14), k=st.integers(1, 3), exclusive=st.booleans()
+)
+def test_any_tags_give_doubts(seed, n, k, exclusive):
+    """Whatever is claimed, also of few, mixed or conflicting videos, doubts have finite margins."""
+    rng = np.random.default_rng(seed)
+    video, group = (np.char.add(c, rng.integers(0, 5, n).astype(str)) for c in "vg")
+    moments = TaggedMoments(
+        tuple("abc"[:k]),
+        video,
+        group,
+        rng.integers(0, 3, (n, 3)).astype(float),
+        rng.choice([0, 1, np.nan], (n, k)),
+        entropy_bits=8 * rng.random(n),
+        sharpness=9 * rng.random(n),
+        kept_video=rng.permutation(video),
+        kept_pts=rng.integers(0, 3, n),
+    )
+    probe = ProbeSettings(folds=3, inner_folds=2, strengths=(0.01, 0.1))
+    settings = DoubtSettings(contradicts=ContradictsSettings(probe=probe, min_accuracy=0))
+    doubts = find_doubts(moments, settings, exclusive=exclusive, seed=seed)
+    assert np.isfinite(doubts.margin).all()
+    assert len(set(zip(doubts.row.tolist(), doubts.category.tolist(), strict=True))) == len(
+        doubts.row
+    )
+    claimed = moments.target[doubts.row, np.searchsorted(moments.classes, doubts.category)]
+    assert (claimed[doubts.rule != CONTRADICTS] == 1).all()
+    assert np.isfinite(claimed).all()
