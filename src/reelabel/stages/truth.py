@@ -20,34 +20,20 @@ from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import IGNORE, NEGATIVE, PERSON, POSITIVE
 from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
+from reelabel.engine.people_files import Paths, people_files
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
-from reelabel.errors import FormatError
 from reelabel.formats.coco import read_coco
 from reelabel.labels.tying import ImportProblems, Timeline, check_classes, nothing_known, tie
 from reelabel.media.stream import scan
 from reelabel.tables import CORNERS, IMPORTED, IMPORTED_FRAMES, TRUTH, TRUTH_FRAMES, VIDEOS
-from reelabel.workspace import fingerprint
 from reelabel.workspace.names import copies_in, in_folder
 
-Truths = Unit[NoSettings, "Paths"]
-
-
-Paths = list[Path | None]
-"""The file of truth and the file of labels, where they are named."""
+Truths = Unit[NoSettings, Paths]
 
 
 def source(context: Context[NoSettings]) -> Resource[Paths]:
-    """Return the two files, whose content decides whether they must be read again.
-
-    So do the names of the videos' copies, under which the files may name them.
-    """
-    named = (context.project.truth, context.project.labels)
-    paths = [context.root / name if name else None for name in named]
-    for path in paths:
-        if path is not None and not path.is_file():
-            raise FormatError(f"{path}: expected a COCO file of drawn boxes, but there is none")
-    contents = [path.read_bytes().hex() if path else "" for path in paths]
-    return Resource(paths, fingerprint(contents, copies_in(context.inputs.receipt("register"))))
+    """Return the file of truth and the file of labels."""
+    return people_files(context, "a COCO file of drawn boxes")
 
 
 def truth(unit: Truths) -> Output:

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.errors import ModelError, few, nearest
+from reelabel.errors import ModelError, few
 from reelabel.models.base import Classify, Image
 from reelabel.models.classifiers.pictures import ROOM, per_picture, sound
 from reelabel.models.names import given_names
 from reelabel.models.spec import Request, fingerprint
+from reelabel.models.timm_names import check_timm_name
 from reelabel.models.torch_tools import (
     EmbedOptions,
     batch_for,
@@ -113,12 +114,7 @@ def load(request: Request) -> TimmClassifier:
     import timm  # noqa: PLC0415 -- heavy
 
     options = request.settings(TimmClassifierOptions)
-    known = timm.list_models()
-    if request.rest.partition(".")[0] not in known:
-        raise ModelError(
-            f"timm has no network '{request.rest}'{nearest(request.rest, known)}: see "
-            "timm.list_models()"
-        )
+    check_timm_name(request.rest)
     weights = resolve(options.weights, home=request.home) if options.weights else None
     labels = given_names(request, options.labels)
     sizes = {"num_classes": len(labels)} if labels else {}

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.errors import ModelError, nearest
+from reelabel.errors import ModelError
 from reelabel.models.base import Embed, Image
 from reelabel.models.embedders.unit import unit_rows
 from reelabel.models.spec import Request, fingerprint
+from reelabel.models.timm_names import check_timm_name
 from reelabel.models.torch_tools import EmbedOptions, computing, pick_device, read_state
 from reelabel.models.weights import resolve
 
@@ -99,12 +100,7 @@ def load(request: Request) -> TimmEmbedder:
     import timm  # noqa: PLC0415 -- heavy
 
     options = request.settings(TimmOptions)
-    known = timm.list_models()
-    if request.rest.partition(".")[0] not in known:
-        raise ModelError(
-            f"timm has no network '{request.rest}'{nearest(request.rest, known)}: see "
-            "timm.list_models()"
-        )
+    check_timm_name(request.rest)
     weights = resolve(options.weights, home=request.home) if options.weights else None
     empty = timm.create_model(request.rest, pretrained=False, num_classes=0)
     about = timm.data.resolve_model_data_config(empty)

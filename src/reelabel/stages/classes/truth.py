@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reelabel.config import NoSettings
 from reelabel.data.video_names import VideoNames
+from reelabel.engine.people_files import Paths, people_files
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import FormatError
 from reelabel.formats.tags import read_tags
@@ -22,11 +23,8 @@ from reelabel.labels.tagging import (
     without_contradictions,
 )
 from reelabel.tables import CLASS_IMPORTED, CLASS_TRUTH, VIDEOS
-from reelabel.workspace import fingerprint
 from reelabel.workspace.names import copies_in, in_folder
 
-Paths = list[Path | None]
-"""The file of truth and the file of labels, where they are named."""
 Truths = Unit[NoSettings, Paths]
 
 
@@ -72,17 +70,8 @@ def _tied(unit: Truths, path: Path | None, problems: TagProblems) -> Rows:
 
 
 def source(context: Context[NoSettings]) -> Resource[Paths]:
-    """Return the two files, whose content decides whether they must be read again.
-
-    So do the names of the videos' copies, under which the files may name them.
-    """
-    named = (context.project.truth, context.project.labels)
-    paths = [context.root / name if name else None for name in named]
-    for path in paths:
-        if path is not None and not path.is_file():
-            raise FormatError(f"{path}: expected a file of classes (CSV, JSON), but there is none")
-    contents = [path.read_bytes().hex() if path else "" for path in paths]
-    return Resource(paths, fingerprint(contents, copies_in(context.inputs.receipt("register"))))
+    """Return the file of truth and the file of labels."""
+    return people_files(context, "a file of classes (CSV, JSON)")
 
 
 STAGE = Stage(

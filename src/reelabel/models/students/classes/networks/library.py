@@ -16,6 +16,7 @@ from reelabel.models.students.classes.networks.quantised import (
     is_quantised,
     pad_as_tensorflow,
 )
+from reelabel.models.timm_names import check_timm_name
 
 State = dict[str, Tensor]
 
@@ -142,11 +143,7 @@ def _from_timm(spec: NetworkSpec, state: State | None, where: str) -> BaseNetwor
 def _timm_config(name: str) -> Any:
     import timm  # noqa: PLC0415 -- heavy
 
-    known = timm.list_models()
-    if name.partition(".")[0] not in known:
-        raise ModelError(
-            f"timm has no network '{name}'{nearest(name, known)}: see timm.list_models()"
-        )
+    check_timm_name(name)
     return timm.get_pretrained_cfg(name)
 
 

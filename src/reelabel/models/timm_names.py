@@ -1,0 +1,20 @@
+"""Names of networks of timm."""
+
+from __future__ import annotations
+
+from reelabel.errors import ModelError, nearest
+
+
+def check_timm_name(name: str) -> None:
+    """Check that timm has a network of that name; a tag of weights may follow a dot.
+
+    Raises:
+        ModelError: if it has not, with the nearest name.
+    """
+    import timm  # noqa: PLC0415 -- heavy
+
+    known = timm.list_models()
+    if name.partition(".")[0] not in known:
+        raise ModelError(
+            f"timm has no network '{name}'{nearest(name, known)}: see timm.list_models()"
+        )
