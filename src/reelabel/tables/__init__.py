@@ -17,6 +17,7 @@ from reelabel.tables.classes import (
     STUDENT_PREDICTIONS,
     TAGS,
 )
+from reelabel.tables.fetching import DOWNLOADS, WANTS
 from reelabel.tables.footage import CLIPS, DUPLICATES, EMBEDDINGS, FRAMES, VIDEOS
 from reelabel.tables.labels import (
     CAMERA,
@@ -40,6 +41,7 @@ __all__ = [
     "CLIPS",
     "CORNERS",
     "DETECTIONS",
+    "DOWNLOADS",
     "DUPLICATES",
     "EMBEDDINGS",
     "EVIDENCE",
@@ -57,6 +59,7 @@ __all__ = [
     "TRUTH",
     "TRUTH_FRAMES",
     "VIDEOS",
+    "WANTS",
     "Column",
     "Table",
     "named",
@@ -65,6 +68,7 @@ __all__ = [
 ]
 
 ALL = (
+    *(WANTS, DOWNLOADS),
     *(VIDEOS, CLIPS, FRAMES, EMBEDDINGS, DUPLICATES),
     TRUTH_FRAMES,
     TRUTH,
