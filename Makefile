@@ -48,10 +48,10 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 ifeq ($(UV),)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
-	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[train,dev,docs]'
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[train,fetch,dev,docs]'
 else
 	test -x $(BIN)/python || $(UV) venv -q --python 3.11 $(VENV)
-	$(UV) pip install -q --python $(BIN)/python -c constraints.txt -e '.[train,dev,docs]'
+	$(UV) pip install -q --python $(BIN)/python -c constraints.txt -e '.[train,fetch,dev,docs]'
 endif
 	touch $@
 
