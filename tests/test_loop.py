@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -22,6 +23,7 @@ from reelabel.tables import DETECTIONS, FRAMES, LABELS, SEEN, VIDEOS
 from reelabel.verbs.init import init
 from reelabel.verbs.status import status
 from reelabel.workspace import Workspace
+from reelabel.workspace.products import described
 from reelabel.workspace.results import Scores
 from reelabel.workspace.rounds import best_model
 
@@ -296,6 +298,9 @@ def test_a_round_that_no_longer_follows_does_not_count(copied):
     path = workspace.round_dir(0) / "scores.json"
     nothing = dict.fromkeys(("agreement", "held_out", "mirror"))
     path.write_text(json.dumps(json.loads(path.read_text()) | nothing))
+    receipt = workspace.read_receipt("evaluate", 0)
+    files = described(workspace.root, [path])
+    workspace.write_receipt("evaluate", 0, replace(receipt, files=files))
     stopped = go(workspace)
     assert [r.stage for r in stopped.results if r.round_number] == []
     assert stopped.reason.startswith("nothing to decide by")

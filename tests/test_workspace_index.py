@@ -135,7 +135,7 @@ def test_shards_of_the_past_are_settled(workspace, monkeypatch):
         lambda raw: raw.replace(b'"f"', b'"g"'),
         lambda raw: b"\xff\xfe" + raw,
         lambda raw: raw.partition(b"\n")[2],
-        lambda raw: raw.replace(b"receipts 1", b"receipts 0"),
+        lambda raw: raw.replace(b"receipts 2", b"receipts 0"),
         lambda raw: b"[]\n" + raw,
     ],
     ids=["empty", "cut", "changed", "binary", "headless", "of another layout", "no head"],
@@ -212,7 +212,7 @@ def test_an_index_is_plain_json_lines(workspace):
         workspace.write(CLIPS, key, CLIPS.empty(), fingerprint="f", notes={"n": key})
     made_by(workspace)
     head, *lines = map(json.loads, index_file(workspace).read_text().splitlines())
-    assert head["layout"] == "receipts 1"
+    assert head["layout"] == "receipts 2"
     assert [(line[0], line[4][2]) for line in lines] == [(key, {"n": key}) for key in KEYS]
 
 

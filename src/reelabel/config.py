@@ -6,21 +6,26 @@ Stages bring their own settings types; this module reads and checks them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from reelabel.errors import ConfigError, nearest
+from reelabel.terminal import is_text
 
 T = TypeVar("T", bound=BaseModel)
 
 
 FOLDERS = "folders"
 """As `tags`: the class of a video is the name of the folder that it lies in."""
+LARGEST = 2**31 - 1
+"""The largest number that a setting may have; those that mean work or memory have their own."""
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+"""What all random generators in use accept."""
 MACHINE = "machine"
 """Marks a setting by its type, ``sessions: Annotated[int, MACHINE] = 0``, as a property of the
 machine, such as memory, devices, processes: results do not depend on it, so it makes nothing stale.
@@ -37,6 +42,31 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     renamed: ClassVar[Mapping[str, str]] = {}
 
+    @field_validator("*", mode="after")
+    @classmethod
+    def sound(cls, value: Any) -> Any:
+        """Refuse numbers that no algorithm can use, and text that no file can hold."""
+        for leaf in _leaves(value):
+            if isinstance(leaf, str) and not (is_text(leaf) and "\0" not in leaf):
+                raise ValueError(f"expected text in UTF-8 without NUL, but got {leaf!a:.80}")
+            if isinstance(leaf, int | float) and not -LARGEST <= leaf <= LARGEST:
+                raise ValueError(
+                    f"expected a number from -{LARGEST} to {LARGEST}, got {leaf!r:.80}"
+                )
+        return value
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Yield the numbers and texts in a value of a setting."""
+    if isinstance(value, Mapping):
+        yield from _leaves(tuple(value))
+        yield from _leaves(tuple(value.values()))
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _leaves(part)
+    elif not isinstance(value, BaseModel):
+        yield value
+
 
 class NoSettings(Settings):
     """Settings of a stage that has none."""
@@ -45,7 +75,7 @@ class NoSettings(Settings):
 class Engine(Settings):
     """How work is spread over the machine."""
 
-    workers: int = Field(0, ge=0)
+    workers: int = Field(0, ge=0, le=1024)
     """Videos worked on at once; 0 means one per core."""
     processes: bool = False
     """Use processes instead of threads: slower to start, but a crash in a codec costs one video."""
@@ -86,7 +116,7 @@ class Project(Settings):
     """File of hand-made labels to evaluate on, never trained on: boxes as COCO, classes as CSV."""
     labels: str | None = None
     """File of hand-made labels to train on; they override those of models and tags."""
-    seed: int = 0
+    seed: Seed = 0
     """Random seed."""
 
     @field_validator("classes")
@@ -196,13 +226,30 @@ def yaml_values(text: str, where: str) -> dict[str, Any]:
     Raises:
         ConfigError: if it is no YAML, or holds something else than keys and values.
     """
-    try:
-        raw = yaml.load(text, _OnceLoader)  # noqa: S506 -- a safe one
-    except yaml.YAMLError as exc:
-        raise ConfigError(f"{where}: expected YAML, but {exc}") from exc
+    raw = plain_values(text, _OnceLoader, where)
     if not isinstance(raw, dict):
         raise ConfigError(f"{where}: expected keys such as 'classes' and 'videos', got {raw!r:.80}")
     return raw
+
+
+def plain_values(text: str, loader: type[yaml.BaseLoader | yaml.SafeLoader], where: str) -> Any:
+    """Return what a YAML text holds: plain values, as the loader makes no other objects.
+
+    Args:
+        text: the text.
+        loader: a safe one.
+        where: what it comes from, for messages.
+
+    Raises:
+        ConfigError: if it is no YAML, or holds a date or a number that does not exist, or is nested
+            more deeply than it can be read.
+    """
+    try:
+        return yaml.load(text, loader)  # noqa: S506 -- a safe one
+    except (yaml.YAMLError, ValueError, OverflowError) as exc:
+        raise ConfigError(f"{where}: expected YAML, but {str(exc)[:500]}") from exc
+    except RecursionError as exc:
+        raise ConfigError(f"{where}: expected YAML of a few levels, but it has hundreds") from exc
 
 
 class _OnceLoader(yaml.SafeLoader):

@@ -15,7 +15,9 @@
     ├── SplitError                7   no split without leaks exists
     └── MissingExtra              8   an optional dependency is not installed
 
-Exit code 0 means that all went well, 1 that some videos failed while the others were finished.
+Exit code 0 means that all went well, 1 that some videos failed while the others were finished, 9
+that an error came which no rule foresees: the message names the file that holds its trace. A
+command that a signal stopped ends with 128 plus the signal's number, 130 for Ctrl-C.
 Each message states what was expected, what came, and what to do next.
 """
 
@@ -27,6 +29,9 @@ from functools import partial
 
 SOME_VIDEOS_FAILED = 1
 """Exit code of a command that finished but left failed videos behind."""
+
+UNEXPECTED = 9
+"""Exit code of a command that an unforeseen error ended."""
 
 
 class ReelabelError(Exception):

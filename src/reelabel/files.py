@@ -13,10 +13,11 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from reelabel.errors import FormatError, ShardError, UsageError, WorkspaceError
 
@@ -65,13 +66,21 @@ def scratch_file(path: Path, *, sync: bool = True, suffix: str = "") -> Iterator
     )
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        mode = _mode_of_new(scratch)
         try:
             yield scratch
+            scratch.chmod(mode)  # some writers make files that only their owner may read
             if sync:
                 _sync(scratch)
             scratch.replace(path)
         finally:
             scratch.unlink(missing_ok=True)
+
+
+def _mode_of_new(path: Path) -> int:
+    """Make an empty file and return its permissions: those that the umask gives to new files."""
+    with path.open("xb") as file:
+        return stat.S_IMODE(os.fstat(file.fileno()).st_mode)
 
 
 def write_atomic(path: Path, write: Callable[[Path], object], *, sync: bool = True) -> None:
@@ -101,8 +110,13 @@ def remove_leftovers(folder: Path) -> None:
         return
     with explained(folder), os.scandir(folder) as entries:
         for entry in entries:
-            if _SCRATCH.fullmatch(entry.name):
+            if is_scratch(entry.name):
                 Path(entry.path).unlink(missing_ok=True)
+
+
+def is_scratch(name: str) -> bool:
+    """Return whether `scratch_file` gives such names."""
+    return _SCRATCH.fullmatch(name) is not None
 
 
 def _sync(path: Path) -> None:
@@ -173,6 +187,8 @@ def read_text(path: Path, limit_bytes: int | None = None) -> str:
     Raises:
         FormatError: if it cannot be read, is not UTF-8, or is larger than `limit_bytes`.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise FormatError(f"{path}: expected a text file, but it is none: name a file")
     try:
         with path.open("rb") as file:
             raw = file.read(-1 if limit_bytes is None else limit_bytes + 1)
@@ -193,6 +209,11 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise ShardError(f"{path}: expected JSON, but {exc}; delete it and run again") from exc
+
+
+def no_stream() -> TextIO:
+    """Return a text stream whose content goes nowhere."""
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 -- for all the process
 
 
 def refuse_overwrite(inputs: Iterable[Path], outputs: Iterable[Path | str | None]) -> None:

@@ -187,14 +187,16 @@ def test_process_is_left_as_it_was(squares, tmp_path):
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_damaged_checkpoint_is_named(squares, tmp_path):
-    """A checkpoint that cannot be read is an error that names the file to delete."""
+def test_a_damaged_checkpoint_is_not_resumed(squares, tmp_path):
+    """Where the checkpoint cannot be read, training begins anew and ends as without a stop."""
     folder, model = squares(), tmp_path / "model"
     with pytest.raises(Killed):
         train(folder, model, kill_at=4, max_steps=8)
     (model / "checkpoints" / "last.ckpt").write_bytes(b"cut")
-    with pytest.raises(ModelError, match=r"last\.ckpt"):
-        train(folder, model, max_steps=8)
+    train(folder, model, max_steps=8)
+    train(folder, tmp_path / "other", max_steps=8)
+    one, two = (load_file(each / "model.safetensors") for each in (model, tmp_path / "other"))
+    assert all(one[name].equal(two[name]) for name in two)
 
 
 def test_two_devices_train_one_student(squares, tmp_path):

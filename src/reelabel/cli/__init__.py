@@ -2,29 +2,124 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
+import time
+import traceback
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
 
 import click
 
-from reelabel.errors import ReelabelError
+from reelabel.errors import UNEXPECTED, ReelabelError, WorkspaceError
+from reelabel.files import no_stream, write_text
+from reelabel.terminal import plain
+
+_STOPPED = "stopped; what was done so far is kept: run it again to go on"
+_TOO_LITTLE_MEMORY = "too little memory: take fewer workers, smaller batches or smaller pictures"
+_BY_SIGNAL = 128
+"""Plus the number of a signal: the exit code of a command that it stopped, as shells have it."""
+
+
+class _Stopped(KeyboardInterrupt):
+    """A signal other than that of Ctrl-C; ends the work in the same way."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 def main() -> None:
-    """Run the command line and end with a documented exit code."""
+    """Run the command line and end with a documented exit code, never with a traceback."""
+    _open_streams()
+    for name in ("SIGTERM", "SIGHUP"):
+        number = signal.Signals[name]
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, _stop)
+    code = _exit_code(_command)
+    sys.exit(_exit_code(partial(_flushed, code)))
+
+
+def _command() -> int:
+    """Run the command that the arguments name and return its exit code."""
     from reelabel.cli.commands import cli
 
+    code = cli.main(standalone_mode=False)
+    return code if isinstance(code, int) else 0
+
+
+def _exit_code(call: Callable[[], int]) -> int:
+    """Return what a function returns; of an error, print one line and return its exit code."""
     try:
-        code = cli.main(standalone_mode=False)
-    except click.ClickException as exc:
-        exc.show()
-        sys.exit(exc.exit_code)
-    except click.Abort:
-        click.echo("stopped; what was done so far is kept", err=True)
-        sys.exit(130)
-    except KeyboardInterrupt:
-        click.echo("stopped; what was done so far is kept", err=True)
-        sys.exit(130)
-    except ReelabelError as exc:
-        click.echo(f"reelabel: {exc}", err=True)
-        sys.exit(exc.exit_code)
-    sys.exit(code if isinstance(code, int) else 0)
+        return call()
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else 1
+    except BaseException as exc:  # noqa: BLE001 -- the last place: whatever it is, a line
+        line, code = _explained(exc)
+        with contextlib.suppress(OSError):
+            click.echo(plain(line), err=True)
+        return code
+
+
+def _explained(exc: BaseException) -> tuple[str, int]:
+    """Return the line and the exit code of what ended a command."""
+    match exc:
+        case click.Abort() | KeyboardInterrupt():
+            stopped = exc.__cause__ or exc
+            line, code = _STOPPED, _BY_SIGNAL + getattr(stopped, "number", signal.SIGINT)
+        case click.UsageError():
+            usage = f"{exc.ctx.get_usage()}\n" if exc.ctx else ""
+            line, code = f"{usage}Error: {exc.format_message()}", exc.exit_code
+        case click.ClickException():
+            line, code = f"Error: {exc.format_message()}", exc.exit_code
+        case ReelabelError():
+            line, code = f"reelabel: {exc}", exc.exit_code
+        case OSError():
+            line, code = f"reelabel: {exc}", WorkspaceError.exit_code
+        case MemoryError():
+            line, code = f"reelabel: {_TOO_LITTLE_MEMORY}", UNEXPECTED
+        case _:
+            line, code = f"reelabel: {_unexpected(exc)}", UNEXPECTED
+    return line, code
+
+
+def _unexpected(exc: BaseException) -> str:
+    """Return a line about an error that no rule foresees, and write its trace into a file."""
+    from reelabel.models.weights import cache_dir
+
+    line = f"unexpected {type(exc).__name__}: {exc}"
+    path = cache_dir() / "faults" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    try:
+        write_text(path, plain("".join(traceback.format_exception(exc))))
+    except (OSError, ReelabelError):
+        return line
+    return f"{line}; this is a fault of reelabel: please report it with {path}"
+
+
+def _flushed(code: int) -> int:
+    """Return an exit code after all that was printed is written.
+
+    Raises:
+        OSError: if it cannot be written, such as to a full disk.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = no_stream()  # else the interpreter would try once more at its end
+        raise
+    return code
+
+
+def _open_streams() -> None:
+    """Give closed streams a place to write to."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, no_stream())
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise _Stopped(number)

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from reelabel.cli.console import echo
+
 
 @click.command()
 @click.argument("models", nargs=-1, required=True)
@@ -26,9 +28,9 @@ def compare(models: tuple[str, ...], **given: Any) -> None:
     from reelabel.cli.class_printing import print_comparison
     from reelabel.verbs.compare import compare as call
 
-    print_comparison(call(models, on_message=click.echo, **given))
+    print_comparison(call(models, on_message=echo, **given))
     if given["json"] is not None:
-        click.echo(f"written to {given['json']}")
+        echo(f"written to {given['json']}")
 
 
 @click.command()
@@ -52,6 +54,6 @@ def recipe(file: Path, out: Path, *, pairs: tuple[str, ...], **given: Any) -> No
     from reelabel.verbs.recipe import recipe as call
 
     sections = sections_of({"task": "classify-clips"}) | Config.own_sections
-    done = call(file, out, settings=nested(pairs, sections), on_message=click.echo, **given)
+    done = call(file, out, settings=nested(pairs, sections), on_message=echo, **given)
     print_comparison(done.comparison)
-    click.echo(f"written to {out / done.comparison.FILE}")
+    echo(f"written to {out / done.comparison.FILE}")

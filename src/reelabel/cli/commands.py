@@ -9,9 +9,11 @@ import click
 
 from reelabel._version import __version__
 from reelabel.cli.class_commands import compare, recipe
+from reelabel.cli.console import echo
 from reelabel.cli.film_flags import asked_film, film_flags
 from reelabel.cli.stage_commands import (
     COUNT,
+    SEED,
     ablated,
     options_of,
     run_flags,
@@ -130,7 +132,7 @@ def init(
         videos=[*videos, *more],
         settings=nested(pairs, {**sections_of({"task": task}), **Config.own_sections}),
         task=task,
-        on_message=click.echo,
+        on_message=echo,
         **given,
     )
     print_new(made)
@@ -174,15 +176,19 @@ def _report(workspace: Workspace, task: Task, *, again: bool) -> Path | None:
 @cli.command()
 @workspace_argument
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def status(workspace: Path, *, as_json: bool) -> None:
+@click.option("--verify", is_flag=True, help="Read all files; are they what was written?")
+def status(workspace: Path, *, as_json: bool, verify: bool) -> int:
     """Show what is done, stale or failed, and why."""
     from reelabel.cli.printing import print_status
     from reelabel.engine.project import read_config
+    from reelabel.errors import SOME_VIDEOS_FAILED
     from reelabel.verbs.status import status as call
     from reelabel.workspace import Workspace
 
     ws = Workspace.open(workspace)
-    print_status(ws, call(ws, read_config(ws)), as_json=as_json)
+    found = call(ws, read_config(ws), verify=verify)
+    print_status(ws, found, as_json=as_json)
+    return SOME_VIDEOS_FAILED if any(one.altered for one in found) else 0
 
 
 @cli.command()
@@ -204,8 +210,8 @@ def export(
     """Write a round's data set, pictures included, or its student, for other tools."""
     from reelabel.verbs.export import export as call
 
-    made = call(workspace, out, format=kind, round=number, into=into, on_message=click.echo)
-    click.echo(f"written to {made}")
+    made = call(workspace, out, format=kind, round=number, into=into, on_message=echo)
+    echo(f"written to {made}")
 
 
 @cli.command("import")
@@ -229,14 +235,14 @@ def import_labels(workspace: Path, file: Path, kind: str, what: Any, **how: Any)
     from reelabel.verbs.import_labels import imported_path
     from reelabel.workspace import Workspace
 
-    data = call(workspace, file, format=kind, what=what, on_message=click.echo, **how)
+    data = call(workspace, file, format=kind, what=what, on_message=echo, **how)
     drawn = kind != "detections-txt"
     what = what or "labels" if drawn else "detections of the first teacher"
-    click.echo(f"{data.box_count} boxes in {len(data.images)} pictures imported as {what}")
+    echo(f"{data.box_count} boxes in {len(data.images)} pictures imported as {what}")
     if drawn:
-        click.echo(f"all {what}: {imported_path(Workspace.open(workspace), what)}")
-    click.echo("now:")
-    click.echo(f"  reelabel run {workspace}")
+        echo(f"all {what}: {imported_path(Workspace.open(workspace), what)}")
+    echo("now:")
+    echo(f"  reelabel run {workspace}")
 
 
 @cli.command()
@@ -268,10 +274,10 @@ def predict(model: str, sources: tuple[Path, ...], **given: Any) -> None:
     """Apply a model, or the best one of a workspace, to videos and pictures."""
     from reelabel.verbs.predict import predict as call
 
-    click.echo(str(call(model, sources, **given)))
+    echo(str(call(model, sources, **given)))
     for path in (given["out"], given["render"], given["keep_frames"]):
         if path is not None:
-            click.echo(f"written to {path}")
+            echo(f"written to {path}")
 
 
 @cli.command()
@@ -289,7 +295,7 @@ def show(workspace: Path, number: int | None, **given: Any) -> None:
     film, ws = asked_film(given), Workspace.open(workspace)
     for one in call(ws, round=number, evidence=film, **given):
         shows = "" if one.hits is None else f"  {one.hits[0]} of {one.hits[1]} findings"
-        click.echo(f"{one.movie}{shows}  and {len(one.pictures)} pictures")
+        echo(f"{one.movie}{shows}  and {len(one.pictures)} pictures")
 
 
 @cli.command()
@@ -298,7 +304,7 @@ def report(workspace: Path) -> None:
     """Write one self-contained HTML page on all rounds."""
     from reelabel.verbs.report import report as call
 
-    click.echo(f"{call(workspace)}")
+    echo(f"{call(workspace)}")
 
 
 @cli.command()
@@ -313,7 +319,7 @@ def ablate(workspace: Path, round_number: int | None, seeds: int, **how: Any) ->
 
 @cli.command()
 @click.argument("folder", default="demo", type=click.Path(path_type=Path))
-@click.option("--seed", default=0, show_default=True, help="Of footage and training.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Of footage and training.")
 @click.option("--rounds", default=2, show_default=True, type=click.IntRange(1), help="How many.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def demo(folder: Path, seed: int, rounds: int, *, quiet: bool) -> int:
@@ -351,14 +357,12 @@ def flicker(video: Path, detections: Path, **how: Any) -> None:
 
     how["coco"] = asked(how.pop("coco_out"), how.pop("coco_in"), how.pop("category"))
     found = call(video, detections, **how)
-    click.echo(
-        f"{found.hard_negatives} hard negatives in {len(found.frames)} of {found.read} frames"
-    )
+    echo(f"{found.hard_negatives} hard negatives in {len(found.frames)} of {found.read} frames")
     if found.longer:
-        click.echo(f"the video goes on behind frame {found.read}: not processed", err=True)
-    click.echo(f"written to {how['out']}")
+        echo(f"the video goes on behind frame {found.read}: not processed", err=True)
+    echo(f"written to {how['out']}")
     for sentence in found.added.sentences() if found.added else ():
-        click.echo(f"{how['coco'].out}: {sentence}")
+        echo(f"{how['coco'].out}: {sentence}")
 
 
 cli.add_command(compare)

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from rich.console import Console
+import click
 
-OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+from reelabel.terminal import PlainConsole, plain
+
+OUT = PlainConsole(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+def echo(text: object, *, err: bool = False) -> None:
+    """Print a line as it is, but for control characters: names of files may hold some."""
+    click.echo(plain(str(text)), err=err)

@@ -12,7 +12,8 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from reelabel.config import Project, checked
+from reelabel.config import Project, checked, plain_values
+from reelabel.errors import ConfigError
 
 Command = Callable[..., Any]
 _UNIONS = (Union, types.UnionType)
@@ -178,9 +179,11 @@ def read_as(kind: Any, text: str) -> Any:
 
 def _yaml(text: str, loader: Any) -> Any:
     try:
-        return yaml.load(text, loader)  # noqa: S506 -- only loaders that make plain values are given
-    except yaml.YAMLError as exc:
-        raise click.UsageError(f"expected a value such as 5, true or [a, b], got '{text}'") from exc
+        return plain_values(text, loader, "")
+    except ConfigError as exc:
+        raise click.UsageError(
+            f"expected a value such as 5, true or [a, b], got {text!r:.80}"
+        ) from exc
 
 
 def _is_text(kind: Any) -> bool:

@@ -196,6 +196,8 @@ def print_status(workspace: Workspace, found: list[StageStatus], *, as_json: boo
             OUT.print(f"[red]{one.stage}[/] {escape(f'{name}: {message}')}")
         for name, message in one.partial.items():
             OUT.print(f"[yellow]{one.stage}[/] {escape(f'{name}: read in part: {message}')}")
+        for name, again in one.altered.items():
+            OUT.print(f"[red]{one.stage}[/] {escape(f'{name}: not what was written: {again}')}")
     for round_number, decision in decisions(workspace):
         OUT.print(f"[bold]round {round_number}:[/] {escape(decision.reason)}")
 

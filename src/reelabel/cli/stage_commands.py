@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reelabel.cli.console import echo
+
 if TYPE_CHECKING:
     from reelabel.engine.stage import AnyStage
 
@@ -20,6 +22,8 @@ BOTH = frozenset(["truth", "clean", "merge", "split", "train", "evaluate", "adva
 """Stages that detection and classification have in their own way each."""
 COUNT = click.IntRange(0)
 """Rounds and workers are counted from 0 on."""
+SEED = click.IntRange(0, 2**31 - 1)
+"""What all random generators in use accept."""
 
 
 def workspace_argument(command: Function) -> Function:
@@ -171,7 +175,7 @@ def ablated(
     if isinstance(found, Ablation):
         print_ablation(found)
     path = ws.round_dir(found.round) / found.FILE
-    click.echo(f"written to {path}; the next  reelabel report  shows it")
+    echo(f"written to {path}; the next  reelabel report  shows it")
     return 0
 
 

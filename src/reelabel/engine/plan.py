@@ -16,6 +16,7 @@ from reelabel.errors import UsageError
 from reelabel.tables import SCHEMA_VERSION, VIDEOS
 from reelabel.workspace import Receipt, Workspace, fingerprint
 from reelabel.workspace.folder import OutputFolder
+from reelabel.workspace.products import are_there
 from reelabel.workspace.snapshot import Snapshot
 
 State = Literal["done", "stale", "missing", "failed"]
@@ -157,16 +158,23 @@ class _Planner:
         """Return the receipt of the table that is written last, if all the others are there too."""
         receipts = [written.get(key) for written in self._written]
         made_by = {receipt.fingerprint if receipt else None for receipt in receipts}
-        return receipts[-1] if len(made_by) == 1 else None
+        return self._whole(receipts[-1]) if len(made_by) == 1 else None
 
     def finished_all(self) -> Receipt | None:
         """Return the receipt of a stage of scope ``all``, if its shards are those it made."""
         bound = self.bound
         receipt = bound.workspace.read_receipt(bound.stage.name, bound.number)
-        if receipt is None or not bound.stage.writes:
-            return receipt
-        found = [receipt for written in self._written for receipt in written.values()]
-        return receipt if receipt.digest == digest_of_all(found, receipt.artefact) else None
+        if receipt is not None and bound.stage.writes:
+            found = [receipt for written in self._written for receipt in written.values()]
+            if receipt.digest != digest_of_all(found, receipt.artefact):
+                return None
+        return self._whole(receipt)
+
+    def _whole(self, receipt: Receipt | None) -> Receipt | None:
+        """Return a receipt if the files that it lists are there and have their sizes."""
+        if receipt is None or not are_there(self.bound.workspace.root, receipt.files):
+            return None
+        return receipt
 
     @cached_property
     def _written(self) -> list[Mapping[str, Receipt]]:

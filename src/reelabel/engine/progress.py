@@ -20,6 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from reelabel.terminal import PlainConsole
+
 
 def is_interactive() -> bool:
     """Return whether a person looks on: in a notebook, or at a Python prompt."""
@@ -36,7 +38,7 @@ class Display:
     """
 
     def __init__(self, title: str, total: int, *, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, quiet=quiet)
+        self._console = PlainConsole(stderr=True, quiet=quiet)
         self._title, self._total = title, total
         self._shares: dict[str, float] = {}
         self._done = self._failed = 0

@@ -36,8 +36,8 @@ class Cancelled(Exception):  # noqa: N818 -- not an error: the user asked to sto
 class Savable(Protocol):
     """A typed result of a round, such as its scores: saved by the engine, not by the stage."""
 
-    def save(self, folder: Path) -> None:
-        """Write it into a round's folder."""
+    def save(self, folder: Path) -> Path:
+        """Write it into a round's folder, and return the file."""
         ...
 
 
@@ -220,6 +220,7 @@ class Stage(Generic[S, R]):
         version: raised when the function changes its results.
         tests_too: True if videos with the role ``test`` pass through it.
         folder: name of the folder for its own files, below the round's or the workspace's.
+        aside: names in that folder whose loss costs nothing: what resumes interrupted work, logs.
         resource: what is prepared once per run.
         sources: lists the units of scope ``source``.
         made_by_run: True if its resource is an earlier stage's product, such as the student, and
@@ -241,6 +242,7 @@ class Stage(Generic[S, R]):
     version: int = 1
     tests_too: bool = False
     folder: str = ""
+    aside: tuple[str, ...] = ()
     resource: Callable[[Context[S]], Resource[R]] = no_resource
     sources: Callable[[Context[S]], Sequence[Source]] = no_sources
     made_by_run: bool = False

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from reelabel.engine.plan import Bound, Job, digest_of_all
 from reelabel.engine.stage import Output, Tick, Unit
 from reelabel.files import remove_leftovers
 from reelabel.workspace import Receipt
+from reelabel.workspace.products import Files, described, files_below
 
 
 def do(bound: Bound, job: Job, tick: Tick) -> dict[str, Any]:
@@ -29,14 +32,22 @@ def do(bound: Bound, job: Job, tick: Tick) -> dict[str, Any]:
     _check_inputs(bound, job)
     _begin(bound, job)
     output = bound.stage.run(unit)
-    for result in output.results:
-        result.save(bound.workspace.round_dir(bound.round_number))
+    home = bound.workspace.round_dir(bound.round_number)
+    saved = [result.save(home) for result in output.results]
+    files = _files(bound, job, saved)
     if job.target is None:
-        _write_all(bound, job, output)
+        _write_all(bound, job, output, files)
     else:
-        _write_one(bound, job, output)
+        _write_one(bound, job, output, files)
     bound.workspace.forget_failure(bound.stage.name, bound.number, job.key)
     return output.notes
+
+
+def _files(bound: Bound, job: Job, saved: Sequence[Path]) -> Files:
+    """Return what the files are that a unit consists of, beside its tables."""
+    stage = bound.stage
+    own = files_below(bound.folder(job.target).path, stage.aside) if stage.folder else ()
+    return described(bound.workspace.root, {*own, *saved})
 
 
 def clean_up(bound: Bound) -> None:
@@ -79,7 +90,7 @@ def _begin(bound: Bound, job: Job) -> None:
         ws.write_receipt(bound.stage.name, bound.number, unfinished)
 
 
-def _write_one(bound: Bound, job: Job, output: Output) -> None:
+def _write_one(bound: Bound, job: Job, output: Output, files: Files) -> None:
     """Write the shards of one unit."""
     for table in bound.stage.writes:
         bound.workspace.write(
@@ -88,11 +99,12 @@ def _write_one(bound: Bound, job: Job, output: Output) -> None:
             output.tables[table.name],
             fingerprint=job.fingerprint,
             notes=output.notes,
+            files=files if table is bound.stage.writes[-1] else None,
             round_number=bound.round_number,
         )
 
 
-def _write_all(bound: Bound, job: Job, output: Output) -> None:
+def _write_all(bound: Bound, job: Job, output: Output, files: Files) -> None:
     """Write the shards of all videos, then the receipt."""
     ws, number = bound.workspace, bound.round_number
     made: list[Receipt] = []
@@ -104,5 +116,5 @@ def _write_all(bound: Bound, job: Job, output: Output) -> None:
                 ws.write(table, video_id, rows, fingerprint=job.fingerprint, round_number=number)
             )
     digest = digest_of_all(made, output.digest)
-    receipt = Receipt(job.fingerprint, digest, output.notes, output.digest)
+    receipt = Receipt(job.fingerprint, digest, output.notes, output.digest, files)
     ws.write_receipt(bound.stage.name, bound.number, receipt)

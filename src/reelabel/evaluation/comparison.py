@@ -33,7 +33,7 @@ class EvaluateSettings(Settings):
 
     threshold: float = Field(0.5, ge=0, le=1)
     """Working threshold of precision, recall and F1."""
-    resamples: int = Field(500, ge=0)
+    resamples: int = Field(500, ge=0, le=100_000)
     """Bootstrap resamples for the intervals; 0 for none."""
     mirror_frames: int = Field(100, ge=0)
     """Sampled frames, spread evenly, on which consistency under mirroring is measured where labels

@@ -30,7 +30,7 @@ class OutlierSettings(Settings):
     """Ignore boxes whose crop looks unlike all others of their class in the video."""
     method: Literal["isolation_forest", "neighbours"] = "isolation_forest"
     """Isolation forest, or the distance to the nearest neighbours."""
-    components: int = Field(16, ge=1)
+    components: int = Field(16, ge=1, le=4096)
     """Principal components of the embeddings that are kept, at most."""
     contamination: float | None = Field(None, ge=0, le=0.5)
     """The share of crops that are outliers; none means the robust threshold."""
@@ -39,7 +39,7 @@ class OutlierSettings(Settings):
     deviations of a normal distribution."""
     neighbours: int = Field(5, ge=1)
     """Which nearest neighbour's distance counts."""
-    trees: int = Field(100, ge=1)
+    trees: int = Field(100, ge=1, le=10_000)
     """Number of trees of the forest."""
 
 

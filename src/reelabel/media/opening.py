@@ -29,6 +29,8 @@ _UNSAFE = frozenset({
 # AVI and its kin store no presentation times; FFmpeg invents them, and gets B-frames wrong.
 _NO_PRESENTATION_TIME = frozenset({"avi"})
 
+MAX_PIXELS = 1 << 27
+"""Of a picture: 16384 x 8192, which takes 400 MB of memory in RGB."""
 _MAX_READ_ERRORS = 16  # after which the rest of a file is not read
 
 
@@ -58,7 +60,8 @@ def picture_stream(container: InputContainer, path: Path | str) -> VideoStream:
     """Return FFmpeg's "best" video stream: the largest, then the one with more frames.
 
     Raises:
-        UnreadableVideo: if there is none, or only the cover picture of a sound file.
+        UnreadableVideo: if there is none, or only the cover picture of a sound file, or if its
+            pictures are too large.
     """
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
@@ -66,7 +69,21 @@ def picture_stream(container: InputContainer, path: Path | str) -> VideoStream:
         raise UnreadableVideo(f"{path}: expected a picture stream, but the file holds only {kinds}")
     if stream.codec_context is None or stream.time_base is None:
         raise UnreadableVideo(f"{path}: no decoder is known for its picture stream")
+    refuse_huge(path, stream.codec_context.width, stream.codec_context.height)
     return stream
+
+
+def refuse_huge(path: Path | str, width: int, height: int) -> None:
+    """Refuse pictures that would fill the memory: a small file can hold a very large one.
+
+    Raises:
+        UnreadableVideo: if it has more than `MAX_PIXELS`.
+    """
+    if width * height > MAX_PIXELS:
+        raise UnreadableVideo(
+            f"{path}: expected at most {MAX_PIXELS} pixels, but its pictures have {width} x "
+            f"{height}: write it smaller"
+        )
 
 
 def read_packets(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import warnings
 from pathlib import Path
 from typing import Literal
@@ -10,14 +12,16 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
-from reelabel.errors import DecodeError, UsageError
+from reelabel.errors import DecodeError, UnreadableVideo, UsageError
 from reelabel.files import write_bytes
 from reelabel.media.convert import Picture, Size
+from reelabel.media.opening import MAX_PIXELS, refuse_huge
 
 How = Literal["longest", "letterbox", "exact"]
 
 _HEADERS = ("BMP", "JPEG", "PNG", "WEBP")
 _QUARTER_TURNS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
+_HEADER_BYTES = 1 << 20  # also of a JPEG with a preview in it
 _JPEG_MAX_PX = 65500  # libjpeg's limit
 _GREY = 114  # the border that YOLO-like models are trained with
 
@@ -29,9 +33,11 @@ def read_rgb(path: Path | str) -> Picture:
 
     Raises:
         DecodeError: if the file is missing, damaged, truncated, or no picture.
+        UnreadableVideo: if it has more pixels than memory is risked for.
     """
     try:
         data = np.fromfile(path, np.uint8)
+        _refuse_huge(path, data[:_HEADER_BYTES].tobytes())
         rgb = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
     except (OSError, cv2.error) as exc:
         what = getattr(exc, "strerror", None) or getattr(exc, "err", None) or exc
@@ -40,6 +46,24 @@ def read_rgb(path: Path | str) -> Picture:
         raise DecodeError(f"{path}: expected a picture, but it is damaged, truncated or no picture")
     picture: Picture = rgb
     return picture
+
+
+def _refuse_huge(path: Path | str, data: bytes) -> None:
+    """Refuse a picture whose header states more pixels than memory is risked for.
+
+    Raises:
+        UnreadableVideo: if it has.
+    """
+    with contextlib.suppress(OSError, ValueError, SyntaxError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of sizes that are allowed here
+        try:
+            size_wh = Image.open(io.BytesIO(data), formats=_HEADERS).size
+        except Image.DecompressionBombError as exc:
+            raise UnreadableVideo(
+                f"{path}: expected at most {MAX_PIXELS} pixels, but it has far more: write it "
+                "smaller"
+            ) from exc
+        refuse_huge(path, *size_wh)
 
 
 def read_size_wh(path: Path | str) -> Size:

@@ -17,6 +17,7 @@ from reelabel.config import Project
 from reelabel.errors import UsageError, few
 from reelabel.formats.coco import truth_pictures
 from reelabel.formats.pictures import EXPORT_MARK, FRAME_PICTURE
+from reelabel.terminal import is_text, plain
 from reelabel.workspace.workspace import CONFIG_NAME, OWN_FOLDERS
 
 SUFFIXES = frozenset([
@@ -57,6 +58,8 @@ HIDDEN = "hidden files"
 LINK = "links to folders: name the folders themselves"
 UNREADABLE = "folders without permission to read"
 RENDERING = "drawn by reelabel"
+NAME = "names that are no UTF-8: rename them"
+NO_FILE = "pipes, devices and sockets"
 
 
 @dataclass
@@ -73,7 +76,7 @@ class Footage:
 
     def leave_out(self, reason: str, path: Path) -> None:
         """Note a path that is not taken."""
-        self.left_out.setdefault(reason, []).append(str(path))
+        self.left_out.setdefault(reason, []).append(plain(str(path)))
 
 
 def left_out_sentences(left_out: dict[str, list[str]]) -> Iterator[str]:
@@ -127,7 +130,7 @@ def files_in(folder: Path) -> list[Path]:
 
 def _files(path: Path, root: Path, found: Footage) -> list[Path]:
     """Return the footage at a path that a project names."""
-    reason = _output(path)
+    reason = _output(path) or unusable(path)
     if not reason and (path / CONFIG_NAME).is_file() and path.resolve() != root.resolve():
         reason = WORKSPACE
     if reason:
@@ -140,6 +143,13 @@ def _files(path: Path, root: Path, found: Footage) -> list[Path]:
     if not files and before == sum(map(len, found.left_out.values())):
         raise UsageError(f"{path}: expected a folder with videos, but it holds none")
     return files
+
+
+def unusable(path: Path) -> str:
+    """Return why a path can never be footage, whatever is in it; empty if it can."""
+    if not is_text(str(path)):
+        return NAME
+    return NO_FILE if path.exists() and not (path.is_file() or path.is_dir()) else ""
 
 
 def _output(path: Path) -> str:
@@ -164,7 +174,9 @@ def _walk(folder: Path, found: Footage) -> Iterator[Path]:
         found.leave_out(UNREADABLE, folder)
         return
     for path in paths:
-        if path.is_dir():
+        if reason := unusable(path):
+            found.leave_out(reason, path)
+        elif path.is_dir():
             if reason := _folder_kind(path, own):
                 found.leave_out(reason, path)
             elif not path.name.startswith("."):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -33,13 +33,16 @@ from reelabel.models.registry import load_embedder
 from reelabel.tables import CLIPS, EMBEDDINGS, FRAMES, VIDEOS
 from reelabel.workspace.workspace import PICTURE_NAME
 
+Side = Annotated[int, Field(ge=1, le=16_384)]
+"""Of a written picture, in pixels."""
+
 
 class SampleSettings(SamplingSettings):
     """Which frames are taken, and what makes one unusable."""
 
     resize: Literal["none", "longest", "letterbox", "exact"] = "none"
     """How pictures are resized: not, longest side, padded to a size, or distorted to a size."""
-    size: tuple[int, int] = (640, 640)
+    size: tuple[Side, Side] = (640, 640)
     """Width and height for `resize`, in pixels; `longest` uses the larger one."""
     jpeg_quality: int = Field(90, ge=1, le=100)
     """Quality of the written pictures."""

@@ -47,6 +47,7 @@ STAGE = Stage(
     run=train,
     scope="all",
     folder="model",
+    aside=("checkpoints", "curve.csv", "logs", "origin"),
     after=("split",),
     per_round=True,
     resource=trainer,

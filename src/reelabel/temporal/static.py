@@ -63,7 +63,7 @@ class StaticSettings(Settings):
     """No frame of the shot may be shifted by more than this, in pixels."""
     min_similarity: float = Field(0.9, ge=-1, le=1)
     """Correlation of the place with itself at other times, at least."""
-    samples: int = Field(4, ge=1)
+    samples: int = Field(4, ge=1, le=1000)
     """In so many frames with the box, and in so many without, the place is compared."""
 
 

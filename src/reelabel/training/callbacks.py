@@ -15,9 +15,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint, WeightAveraging
 from torch import Tensor, nn
 
+from reelabel.training.checkpoints import LAST
 from reelabel.training.module import AGREEMENT
-
-CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
 
 
 class Averaging(WeightAveraging):

@@ -17,18 +17,22 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
 from torch import nn
 
-from reelabel.errors import ModelError, UsageError
+from reelabel.errors import UsageError
 from reelabel.models.students.family import NetworkFamily
 from reelabel.models.students.folder import START, Card, is_finished, write_card
 from reelabel.training.callbacks import (
-    BEST,
-    CHECKPOINTS,
-    LAST,
     Averaging,
     Curve,
     LastCheckpoint,
     Progress,
     StopAtLastStep,
+)
+from reelabel.training.checkpoints import (
+    BEST,
+    CHECKPOINTS,
+    LAST,
+    WholeCheckpoints,
+    read_checkpoint,
 )
 from reelabel.training.job import TrainingJob, loader
 from reelabel.training.jobs import make_job
@@ -47,7 +51,7 @@ def train(
     family: NetworkFamily[Any, Any],
     log: Log,
 ) -> None:
-    """Train a student, resuming from ``checkpoints/last.ckpt`` if there is one.
+    """Train a student, resuming from ``checkpoints/last.ckpt`` if there is a whole one.
 
     Raises:
         MissingInput: if there is no data set.
@@ -85,18 +89,22 @@ class _Run:
         job, module, trainer = self._job, TrainingModule(self._job), self._trainer()
         if trainer.is_global_zero:
             self._keep_start()
-        last = self._checkpoints / LAST
-        resume = last if last.is_file() else None
+        last = self._resumable()
         trainer.fit(
             module,
-            self._loader(trainer, resume),
+            self._loader(trainer, 0 if last is None else int(last["global_step"])),
             job.validator.loader() if job.validator.has_labels else None,
-            ckpt_path=resume,
+            ckpt_path=None if last is None else self._checkpoints / LAST,
             weights_only=True,
         )
         if not trainer.is_global_zero:
             return None, job.card
         return self._chosen(module), self._last_card(trainer)
+
+    def _resumable(self) -> dict[str, Any] | None:
+        """Return the last checkpoint, None if it or the best one that it goes with is not whole."""
+        best = not self._stops_early() or read_checkpoint(self._checkpoints / BEST)
+        return read_checkpoint(self._checkpoints / LAST) if best else None
 
     def _keep_start(self) -> None:
         """Save the student as it is before its training, once, if it is useful already."""
@@ -112,15 +120,14 @@ class _Run:
     def _chosen(self, module: TrainingModule) -> nn.Module:
         """Return the averaged weights; those of the best validation if early stop is on."""
         student = self._averaging.student() if self._averaging else module.student
-        best = self._checkpoints / BEST
-        if self._stops_early() and best.is_file():
-            state = _read_checkpoint(best)["state_dict"]
+        best = read_checkpoint(self._checkpoints / BEST) if self._stops_early() else None
+        if best is not None:
+            state = best["state_dict"]
             student.load_state_dict({k.removeprefix("student."): v for k, v in state.items()})
         chosen: nn.Module = student.cpu().eval()
         return chosen
 
-    def _loader(self, trainer: Trainer, resume: Path | None) -> Any:
-        start = 0 if resume is None else int(_read_checkpoint(resume)["global_step"])
+    def _loader(self, trainer: Trainer, start: int) -> Any:
         return loader(self._job, start, trainer.global_rank, trainer.world_size)
 
     def _trainer(self) -> Trainer:
@@ -135,6 +142,7 @@ class _Run:
             check_val_every_n_epoch=None,  # count steps
             num_sanity_val_steps=0,
             callbacks=self._callbacks(),
+            plugins=[WholeCheckpoints()],
             logger=training_loggers(settings, self._model_dir),
             gradient_clip_val=settings.clip_norm or None,
             enable_progress_bar=False,
@@ -210,17 +218,6 @@ def precision_of(settings: TrainSettings, family: NetworkFamily[Any, Any]) -> An
     can = torch.cpu.get_capabilities()
     fast = can.get("amx_bf16") or can.get("avx512_bf16") or can.get("bf16")
     return named["bf16" if fast and "cpu" in family.mixed_precision else "32"]
-
-
-def _read_checkpoint(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as exc:  # a damaged file fails in many ways
-        raise ModelError(
-            f"expected a checkpoint in {path}, but it cannot be read: delete it and train again "
-            f"({type(exc).__name__}: {exc})"
-        ) from exc
-    return found
 
 
 @contextmanager

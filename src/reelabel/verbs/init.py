@@ -13,7 +13,7 @@ from reelabel.engine.task import task_named
 from reelabel.errors import UsageError
 from reelabel.files import explained, write_text
 from reelabel.media.rendering import is_rendering
-from reelabel.sources.footage import Footage, find_footage, left_out_sentences
+from reelabel.sources.footage import Footage, find_footage, left_out_sentences, unusable
 from reelabel.workspace import CONFIG_NAME, Workspace
 
 
@@ -105,11 +105,13 @@ def _absolute(path: Path | str) -> str:
     """Return a path that means the same from everywhere.
 
     Raises:
-        UsageError: if there is nothing.
+        UsageError: if there is nothing, or something that no file can be read from.
     """
     found = Path(path).expanduser()
     if not found.exists():
         raise UsageError(f"{path}: there is no such file or folder")
+    if reason := unusable(found):
+        raise UsageError(f"{path}: expected a file or a folder, but it is one of the {reason}")
     return str(found.resolve())
 
 

@@ -144,10 +144,15 @@ def label_counts(ws: Workspace, task: Task, number: int) -> dict[str, dict[str, 
     return counts
 
 
-def status(workspace: Workspace | Path | str) -> list[StageStatus]:
-    """Return what is done, stale or failed, stage by stage."""
+def status(workspace: Workspace | Path | str, *, verify: bool = False) -> list[StageStatus]:
+    """Return what is done, stale or failed, stage by stage.
+
+    Args:
+        workspace: the workspace or its folder.
+        verify: read every table and file, and compare it with what was written.
+    """
     ws = opened(workspace)
-    return status_of(ws, read_config(ws))
+    return status_of(ws, read_config(ws), verify=verify)
 
 
 def opened(workspace: Workspace | Path | str) -> Workspace:

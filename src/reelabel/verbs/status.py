@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reelabel.config import Config
 from reelabel.engine.plan import bind, counts, plan
 from reelabel.engine.stage import AnyStage
-from reelabel.errors import MissingInput, ReelabelError
+from reelabel.errors import MissingInput, ReelabelError, WorkspaceError
 from reelabel.pipeline import task_of
 from reelabel.workspace import Workspace
+from reelabel.workspace.products import altered
 from reelabel.workspace.results import Decision
 from reelabel.workspace.rounds import decision_of
 from reelabel.workspace.snapshot import Snapshot
@@ -25,6 +26,8 @@ class StageStatus:
         units: number of units by state: done, stale, missing, failed.
         failures: message by video.
         partial: videos that were worked on as far as they could be read, with the reason.
+        altered: files that are not what was written, with the command that makes them again; only
+            looked for where it is asked for.
         waits: why it cannot be planned yet, empty if it can.
     """
 
@@ -33,16 +36,32 @@ class StageStatus:
     units: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     partial: dict[str, str] = field(default_factory=dict)
+    altered: dict[str, str] = field(default_factory=dict)
     waits: str = ""
 
 
-def status(workspace: Workspace, config: Config) -> list[StageStatus]:
-    """Return the status of every stage of every round that was begun."""
+def status(workspace: Workspace, config: Config, *, verify: bool = False) -> list[StageStatus]:
+    """Return the status of every stage of every round that was begun.
+
+    Args:
+        workspace: the workspace.
+        config: its settings.
+        verify: read every table and file, and compare it with what was written.
+
+    Raises:
+        ShardError: if a table that others rest on is damaged; it is set aside, run again.
+    """
     numbers, task = workspace.rounds() or [0], task_of(config)
     stages = [(stage, 0) for stage in task.once]
     stages += [(stage, number) for number in numbers for stage in task.each_round]
     snapshot = Snapshot(workspace)
-    return [_status(snapshot, config, stage, number) for stage, number in stages]
+    found = [_status(snapshot, config, stage, number) for stage, number in stages]
+    if not verify:
+        return found
+    return [
+        replace(one, altered=_altered(snapshot, stage, number))
+        for one, (stage, number) in zip(found, stages, strict=True)
+    ]
 
 
 def decisions(workspace: Workspace) -> Iterator[tuple[int, Decision]]:
@@ -71,6 +90,24 @@ def _status(snapshot: Snapshot, config: Config, stage: AnyStage, number: int) ->
         return StageStatus(stage.name, shown, failures=failures, waits=str(exc))
     partial = _partial(snapshot, stage, number, names)
     return StageStatus(stage.name, shown, units, failures, partial)
+
+
+def _altered(snapshot: Snapshot, stage: AnyStage, number: int) -> dict[str, str]:
+    """Return the files of a stage that are not what it wrote, with the remedy."""
+    workspace, shown = snapshot.workspace, stage.number(number)
+    of_round = "" if shown is None else f" --round {shown}"
+    again = f"reelabel {stage.name} {workspace.root}{of_round} --force"
+    whole = workspace.read_receipt(stage.name, shown) if stage.scope == "all" else None
+    files, damaged = dict(whole.files) if whole else {}, []
+    for table in stage.writes:
+        for key, receipt in snapshot.receipts(table, number).items():
+            files |= receipt.files
+            try:
+                workspace.read(table, key, number)
+            except WorkspaceError:
+                damaged.append(workspace.shard_path(table, key, number))
+    names = [str(path.relative_to(workspace.root)) for path in damaged]
+    return dict.fromkeys([*names, *altered(workspace.root, files)], again)
 
 
 def _partial(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from reelabel.workspace.products import Files
 
 _ENCODER = json.JSONEncoder(sort_keys=True, default=str, separators=(",", ":"))
 _KEY = b"reelabel"
@@ -27,12 +29,30 @@ class Receipt:
             again with the same result makes nothing else stale.
         notes: of the stage: counts, errors that it recovered from.
         artefact: of a stage that sees all videos: the part of the digest that is of no table.
+        files: what was written beside the tables: path from the workspace -> size in bytes and
+            CRC-32 of the content.
     """
 
     fingerprint: str
     digest: str
     notes: dict[str, Any] = field(default_factory=dict)
     artefact: str = ""
+    files: Files = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, value: Any) -> Receipt | None:
+        """Return the receipt that JSON values hold, None if they are damaged."""
+        with contextlib.suppress(TypeError, ValueError):
+            found = cls(**value)
+            kinds = (str, str, dict, str, dict)
+            if all(map(isinstance, found.values, kinds)):
+                return found
+        return None
+
+    @property
+    def values(self) -> list[Any]:
+        """Return the fields in their order."""
+        return [getattr(self, each.name) for each in fields(self)]
 
 
 def with_receipt(rows: pa.Table, receipt: Receipt) -> pa.Table:
@@ -43,7 +63,7 @@ def with_receipt(rows: pa.Table, receipt: Receipt) -> pa.Table:
 def receipt_in(shard: Path) -> Receipt | None:
     """Return the receipt in a shard's file, None if there is no file or it is damaged."""
     with contextlib.suppress(OSError, pa.ArrowException, KeyError, TypeError, ValueError):
-        return Receipt(**json.loads(pq.read_metadata(shard).metadata[_KEY]))
+        return Receipt.from_json(json.loads(pq.read_metadata(shard).metadata[_KEY]))
     return None
 
 
@@ -52,12 +72,12 @@ class Receipts:
     """The receipts of a folder's shards, as a kind of index."""
 
     file: str = "_receipts.jsonl"
-    layout: str = "receipts 1"
+    layout: str = "receipts 2"
 
     def read(self, shard: Path) -> list[Any] | None:
-        """Return fingerprint, digest and notes; None if the shard is damaged."""
+        """Return the fields of the receipt; None if the shard is damaged."""
         found = receipt_in(shard)
-        return None if found is None else [found.fingerprint, found.digest, found.notes]
+        return None if found is None else found.values
 
     def decode(self, value: list[Any]) -> Receipt:
         """Return the receipt."""

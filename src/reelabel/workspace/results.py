@@ -76,13 +76,15 @@ class Result:
             ) from exc
         return result
 
-    def save(self, folder: Path) -> None:
-        """Write the result into the folder of its round, atomically.
+    def save(self, folder: Path) -> Path:
+        """Write the result into the folder of its round, atomically, and return the file.
 
         Raises:
             WorkspaceError: if it cannot be written.
         """
-        write_json(folder / self.FILE, self.to_json())
+        path = folder / self.FILE
+        write_json(path, self.to_json())
+        return path
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:

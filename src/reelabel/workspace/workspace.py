@@ -26,6 +26,7 @@ from reelabel.files import explained, read_json, write_atomic, write_json
 from reelabel.tables import FRAMES, MOMENTS, VIDEOS, Table
 from reelabel.workspace.folder import OutputFolder
 from reelabel.workspace.index import indexed, shard_keys
+from reelabel.workspace.products import Files
 from reelabel.workspace.receipts import (
     Receipt,
     Receipts,
@@ -136,13 +137,34 @@ class Workspace:
         *,
         fingerprint: str,
         notes: dict[str, Any] | None = None,
+        files: Files | None = None,
         round_number: int = 0,
     ) -> Receipt:
-        """Write one shard, whole or not at all."""
-        receipt = Receipt(fingerprint, digest_of(table.check(rows)), notes or {})
-        rows = with_receipt(rows, receipt)
+        """Write one shard, whole or not at all.
+
+        Args:
+            table: the table.
+            video_id: whose rows they are.
+            rows: all of them.
+            fingerprint: of the work that made them.
+            notes: of the stage.
+            files: what was written beside the table.
+            round_number: of a table that every round makes.
+
+        Raises:
+            ShardError: if the rows are not what the table declares.
+            WorkspaceError: if they cannot be written.
+        """
+        digest = digest_of(table.check(rows))
+        receipt = Receipt(
+            fingerprint,
+            digest,
+            notes or {},
+            files=files or {},
+        )
+        whole = with_receipt(rows, receipt)
         path = self.shard_path(table, video_id, round_number)
-        write_atomic(path, lambda scratch: pq.write_table(rows, scratch, compression="zstd"))
+        write_atomic(path, lambda scratch: _write_rows(whole, scratch))
         return receipt
 
     def read(self, table: Table, video_id: str, round_number: int = 0) -> pa.Table:
@@ -215,8 +237,8 @@ class Workspace:
     def read_receipt(self, stage: str, round_number: int | None) -> Receipt | None:
         """Return that receipt, or None if the stage is not finished or it is damaged."""
         path = self.receipt_path(stage, round_number)
-        with contextlib.suppress(ShardError, TypeError):
-            return Receipt(**read_json(path)) if path.is_file() else None
+        with contextlib.suppress(ShardError):
+            return Receipt.from_json(read_json(path)) if path.is_file() else None
         return None
 
     def failure_path(self, stage: str, round_number: int | None, video_id: str) -> Path:
@@ -288,6 +310,11 @@ class Workspace:
             yield
 
 
+def _write_rows(rows: pa.Table, path: Path) -> None:
+    """Write a Parquet file whose pages carry checksums, so that an altered bit is found."""
+    pq.write_table(rows, path, compression="zstd", write_page_checksum=True)
+
+
 def _rows(table: Table, path: Path) -> pa.Table:
     """Return the rows in a file.
 
@@ -295,7 +322,7 @@ def _rows(table: Table, path: Path) -> pa.Table:
         ShardError: if it is damaged; it is set aside.
     """
     try:
-        rows = pq.ParquetFile(path, memory_map=False).read()
+        rows = pq.ParquetFile(path, memory_map=False, page_checksum_verification=True).read()
         return table.check(rows.replace_schema_metadata(None))
     except (OSError, pa.ArrowException) as exc:
         aside = path.with_name(path.name + ".damaged")

@@ -31,9 +31,9 @@ _MOST_STEPS = 1000
 class ProbeSettings(Settings):
     """How linear probes are fitted and who is predicted by which."""
 
-    folds: int = Field(5, ge=2)
+    folds: int = Field(5, ge=2, le=100)
     """Parts into which groups are dealt; each is predicted by a probe fitted on the others."""
-    inner_folds: int = Field(3, ge=2)
+    inner_folds: int = Field(3, ge=2, le=100)
     """Parts of the fitted groups by which the regularisation is chosen."""
     strengths: tuple[float, ...] = Field(
         (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0), min_length=1

@@ -22,10 +22,12 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from reelabel.config import Settings
 from reelabel.errors import ModelError
-from reelabel.files import write_text
+from reelabel.files import explained, safe_join, write_text
 
 MODEL_JSON = "model.json"
 WEIGHTS = "model.safetensors"
+_NEEDED = frozenset({".json", ".onnx", ".safetensors"})
+"""Suffixes of the files that using a student needs."""
 START = "start"
 """Folder in a model folder: the same student before its training, if it detects already."""
 
@@ -57,6 +59,10 @@ class Card(Settings):
     """What the network is built from; the keys are those of its family."""
     training: dict[str, Any] = Field(default_factory=dict)
     """How it was trained, for people."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each file beside `model.json` that using the student needs, by name."""
+    has_start: bool = False
+    """Whether the same student before its training lies in the folder `start`."""
 
 
 class ModelCard(Card):
@@ -78,8 +84,16 @@ C = TypeVar("C", bound=Card)
 
 
 def is_finished(model_dir: Path) -> bool:
-    """Return whether the training that writes into this folder came to its end."""
-    return (model_dir / MODEL_JSON).is_file()
+    """Return whether the training that writes into this folder came to its end.
+
+    A student whose files were altered or removed since is none any more.
+    """
+    try:
+        fingerprint(model_dir)
+        has_start = _read(Card, model_dir / MODEL_JSON).has_start
+    except ModelError:
+        return False
+    return not has_start or is_finished(model_dir / START)
 
 
 def write_card(model_dir: Path, card: Card) -> None:
@@ -88,7 +102,12 @@ def write_card(model_dir: Path, card: Card) -> None:
     Raises:
         WorkspaceError: if it cannot be written.
     """
-    write_text(model_dir / MODEL_JSON, card.model_dump_json(indent=2))
+    with explained(model_dir):
+        names = sorted(path.name for path in model_dir.glob("*") if path.suffix in _NEEDED)
+        files = {name: _sha256(model_dir / name) for name in names if name != MODEL_JSON}
+    has_start = (model_dir / START / MODEL_JSON).is_file()
+    whole = card.model_copy(update={"files": files, "has_start": has_start})
+    write_text(model_dir / MODEL_JSON, whole.model_dump_json(indent=2))
 
 
 def read_card(model_dir: Path) -> ModelCard:
@@ -147,12 +166,27 @@ def _read(kind: type[C], path: Path) -> C:
 
 
 def fingerprint(model_dir: Path) -> str:
-    """Return the SHA-256 over the weights and the description of a finished student."""
-    digest = hashlib.sha256()
-    for name in (MODEL_JSON, WEIGHTS, "config.json"):
-        path = model_dir / name
-        if path.is_file():
-            digest.update(f"{name}:{path.stat().st_size}:".encode())
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    """Return the SHA-256 over the description of a finished student, which names its files.
+
+    Raises:
+        ModelError: if the folder is not a finished student, or one of its files is missing or not
+            the one that the training wrote.
+    """
+    for name, expected in _read(Card, model_dir / MODEL_JSON).files.items():
+        path = safe_join(model_dir, name)
+        if (found := _sha256(path)) != expected:
+            raise ModelError(
+                f"{path} is damaged: expected the file that the training wrote, with the SHA-256 "
+                f"{expected[:12]}..., but {found[:12] or 'it is missing'}: put it back, or train "
+                "again with  reelabel train WORKSPACE --round N --force"
+            )
+    return _sha256(model_dir / MODEL_JSON)
+
+
+def _sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, empty if there is none."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from reelabel.config import Settings
+from reelabel.config import Seed, Settings
 
 Device = Literal["cpu", "cuda", "mps"]
 """Where a network computes."""
@@ -26,7 +26,7 @@ class StudentSettings(Settings):
     output: ClassVar[Output]
     student: str = "auto"
     """The student to train."""
-    seed: int = Field(0, ge=0, lt=2**31)
+    seed: Seed = 0
     """Random seed."""
 
 

@@ -44,6 +44,7 @@ FRAME_STAGE: Stage[ClassTrainSettings, Trainer] = Stage(
     run=train,
     scope="all",
     folder="model",
+    aside=("checkpoints", "curve.csv", "logs", "origin"),
     after=("split",),
     per_round=True,
     resource=trainer,

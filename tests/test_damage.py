@@ -1,0 +1,115 @@
+"""Whatever is damaged in a finished workspace, the next run makes it right or states a way out."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+
+import pyarrow.parquet as pq
+import pytest
+
+import reelabel
+from reelabel.engine.run import Options
+from reelabel.errors import ReelabelError
+from reelabel.pipeline import read_config, run
+from reelabel.verbs.init import init
+from reelabel.verbs.run import status
+from reelabel.workspace import Workspace
+
+SETTINGS = {
+    "train": {"student": "fake"},
+    "evaluate": {"resamples": 10},
+    "advance": {"keep_going": True},
+    "engine": {"workers": 1},
+}
+FREE = {".lock", "_receipts.jsonl", "_rows.jsonl", "origin"}
+"""Caches and marks: what they hold is made from the rest."""
+WAYS_OUT = re.compile(
+    r"run again|reelabel \w+|delete it|put it back|correct it|train again|check it"
+)
+
+
+def damage(path, how):
+    """Do to a file what a disk or a person may do to it."""
+    raw = path.read_bytes()
+    path.unlink()
+    middle = len(raw) // 2
+    flipped = raw[:middle] + bytes([raw[middle] ^ 1]) + raw[middle + 1 :] if raw else b"x"
+    content = {"half": raw[:middle], "random": os.urandom(len(raw) or 1), "one bit": flipped}
+    if how in content:
+        path.write_bytes(content[how])
+
+
+def refusal_of(root) -> str:
+    """Run what is to be done; return the message of the error that it ends with, or nothing."""
+    try:
+        go(root)
+    except ReelabelError as exc:
+        return str(exc)
+    return ""
+
+
+def kind_of(name: str) -> str:
+    """Return what files of a workspace have in common: the name without ids and numbers."""
+    return re.sub(r"[0-9a-f]{16}|\d+", "N", name)
+
+
+def content_of(path):
+    """Return what a file holds: the rows of a table, else its bytes."""
+    return pq.read_table(path).to_pylist() if path.suffix == ".parquet" else path.read_bytes()
+
+
+def contents(root, pattern="*"):
+    """Return the files that hold results, by name."""
+    return {
+        str(path.relative_to(root)): content_of(path)
+        for path in sorted(root.rglob(pattern) if pattern == "*" else root.glob(pattern))
+        if path.is_file() and path.name not in FREE and "receipts" not in path.parts
+    }
+
+
+def go(root):
+    """Do what is to be done."""
+    workspace = Workspace.open(root)
+    return run(workspace, read_config(workspace), Options(quiet=True), rounds=1)
+
+
+@pytest.fixture(scope="module")
+def finished(disc_clips, tmp_path_factory):
+    """Return a workspace in which one round was run."""
+    footage, root = tmp_path_factory.mktemp("footage"), tmp_path_factory.mktemp("ws") / "ws"
+    for clip in disc_clips[:2]:
+        shutil.copy(clip, footage)
+    init(root, classes=["disc"], videos=[footage], detector="fake:", settings=SETTINGS)
+    go(root)
+    return root
+
+
+def one_of_each_kind(root) -> dict[str, str]:
+    """Return one file of each kind: kind -> name."""
+    names = [str(path.relative_to(root)) for path in sorted(root.rglob("*")) if path.is_file()]
+    return {kind_of(name): name for name in names if not name.endswith((".lock", "reelabel.yaml"))}
+
+
+@pytest.mark.parametrize("how", ["gone", "half", "random", "one bit"])
+def test_damage_is_made_right_or_explained(finished, tmp_path, how):
+    """After damage to any file the results are as before, or the message names a way out."""
+    before = contents(finished)
+    for kind, name in one_of_each_kind(finished).items():
+        root = tmp_path / "ws"
+        shutil.copytree(finished, root, symlinks=True)
+        damage(root / name, how)
+        refusal = refusal_of(root)
+        wrong = {n for n, c in before.items() if contents(root, n).get(n) != c}
+        if refusal:
+            assert WAYS_OUT.search(refusal), kind
+        elif wrong:  # it has the size that it had, and nobody has read it yet
+            assert wrong == {name}, kind
+            assert name in {n for one in status(root, verify=True) for n in one.altered}, kind
+        shutil.rmtree(root)
+
+
+def test_a_whole_workspace_is_verified(finished):
+    """Nothing is reported of a workspace that nobody has changed."""
+    assert not any(one.altered for one in reelabel.status(finished, verify=True))
