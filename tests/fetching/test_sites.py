@@ -213,7 +213,7 @@ def test_no_cookies_without_a_file(site):
 
 
 def test_a_cookies_file_that_is_none(site, tmp_path):
-    """A cookies file that cannot be read is the user's error; of another form, it stops the site."""
+    """A cookies file that cannot be read is the user's error; one of another form stops all."""
     with pytest.raises(FormatError, match="expected a text file"):
         find_file(PAGE, SiteOptions(settings=SiteSettings(cookies=tmp_path / "none.txt")))
     (tmp_path / "c.txt").write_text("a,b,c\n", encoding="utf-8")
