@@ -188,6 +188,7 @@ def test_what_is_not_stated_is_empty(site):
     """Facts that the site does not state are None or empty, never made up."""
     site({"id": "1", "title": "A", "url": "https://files.example/1.mp4", "ext": "mp4"})
     found = find_file(PAGE, SiteOptions())
+    assert found.headers["User-Agent"].startswith("reelabel/")
     assert found.size_bytes is found.duration_s is found.height is found.max_request_bytes is None
     assert found.licence == found.uploader == ""
 
@@ -370,6 +371,24 @@ def test_each_request_is_checked(site):
     caught = failure(answer, site, SiteOptions(check_address=refuse))
     assert caught.outcome.name == "address"
     assert caught.message == "http://127.0.0.2/api"
+
+
+def test_redirects_are_checked(site, monkeypatch):
+    """An answer from another address than the one asked for is checked before it is read."""
+
+    def redirected(_, req):
+        return Response(BytesIO(b"secret"), req.url.replace("127.0.0.1", "127.0.0.2"), Message())
+
+    def refuse(url):
+        if "127.0.0.2" in url:
+            raise FetchFailure("address", url)
+
+    def answer(extractor):
+        return extractor._download_webpage("http://127.0.0.1/api", "1")
+
+    monkeypatch.setattr(YoutubeDL, "urlopen", redirected)
+    caught = failure(answer, site, SiteOptions(check_address=refuse))
+    assert (caught.outcome.name, caught.message) == ("address", "http://127.0.0.2/api")
 
 
 def test_requests_pause(site, monkeypatch):

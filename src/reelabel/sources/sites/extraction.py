@@ -70,11 +70,18 @@ class Extractor(YoutubeDL):  # type: ignore[misc] # yt-dlp carries no types
     def urlopen(self, req: Any) -> Any:
         """Send a request whose address may be contacted; see `SiteOptions.check_address`."""
         url = req if isinstance(req, str) else req.url
+        self._check(url)
+        answer = super().urlopen(req)
+        if answer.url != url:
+            self._check(answer.url)
+        return answer
+
+    def _check(self, url: str) -> None:
+        """Raise `FetchFailure` for an address that must not be contacted."""
         if urlsplit(url).scheme not in {"http", "https"}:
             raise FetchFailure("address", f"expected http or https, but a page led to {url}")
         if self._options.check_address is not None:
             self._options.check_address(url)
-        return super().urlopen(req)
 
     def save_cookies(self) -> None:
         """Leave the cookies that were read as they are."""
@@ -104,7 +111,6 @@ def _params(options: SiteOptions, warnings: Warnings) -> Info:
     """Return yt-dlp's options; what is not here keeps its default."""
     settings = options.settings
     cache = options.cache_folder
-    headers = {"User-Agent": options.user_agent} if options.user_agent else {}
     return {
         "quiet": True,
         "noprogress": True,
@@ -120,7 +126,8 @@ def _params(options: SiteOptions, warnings: Warnings) -> Info:
         "extractor_retries": 0,
         "socket_timeout": 30,
         "sleep_interval_requests": settings.request_delay_s,
-        "http_headers": headers,
+        # Its own default is that of a browser.
+        "http_headers": {"User-Agent": options.user_agent},
         "cachedir": str(cache) if cache is not None else False,
         "cookiefile": _cookies(options),
         "js_runtimes": dict(map(_runtime, settings.js_runtimes)),

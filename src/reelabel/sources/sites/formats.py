@@ -16,7 +16,7 @@ _PROTOCOLS = frozenset({"http", "https"})
 def choose_format(formats: Iterable[Format], max_height: int) -> Format | None:
     """Return the format to fetch, None if none can be.
 
-    One file over HTTP(S) that holds pictures, with or without sound, since nothing here hears it.
+    One file over HTTP(S) that holds pictures; sound is not used, so it may be missing.
     MP4 comes first, as its spans are found with few requests; then the highest picture up to
     `max_height`, else the lowest above; then sound in the same file, H.264, the lower bit rate.
 

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
+from reelabel._version import __version__
 from reelabel.config import Settings
 from reelabel.errors import nearest
 
@@ -16,7 +17,7 @@ Runtime = Literal["deno", "node", "bun", "quickjs"]
 
 
 class SiteSettings(Settings):
-    """How the files of video sites are found, and how gently."""
+    """How the files of video sites are found, and with which pauses."""
 
     max_height: int = Field(720, ge=1)
     """Highest picture height that is fetched where a site offers several, in pixels."""
@@ -59,17 +60,17 @@ class SiteOptions:
     Attributes:
         settings: the user's.
         max_duration_s: longer videos end as ``too_long`` before any byte of them; None: any.
-        user_agent: sent with each request, unless a site's extractor must send its own; empty: the
-            extractor library's default.
-        cache_folder: where extractors keep what they know of a site's player, so that it is not
-            fetched for each video; None: nowhere.
-        check_address: called with the address of each request before it is sent; raises
-            `FetchFailure` for one that must not be contacted.
+        user_agent: sent with each request, except where an extractor sends that of a site's player.
+        cache_folder: where parts of a site's player are cached, so that they are not fetched for
+            each video; None: nowhere.
+        check_address: called with the address of each request before it is sent, and with that of
+            the answer if a redirect led elsewhere; raises `FetchFailure` for one that must not be
+            contacted. A redirect itself is followed before it can be checked.
     """
 
     settings: SiteSettings = field(default_factory=SiteSettings)
     max_duration_s: float | None = None
-    user_agent: str = ""
+    user_agent: str = f"reelabel/{__version__}"
     cache_folder: Path | None = None
     check_address: Callable[[str], None] | None = None
 
