@@ -155,6 +155,18 @@ def test_members_that_are_never_taken(tmp_path, kind):
     assert files_below(tmp_path) == {"out/1.mp4"}
 
 
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, b"S"])
+def test_links_and_devices_that_state_a_size(tmp_path, kind):
+    """A link, device or sparse file whose header states a size is no file either."""
+    info = tarfile.TarInfo(NAME)
+    info.type, info.size, info.linkname = kind, 1024, OTHER
+    content = bytes(1024) if kind == b"S" else b""
+    archive = info.tobuf(tarfile.GNU_FORMAT) + content + tar_of(member(OTHER), packed=False)
+    found, failure = take(archive, tmp_path)
+    assert failure is None
+    assert [taken.name for taken in found] == [OTHER]
+
+
 def test_a_member_over_the_limit_is_left_out(tmp_path):
     """A wanted member that is too large costs itself alone."""
     limits = ArchiveLimits(max_member_bytes=1000)
