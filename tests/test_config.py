@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import yaml
+from annotated_types import Ge, Gt
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from reelabel.config import Settings, dump, load, parse
+from reelabel.config import Engine, Project, Settings, dump, load, parse
+from reelabel.engine.task import BUILT_IN, task_named
 from reelabel.errors import ConfigError
 
 
@@ -96,3 +100,47 @@ def test_what_is_dumped_is_loaded_again(classes, every):
 def test_defaults_stand_in_the_file_as_comments():
     """A new file lists each setting with its default and meaning."""
     assert "#   every: 1             # Take every n-th." in dump({"classes": ["a"]}, SECTIONS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "classes: [ball]\nseed: -1",
+        "classes: [ball]\nseed: 4294967296",
+        "classes: [ball]\nseed: " + "9" * 5000,
+        "classes: [ball]\nsample: {every: 99999999999}",
+        "classes: [ball]\nsample: {every: .inf}",
+        "classes: [ball]\nseed: 2026-99-99",
+        "classes: " + "[" * 3000,
+        "classes: " + "{a: " * 3000,
+        'classes: ["a\\0b"]',
+        'classes: ["\\ud800"]',
+        "classes: [ball]\nvideos: [!!python/object/apply:os.system [ls]]",
+    ],
+    ids=lambda text: text[:60],
+)
+def test_hostile_values_are_refused(tmp_path, text):
+    """Values that no algorithm, file or reader can take are an error of the settings."""
+    with pytest.raises(ConfigError):
+        load(write(tmp_path, text), SECTIONS)
+
+
+ELSEWHERE = {"devices", "size", "anchor_sizes", "anchor_ratios", "contradicts.probe.strengths"}
+"""Settings that a validator, or the type of their parts, bounds."""
+
+
+def numbers_of(kind, above=""):
+    """Yield every number among settings: name, whether it has a lower bound."""
+    for name, info in kind.model_fields.items():
+        inner = info.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from numbers_of(inner, f"{above}{name}.")
+        elif {int, float} & {inner, *get_args(inner)}:
+            yield above + name, any(isinstance(m, Ge | Gt) for m in info.metadata)
+
+
+def test_every_number_has_a_lower_bound():
+    """No setting of any task takes a number that is too small to mean anything."""
+    kinds = [Project, Engine, *(k for t in BUILT_IN for k in task_named(t).sections.values())]
+    unbounded = {n for kind in kinds for n, bounded in numbers_of(kind) if not bounded}
+    assert unbounded <= ELSEWHERE

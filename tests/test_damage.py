@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -11,7 +12,9 @@ import pytest
 
 import reelabel
 from reelabel.engine.run import Options
-from reelabel.errors import ReelabelError
+from reelabel.errors import ModelError, ReelabelError, WorkspaceError
+from reelabel.files import write_atomic, write_bytes
+from reelabel.models.students.folder import Card, fingerprint, is_finished, write_card
 from reelabel.pipeline import read_config, run
 from reelabel.verbs.init import init
 from reelabel.verbs.run import status
@@ -113,3 +116,37 @@ def test_damage_is_made_right_or_explained(finished, tmp_path, how):
 def test_a_whole_workspace_is_verified(finished):
     """Nothing is reported of a workspace that nobody has changed."""
     assert not any(one.altered for one in reelabel.status(finished, verify=True))
+
+
+def test_altered_weights_are_refused(tmp_path):
+    """A student's file that the training did not write is named wherever the student is loaded."""
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    write_card(tmp_path, Card(kind="fake", classes=("disc",), image_size=32))
+    assert is_finished(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"Weights")
+    assert not is_finished(tmp_path)
+    with pytest.raises(ModelError, match=r"model\.safetensors is damaged.*reelabel train"):
+        fingerprint(tmp_path)
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path):
+    """What cannot be written to its end leaves the content before, and nothing beside it."""
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+
+    def fill(scratch):
+        scratch.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "no space")
+
+    with pytest.raises(WorkspaceError, match="disk is full"):
+        write_atomic(path, fill)
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {"file": b"old"}
+
+
+def test_new_files_have_the_permissions_of_the_umask(tmp_path):
+    """Also those of writers that make files only for their owner."""
+    write_atomic(
+        tmp_path / "file", lambda scratch: (scratch.write_bytes(b"x"), scratch.chmod(0o600))
+    )
+    (tmp_path / "plain").write_bytes(b"x")
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from reelabel.errors import DecodeError, UsageError, WorkspaceError
+from reelabel.errors import DecodeError, UnreadableVideo, UsageError, WorkspaceError
 from reelabel.media.pictures import encode_jpeg, encode_png, fit, read_rgb, read_size_wh, write_jpeg
 
 SIDE = st.integers(1, 300)
@@ -186,3 +188,15 @@ def test_fit_matches_the_picture_it_scales() -> None:
     ys, xs = np.nonzero(out[..., 0] > 127 + 60)
     assert xs.min() == pytest.approx(30 * scale_x + left, abs=1.5)
     assert ys.max() + 1 == pytest.approx(90 * scale_y + top, abs=1.5)
+
+
+@pytest.mark.parametrize("side", [12_000, 16_000, 40_000])
+def test_a_huge_picture_is_refused_by_its_header(tmp_path, side):
+    """A small file that states very many pixels is refused before memory is taken for them."""
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    chunk = b"IHDR" + head
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk
+    path = tmp_path / "huge.png"
+    path.write_bytes(data + struct.pack(">I", zlib.crc32(chunk)) + struct.pack(">I", 0) + b"IDAT")
+    with pytest.raises(UnreadableVideo, match="at most"):
+        read_rgb(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from reelabel.sources.footage import (
     EXPORTED,
     HIDDEN,
     LINK,
+    NAME,
+    NO_FILE,
     OWN,
     WORKSPACE,
     find_footage,
@@ -106,3 +109,13 @@ def test_an_empty_folder_is_refused(tmp_path: Path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="empty: expected a folder with videos"):
         listed(tmp_path, "empty")
+
+
+def test_what_cannot_be_footage_is_left_out(tmp_path):
+    """Pipes, and names that are no UTF-8, are left out with the reason; the others are taken."""
+    touched(tmp_path, "clips/good.mp4")
+    os.mkfifo(tmp_path / "clips" / "pipe.mp4")
+    (tmp_path / "clips" / os.fsdecode(b"bad\xff.mp4")).touch()
+    files, left_out = listed(tmp_path, "clips")
+    assert files == ["clips/good.mp4"]
+    assert left_out == {NO_FILE: ["clips/pipe.mp4"], NAME: ["clips/bad\\udcff.mp4"]}
