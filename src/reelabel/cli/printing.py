@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from reelabel.verbs.demo import Demo
 
 Kind = Literal["truth", "agreement"]
+_ROOM = 104
+"""Columns of a terminal that a row of scores with three intervals takes, beside a model's name."""
 
 
 def print_new(workspace: Workspace) -> None:
@@ -121,10 +123,16 @@ def score_rows(workspace: Workspace, kind: Kind, last: int | None = None) -> lis
 
 
 def _figures(scores: Measures) -> list[str]:
-    """Return the cells of one row; the first three figures carry their interval."""
-    wide = [_figure(one, interval=True) for one in (scores.ap, scores.ap50, scores.ap75)]
-    rates = (scores.ar, scores.precision, scores.recall, scores.f1)
-    return wide + [_figure(one, interval=False) for one in rates]
+    """Return the cells of one row; the first three figures carry their interval, or the first."""
+    wide = 3 if _has_room() else 1
+    first = (scores.ap, scores.ap50, scores.ap75)
+    figures = (*first, scores.ar, scores.precision, scores.recall, scores.f1)
+    return [_figure(one, interval=i < wide) for i, one in enumerate(figures)]
+
+
+def _has_room() -> bool:
+    """Return whether a table with several intervals in a row fits without being cut."""
+    return OUT.width >= _ROOM
 
 
 def _figure(figure: Figure | None, *, interval: bool) -> str:
@@ -171,7 +179,9 @@ def print_ablation(found: Ablation) -> None:
         table.add_column(column, justify=side, no_wrap=True)
     for one in found.variants:
         rates = (_figure(Figure(rate), interval=False) for rate in (one.precision, one.recall))
-        wide = (_figure(figure, interval=True) for figure in (one.ap, one.ap50, one.gain_ap))
+        room = _has_room()
+        wide = [_figure(figure, interval=room) for figure in (one.ap, one.ap50)]
+        wide.append(_figure(one.gain_ap, interval=True))
         same = f" (as {one.trained_as})" if one.trained_as != one.name else ""
         table.add_row(one.name + same, *rates, str(one.labels.negatives), *wide)
     OUT.print(table)
