@@ -13,6 +13,7 @@ from reelabel.models.base import Detector, Image, Predict
 from reelabel.models.detectors.mapped import MappedDetector
 from reelabel.models.detectors.recorded import RecordedDetector
 from reelabel.models.detectors.wrapped import WrappedDetector
+from reelabel.models.mirror import mirrored
 from reelabel.models.spec import fingerprint
 from reelabel.models.students.detector import StudentDetector
 
@@ -45,17 +46,11 @@ class MirroredDetector(WrappedDetector):
         inner = self.inner.open()
 
         def predict(pictures: Sequence[Image]) -> list[Boxes]:
-            mirrored = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
-            found = zip(inner(mirrored), pictures, strict=True)
-            return [mirror(boxes, picture.shape[1]) for boxes, picture in found]
+            flipped = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
+            found = zip(inner(flipped), pictures, strict=True)
+            return [mirrored(boxes, picture.shape[1]) for boxes, picture in found]
 
         return predict
-
-
-def mirror(boxes: Boxes, width: int) -> Boxes:
-    """Return boxes where they lie in the mirror image of a picture so many pixels wide."""
-    x1, y1, x2, y2 = boxes.xyxy.T
-    return replace(boxes, xyxy=np.column_stack((width - x2, y1, width - x1, y2)))
 
 
 def single_view(detector: Detector) -> Detector:

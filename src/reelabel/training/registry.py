@@ -26,7 +26,7 @@ def load_trainer(settings: TrainSettings) -> Trainer:
     family = family_of(settings)
     if family is None:
         return _plug_in(settings)
-    require_packages(family, f"training the student '{settings.student}'")
+    require_packages(family.packages, f"training the student '{settings.student}'")
     if isinstance(family, OnePassFamily):
         return _one_pass(settings, family)
     if isinstance(family, NetworkFamily):

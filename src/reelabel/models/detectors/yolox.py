@@ -19,7 +19,8 @@ from reelabel.data.boxes import Boxes
 from reelabel.models.base import Image
 from reelabel.models.detectors.letterbox import letterbox
 
-_STRIDES = (8, 16, 32)
+STRIDES = (8, 16, 32)
+"""Pixels per cell of the grids, finest first."""
 _COLUMNS_BEFORE_CLASSES = 5
 _MAX_LOG_SIZE = 20.0
 
@@ -37,6 +38,19 @@ def grid(size_wh: tuple[int, int], strides: Sequence[int]) -> NDArray[np.float32
         y, x = np.mgrid[:rows, :columns]
         levels.append(np.stack([x.ravel(), y.ravel(), np.full(x.size, stride)], axis=1))
     return np.concatenate(levels).astype(np.float32)
+
+
+def unrolled(raw: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return boxes in pixels, ``(n, 4)`` xyxy, of raw outputs.
+
+    Args:
+        raw: ``(n, 4)``: a centre relative to its cell and the logarithm of a size, in strides.
+        cells: ``(n, 3)`` of `grid`.
+    """
+    stride = cells[:, 2:]
+    centre = (raw[:, :2] + cells[:, :2]) * stride
+    half = np.exp(np.minimum(raw[:, 2:], _MAX_LOG_SIZE)) * stride / 2
+    return np.concatenate([centre - half, centre + half], axis=1)
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,7 @@ class Yolox:
             size_wh: the network's input in pixels.
             outputs: what it gives for a plain grey picture.
         """
-        cells = len(grid(size_wh, _STRIDES))
+        cells = len(grid(size_wh, STRIDES))
         if len(outputs) != 1 or outputs[0].ndim != 3:  # noqa: PLR2004 -- batch, cell, column
             return None
         _, rows, columns = outputs[0].shape
@@ -78,7 +92,7 @@ class Yolox:
 
     @cached_property
     def _grid(self) -> NDArray[np.float32]:
-        return grid(self.size_wh, _STRIDES)
+        return grid(self.size_wh, STRIDES)
 
     def prepare(self, picture: Image, into: NDArray[np.float32]) -> tuple[float, float]:
         """Write a picture into the input ``(3, h, w)``; return factors back to its pixels."""
@@ -106,9 +120,7 @@ class Yolox:
         return Boxes(xyxy, np.clip(score[good], 0, 1), class_id[good])
 
     def _boxes(self, raw: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArray[np.float32]:
-        centre, size = raw[:, :2], raw[:, 2:]
         if not self.decoded:
-            stride = cells[:, 2:]
-            centre = (centre + cells[:, :2]) * stride
-            size = np.exp(np.minimum(size, _MAX_LOG_SIZE)) * stride
+            return unrolled(raw, cells)
+        centre, size = raw[:, :2], raw[:, 2:]
         return np.concatenate([centre - size / 2, centre + size / 2], axis=1)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from reelabel.data.boxes import Boxes
 from reelabel.models.base import Detector, Image, Predict
+from reelabel.models.devices import has_torch_gpu
 from reelabel.models.students.family import Family, NetworkFamily, OnePassFamily
 from reelabel.models.students.folder import ModelCard
-from reelabel.models.students.settings import BoxStudentSettings, Device, Output
+from reelabel.models.students.inference import Network, Predictor
+from reelabel.models.students.settings import BoxStudentSettings, Output
 
 if TYPE_CHECKING:
     from torch import nn
@@ -87,9 +89,10 @@ class BoxNetworkFamily(BoxFamily, NetworkFamily[BoxStudentSettings, ModelCard]):
             ModelError: if weights are missing, damaged, or do not fit `model.json`.
         """
 
-    def load_for(self, device: Device, model_dir: Path, card: ModelCard) -> nn.Module:
-        """Return the fastest equal network for detection on a device; `load`'s by default."""
-        return self.load(model_dir, card).to(device)
+    def cpu_network(self, model_dir: Path, card: ModelCard) -> Network | None:
+        """Return an equal network that a CPU runs faster without torch, None if there is none."""
+        del model_dir, card
+        return None
 
     def onnx_form(self, student: nn.Module) -> nn.Module | None:
         """Return what is written as ONNX, in the form that the detector ``onnx:`` takes.
@@ -103,10 +106,17 @@ class BoxNetworkFamily(BoxFamily, NetworkFamily[BoxStudentSettings, ModelCard]):
 
     def open(self, model_dir: Path, card: ModelCard) -> Predict:
         """Load the network, on the GPU if there is one."""
-        from reelabel.models.students import inference  # noqa: PLC0415 -- imports torch
+        network = None if has_torch_gpu() else self.cpu_network(model_dir, card)
+        return Predictor(network or self._torch_network(model_dir, card), card)
 
-        device = inference.prepared_device()
-        return inference.Predictor(self.load_for(device, model_dir, card), card, device)
+    def _torch_network(self, model_dir: Path, card: ModelCard) -> Network:
+        from reelabel.models.students.torch_inference import (  # noqa: PLC0415 -- imports torch
+            prepared_device,
+            torch_network,
+        )
+
+        device = prepared_device()
+        return torch_network(self.load(model_dir, card).to(device), device)
 
 
 class BoxOnePassFamily(BoxFamily, OnePassFamily[BoxStudentSettings, ModelCard]):

@@ -84,6 +84,11 @@ class Family(ABC, Generic[S, C]):
         """
         del settings
 
+    def packages_for(self, model_dir: Path) -> tuple[str, ...]:
+        """Return the packages that using a trained student needs; those of training by default."""
+        del model_dir
+        return self.packages
+
     @abstractmethod
     def open(self, model_dir: Path, card: C) -> Any:
         """Load a trained student and return the function that it is used by.

@@ -1,81 +1,71 @@
-"""Detection with a trained student: input, non-maximum suppression, mirrored test, boxes."""
+"""Detection with a trained student: input, non-maximum suppression, mirrored test, boxes.
+
+This module does not import torch: a student may run in ONNX Runtime alone.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torchvision.ops import batched_nms, box_iou
+from numpy.typing import NDArray
 
-from reelabel.data.boxes import Boxes
+from reelabel.data.boxes import Boxes, iou
 from reelabel.models.base import Image
+from reelabel.models.detectors.suppress import suppress
+from reelabel.models.mirror import mirrored
 from reelabel.models.students.folder import ModelCard
 from reelabel.models.students.inputs import canvas_wh, fitted_wh, padded, reduce
-from reelabel.models.students.settings import Device
-from reelabel.models.students.targets import Found, Student
+
+Inputs = NDArray[np.float32]
+"""Pictures ``(b, 3, height, width)`` float32, RGB, 0..255; sides are multiples of the stride."""
+Network = Callable[[Inputs], list[Boxes]]
+"""Returns what a network finds in each picture, in input pixels, before suppression."""
 
 
-def detect(student: Student, images: Tensor, card: ModelCard) -> list[Found]:
-    """Return the detections of a student in eval mode, after suppression per class.
+def detect(network: Network, images: Inputs, card: ModelCard) -> list[Boxes]:
+    """Return the detections of a student, after suppression per class, best first.
 
     With ``card.flip_test`` the mirrored pictures are used too: a box that is found in both is the
     mean of its copies, weighted by score, so that errors of one edge are averaged out.
 
     Args:
-        student: the network.
-        images: ``(b, 3, height, width)`` float32, RGB, 0..255.
+        network: the student's.
+        images: its input.
         card: thresholds, and whether to mirror.
     """
-    with torch.inference_mode():
-        found = [_suppressed(each, card) for each in student.forward_detect(images)]
-        if not card.flip_test:
-            return found
-        mirrored = [_suppressed(each, card) for each in student.forward_detect(images.flip(-1))]
-        width = images.shape[-1]
-        return [_joined(a, b, width, card) for a, b in zip(found, mirrored, strict=True)]
+    found = [_suppressed(each, card) for each in network(images)]
+    if not card.flip_test:
+        return found
+    flipped = network(np.ascontiguousarray(images[..., ::-1]))
+    width = images.shape[-1]
+    others = (mirrored(_suppressed(each, card), width) for each in flipped)
+    return [_joined(a, b, card) for a, b in zip(found, others, strict=True)]
 
 
-def _joined(straight: Found, mirrored: Found, width: int, card: ModelCard) -> Found:
-    x0, y0, x1, y1 = mirrored.xyxy.unbind(1)
-    boxes = torch.cat((straight.xyxy, torch.stack((width - x1, y0, width - x0, y1), 1)))
-    scores = torch.cat((straight.score, mirrored.score))
-    labels = torch.cat((straight.class_id, mirrored.class_id))
-    kept = batched_nms(boxes, scores, labels, card.nms_iou)
-    same = (box_iou(boxes[kept], boxes) >= card.nms_iou) & (labels[kept, None] == labels[None])
-    weight = same * scores
-    mean = (weight @ boxes) / weight.sum(1, keepdim=True)
-    return Found(mean, scores[kept], labels[kept])
+def _joined(straight: Boxes, flipped: Boxes, card: ModelCard) -> Boxes:
+    both = Boxes.concatenated([straight, flipped])
+    kept = suppress(both.xyxy, both.score, both.class_id, card.nms_iou)
+    best = both[kept]
+    same = iou(best.xyxy, both.xyxy) >= card.nms_iou
+    same |= np.arange(len(both))[None] == kept[:, None]  # also a box without any area
+    same &= best.class_id[:, None] == both.class_id[None]
+    weight = same * np.maximum(both.score, np.finfo(np.float32).tiny)
+    mean = (weight @ both.xyxy) / weight.sum(axis=1, keepdims=True)
+    return Boxes(mean.astype(np.float32), best.score, best.class_id)
 
 
-def _suppressed(found: Found, card: ModelCard) -> Found:
-    boxes, scores, labels = (found.xyxy.float(), found.score.float(), found.class_id)
-    clear = scores >= card.score_floor
-    boxes, scores, labels = boxes[clear], scores[clear], labels[clear]
-    kept = batched_nms(boxes, scores, labels, card.nms_iou)
-    return Found(boxes[kept], scores[kept], labels[kept])
-
-
-def prepared_device() -> Device:
-    """Return ``cuda`` if there is such a GPU, else ``cpu`` with torch set to one thread.
-
-    More threads than one wait for each other as soon as anything else runs.
-    """
-    if torch.cuda.is_available():
-        return "cuda"
-    torch.set_num_threads(1)
-    return "cpu"
+def _suppressed(found: Boxes, card: ModelCard) -> Boxes:
+    clear = found[found.score >= card.score_floor]
+    return clear[suppress(clear.xyxy, clear.score, clear.class_id, card.nms_iou)]
 
 
 class Predictor:
-    """The function that detects; each has its own copy of the network."""
+    """The function that detects."""
 
-    def __init__(self, student: nn.Module, card: ModelCard, device: Device) -> None:
-        self._student = cast("Student", student)
-        self._card, self._device = card, device
+    def __init__(self, network: Network, card: ModelCard) -> None:
+        self._network, self._card = network, card
 
     def __call__(self, images: Sequence[Image]) -> list[Boxes]:
         """Return the detections in each picture ``(h, w, 3)``, in its own pixels."""
@@ -97,21 +87,19 @@ class Predictor:
 
     def _batch(self, images: Sequence[Image], size_wh: tuple[int, int]) -> list[Boxes]:
         ready = [padded(reduce(each, self._card.image_size), size_wh) for each in images]
-        found = detect(self._student, as_input(ready).to(self._device), self._card)
+        found = detect(self._network, as_input(ready), self._card)
         return [
             to_picture(each, (image.shape[1], image.shape[0]), self._card.image_size)
             for each, image in zip(found, images, strict=True)
         ]
 
 
-def as_input(images: Sequence[Image]) -> Tensor:
+def as_input(images: Sequence[Image]) -> Inputs:
     """Return pictures ``(h, w, 3)`` of one size as ``(b, 3, h, w)`` float32, 0..255."""
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
+    return np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2), dtype=np.float32)
 
 
-def to_picture(found: Found, size_wh: tuple[int, int], image_size: int) -> Boxes:
+def to_picture(found: Boxes, size_wh: tuple[int, int], image_size: int) -> Boxes:
     """Return detections as boxes in the pixels of the picture before it was reduced."""
     fitted = fitted_wh(size_wh, image_size)
-    boxes, scores, labels = (each.cpu().numpy() for each in found)
-    scale_xy = (size_wh[0] / fitted[0], size_wh[1] / fitted[1])
-    return Boxes(boxes, scores, labels).scaled(scale_xy).clipped(size_wh)
+    return found.scaled((size_wh[0] / fitted[0], size_wh[1] / fitted[1])).clipped(size_wh)

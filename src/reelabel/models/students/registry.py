@@ -141,13 +141,13 @@ def check_spelling(student: str, output: Output) -> None:
         )
 
 
-def require_packages(family: AnyFamily, purpose: str) -> None:
-    """Check that what a family needs is installed.
+def require_packages(packages: Iterable[str], purpose: str) -> None:
+    """Check that these packages are installed.
 
     Raises:
         MissingExtra: naming the extra.
     """
-    if any(find_spec(package) is None for package in family.packages):
+    if any(find_spec(package) is None for package in packages):
         raise MissingExtra(purpose, "train")
 
 
@@ -159,7 +159,7 @@ def require_family(model_dir: Path, card: Card, output: Output) -> None:
         MissingExtra: naming the extra.
     """
     family = family_named(card.kind, str(model_dir / MODEL_JSON), output)
-    require_packages(family, f"the {card.kind} student in {model_dir}")
+    require_packages(family.packages_for(model_dir), f"the {card.kind} student in {model_dir}")
     for name in family.files:
         if not (model_dir / name).is_file():
             raise ModelError(

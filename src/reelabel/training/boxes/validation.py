@@ -17,6 +17,7 @@ from reelabel.models.students.folder import ModelCard
 from reelabel.models.students.inference import as_input, detect, to_picture
 from reelabel.models.students.inputs import canvas_wh, padded
 from reelabel.models.students.targets import Student
+from reelabel.models.students.torch_inference import torch_network
 from reelabel.training.boxes.batches import PictureCache
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.boxes.training_set import TrainingSet
@@ -64,8 +65,8 @@ class BoxValidator(Dataset[Item]):
         number, image = item
         size_wh = canvas_wh((image.shape[1], image.shape[0]), self._card.stride)
         with torch.autocast(device.type, enabled=False):
-            images = as_input([padded(image, size_wh)]).to(device)
-            found = detect(student, images, self._card)[0]
+            images = as_input([padded(image, size_wh)])
+            found = detect(torch_network(student, device), images, self._card)[0]
         size_wh = self._data.pictures[number].size_wh
         self._found[number] = to_picture(found, size_wh, self._card.image_size)
 

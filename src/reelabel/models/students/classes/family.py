@@ -95,7 +95,7 @@ class ClassNetworkFamily(ClassFamily, NetworkFamily[ClassStudentSettings, ClassC
     def open(self, model_dir: Path, card: ClassCard) -> Classify:
         """Load the network, on the GPU if there is one."""
         from reelabel.models.students.classes import inference  # noqa: PLC0415 -- imports torch
-        from reelabel.models.students.inference import prepared_device  # noqa: PLC0415 -- torch
+        from reelabel.models.students.torch_inference import prepared_device  # noqa: PLC0415 -- torch
 
         device = prepared_device()
         network = self.load(model_dir, card).to(device)

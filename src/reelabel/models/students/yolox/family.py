@@ -10,7 +10,8 @@ from reelabel.models.base import Detector
 from reelabel.models.coco import COCO_80
 from reelabel.models.students.box_family import BoxNetworkFamily, InitialWeights
 from reelabel.models.students.folder import WEIGHTS, ModelCard
-from reelabel.models.students.settings import BoxStudentSettings, Device
+from reelabel.models.students.inference import Network
+from reelabel.models.students.settings import BoxStudentSettings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -106,14 +107,17 @@ class YoloxFamily(BoxNetworkFamily):
 
         return yolox_onnx.PublishedForm(student)
 
-    def load_for(self, device: Device, model_dir: Path, card: ModelCard) -> nn.Module:
-        """Return the ONNX network on a CPU, where it is several times faster, else torch's."""
-        from reelabel.models.students.yolox import yolox_onnx  # noqa: PLC0415 -- imports torch
+    def packages_for(self, model_dir: Path) -> tuple[str, ...]:
+        """Return nothing if the network for ONNX Runtime is there."""
+        return () if (model_dir / NETWORK).is_file() else self.packages
 
-        network = model_dir / NETWORK
-        if device == "cpu" and network.is_file():
-            return yolox_onnx.YoloxOnnx(network).eval()
-        return super().load_for(device, model_dir, card)
+    def cpu_network(self, model_dir: Path, card: ModelCard) -> Network | None:
+        """Return the ONNX network, which is several times faster on a CPU."""
+        from reelabel.models.students.yolox.session import onnx_network  # noqa: PLC0415 -- on demand
+
+        del card
+        path = model_dir / NETWORK
+        return onnx_network(path) if path.is_file() else None
 
 
 FAMILY = YoloxFamily()

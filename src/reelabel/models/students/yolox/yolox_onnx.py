@@ -1,4 +1,4 @@
-"""A trained YOLOX in ONNX Runtime: the same boxes as in torch, several times faster on a CPU."""
+"""A trained YOLOX as ONNX: for ONNX Runtime, and in the form of the published exports."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from reelabel.files import write_atomic
-from reelabel.models.onnx_network import rewritten
-from reelabel.models.onnx_session import open_session
 from reelabel.models.students.torch_onnx import write_onnx
-from reelabel.models.students.yolox.network import YoloxNetwork
 
 _PROBE_WH = (64, 96)
 _OPEN_SIDES = {
@@ -47,16 +44,3 @@ class PublishedForm(nn.Module):
         """Return ``(b, cells, 5 + classes)`` for BGR ``(b, 3, h, w)``: scores in 0..1."""
         raw = self.net(images.flip(1))
         return torch.cat([raw[..., :4], raw[..., 4:].sigmoid()], dim=-1)
-
-
-class YoloxOnnx(YoloxNetwork):
-    """The network in an ONNX Runtime session; its outputs are decoded as torch's are."""
-
-    def __init__(self, path: Path) -> None:
-        nn.Module.__init__(self)
-        self._session = open_session(path, "cpu", rewritten(path))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the raw outputs ``(b, cells, 5 + classes)``."""
-        raw = self._session.run(None, {"images": images.numpy()})[0]
-        return torch.from_numpy(raw)
