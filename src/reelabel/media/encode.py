@@ -77,7 +77,7 @@ class VideoWriter:
         with ExitStack() as stack:
             file = scratch_file(self.path, sync=False, suffix=self.path.suffix)
             temporary = stack.enter_context(file)
-            self._container = _open_output(temporary, self.path, self._time_base)
+            self._container = open_output(temporary, self.path, self._time_base)
             if self._comment:
                 self._container.metadata["comment"] = self._comment
             stack.callback(self._close)
@@ -97,7 +97,7 @@ class VideoWriter:
         with self._opened:
             if self._stream is None:
                 raise UsageError(f"{self.path}: no frame was written, so there is no video")
-            with _explained(self.path):
+            with writing_explained(self.path):
                 self._container.mux(self._stream.encode(None))
                 self._container.close()
 
@@ -120,7 +120,7 @@ class VideoWriter:
         if pts <= self._last_pts:
             raise UsageError(f"time stamps must increase, but {pts} follows {self._last_pts}")
         self._last_pts = pts
-        with _explained(self.path):
+        with writing_explained(self.path):
             self._container.mux(self._stream.encode(self._to_frame(rgb, pts)))
 
     def _add_stream(self) -> VideoStream:
@@ -128,7 +128,7 @@ class VideoWriter:
         # Without macroblock trees the same pictures give the same bytes, whatever else runs.
         options = {"crf": str(self._crf), "mbtree": "0"} if name == "libx264" else {}
         options |= {"preset": "veryfast"} if self._quick and options else {}
-        with _explained(self.path):
+        with writing_explained(self.path):
             stream = self._container.add_stream(name, rate=self._rate, options=options)
         if not isinstance(stream, VideoStream):
             raise MediaError(f"{self.path}: the encoder {name} writes no pictures")
@@ -159,7 +159,19 @@ class VideoWriter:
             self._container.close()
 
 
-def _open_output(temporary: Path, path: Path, time_base: Fraction) -> OutputContainer:
+def open_output(temporary: Path, path: Path, time_base: Fraction) -> OutputContainer:
+    """Open a temporary file for writing; messages name `path`, whose suffix decides the container.
+
+    Args:
+        temporary: the file.
+        path: the name that it will get.
+        time_base: seconds per unit of the time stamps, which are stored without rounding where
+            the container can.
+
+    Raises:
+        MediaError: if it cannot be written.
+        UsageError: if the suffix means no video container.
+    """
     options = {}
     if path.suffix.lower() in _MP4:
         # Both clocks of the container must tick as the time base does, or times would be rounded.
@@ -169,12 +181,12 @@ def _open_output(temporary: Path, path: Path, time_base: Fraction) -> OutputCont
             "video_track_timescale": tick,
             "movie_timescale": tick,
         }
-    with _explained(path):
+    with writing_explained(path):
         return av.open(f"file:{temporary.absolute()}", "w", container_options=options)
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def writing_explained(path: Path) -> Iterator[None]:
     """Translate errors of the encoder and the system into ours."""
     try:
         yield

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from io import IOBase
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
+from typing import BinaryIO
 
 import av
 import av.error
@@ -53,6 +55,27 @@ def open_video(path: Path | str) -> InputContainer:
         raise UnreadableVideo(
             f"{path}: expected a video or picture file, but it cannot be opened as one "
             f"({reason(exc)}); it may be truncated, or not be of the kind that its suffix names"
+        ) from exc
+
+
+def open_binary(file: BinaryIO | IOBase, name: str) -> InputContainer:
+    """Open an open binary file, and only that file.
+
+    Args:
+        file: readable and seekable; it stays open.
+        name: what messages call it.
+
+    Raises:
+        UnreadableVideo: if it is no video.
+        Exception: what reading the file raises.
+    """
+    # No protocol is allowed: the bytes come from the file object alone.
+    options = {"protocol_whitelist": "", "format_whitelist": _safe_formats()}
+    try:
+        return av.open(file, "r", options=options)
+    except (av.error.FFmpegError, ValueError) as exc:
+        raise UnreadableVideo(
+            f"{name}: expected a video, but it cannot be opened as one ({reason(exc)})"
         ) from exc
 
 

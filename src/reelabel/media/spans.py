@@ -1,0 +1,358 @@
+"""Copies a span of a video into a file of its own, reading little more than the span.
+
+The source is any seekable binary file, also one whose bytes come over a network, so nothing reads
+it from end to end. Seconds count from the first frame, as everywhere in this package. Only the
+picture stream is copied: sound and subtitles are dropped.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import BinaryIO
+
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from reelabel.errors import MediaError, UnreadableVideo, UsageError
+from reelabel.files import scratch_file
+from reelabel.media.bitstream import VideoPacket
+from reelabel.media.convert import sane_sar
+from reelabel.media.encode import VideoWriter, open_output, writing_explained
+from reelabel.media.frame import Frame
+from reelabel.media.opening import (
+    open_video,
+    picture_stream,
+)
+from reelabel.media.parts import PartSource, opened_source, shown_at
+
+_END_SLACK_S = 0.5  # manifests round; an end this little behind the video's end is its end
+_TICK_SLACK = Fraction(1, 1000)  # seconds given as float may lie a little behind their time stamp
+_STEPS_BACK_S = (0, 2, 8, 32, math.inf)
+"""How long before the start a key frame is looked for; a seek may land behind the last one."""
+_MP4, _WEBM = frozenset({".mp4", ".m4v", ".m4s"}), frozenset({".webm"})
+
+
+@dataclass(frozen=True)
+class WrittenSpan:
+    """The span that a file holds, in seconds from the first frame of its source.
+
+    Attributes:
+        start_s: when its first frame is shown.
+        end_s: when its last frame is no longer shown.
+    """
+
+    start_s: float
+    end_s: float
+
+
+def span_suffix(source: str) -> str:
+    """Return the suffix of a file that can hold packets of a source with this name or suffix.
+
+    >>> span_suffix("a.mp4"), span_suffix(".webm"), span_suffix("b.ts")
+    ('.mp4', '.webm', '.mkv')
+    """
+    suffix = f".{source.rpartition('.')[2].lower()}"
+    return ".mp4" if suffix in _MP4 else ".webm" if suffix in _WEBM else ".mkv"
+
+
+def copy_span(
+    file: BinaryIO | io.IOBase,
+    start_s: float,
+    end_s: float,
+    target: Path | str,
+    *,
+    exact: bool,
+    allow_short: bool = False,
+) -> WrittenSpan:
+    """Write a span of a video into a new file; sound and subtitles are dropped.
+
+    The target appears when it is whole, and not at all if something fails.
+
+    Args:
+        file: the source, readable and seekable; it stays open.
+        start_s: first instant of the span, in seconds from the first frame.
+        end_s: first instant that is no longer in it. Up to half a second behind the video's end it
+            is taken for its end.
+        target: the file to write. Its suffix decides the container: with packets copied one that
+            can hold the source's codec, see `span_suffix`; else .mp4, .mkv or .mov.
+        exact: True re-encodes exactly the frames of the span as H.264, upright and with square
+            pixels. False copies packets unchanged, from the key frame at or before the start to
+            the first place at or behind the end where a decoder may stop.
+        allow_short: write what there is of a span that runs beyond the end of the video.
+
+    Returns:
+        The span that was written; its start is below 0 only where the container hides the first
+        frames.
+
+    Raises:
+        UsageError: if the span is empty, reversed, begins before 0 or behind the last frame, or
+            ends behind the video while `allow_short` is False.
+        UnreadableVideo: if the source is no video, or has no key frame before the span.
+        MediaError: if the target cannot be written, or packets without presentation times (AVI)
+            are to be copied.
+        Exception: what reading the file raises, whatever became of it on its way.
+    """
+    _check(start_s, end_s)
+    with opened_source(file) as source:
+        span = _Span(source, start_s, end_s, allow_short=allow_short)
+        return _encoded(span, Path(target)) if exact else _copied(span, Path(target))
+
+
+def _check(start_s: float, end_s: float) -> None:
+    """Refuse a span that no video has."""
+    if not (math.isfinite(start_s) and math.isfinite(end_s) and start_s >= 0):
+        raise UsageError(f"expected a span in seconds from 0 up, but got {start_s} to {end_s}")
+    if end_s <= start_s:
+        raise UsageError(f"the end of a span, {end_s} s, must be behind its start, {start_s} s")
+
+
+@dataclass(frozen=True)
+class _Span:
+    """The span that is asked for, in time stamps of its source."""
+
+    source: PartSource
+    start_s: float
+    end_s: float
+    allow_short: bool
+
+    @property
+    def first(self) -> int:
+        """Time stamp at or behind which its frames begin."""
+        return self.source.pts_at(self.start_s)
+
+    @property
+    def end(self) -> int:
+        """Time stamp from which on frames are no longer in it."""
+        return self.source.pts_at(self.end_s)
+
+    def packets(self) -> Iterator[VideoPacket]:
+        """Return the packets from the last key frame at or before the start on.
+
+        What a seek yields is not trusted: fragments may begin with packets from far before, and
+        containers without an index may lead behind the key frame.
+        """
+        for back_s in _STEPS_BACK_S:
+            if math.isinf(back_s):
+                self.source.rewind()
+            else:
+                self.source.seek(self.first - int(back_s / self.source.time_base))
+            packets = self.source.packets()
+            if held := self._held(packets):
+                return chain(held, packets)
+        raise UnreadableVideo(
+            f"{self.source.guarded.name}: there is no key frame at or before {self.start_s} s"
+        )
+
+    def _held(self, packets: Iterator[VideoPacket]) -> list[VideoPacket]:
+        """Take packets until no later key frame can begin the span; return those from it on."""
+        held: list[VideoPacket] = []
+        for packet in packets:
+            begins = packet.is_keyframe and shown_at(packet) <= self.first
+            if begins:
+                held = []
+            if held or begins:
+                held.append(packet)
+            late = packet.is_keyframe and shown_at(packet) > self.first
+            if late or (packet.dts is not None and packet.dts > self.first):
+                break
+        return held
+
+    def frames(self) -> Iterator[tuple[int, VideoFrame]]:
+        """Yield the frames from the start on, beyond the end too, with their time stamps.
+
+        Where key frames are none, as in streams that refresh bit by bit, decoding begins too late;
+        then it begins at the start of the video.
+        """
+        source = self.source
+        frames = source.stamped(source.frames(self.packets()))
+        before = next(frames, None)
+        if before is None or before[0] > self.first:
+            source.rewind()
+            frames = source.stamped(source.frames(source.packets()))
+            before = next(frames, None)
+        found = chain([before] if before else [], frames)
+        yield from ((pts, frame) for pts, frame in found if pts >= self.first)
+
+    def written(self, first: int, until: int, *, complete: bool) -> WrittenSpan:
+        """Return the span between two time stamps.
+
+        Args:
+            first: of the first frame that is written.
+            until: where the last one ends.
+            complete: whether the video goes on behind it.
+
+        Raises:
+            UsageError: if it is not what was asked for.
+        """
+        start_s, end_s = self.source.time_s(first), self.source.time_s(until)
+        if until <= self.first:
+            raise self.beyond(end_s)
+        if not (complete or self.allow_short or end_s >= self.end_s - _END_SLACK_S):
+            raise UsageError(
+                f"the end of the span, {self.end_s} s, is beyond the video, which lasts "
+                f"{end_s:.3f} s: name an earlier end"
+            )
+        return WrittenSpan(start_s, end_s)
+
+    def beyond(self, length_s: float) -> UsageError:
+        """Return the error of a start behind the last frame."""
+        lasts = f", which lasts {length_s:.3f} s" if length_s > 0 else ""
+        return UsageError(f"the start of the span, {self.start_s} s, is beyond the video{lasts}")
+
+
+def _copied(span: _Span, target: Path) -> WrittenSpan:
+    """Copy packets."""
+    source = span.source
+    if not source.has_times:
+        raise MediaError(
+            f"{source.guarded.name}: its container stores no presentation times, so packets "
+            "cannot be copied: cut exactly instead"
+        )
+    packets = _Taken(span)
+    with scratch_file(target, sync=False, suffix=target.suffix) as temporary:
+        with writing_explained(target), open_output(temporary, target, source.time_base) as out:
+            stream = _like(source.stream, out, target)
+            for packet in packets:
+                packet.stream = stream
+                out.mux(packet)
+        source.guarded.check()
+        late = _late_ticks(temporary, source.time_base)
+        if packets.first + late > span.first:
+            raise MediaError(
+                f"{source.guarded.name}: decoding cannot begin at the key frame before "
+                f"{span.start_s} s: cut exactly instead"
+            )
+        return span.written(packets.first + late, packets.until, complete=packets.complete)
+
+
+def _like(stream: VideoStream, out: OutputContainer, target: Path) -> VideoStream:
+    """Add a stream to a container that takes packets of another stream."""
+    try:
+        # Copied from the decoder's description: there are codecs without an encoder.
+        copy = out.add_stream_from_template(stream, opaque=True)
+    except ValueError as exc:
+        raise UsageError(
+            f"{target}: packets of the codec {stream.codec.name} cannot be copied into such a "
+            "file: name another suffix, such as .mkv, or cut exactly"
+        ) from exc
+    copy.time_base = stream.time_base
+    return copy
+
+
+def _late_ticks(path: Path, time_base: Fraction) -> int:
+    """Return how long after its first packet a file shows its first picture, usually 0.
+
+    Streams that refresh bit by bit flag key frames from which nothing is shown at first.
+    """
+    with open_video(path) as container:
+        stream = picture_stream(container, path)
+        packet = next(container.demux(stream))
+        first = next(
+            (f for p in chain([packet], container.demux(stream)) for f in p.decode()), None
+        )
+    if first is None or first.pts is None or packet.pts is None:
+        return 0
+    return round((first.pts - packet.pts) * (stream.time_base or 1) / time_base)
+
+
+class _Taken:
+    """The packets of a span in decoding order, their times counted from its key frame.
+
+    They end before the first packet that shows something later than all before it, once the end is
+    reached: up to there every frame that is shown is complete.
+
+    Attributes:
+        first: time stamp of the key frame.
+        until: where the last frame ends.
+        complete: whether the source goes on behind it.
+    """
+
+    def __init__(self, span: _Span) -> None:
+        self._span = span
+        self._last_ticks = 1
+        self.first = self.until = 0
+        self.complete = False
+
+    def __iter__(self) -> Iterator[VideoPacket]:
+        """Yield the packets."""
+        last: int | None = None
+        for packet in _with_dts(self._span.packets()):
+            pts = shown_at(packet)
+            if last is None:
+                self.first = last = pts
+                self._last_ticks = packet.duration or 1
+            elif pts > last:
+                if last + self._last_ticks >= self._span.end:
+                    self.complete = True
+                    return
+                self._last_ticks = packet.duration or pts - last
+                last = pts
+            elif pts < self.first:
+                continue  # shown before the key frame, and leaning on pictures before it
+            self.until = last + self._last_ticks
+            packet.pts, packet.dts = pts - self.first, (packet.dts or 0) - self.first
+            yield packet
+
+
+def _with_dts(packets: Iterable[VideoPacket]) -> Iterator[VideoPacket]:
+    """Give decoding times to packets that have none.
+
+    Matroska stores none; FFmpeg derives them, but not for the first packets, which hold the
+    pictures that are reordered. These get the ticks before the first time that is known.
+    """
+    held: list[VideoPacket] = []
+    last: int | None = None
+    for packet in packets:
+        if packet.dts is None and last is None:
+            held.append(packet)
+            continue
+        last = packet.dts if packet.dts is not None else (last or 0) + 1
+        packet.dts = last
+        yield from _counted_down(held, last)
+        held = []
+        yield packet
+    yield from _counted_down(held, min(map(shown_at, held), default=0))
+
+
+def _counted_down(held: list[VideoPacket], before: int) -> list[VideoPacket]:
+    """Give packets the ticks before a decoding time, and return them."""
+    for back, packet in enumerate(reversed(held), 1):
+        packet.dts = before - back
+    return held
+
+
+def _encoded(span: _Span, target: Path) -> WrittenSpan:
+    """Decode and encode again."""
+    source = span.source
+    rate = source.stream.average_rate or source.stream.guessed_rate or 25
+    sar = sane_sar(source.stream.sample_aspect_ratio)
+    times: list[int] = []
+    complete = False
+    with VideoWriter(target, time_base=source.time_base, rate=rate) as writer:
+        for pts, picture in span.frames():
+            if pts >= span.end:
+                complete = True
+                times.append(pts)
+                break
+            frame = Frame(picture, pts=pts, index=len(times), time_s=source.time_s(pts), sar=sar)
+            writer.write(frame.rgb(), pts - (times[0] if times else pts))
+            times.append(pts)
+        source.guarded.check()
+        if len(times) <= complete:
+            raise span.beyond(0)
+        return span.written(times[0], _until(times, complete=complete), complete=complete)
+
+
+def _until(times: list[int], *, complete: bool) -> int:
+    """Return where the last frame ends: at the frame behind it, else after the usual step."""
+    if complete:
+        return times[-1]
+    steps = sorted(b - a for a, b in pairwise(times))
+    return times[-1] + (steps[len(steps) // 2] if steps else 1)
