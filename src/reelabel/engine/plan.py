@@ -229,7 +229,8 @@ class _Planner:
             for name, number, receipts in self._read
             if (receipt := receipts.get(key)) is not None
         ]
-        return [*digests, target.facts]
+        own = self.bound.resource.facts
+        return [*digests, target.facts, *([own[key]] if key in own else [])]
 
     @cached_property
     def _read(self) -> list[tuple[str, int, Mapping[str, Receipt]]]:

@@ -179,11 +179,13 @@ class Resource(Generic[R]):
         value: what the stage function receives.
         fingerprint: part of what decides whether finished work is up to date.
         in_turn: True if one unit with it already uses the whole machine.
+        facts: by the key of a unit, what decides of that unit alone; JSON values.
     """
 
     value: R
     fingerprint: str = ""
     in_turn: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def no_resource(context: Context[Any]) -> Resource[Any]:

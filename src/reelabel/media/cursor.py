@@ -82,7 +82,11 @@ class Cursor:
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames from here on."""
-        while self._held is not None:
+        return self.frames_before(None)
+
+    def frames_before(self, pts: int | None) -> Iterator[Frame]:
+        """Yield the frames from here on up to a time stamp, all if it is None; later ones stay."""
+        while self._held is not None and (pts is None or self._held[0] < pts):
             yield self._take(*self._held)
 
     def key_frames(self) -> Iterator[Frame]:

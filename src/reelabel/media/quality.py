@@ -252,7 +252,7 @@ class CutDetector:
         Args:
             picture: ``(height, width, 3)`` uint8 RGB or ``(height, width)`` grey, reduced.
         """
-        now = _reduced(picture, _THUMBNAIL_WH).astype(np.float32)
+        now = thumbnail(picture)
         before, self._before = self._before, now
         if before is None or before.shape != now.shape:
             self._recent.clear()
@@ -262,13 +262,22 @@ class CutDetector:
         self._recent.append(change)
         if change < self._min_change or change < self._ratio * usual:
             return False
-        return _unlike(before, now) >= self._min_unlike
+        return unlike(before, now) >= self._min_unlike
 
 
-def _unlike(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def thumbnail(picture: Picture) -> NDArray[np.float32]:
+    """Return a picture reduced to 32 x 24: ``(24, 32, 3)``, or ``(24, 32)`` if it is grey."""
+    return _reduced(picture, _THUMBNAIL_WH).astype(np.float32)
+
+
+def unlike(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """Return one less the correlation of the brightness of two thumbnails, 0..2.
 
     A deviation of six grey levels is added to both, so that noise on blank pictures does not count.
+
+    Args:
+        a: ``(24, 32, 3)`` or ``(24, 32)`` float32, see `thumbnail`.
+        b: the other one, of the same shape.
     """
     if a.ndim == 3:  # noqa: PLR2004 -- rows, columns, colours
         a, b = a.mean(2), b.mean(2)

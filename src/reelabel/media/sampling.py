@@ -39,11 +39,11 @@ class SamplingSettings(Settings):
 
 
 class FrameSampler:
-    """Decides frame by frame whether it is taken.
+    """Decides frame by frame whether it is taken; several clips count as one after the other.
 
     Args:
         settings: the rule.
-        duration_s: length of the clip in seconds.
+        duration_s: length of all clips together in seconds.
     """
 
     def __init__(self, settings: SamplingSettings, duration_s: float) -> None:
@@ -54,6 +54,7 @@ class FrameSampler:
             self._step_s = duration_s / settings.per_video
         self._next_s = 0.0
         self._position = count()
+        self._before_s = 0.0
 
     def takes(self, since_start_s: float) -> bool:
         """Return whether the frame at this second of the clip is taken."""
@@ -62,10 +63,15 @@ class FrameSampler:
             return False
         if self._step_s is None:
             return next(self._position) % self._stride == 0
+        since_s += self._before_s
         if since_s + _SLACK_S < self._next_s:
             return False
         self._next_s = ((since_s + _SLACK_S) // self._step_s + 1) * self._step_s
         return True
+
+    def end_clip(self, length_s: float) -> None:
+        """Go on with the next clip of the video, after one of this length in seconds."""
+        self._before_s += max(0.0, length_s - self._settings.start_delay_s)
 
     def thin(self) -> None:
         """Take half as many from now on."""

@@ -27,10 +27,10 @@ from reelabel.media.quality import (
     reject_reason,
 )
 from reelabel.media.sampling import FrameSampler, SamplingSettings
-from reelabel.media.video import Frame, decode
+from reelabel.media.video import Frame, decode_spans
 from reelabel.models.base import Embed, Embedder, Image
 from reelabel.models.registry import load_embedder
-from reelabel.tables import CLIPS, EMBEDDINGS, FRAMES, VIDEOS
+from reelabel.tables import CLIPS, EMBEDDINGS, FRAMES, VIDEOS, spans_of
 from reelabel.workspace.workspace import PICTURE_NAME
 
 Side = Annotated[int, Field(ge=1, le=16_384)]
@@ -103,32 +103,33 @@ class SampledFrame:
 
 
 def _sampled_frames(unit: SampleUnit, problems: list[str]) -> Iterator[SampledFrame]:
-    """Yield the frames that the sampling rule takes, from one decode of each clip."""
-    s = unit.settings
-    shot = -1
-    for clip in unit.rows(CLIPS).to_pylist():
-        length_s = clip["end_s"] - clip["start_s"]
-        sampler, cuts = FrameSampler(s, length_s), CutDetector()
-        before: Any = None
-        shot += 1
-        for frame in _frames(unit, clip, problems):
-            unit.tick((frame.time_s - clip["start_s"]) / max(length_s, 1e-9), "")
-            small = frame.rgb(ANALYSIS_WH)
-            shot += bool(cuts.is_cut(small))
-            if sampler.takes(frame.time_s - clip["start_s"]):
-                grey = frame.grey(ANALYSIS_WH)
-                quality = measure(grey, before)
-                yield SampledFrame(frame, clip["clip"], shot, quality, sampler)
-                before = grey
+    """Yield the frames that the sampling rule takes, from one decode of all clips."""
+    clips = unit.rows(CLIPS).to_pylist()
+    lengths_s = [clip["end_s"] - clip["start_s"] for clip in clips]
+    sampler = FrameSampler(unit.settings, sum(lengths_s))
+    at, shot, cuts, before = -1, -1, CutDetector(), None
+    for position, frame in _frames(unit, clips, problems):
+        if position != at:
+            for length_s in lengths_s[max(at, 0) : position]:
+                sampler.end_clip(length_s)
+            at, shot, cuts, before = position, shot + 1, CutDetector(), None
+        since_s = frame.time_s - clips[at]["start_s"]
+        unit.tick((sum(lengths_s[:at]) + since_s) / max(sum(lengths_s), 1e-9), "")
+        small = frame.rgb(ANALYSIS_WH)
+        shot += bool(cuts.is_cut(small))
+        if sampler.takes(since_s):
+            grey = frame.grey(ANALYSIS_WH)
+            quality = measure(grey, before)
+            yield SampledFrame(frame, clips[at]["clip"], shot, quality, sampler)
+            before = grey
 
 
-def _frames(unit: SampleUnit, clip: dict[str, Any], problems: list[str]) -> Iterator[Frame]:
-    path = unit.video.path
-    duration_s = unit.rows(VIDEOS)["duration_s"][0].as_py()
-    return decode(
-        path,
-        start_s=clip["start_s"] or None,
-        end_s=clip["end_s"] if clip["end_s"] < duration_s else None,
+def _frames(
+    unit: SampleUnit, clips: list[dict[str, Any]], problems: list[str]
+) -> Iterator[tuple[int, Frame]]:
+    return decode_spans(
+        unit.video.path,
+        spans_of(clips, unit.video.duration_s),
         keyframes_only=unit.settings.keyframes,
         on_error=lambda error: problems.append(str(error)),
     )

@@ -18,7 +18,7 @@ from reelabel.tables.classes import (
     TAGS,
 )
 from reelabel.tables.fetching import DOWNLOADS, WANTS
-from reelabel.tables.footage import CLIPS, DUPLICATES, EMBEDDINGS, FRAMES, VIDEOS
+from reelabel.tables.footage import CLIPS, DUPLICATES, EMBEDDINGS, FRAMES, VIDEOS, spans_of
 from reelabel.tables.labels import (
     CAMERA,
     CANDIDATES,
@@ -63,6 +63,7 @@ __all__ = [
     "Column",
     "Table",
     "named",
+    "spans_of",
     "xyxy_columns",
     "xyxy_of",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import pyarrow as pa
 
 from reelabel.tables.base import (
@@ -47,16 +50,29 @@ VIDEOS = Table(
 
 CLIPS = Table(
     "clips",
-    "spans of a video that are worked on",
+    "spans of a video that are worked on, in order of time and apart from each other",
     (
         VIDEO_ID,
         Column("clip", INT32, "number of the span, from 0"),
         Column("start_s", FLOAT64, "first instant", "s"),
         Column("end_s", FLOAT64, "first instant that is no longer in it", "s"),
-        Column("origin", TEXT, "whole, user or manifest"),
+        Column("origin", TEXT, "whole, user, manifest or shots"),
     ),
     "tables",
 )
+
+
+def spans_of(
+    clips: Iterable[Mapping[str, Any]], duration_s: float
+) -> list[tuple[float, float | None]]:
+    """Return start and end of clips in seconds; an end of None is that of the video.
+
+    Args:
+        clips: rows of `CLIPS`.
+        duration_s: length of the video; its last frames may lie at it, up to rounding.
+    """
+    return [(c["start_s"], c["end_s"] if c["end_s"] < duration_s else None) for c in clips]
+
 
 FRAMES = Table(
     "frames",

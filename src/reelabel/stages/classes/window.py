@@ -22,8 +22,8 @@ from reelabel.labels.windows import WindowSettings, find_windows
 from reelabel.media.pictures import encode_jpeg, fit
 from reelabel.media.quality import ANALYSIS_WH, CutDetector
 from reelabel.media.sampling import StepSampler
-from reelabel.media.video import Frame, decode
-from reelabel.tables import CLIPS, DUPLICATES, FRAMES, MOMENTS, VIDEOS
+from reelabel.media.video import Frame, decode_spans
+from reelabel.tables import CLIPS, DUPLICATES, FRAMES, MOMENTS, VIDEOS, spans_of
 from reelabel.workspace.workspace import PICTURE_NAME
 
 Row = dict[str, Any]
@@ -84,25 +84,22 @@ def clips(unit: Unit[WindowSettings, None]) -> Output:
 
 
 def _taken(unit: Unit[WindowSettings, None], problems: list[str]) -> Iterator[TakenFrame]:
-    """Decode each span once; write and yield the frames at the distance that is set."""
-    shot = -1
-    for clip in unit.rows(CLIPS).to_pylist():
-        cuts, sampler = CutDetector(), StepSampler(unit.settings.step_s)
-        shot += 1
-        for frame in _frames(unit, clip, problems):
-            unit.tick(frame.time_s / max(unit.video.duration_s, 1e-9), "")
-            shot += bool(cuts.is_cut(frame.rgb(ANALYSIS_WH)))
-            if sampler.takes(frame.time_s):
-                yield _written(unit, frame, shot)
-
-
-def _frames(unit: Unit[WindowSettings, None], clip: Row, problems: list[str]) -> Iterator[Frame]:
-    return decode(
+    """Decode all clips in one pass; write and yield the frames at the distance that is set."""
+    clips = unit.rows(CLIPS).to_pylist()
+    found = decode_spans(
         unit.video.path,
-        start_s=clip["start_s"] or None,
-        end_s=clip["end_s"] if clip["end_s"] < unit.video.duration_s else None,
+        spans_of(clips, unit.video.duration_s),
         on_error=lambda error: problems.append(str(error)),
     )
+    at, shot, cuts, sampler = -1, -1, CutDetector(), StepSampler(unit.settings.step_s)
+    for position, frame in found:
+        if position != at:
+            at, shot, cuts = position, shot + 1, CutDetector()
+            sampler = StepSampler(unit.settings.step_s)
+        unit.tick(frame.time_s / max(unit.video.duration_s, 1e-9), "")
+        shot += bool(cuts.is_cut(frame.rgb(ANALYSIS_WH)))
+        if sampler.takes(frame.time_s):
+            yield _written(unit, frame, shot)
 
 
 def _written(unit: Unit[WindowSettings, None], frame: Frame, shot: int) -> TakenFrame:
