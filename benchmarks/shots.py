@@ -1,9 +1,11 @@
-"""Hard cuts: ours against the detectors of PySceneDetect, where the package is installed.
+"""Shots: ours against the detectors of PySceneDetect, where the package is installed.
 
-Footage: a film with five known cuts; parts of real clips of one shot each, joined at random, with
+Hard cuts: a film with five known cuts; parts of real clips of one shot each, joined at random, with
 and without flashes of two frames; and these clips as they are, in which every cut that is found is
-false. A cut counts as found if it is at most one frame away. PySceneDetect runs with its defaults,
-but for the least length of a shot, which is one frame for all.
+false. A cut counts as found if it is at most one frame away. Gradual transitions: the same parts,
+joined by dissolves and by fades through black of 8 to 40 frames; one is found if a break is
+reported inside it or at most three frames away, and further breaks are false. PySceneDetect runs
+with its defaults, but for the least length of a shot, which is one frame for all.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,9 @@ from common import DATA
 from reelabel.media.convert import Picture
 from reelabel.media.encode import VideoWriter
 from reelabel.media.pictures import fit
+from reelabel.media.probe import probe
 from reelabel.media.quality import ANALYSIS_WH, CutDetector
+from reelabel.media.shots import find_shots
 from reelabel.media.video import decode
 
 CLIPS = (
@@ -39,10 +43,11 @@ CLIPS = (
 """Real clips of one shot each; some cameras move, shake or pan."""
 EDITS, PARTS, LONGEST = 12, 16, 110
 SIZE_WH = (320, 180)
-TOLERANCE = 1  # frames
+TOLERANCE, GRADUAL_TOLERANCE = 1, 3  # frames
+RIVALS = ("ContentDetector", "AdaptiveDetector", "ThresholdDetector")
 _ABSENT = "no rivals: the package `scenedetect` (benchmarks only) is not installed"
 
-Find = Callable[[Path], list[int]]
+Find = Callable[[Path], list[float]]
 
 
 @dataclass
@@ -63,11 +68,13 @@ class Tally:
     frames: int = 0
     seconds: float = 0.0
 
-    def add(self, found: list[int], cuts: list[int], frames: int, seconds: float) -> None:
+    def add(self, found: list[float], film: Footage, frames: int, seconds: float) -> None:
         """Count one video."""
-        far = np.abs(np.subtract.outer(np.array(cuts, float), np.array(found, float)))
-        self.hits += int((far.min(1, initial=np.inf) <= TOLERANCE).sum())
-        self.cuts += len(cuts)
+        at = np.array(found, float)
+        first, last = np.array(film.breaks, float).reshape(-1, 2).T[:, :, None]
+        near = (at >= first - film.tolerance) & (at <= last + film.tolerance)
+        self.hits += int(near.any(1).sum())
+        self.cuts += len(film.breaks)
         self.found += len(found)
         self.frames += frames
         self.seconds += seconds
@@ -75,16 +82,24 @@ class Tally:
 
 @dataclass(frozen=True)
 class Footage:
-    """A video and the first frames of its shots but the first."""
+    """A video and its breaks: the first and the last frame of each; those of a cut are the same."""
 
     path: Path
-    cuts: list[int] = field(default_factory=list)
+    breaks: list[tuple[int, int]] = field(default_factory=list)
+    tolerance: int = TOLERANCE
 
 
-def ours(path: Path) -> list[int]:
+def hard(path: Path) -> list[float]:
     """Return the cuts that `CutDetector` finds."""
     detector = CutDetector()
     return [frame.index for frame in decode(path) if detector.is_cut(frame.rgb(ANALYSIS_WH))]
+
+
+def ours(path: Path) -> list[float]:
+    """Return the middles of the breaks between the shots that `find_shots` finds, in frames."""
+    info = probe(path)
+    shots = find_shots(decode(path), info.duration_s)
+    return [(a.end_s + b.start_s) / 2 * float(info.fps) for a, b in pairwise(shots)]
 
 
 def rivals() -> dict[str, Find]:
@@ -96,21 +111,22 @@ def rivals() -> dict[str, Find]:
         return {}
 
     def finder(name: str) -> Find:
-        def find(path: Path) -> list[int]:
+        def find(path: Path) -> list[float]:
             detector = getattr(package, name)(min_scene_len=1)
             scenes = package.detect(str(path), detector)
             return [start.frame_num for start, _ in scenes[1:]]
 
         return find
 
-    return {name: finder(name) for name in ("ContentDetector", "AdaptiveDetector")}
+    return {name: finder(name) for name in RIVALS}
 
 
 def known() -> Footage:
     """Return the film whose cuts were written down."""
     with (DATA / "annotated/shot_boundaries.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return Footage(DATA / rows[0]["file"], [int(row["first_frame_of_shot"]) for row in rows[1:]])
+    cuts = [int(row["first_frame_of_shot"]) for row in rows[1:]]
+    return Footage(DATA / rows[0]["file"], [(cut, cut) for cut in cuts])
 
 
 def parts() -> list[list[Picture]]:
@@ -140,10 +156,58 @@ def edits(folder: Path, clips: list[list[Picture]], *, flashes: bool) -> Iterato
                     flashed(one) if i in {5, 6} else one for i, one in enumerate(shots[-1])
                 ]
         path = folder / f"edit{seed}{flashes}.mp4"
-        with VideoWriter(path, time_base=Fraction(1, 25), crf=23) as writer:
-            for index, picture in enumerate(chain.from_iterable(shots)):
-                writer.write(picture, index)
-        yield Footage(path, np.cumsum([len(shot) for shot in shots])[:-1].tolist())
+        write(path, list(chain.from_iterable(shots)))
+        cuts = np.cumsum([len(shot) for shot in shots])[:-1].tolist()
+        yield Footage(path, [(cut, cut) for cut in cuts])
+
+
+def gradual(folder: Path, clips: list[list[Picture]], *, fades: bool) -> Iterator[Footage]:
+    """Write films of parts of the clips with dissolves or fades through black between them."""
+    for seed in range(EDITS):
+        rng = np.random.default_rng(1000 + seed)
+        film, breaks, before = list[Picture](), list[tuple[int, int]](), -1
+        for _ in range(PARTS // 2):
+            before = (before + int(rng.integers(1, len(clips)))) % len(clips)
+            first, count = int(rng.integers(LONGEST - 80)), int(rng.integers(60, 81))
+            shot, length = clips[before][first : first + count], int(rng.integers(8, 41))
+            if film:
+                breaks.append(joined(film, shot, length, fades=fades))
+            else:
+                film += shot
+        path = folder / f"gradual{seed}{fades}.mp4"
+        write(path, film)
+        yield Footage(path, breaks, GRADUAL_TOLERANCE)
+
+
+def joined(
+    film: list[Picture], shot: list[Picture], length: int, *, fades: bool
+) -> tuple[int, int]:
+    """Add a shot to a film by a transition of so many frames, and return its ends."""
+    shares = np.arange(1, length + 1) / (length + 1)
+    begins, black = len(film) - length, np.zeros_like(shot[0])
+    old, new = film[begins:], shot[:length]
+    del film[begins:]
+    if fades:
+        half = shares[::2]
+        film += [mixed(a, black, w) for a, w in zip(old, half, strict=False)]
+        film += [mixed(black, b, w) for b, w in zip(new, half, strict=False)]
+    else:
+        film += [mixed(a, b, w) for a, b, w in zip(old, new, shares, strict=True)]
+    ends = len(film)
+    film += shot[length:]
+    return begins, ends
+
+
+def mixed(a: Picture, b: Picture, share: float) -> Picture:
+    """Return a mixture of two pictures."""
+    return np.clip(a * (1 - share) + b * share, 0, 255).astype(np.uint8)
+
+
+def write(path: Path, pictures: list[Picture]) -> None:
+    """Write a film of 25 pictures per second."""
+    with VideoWriter(path, time_base=Fraction(1, 25), crf=23) as writer:
+        for index, picture in enumerate(pictures):
+            writer.write(picture, index)
 
 
 def flashed(picture: Picture) -> Picture:
@@ -159,7 +223,7 @@ def judged(footage: list[Footage], finders: dict[str, Find]) -> dict[str, Tally]
         for name, find in finders.items():
             began = time.perf_counter()
             found = find(one.path)
-            tallies[name].add(found, one.cuts, frames, time.perf_counter() - began)
+            tallies[name].add(found, one, frames, time.perf_counter() - began)
     return tallies
 
 
@@ -169,22 +233,27 @@ def printed(title: str, tallies: dict[str, Tally]) -> None:
     for name, tally in tallies.items():
         recall = tally.hits / tally.cuts if tally.cuts else float("nan")
         precision = tally.hits / tally.found if tally.found else float("nan")
+        f1 = 2 * tally.hits / (tally.cuts + tally.found) if tally.cuts else float("nan")
         print(
             f"  {name:<18} found {tally.hits} of {tally.cuts}, false {tally.found - tally.hits} in "
-            f"{tally.frames} frames; precision {precision:.3f}, recall {recall:.3f}; "
+            f"{tally.frames} frames; precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f}; "
             f"{tally.frames / tally.seconds:.0f} frames/s"
         )
 
 
 def main() -> None:
     """Print the tables."""
-    finders: dict[str, Find] = {"CutDetector": ours} | rivals()
+    finders: dict[str, Find] = {"CutDetector": hard, "find_shots": ours} | rivals()
     printed("a film with known cuts", judged([known()], finders))
     clips = parts()
     with tempfile.TemporaryDirectory() as folder:
         for flashes in (False, True):
             title = f"{EDITS} films of {PARTS} parts{' with a flash in each' * flashes}"
             footage = list(edits(Path(folder), clips, flashes=flashes))
+            printed(title, judged(footage, finders))
+        for fades in (False, True):
+            title = f"{EDITS} films with {'fades through black' if fades else 'dissolves'}"
+            footage = list(gradual(Path(folder), clips, fades=fades))
             printed(title, judged(footage, finders))
     single = [Footage(DATA / "videos" / clip) for clip in CLIPS]
     printed("clips of one shot", judged(single, finders))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reelabel.data.boxes import Boxes
     from reelabel.verbs.ablate import ablate
     from reelabel.verbs.class_prediction import ClassPrediction
+    from reelabel.verbs.clips import clips
     from reelabel.verbs.compare import compare
     from reelabel.verbs.demo import demo
     from reelabel.verbs.export import export
@@ -74,6 +75,7 @@ __all__ = [
     "advance",
     "classify",
     "clean",
+    "clips",
     "compare",
     "cut",
     "dedup",
@@ -115,6 +117,7 @@ _HOMES = {
     "advance": "reelabel.verbs.stages",
     "classify": "reelabel.verbs.stages",
     "clean": "reelabel.verbs.stages",
+    "clips": "reelabel.verbs.clips",
     "compare": "reelabel.verbs.compare",
     "cut": "reelabel.verbs.stages",
     "dedup": "reelabel.verbs.stages",

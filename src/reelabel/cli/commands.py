@@ -214,6 +214,18 @@ def export(
     echo(f"written to {made}")
 
 
+@cli.command()
+@workspace_argument
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--exact", is_flag=True, help="Encode exactly the frames of each clip.")
+def clips(workspace: Path, out: Path, *, exact: bool) -> None:
+    """Write the clips that `cut` has found as files, and a table of them."""
+    from reelabel.verbs.clips import clips as call
+
+    made = call(workspace, out, exact=exact, on_message=click.echo)
+    click.echo(f"written to {made}")
+
+
 @cli.command("import")
 @workspace_argument
 @click.argument("file", type=click.Path(path_type=Path))

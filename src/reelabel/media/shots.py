@@ -45,7 +45,7 @@ class TransitionDetector:
     that rises steadily; in a fade one of both is blank. So of thumbnails 0.08 s apart each window
     is tested: its ends differ in structure, the pictures between lie on the line between them
     (least squares), and their place on it rises without a jump. A camera that pans or zooms does
-    not pass: its pictures are no mixtures.
+    not pass: its pictures are no mixtures. The ends of a transition are found to about 0.3 s.
     """
 
     def __init__(self) -> None:
