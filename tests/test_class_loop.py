@@ -72,6 +72,25 @@ CLIPS = {
 }
 
 
+def test_windows_stay_inside_the_clips_of_a_video(tmp_path, footage):
+    """A video with two clips has windows in both and none across; other videos are as before."""
+    (tmp_path / "spans.csv").write_text(
+        "name,start_s,end_s\nred0.mp4,0,0.5\nred0.mp4,0.5,0.8\nred0.mp4,0.9,\n"
+    )
+    cut = {"cut": {"spans": str(tmp_path / "spans.csv")}}
+    window = {"window": {"frames": 3, "step_s": 0.1, "mode": "dense"}}
+    settings = CLIPS["settings"] | cut | window
+    ws = workspace_of(tmp_path / "w", footage, **CLIPS | {"settings": settings})
+    reelabel.run(ws, until="window")
+    names = {video.name: video.video_id for video in ws.videos()}
+    frames = {
+        name: ws.read(MOMENTS, names[name])["frames"].to_pylist()
+        for name in ("red0.mp4", "red1.mp4")
+    }
+    assert frames["red0.mp4"] == [[0, 1, 2], [5, 6, 7], [9, 10, 11]]
+    assert frames["red1.mp4"] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
+
+
 @pytest.mark.parametrize("changes", [{}, CLIPS], ids=["frames", "clips"])
 def test_the_loop_learns_from_tags(tmp_path, footage, changes):
     """All stages run once, the student is right on held-out videos, a second run does nothing."""
