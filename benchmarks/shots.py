@@ -3,7 +3,7 @@
 Hard cuts: a film with five known cuts; parts of real clips of one shot each, joined at random, with
 and without flashes of two frames; and these clips as they are, in which every cut that is found is
 false. A cut counts as found if it is at most one frame away. Gradual transitions: the same parts,
-joined by dissolves and by fades through black of 8 to 40 frames; one is found if a break is
+joined by dissolves and by fades through black of 8 to 28 frames; one is found if a break is
 reported inside it or at most three frames away, and further breaks are false. PySceneDetect runs
 with its defaults, but for the least length of a shot, which is one frame for all.
 """
@@ -58,6 +58,7 @@ class Tally:
         hits: cuts that were found.
         cuts: cuts that are there.
         found: cuts that were reported.
+        false: those of them that are none.
         frames: frames looked at.
         seconds: time taken, with decoding.
     """
@@ -65,6 +66,7 @@ class Tally:
     hits: int = 0
     cuts: int = 0
     found: int = 0
+    false: int = 0
     frames: int = 0
     seconds: float = 0.0
 
@@ -74,6 +76,7 @@ class Tally:
         first, last = np.array(film.breaks, float).reshape(-1, 2).T[:, :, None]
         near = (at >= first - film.tolerance) & (at <= last + film.tolerance)
         self.hits += int(near.any(1).sum())
+        self.false += int((~near.any(0)).sum())
         self.cuts += len(film.breaks)
         self.found += len(found)
         self.frames += frames
@@ -168,8 +171,8 @@ def gradual(folder: Path, clips: list[list[Picture]], *, fades: bool) -> Iterato
         film, breaks, before = list[Picture](), list[tuple[int, int]](), -1
         for _ in range(PARTS // 2):
             before = (before + int(rng.integers(1, len(clips)))) % len(clips)
-            first, count = int(rng.integers(LONGEST - 80)), int(rng.integers(60, 81))
-            shot, length = clips[before][first : first + count], int(rng.integers(8, 41))
+            first, count = int(rng.integers(LONGEST - 90)), int(rng.integers(75, 91))
+            shot, length = clips[before][first : first + count], int(rng.integers(8, 29))
             if film:
                 breaks.append(joined(film, shot, length, fades=fades))
             else:
@@ -232,10 +235,12 @@ def printed(title: str, tallies: dict[str, Tally]) -> None:
     print(f"\n{title}")
     for name, tally in tallies.items():
         recall = tally.hits / tally.cuts if tally.cuts else float("nan")
-        precision = tally.hits / tally.found if tally.found else float("nan")
-        f1 = 2 * tally.hits / (tally.cuts + tally.found) if tally.cuts else float("nan")
+        precision = 1 - tally.false / tally.found if tally.found else float("nan")
+        f1 = (
+            2 * tally.hits / (tally.cuts + tally.hits + tally.false) if tally.cuts else float("nan")
+        )
         print(
-            f"  {name:<18} found {tally.hits} of {tally.cuts}, false {tally.found - tally.hits} in "
+            f"  {name:<18} found {tally.hits} of {tally.cuts}, false {tally.false} in "
             f"{tally.frames} frames; precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f}; "
             f"{tally.frames / tally.seconds:.0f} frames/s"
         )

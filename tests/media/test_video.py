@@ -15,7 +15,7 @@ import pytest
 
 from reelabel.errors import DecodeError, UnreadableVideo, UsageError
 from reelabel.media.probe import VideoInfo, probe
-from reelabel.media.video import decode, frames, time_range
+from reelabel.media.video import decode, decode_spans, frames, time_range
 
 GOLDEN: dict[str, dict[str, Any]] = json.loads(
     Path(__file__).with_name("golden_ffprobe.json").read_text()
@@ -208,3 +208,17 @@ def test_frames_of_nothing_and_of_a_missing_file(tmp_path: Path) -> None:
     assert list(frames(tmp_path / "none.mp4", [])) == []
     with pytest.raises(UnreadableVideo):
         list(frames(tmp_path / "none.mp4", [0]))
+
+
+@pytest.mark.parametrize("keyframes_only", [False, True])
+def test_spans_in_one_pass_are_those_one_by_one(clips, keyframes_only):
+    """Frames of adjacent and distant spans are the same whether decoded together or apart."""
+    spans_s = [(0.1, 0.4), (0.4, 0.9), (1.7, 1.75), (2.0, None)]
+    for path in clips.values():
+        together = decode_spans(path, spans_s, keyframes_only=keyframes_only)
+        apart = [
+            (position, frame.pts, frame.index, frame.rgb().tobytes())
+            for position, (start_s, end_s) in enumerate(spans_s)
+            for frame in decode(path, start_s=start_s, end_s=end_s, keyframes_only=keyframes_only)
+        ]
+        assert [(at, f.pts, f.index, f.rgb().tobytes()) for at, f in together] == apart
