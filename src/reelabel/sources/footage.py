@@ -60,6 +60,7 @@ UNREADABLE = "folders without permission to read"
 RENDERING = "drawn by reelabel"
 NAME = "names that are no UTF-8: rename them"
 NO_FILE = "pipes, devices and sockets"
+FORGOTTEN = "forgotten"
 
 
 @dataclass

@@ -40,6 +40,7 @@ CONFIG_NAME = "reelabel.yaml"
 PICTURES_OF = {FRAMES.name: "frames", MOMENTS.name: "windows"}
 """Table -> the folder of the pictures that its rows name, ``<video id>/<pts>.jpg``."""
 OWN_FOLDERS = frozenset([
+    "downloads",
     "tables",
     "rounds",
     "imports",

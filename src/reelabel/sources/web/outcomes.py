@@ -80,6 +80,7 @@ _LIST = (
     ),
     Outcome("not_yet", "waiting", "a live stream or a premiere; run again later", final=False),
     Outcome("opted_out", "refused", "robots.txt or a header of the host forbids it", final=True),
+    Outcome("forgotten", "refused", "it was forgotten: `reelabel forget`", final=True),
     Outcome("address", "refused", "the address is of a kind that is never fetched", final=True),
     Outcome(
         "disk",
