@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from reelabel.verbs.demo import demo
     from reelabel.verbs.export import export
     from reelabel.verbs.flicker import flicker
+    from reelabel.verbs.forget import forget
     from reelabel.verbs.import_labels import import_labels
     from reelabel.verbs.init import init
+    from reelabel.verbs.origins import origins
     from reelabel.verbs.predict import predict
     from reelabel.verbs.prediction import FramePrediction, Prediction
     from reelabel.verbs.recipe import recipe
@@ -84,10 +86,12 @@ __all__ = [
     "evaluate",
     "export",
     "flicker",
+    "forget",
     "import_labels",
     "init",
     "merge",
     "mine",
+    "origins",
     "predict",
     "recipe",
     "register",
@@ -126,10 +130,12 @@ _HOMES = {
     "evaluate": "reelabel.verbs.stages",
     "export": "reelabel.verbs.export",
     "flicker": "reelabel.verbs.flicker",
+    "forget": "reelabel.verbs.forget",
     "import_labels": "reelabel.verbs.import_labels",
     "init": "reelabel.verbs.init",
     "merge": "reelabel.verbs.stages",
     "mine": "reelabel.verbs.stages",
+    "origins": "reelabel.verbs.origins",
     "predict": "reelabel.verbs.predict",
     "recipe": "reelabel.verbs.recipe",
     "register": "reelabel.verbs.stages",

@@ -10,6 +10,7 @@ import click
 from reelabel._version import __version__
 from reelabel.cli.class_commands import compare, recipe
 from reelabel.cli.console import echo
+from reelabel.cli.fetched_commands import forget, origins
 from reelabel.cli.film_flags import asked_film, film_flags
 from reelabel.cli.stage_commands import (
     COUNT,
@@ -377,5 +378,7 @@ def flicker(video: Path, detections: Path, **how: Any) -> None:
         echo(f"{how['coco'].out}: {sentence}")
 
 
+cli.add_command(origins)
+cli.add_command(forget)
 cli.add_command(compare)
 cli.add_command(recipe)

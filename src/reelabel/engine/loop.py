@@ -12,6 +12,7 @@ from reelabel.engine.run import Options, Result, run_stage
 from reelabel.engine.stage import AnyStage
 from reelabel.engine.task import Task
 from reelabel.errors import SOME_VIDEOS_FAILED, MediaError, UsageError, nearest
+from reelabel.sources.removal import carry_out_order
 from reelabel.tables import VIDEOS
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import decision_of
@@ -55,6 +56,7 @@ def run(
         raise UsageError(f"no stage '{until}'{nearest(until, task.flow)}; stages: {stages}")
     report, snapshot = Run(), Snapshot(workspace)
     with workspace.locked():
+        carry_out_order(workspace)  # of `forget`, if it was interrupted
         for stage, number in _schedule(task, workspace, rounds):
             result = run_one(workspace, config, options, stage, number=number, snapshot=snapshot)
             report.results.append(result)

@@ -7,7 +7,7 @@ ledger of origins.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,22 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelabel.sources.web.outcomes import OUTCOMES
+from reelabel.tables import DOWNLOADS, WANTS
+from reelabel.workspace import Workspace
+
 FETCHED = "fetched"
 """The state of a download whose file is there."""
+_KEPT = ("source", "want_id", "rank", "attempts", "fetched_bytes")
+_FORGOTTEN = {
+    "state": OUTCOMES["forgotten"].state,
+    "outcome": "forgotten",
+    "final": True,
+    "page": False,
+    "chosen": False,
+    "why_not": "forgotten",
+}
+"""What stays of a row, and what its other columns hold; texts are empty, numbers null."""
 _OF_WANT = ("want_id", "url", "licence", "uploader", "title")
 
 
@@ -67,9 +81,44 @@ def fetched_files(downloads: Iterable[pa.Table], wants: Iterable[pa.Table]) -> l
     return sorted(files, key=lambda file: (file.source, file.want_id))
 
 
+def fetched_in(workspace: Workspace) -> list[FetchedFile]:
+    """Return every file that was fetched for a workspace, sorted by source and want.
+
+    Raises:
+        ShardError: if a table is damaged.
+    """
+    downloads = [workspace.read(DOWNLOADS, key) for key in workspace.shards(DOWNLOADS)]
+    return fetched_files(downloads, (workspace.read(WANTS, key) for key in workspace.shards(WANTS)))
+
+
 def fetched_names(downloads: Iterable[pa.Table]) -> list[str]:
     """Return the paths below the workspace of every fetched file, each once, sorted."""
     return sorted({name for shard in downloads for name in _fetched(shard)["file"].to_pylist()})
+
+
+def forgotten_rows(rows: pa.Table, wants: Collection[str] | None) -> pa.Table:
+    """Return rows of `wants` or `downloads` in which some state only that they are forgotten.
+
+    Args:
+        rows: of a source.
+        wants: names of the wants; None for all.
+    """
+    names = rows["want_id"].to_pylist()
+    chosen = [wants is None or name in wants for name in names]
+    if not any(chosen):
+        return rows
+    mask = pa.array(chosen)
+    columns = [_forgotten(rows[field.name], field, mask) for field in rows.schema]
+    return pa.Table.from_arrays(columns, schema=rows.schema)
+
+
+def _forgotten(column: pa.ChunkedArray, field: pa.Field, mask: pa.Array) -> pa.Array:
+    """Return a column in which the masked values are those of a forgotten want."""
+    whole = column.combine_chunks()
+    if field.name in _KEPT:
+        return whole
+    value = _FORGOTTEN.get(field.name, "" if pa.types.is_string(field.type) else None)
+    return pc.if_else(mask, pa.scalar(value, field.type), whole)
 
 
 def damage_of(path: Path, file: FetchedFile) -> str:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from reelabel.engine.project import read_config, task_of
 from reelabel.engine.task import Task, found_at
 from reelabel.errors import MissingExtra, MissingInput, UsageError, nearest
 from reelabel.files import staged_folder, write_text
+from reelabel.formats.attribution import write_attribution
 from reelabel.formats.pictures import EXPORT_MARK
+from reelabel.labels.division import SIDES, TRAIN
 from reelabel.models.students.folder import MODEL_JSON
 from reelabel.tables import DETECTIONS
 from reelabel.verbs.detections import export_detections
+from reelabel.verbs.origins import origins_of
 from reelabel.workspace import Workspace
+from reelabel.workspace.known_exports import note_export
+from reelabel.workspace.results import SplitReport
 from reelabel.workspace.rounds import best_model, dataset_dir, model_dir, student_spec
 
 COCO = "coco"
@@ -31,6 +36,9 @@ def export(
     on_message: Callable[[str], None] | None = None,
 ) -> Path:
     """Write the data set of a round, pictures included, and return its folder.
+
+    If pictures come from fetched footage, the folder has `ATTRIBUTION.csv` and `ATTRIBUTION.txt`
+    (`reelabel.formats.attribution`).
 
     Args:
         workspace: a workspace or its folder.
@@ -66,15 +74,25 @@ def export(
         if kind == DETECTIONS_TXT:
             export_detections(ws, folder, round)
         else:
-            home = dataset_dir(ws, _round_with_data(ws, round))
+            number = _round_with_data(ws, round)
             given = Path(into) if into is not None else None
-            write = found_at(task.exports[kind])
+            write, home = found_at(task.exports[kind]), dataset_dir(ws, number)
             messages += found_at(task.export)(folder, home, write, into=given, workspace=ws)
+            write_attribution(folder, origins_of(ws, _videos_in(ws, number)))
         write_text(folder / EXPORT_MARK, f"export of {ws.root.absolute()} as {kind}\n")
+    if kind != DETECTIONS_TXT:
+        note_export(ws.root, target, kind, number=number, videos=_videos_in(ws, number))
     if on_message is not None:
         for message in messages:
             on_message(message)
     return target
+
+
+def _videos_in(workspace: Workspace, number: int, sides: Collection[str] = SIDES) -> set[str]:
+    """Return the ids of the videos of which there are pictures on these sides of a data set."""
+    report = SplitReport.load(workspace.round_dir(number))
+    videos = report.videos.items() if report else ()
+    return {video_id for video_id, counts in videos if any(map(counts.get, sides))}
 
 
 def _format(task: Task, given: str | None, *, into: bool) -> str:
@@ -121,6 +139,9 @@ def _export_student(workspace: Workspace, first: str, out: Path, number: int | N
     except ModuleNotFoundError as exc:
         raise MissingExtra("export --format onnx", "train") from exc
     export_onnx(folder, out)
+    note_export(
+        workspace.root, out, ONNX, number=chosen, videos=_videos_in(workspace, chosen, [TRAIN])
+    )
     return out
 
 

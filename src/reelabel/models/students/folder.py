@@ -31,6 +31,9 @@ _NEEDED = frozenset({".json", ".onnx", ".safetensors"})
 START = "start"
 """Folder in a model folder: the same student before its training, if it detects already."""
 
+TRAINED_ON = "video_ids"
+"""Key in `Card.training`: ids of the videos that were trained on, which are hashes of content."""
+
 VERSION = 1
 """Of the format of `model.json`; raised when older readers would misread it."""
 

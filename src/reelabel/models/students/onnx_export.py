@@ -21,7 +21,13 @@ from reelabel.models.students.box_family import BoxNetworkFamily
 from reelabel.models.students.classes.card import ClassCard, read_class_card
 from reelabel.models.students.classes.family import ClassNetworkFamily
 from reelabel.models.students.classes.inference import probabilities
-from reelabel.models.students.folder import MODEL_JSON, ModelCard, read_card, task_of
+from reelabel.models.students.folder import (
+    MODEL_JSON,
+    TRAINED_ON,
+    ModelCard,
+    read_card,
+    task_of,
+)
 from reelabel.models.students.inputs import PAD
 from reelabel.models.students.onnx_metadata import OnnxMetadata
 from reelabel.models.students.registry import family_named
@@ -86,6 +92,7 @@ def _export_classifier(model_dir: Path, path: Path) -> OnnxMetadata:
         layout="bthwc" if card.frames > 1 else "bhwc",
         # The network itself normalises.
         preprocessing=how.model_dump(mode="json", exclude={"mean", "std"}),
+        video_ids=tuple(card.training.get(TRAINED_ON, ())),
     )
     window = (card.frames,) if card.frames > 1 else ()
     shape = (1, *window, how.size, how.size, 3)
@@ -115,6 +122,7 @@ def _export_detector(model_dir: Path, path: Path) -> OnnxMetadata:
             "score_floor": card.score_floor,
             "nms_iou": card.nms_iou,
         },
+        video_ids=tuple(card.training.get(TRAINED_ON, ())),
     )
     example = torch.zeros(1, 3, *_PROBE_WH)
     export_module(module, example, path, metadata, open_sides={2: "height", 3: "width"})

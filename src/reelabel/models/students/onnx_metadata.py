@@ -31,6 +31,7 @@ class OnnxMetadata:
         step_s: seconds between the pictures of a window.
         layout: the input's dimensions: b batch, t pictures, h rows, w columns, c channels.
         preprocessing: how a picture becomes an input.
+        video_ids: the videos that were trained on, which are hashes of their content.
     """
 
     task: str
@@ -40,6 +41,7 @@ class OnnxMetadata:
     step_s: float = 0.0
     layout: str = "bchw"
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    video_ids: tuple[str, ...] = ()
 
     def props(self) -> dict[str, str]:
         """Return the keys and values of ``metadata_props``."""
@@ -52,6 +54,7 @@ class OnnxMetadata:
             "step_s": repr(self.step_s),
             "layout": self.layout,
             "preprocessing": json.dumps(dict(self.preprocessing), sort_keys=True),
+            "video_ids": json.dumps(list(self.video_ids)),
         }
 
 
@@ -91,6 +94,7 @@ def _parsed(props: Mapping[str, str]) -> OnnxMetadata:
         step_s=float(props["step_s"]),
         layout=props["layout"],
         preprocessing=json.loads(props["preprocessing"]),
+        video_ids=tuple(map(str, json.loads(props.get("video_ids", "[]")))),
     )
     sound = found.frames > 0 and math.isfinite(found.step_s) and found.step_s >= 0
     if not found.classes or not sound or not isinstance(found.preprocessing, dict):

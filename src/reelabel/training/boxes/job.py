@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from reelabel.models.students.box_family import BoxNetworkFamily
-from reelabel.models.students.folder import ModelCard
+from reelabel.models.students.folder import TRAINED_ON, ModelCard
 from reelabel.models.students.inputs import STRIDE
 from reelabel.models.students.targets import Student
 from reelabel.training.boxes.batches import Batch, Batches, used_image_size
@@ -80,8 +80,9 @@ class BoxJob:
         yield ParameterGroup([each for each in student.parameters() if each.requires_grad])
 
     def notes(self) -> dict[str, Any]:
-        """Return how many pictures there are."""
+        """Return how many pictures there are, and of which videos."""
         return {
             "labelled_pictures": len(self._data.labelled),
             "background_pictures": len(self._data.background),
+            TRAINED_ON: self._data.videos,
         }

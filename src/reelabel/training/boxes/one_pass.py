@@ -9,7 +9,7 @@ from reelabel.data.boxes import Boxes
 from reelabel.media.pictures import read_rgb
 from reelabel.models.base import Image
 from reelabel.models.students.box_family import BoxOnePassFamily
-from reelabel.models.students.folder import ModelCard
+from reelabel.models.students.folder import TRAINED_ON, ModelCard
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.boxes.training_set import TrainingSet, read_training_set, require_labels
 
@@ -31,7 +31,11 @@ def learn(
         image_size=settings.image_size,
         batch_size=1,
         arch=family.learn(_examples(data), data.classes),
-        training={"pictures": len(data.pictures), "student": settings.student},
+        training={
+            "pictures": len(data.pictures),
+            "student": settings.student,
+            TRAINED_ON: data.videos,
+        },
     )
     return card, f"learnt from {len(data.labelled)} labelled pictures"
 

@@ -27,11 +27,13 @@ class TrainingPicture:
         path: the file.
         size_wh: its size in pixels, as the data set states it.
         boxes: labels in pixels of the file, each with its state and origin.
+        video: id of the video that it is a frame of, empty if it is none.
     """
 
     path: Path
     size_wh: tuple[int, int]
     boxes: Boxes
+    video: str = ""
 
     @cached_property
     def positive(self) -> Boxes:
@@ -75,6 +77,11 @@ class TrainingSet:
         object.__setattr__(self, "labelled", tuple(i for i, some in enumerate(has) if some))
         object.__setattr__(self, "background", tuple(i for i, some in enumerate(has) if not some))
 
+    @property
+    def videos(self) -> list[str]:
+        """Return the ids of the videos that the pictures are frames of, sorted."""
+        return sorted({picture.video for picture in self.pictures} - {""})
+
 
 def read_training_set(dataset_dir: Path, split: str, settings: BoxTrainSettings) -> TrainingSet:
     """Read ``<split>.json``; a split that does not exist has no pictures.
@@ -93,7 +100,9 @@ def read_training_set(dataset_dir: Path, split: str, settings: BoxTrainSettings)
     data = read_coco(path, xyxy=False)
     use = {POSITIVE: True, IGNORE: settings.use_ignore, NEGATIVE: settings.use_negatives}
     pictures = (
-        TrainingPicture(dataset_dir / image.file_name, image.size_wh, _used(boxes, use))
+        TrainingPicture(
+            dataset_dir / image.file_name, image.size_wh, _used(boxes, use), image.video
+        )
         for image, boxes in zip(data.images, data.boxes, strict=True)
     )
     return TrainingSet(data.classes, tuple(pictures))

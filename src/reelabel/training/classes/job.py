@@ -14,6 +14,7 @@ from reelabel.errors import UsageError
 from reelabel.models.students.classes.card import ClassCard
 from reelabel.models.students.classes.family import ClassNetworkFamily
 from reelabel.models.students.classes.networks.base import ClassNetwork
+from reelabel.models.students.folder import TRAINED_ON
 from reelabel.training.classes.augmentation import flip_share
 from reelabel.training.classes.batches import ClassBatch, ClassBatches, Inputs
 from reelabel.training.classes.features import FeatureBatches, FeatureStore
@@ -154,9 +155,10 @@ class ClassJob:
         yield ParameterGroup(list(student.backbone.parameters()), rate, starts)
 
     def notes(self) -> dict[str, Any]:
-        """Return how many examples there are, in all and of each class."""
+        """Return how many examples there are, in all and of each class, and of which videos."""
         right = (self._data.target == 1).sum(axis=0).tolist()
         return {
             "examples": len(self._data),
+            TRAINED_ON: list(self._data.videos),
             "examples_of_class": dict(zip(self._data.classes, right, strict=True)),
         }

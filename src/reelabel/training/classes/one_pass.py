@@ -11,6 +11,7 @@ from reelabel.models.base import Window
 from reelabel.models.students.classes.card import ClassCard
 from reelabel.models.students.classes.family import ClassOnePassFamily
 from reelabel.models.students.classes.inputs import Preprocessing
+from reelabel.models.students.folder import TRAINED_ON
 from reelabel.training.classes.settings import ClassTrainSettings
 from reelabel.training.classes.training_set import Examples, read_examples, require_classes
 
@@ -40,7 +41,11 @@ def learn(
         step_s=(settings.step_s or data.step_s) if frames > 1 else 0.0,
         preprocessing=Preprocessing(size=size),
         arch=family.learn(_examples(data), data.classes),
-        training={"examples": len(data), "student": settings.student},
+        training={
+            "examples": len(data),
+            "student": settings.student,
+            TRAINED_ON: list(data.videos),
+        },
     )
     return card, f"learnt from {len(data)} examples"
 

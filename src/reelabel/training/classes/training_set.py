@@ -31,6 +31,7 @@ class Examples:
         weight: ``(n,)`` float32, mean 1.
         moment: ``(n,)`` int64, the moment of the data set that each is of.
         step_s: seconds between the pictures of a window; 0 for single frames.
+        videos: ids of the videos that they are of, sorted.
     """
 
     classes: tuple[str, ...]
@@ -40,6 +41,7 @@ class Examples:
     weight: Floats
     moment: Ints
     step_s: float = 0.0
+    videos: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -61,6 +63,7 @@ class Examples:
             self.target[rows],
             _unit_mean((self.weight / counts)[rows]),
             self.moment[rows],
+            videos=self.videos,
         )
 
 
@@ -89,6 +92,7 @@ def read_examples(dataset_dir: Path, split: str) -> Examples:
         _unit_mean(data.weight[used]),
         used.astype(np.int64),
         data.step_s,
+        tuple(sorted(set(data.moments.video[used].tolist()))),
     )
 
 

@@ -1,0 +1,64 @@
+"""Parts of a workspace taken out of it by hand of its user, outside the flow of the stages.
+
+Tables are never edited by the flow; only what is to be forgotten is removed from them here. What
+was edited has another content than its receipt states, so that the next run makes it again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reelabel.files import explained, write_atomic
+from reelabel.workspace.receipts import Receipt, digest_of, receipt_in, with_receipt
+
+UNFINISHED = "unfinished"
+"""The fingerprint of what has to be made again."""
+
+
+def remove_path(path: Path) -> None:
+    """Remove a file, a link or a whole folder, if it is there.
+
+    Raises:
+        WorkspaceError: if it cannot be removed.
+    """
+    with explained(path):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def edit_shard(
+    path: Path,
+    rows: Callable[[pa.Table], pa.Table],
+    notes: Callable[[dict[str, Any]], dict[str, Any]],
+) -> bool:
+    """Change the rows and notes of a shard; return whether anything changed.
+
+    A damaged shard is removed: it would be set aside with what it holds.
+
+    Raises:
+        WorkspaceError: if it cannot be written.
+    """
+    receipt = receipt_in(path)
+    try:
+        before = pq.ParquetFile(path, memory_map=False).read().replace_schema_metadata(None)
+    except (OSError, pa.ArrowException):
+        remove_path(path)
+        return True
+    after = rows(before)
+    changed = notes(receipt.notes) if receipt else {}
+    if after.equals(before) and (receipt is None or changed == receipt.notes):
+        return False
+    receipt = receipt or Receipt(UNFINISHED, "")
+    receipt = replace(receipt, fingerprint=UNFINISHED, digest=digest_of(after), notes=changed)
+    table = with_receipt(after, receipt)
+    write_atomic(path, lambda scratch: pq.write_table(table, scratch, compression="zstd"))
+    return True
