@@ -52,6 +52,8 @@ def sentences_of(plan: Forgetting) -> Iterator[str]:
     yield from _models(plan)
     if plan.exports:
         yield f"exports elsewhere that hold it, which you have to delete: {few(plan.exports, 20)}"
+    if plan.label_files:
+        yield f"your own files that name it, which are not changed: {few(plan.label_files)}"
     for name in plan.already:
         yield f"{name} is forgotten already"
 

@@ -38,6 +38,8 @@ from reelabel.workspace.workspace import CONFIG_NAME, OWN_FOLDERS, PICTURE_NAME
 
 ORDER = "_forgetting.json"
 """The order that is being carried out; it is there only as long as something is left to do."""
+IMPORTS = "imports"
+"""The folder of imported labels and detections."""
 PAGES = frozenset({".html", ".xml"})
 """Files that are about one picture, or can be written again: they go as a whole."""
 BINARY = frozenset({".jpg", ".jpeg", ".png", ".mp4", ".onnx", ".safetensors", ".ckpt", ".db"})
@@ -122,7 +124,7 @@ class _Removal:
         for name in sorted(OWN_FOLDERS):
             self._clear(root / name)
         self._clear_further(root)
-        self._clear_imports(root / "imports")
+        self._clear_imports(root / IMPORTS)
         self._clear_exports()
         return self.removed
 

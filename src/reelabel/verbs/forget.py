@@ -6,14 +6,18 @@ now on. Models are not changed; they are named.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reelabel.errors import UsageError
+from reelabel.engine.project import read_config
+from reelabel.errors import FormatError, UsageError
+from reelabel.files import read_text
 from reelabel.sources.forgetting import Chosen, Footage, traces_of
-from reelabel.sources.removal import Removed, carry_out_order, write_order
+from reelabel.sources.removal import IMPORTS, Removed, carry_out_order, write_order
+from reelabel.sources.traces import Traces
 from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace
 from reelabel.workspace.forgotten import Forgotten, ForgottenVideo
@@ -35,6 +39,7 @@ class Forgetting:
         rest_on: later rounds, whose labels rest on such a student.
         removes_rounds: whether these rounds are removed, models included.
         exports: exports outside the workspace that hold or were trained on one of the videos.
+        label_files: files of the user's labels and tags that name one of the videos.
         already: names of what was forgotten before.
         removed: what was removed; None if nothing was, as in a dry run.
     """
@@ -48,6 +53,7 @@ class Forgetting:
     rest_on: tuple[int, ...]
     removes_rounds: bool
     exports: tuple[str, ...]
+    label_files: tuple[str, ...] = ()
     already: tuple[str, ...] = ()
     removed: Removed | None = None
 
@@ -88,16 +94,17 @@ def forget(
         finished = None if dry_run else carry_out_order(ws)
         footage = Footage(ws)
         chosen = footage.choose(names, sources, finished=finished is not None)
-        plan = _plan(footage, chosen, models=models)
+        traces = traces_of(footage, chosen)
+        plan = _plan(footage, chosen, traces, models=models)
         agreed = bool(chosen) and (confirm is None or confirm(plan))
         if not agreed or dry_run:
             return replace(plan, removed=finished)
         rounds = (*plan.trained, *plan.rest_on) if models else ()
-        write_order(ws, traces_of(footage, chosen), _entries(chosen, plan), rounds)
+        write_order(ws, traces, _entries(chosen, plan), rounds)
         return replace(plan, removed=carry_out_order(ws))
 
 
-def _plan(footage: Footage, chosen: Chosen, *, models: bool) -> Forgetting:
+def _plan(footage: Footage, chosen: Chosen, traces: Traces, *, models: bool) -> Forgetting:
     """Return what is to be forgotten, and what it touches."""
     root, registered = footage.workspace.root, footage.videos
     fetched = {root / f.file for f in footage.files if (f.source, f.want_id) in chosen.wants}
@@ -114,8 +121,20 @@ def _plan(footage: Footage, chosen: Chosen, *, models: bool) -> Forgetting:
         rest_on=tuple(n for n in later if n not in trained),
         removes_rounds=models,
         exports=tuple(_exports_with(footage.workspace, chosen.videos)),
+        label_files=tuple(_label_files(footage.workspace, traces)),
         already=tuple(chosen.already),
     )
+
+
+def _label_files(workspace: Workspace, traces: Traces) -> Iterator[str]:
+    """Yield the files outside the workspace's own folders that the settings name as labels."""
+    project = read_config(workspace).project
+    given = [name for name in (project.tags, project.truth, project.labels) if name]
+    own = [workspace.root / name for name in given if Path(name).parts[0] != IMPORTS]
+    for path in own:
+        with contextlib.suppress(FormatError):
+            if path.is_file() and traces.named_in(read_text(path)):
+                yield str(path)
 
 
 def _trained_on(workspace: Workspace, videos: Collection[str]) -> Iterator[int]:

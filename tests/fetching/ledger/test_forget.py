@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,10 @@ import pytest
 import reelabel
 from reelabel.media.encode import VideoWriter
 from reelabel.media.video import decode
+from reelabel.sources import removal
 from reelabel.workspace import Workspace
+from reelabel.workspace.forgotten import read_forgotten
+from reelabel.workspace.results import SplitReport
 
 PICTURES = {".jpg", ".jpeg", ".png"}
 KEEP_IDS = {"forgotten.json", "model.json"}
@@ -113,7 +117,7 @@ def classes(root, clips, fetched_footage, task):
 
 
 @pytest.fixture(scope="module", params=TASKS)
-def finished(request, tmp_path_factory, disc_clips, colour_clips, fetched_footage):
+def finished(request, tmp_path_factory, disc_clips, *, colour_clips, fetched_footage):
     """Return a finished workspace of each task with all that can be made of it."""
     root = tmp_path_factory.mktemp(request.param) / "w"
     if request.param == "detect":
@@ -190,9 +194,10 @@ def keeps(ws, *, video_id, path, hashes):
             text += (table.schema.metadata or {}).get(b"reelabel", b"").decode()
             if names.search(text) and file.parent.name not in ("wants", "downloads"):
                 found.append((below, "a row or note"))
-        elif file.name not in KEEP_IDS and file.suffix not in PICTURES | {".mp4"}:
-            if names.search(raw.decode("utf-8", "replace")):
-                found.append((below, "a text"))
+        elif file.name in KEEP_IDS or file.suffix in PICTURES | {".mp4"}:
+            continue
+        elif names.search(raw.decode("utf-8", "replace")):
+            found.append((below, "a text"))
     return found
 
 
@@ -233,3 +238,142 @@ def test_nothing_in_the_workspace_keeps_a_forgotten_clip(workspace, tmp_path):
     assert looks(workspace, clip) == []
     assert {v.video_id for v in workspace.videos()} == others
     assert not path.exists()
+
+
+def contents(ws):
+    """Return the hash of every file below a workspace, but for its lock and times of forgetting."""
+    return {
+        path.relative_to(ws.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files_of(ws)
+        if path.name not in {".lock", "forgotten.json"} and path.name[0] != "_"
+    }
+
+
+def model_files(ws):
+    """Return the hash of every file of every model."""
+    return {name: value for name, value in contents(ws).items() if "/model/" in name}
+
+
+def test_a_dry_run_and_a_no_change_nothing(workspace):
+    """Both return what would be done, and leave every byte as it is."""
+    video_id, path = clip_of(workspace)
+    before = contents(workspace)
+    plans = [
+        reelabel.forget(workspace, [video_id], dry_run=True),
+        reelabel.forget(workspace, [video_id], confirm=lambda _: False),
+    ]
+    for plan in plans:
+        assert plan.removed is None
+        assert plan.files == (str(path),)
+        assert list(plan.videos.items()) == [(video_id, path.name)]
+    assert contents(workspace) == before
+
+
+def test_models_are_named_and_not_changed(workspace):
+    """Every round whose student was trained on the clip is named; its model keeps its bytes."""
+    video_id, _ = clip_of(workspace)
+    trained = tuple(
+        n
+        for n in workspace.rounds()
+        if video_id in SplitReport.load(workspace.round_dir(n)).trained
+    )
+    before = model_files(workspace)
+    done = reelabel.forget(workspace, [video_id])
+    assert done.trained == trained
+    assert model_files(workspace) == before
+    assert read_forgotten(workspace.root).videos[video_id].rounds == trained
+
+
+def test_models_are_removed_when_asked(workspace):
+    """The rounds that were trained on it go with all that rests on them."""
+    ids = {v.video_id for v in workspace.videos()}
+    trained = next(iter(SplitReport.load(workspace.round_dir(0)).trained & ids))
+    done = reelabel.forget(workspace, [trained], models=True)
+    assert done.trained[0] == 0
+    assert workspace.rounds() == []
+    assert not (workspace.root / "failures" / "round-0").exists()
+
+
+def test_a_run_goes_on_without_it_and_it_does_not_come_back(workspace):
+    """The next run finishes without the clip, also when its file is put back."""
+    video_id, path = clip_of(workspace)
+    raw = path.read_bytes()
+    reelabel.forget(workspace, [video_id])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(raw)
+    done = reelabel.run(workspace, quiet=True)
+    assert done.exit_code == 0
+    assert done.labels
+    path.unlink()
+    about = {"video_id": video_id, "path": path, "hashes": set()}
+    # The user's own file of tags still names it; `tag` notes that there is no such video.
+    assert {name for name, _ in keeps(workspace, **about)} <= {"tables/receipts/tag.json"}
+    assert not any(result.done for result in reelabel.run(workspace, quiet=True).stages)
+
+
+def test_exports_elsewhere_are_named(workspace):
+    """A folder outside the workspace stays as it is; the user is told of it."""
+    elsewhere = workspace.root.parent / "elsewhere2"
+    reelabel.export(workspace, elsewhere)
+    reelabel.export(workspace, workspace.root / "inside")
+    before = sorted(p.name for p in elsewhere.rglob("*"))
+    done = reelabel.forget(workspace, [clip_of(workspace)[0]])
+    assert str(elsewhere) in done.exports
+    assert str(workspace.root / "inside") not in done.exports
+    assert sorted(p.name for p in elsewhere.rglob("*")) == before
+
+
+def test_an_export_inside_loses_the_clip_alone(workspace):
+    """The pictures of other videos stay in it."""
+    video_id, _ = clip_of(workspace)
+    folder = reelabel.export(workspace, workspace.root / "mine" / "out")
+    pictures = {p for p in folder.rglob("*") if p.suffix in PICTURES}
+    own = {p for p in pictures if video_id in p.name or video_id in p.parent.name}
+    assert own
+    assert own != pictures
+    reelabel.forget(workspace, [video_id])
+    assert {p for p in folder.rglob("*") if p.suffix in PICTURES} == pictures - own
+
+
+class Killed(BaseException):
+    """Ends a call as a signal would."""
+
+
+@pytest.mark.parametrize("how", ["forget", "run"])
+def test_a_removal_that_was_killed_is_finished(workspace, tmp_path, monkeypatch, *, how):
+    """Killed before any of its writes, the same command or a run brings it to the same end."""
+    video_id, path = clip_of(workspace)
+    twin = Workspace.open(shutil.copytree(workspace.root, tmp_path / "twin"))
+    whole = []
+    for name in ("remove_path", "write_text"):
+        real = getattr(removal, name)
+        monkeypatch.setattr(removal, name, lambda *a, real=real: (whole.append(1), real(*a))[1])
+    reelabel.forget(twin, [path.name])
+    monkeypatch.undo()
+    for last in sorted({0, 1, len(whole) // 2, len(whole) - 1}) if how == "forget" else [1]:
+        each = Workspace.open(shutil.copytree(workspace.root, tmp_path / f"at{last}"))
+        left = [last]
+
+        def killed(*arguments, real, left=left):
+            if not left[0]:
+                raise Killed
+            left[0] -= 1
+            return real(*arguments)
+
+        for name in ("remove_path", "write_text"):
+            real = getattr(removal, name)
+            monkeypatch.setattr(removal, name, partial(killed, real=real))
+        with pytest.raises(Killed):
+            reelabel.forget(each, [path.name])
+        monkeypatch.undo()
+        if how == "forget":
+            reelabel.forget(each, [path.name])
+            assert contents(each) == contents(twin)
+        else:
+            reelabel.run(each, until="register", quiet=True)
+        copied = each.root / path.relative_to(workspace.root)
+        assert not copied.exists()
+        assert keeps(each, video_id=video_id, path=copied, hashes=set()) == []
+        assert list(each.root.glob("_forgetting*")) == []
+        assert video_id in read_forgotten(each.root).videos
+        shutil.rmtree(each.root)
