@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from reelabel.config_edit import set_key
 from reelabel.errors import FormatError, counted
-from reelabel.files import read_json, read_text, write_json, write_text
+from reelabel.files import read_json, read_text, remove_leftovers, write_json, write_text
 from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.media.rendering import is_rendering
 from reelabel.models.students.folder import MODEL_JSON
@@ -45,6 +45,8 @@ PAGES = frozenset({".html", ".xml"})
 BINARY = frozenset({".jpg", ".jpeg", ".png", ".mp4", ".onnx", ".safetensors", ".ckpt", ".db"})
 _PROBE_BYTES = 4096
 _INDENT = re.compile(r"[\[{]\n( +)")
+_SCRATCH = re.compile(r"\..+\.tmp")
+"""The name of a folder that a killed export left."""
 _OF_ONE_VIDEO = re.compile(r"-[0-9a-f]{6}(-|$)")
 """In the name of a drawn file: the beginning of the id of the one video that it is of."""
 
@@ -149,6 +151,7 @@ class _Removal:
         """Remove the traces from a folder and all below it."""
         if folder.is_symlink() or not folder.is_dir():
             return
+        remove_leftovers(folder)
         for path in sorted(folder.iterdir()):
             if self._is_trace(path):
                 self._remove(path)
@@ -189,8 +192,8 @@ class _Removal:
         if suffix == ".parquet":
             if path.parent.name not in (WANTS.name, DOWNLOADS.name):
                 self.removed.edited += edit_shard(path, self._rows, self.traces.without)
-        elif suffix == ".html" or (suffix in BINARY and _shows_unknown(path)):
-            self._remove(path)  # a report or a film of several videos can be made again
+        elif suffix in {".html", ".damaged"} or (suffix in BINARY and _shows_unknown(path)):
+            self._remove(path)  # reports and films of several videos can be made again
         elif suffix not in BINARY and (text := _text_of(path)) and self._names(path, text):
             self._clear_text(path, text)
 
@@ -253,7 +256,7 @@ class _Removal:
             elif (here / CONFIG_NAME).is_file():
                 folders[:] = []  # another workspace
                 continue
-            if (here / EXPORT_MARK).is_file():
+            if (here / EXPORT_MARK).is_file() or _SCRATCH.fullmatch(here.name):
                 folders[:] = []
                 self._clear(here)
                 continue

@@ -1,7 +1,7 @@
-"""Parts of a workspace taken out of it by hand of its user, outside the flow of the stages.
+"""Removes parts of a workspace outside the flow of the stages.
 
-Tables are never edited by the flow; only what is to be forgotten is removed from them here. What
-was edited has another content than its receipt states, so that the next run makes it again.
+Stages never edit tables; only what a user wants removed is taken out of them here. An edited shard
+counts as unfinished, so that the next run makes it again.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ def edit_shard(
 
     A damaged shard is removed: it would be set aside with what it holds.
 
+    Args:
+        path: the file.
+        rows: returns the rows that it is to hold; the given table itself if nothing changes.
+        notes: returns the notes that its receipt is to hold.
+
     Raises:
         WorkspaceError: if it cannot be written.
     """
@@ -55,7 +60,8 @@ def edit_shard(
         return True
     after = rows(before)
     changed = notes(receipt.notes) if receipt else {}
-    if after.equals(before) and (receipt is None or changed == receipt.notes):
+    same = after is before or after.equals(before)  # NaN does not equal itself
+    if same and (receipt is None or changed == receipt.notes):
         return False
     receipt = receipt or Receipt(UNFINISHED, "")
     receipt = replace(receipt, fingerprint=UNFINISHED, digest=digest_of(after), notes=changed)

@@ -9,7 +9,12 @@ import yaml
 
 import reelabel
 import reelabel.stages.register as home
+from reelabel.config_edit import set_key
+from reelabel.data.boxes import Boxes
+from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.engine.project import read_config
 from reelabel.errors import UsageError
+from reelabel.formats.coco import write_coco
 from reelabel.tables import DOWNLOADS, VIDEOS, WANTS
 from reelabel.workspace import Workspace
 from reelabel.workspace.forgotten import read_forgotten
@@ -234,3 +239,32 @@ def test_the_command_asks(workspace, reelabel, monkeypatch):
     assert "reelabel run" in out
     assert not (workspace.root / "downloads/list/third.mp4").exists()
     assert VIDEOS.name in {path.name for path in (workspace.root / "tables").iterdir()}
+
+
+@pytest.mark.usefixtures("fetched")
+def test_imported_truth_of_forgotten_videos_alone_is_removed(workspace):
+    """A file that holds nothing any more is no setting any more: the next run goes on."""
+    video_id = next(v.video_id for v in workspace.videos() if v.name == "third.mp4")
+    image = ImageEntry("", video=video_id, pts=0, width=160, height=96)
+    path = workspace.root / "imports" / "truth.json"
+    write_coco(path, Dataset(("disc",), (image,), (Boxes.empty(),)))
+    set_key(workspace.config_path, "truth", "imports/truth.json")
+    reelabel.forget(workspace, ["third"])
+    assert not path.exists()
+    assert read_config(workspace).project.truth is None
+
+
+@pytest.mark.usefixtures("fetched")
+def test_what_killed_writes_left_goes_too(workspace):
+    """Half-written files and exports may hold pictures of the video."""
+    picture = workspace.root / "frames" / "x" / "1.jpg"
+    video_id = next(v.video_id for v in workspace.videos() if v.name == "third.mp4")
+    own = workspace.root / "frames" / video_id / "0.jpg"
+    export = workspace.root / ".out.12.abcdef01.tmp" / "images" / "a.jpg"
+    for path in (picture, own, export):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"a picture")
+    scratch = workspace.root / "tables" / "videos" / ".v.parquet.12.abcdef01.tmp"
+    scratch.write_bytes(b"PAR1\0rows")
+    reelabel.forget(workspace, ["third"])
+    assert not any(path.exists() for path in (picture, own, export, scratch))

@@ -1,4 +1,4 @@
-"""Where fetched footage came from is known to the end: in the ledger, exports, models and splits."""
+"""Where footage came from is known to the end: in the ledger, exports, models and splits."""
 
 from __future__ import annotations
 
