@@ -15,7 +15,7 @@ from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.engine.project import read_config
 from reelabel.errors import UsageError
 from reelabel.formats.coco import write_coco
-from reelabel.tables import DOWNLOADS, VIDEOS, WANTS
+from reelabel.tables import DOWNLOADS, DUPLICATES, VIDEOS, WANTS
 from reelabel.workspace import Workspace
 from reelabel.workspace.forgotten import read_forgotten
 
@@ -268,3 +268,21 @@ def test_what_killed_writes_left_goes_too(workspace):
     scratch.write_bytes(b"PAR1\0rows")
     reelabel.forget(workspace, ["third"])
     assert not any(path.exists() for path in (picture, own, export, scratch))
+
+
+@pytest.mark.usefixtures("fetched")
+def test_rows_of_other_videos_lose_what_is_about_it(workspace):
+    """A duplicate of its frame is a row less, a note loses its name; the rest stays and is stale."""
+    ids = {v.name: v.video_id for v in workspace.videos()}
+    mine, third = ids["mine.mp4"], ids["third.mp4"]
+    same = {"video_id": mine, "similarity": 1.0, "rule": "hash", "kept_pts": 0}
+    kept = [third, mine]
+    rows = [same | {"pts": i, "kept_video_id": video_id} for i, video_id in enumerate(kept)]
+    notes = {"like": "third.mp4, frame 3", "count": 2}
+    table = DUPLICATES.from_rows(rows)
+    workspace.write(DUPLICATES, mine, table, fingerprint="f", notes=notes)
+    reelabel.forget(workspace, ["third"])
+    assert workspace.read(DUPLICATES, mine).to_pylist() == rows[1:]
+    receipt = workspace.receipt(DUPLICATES, mine)
+    assert receipt.notes == {"like": "forgotten, frame 3", "count": 2}
+    assert receipt.fingerprint != "f"
