@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reelabel.cli.console import echo
 from reelabel.cli.stage_commands import workspace_argument
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def origins(workspace: Path, out: Path | None) -> None:
 
     print_origins(call(workspace, out=out))
     if out is not None:
-        click.echo(f"written to {out}")
+        echo(f"written to {out}")
 
 
 @click.command()
@@ -55,7 +56,7 @@ def forget(
 
     done = call(workspace, videos, sources=sources, models=models, confirm=agreed)
     if done.removed is not None:
-        click.echo(f"forgotten: {done.removed.sentence()}")
-        click.echo(f"now:\n  reelabel run {workspace}")
+        echo(f"forgotten: {done.removed.sentence()}")
+        echo(f"now:\n  reelabel run {workspace}")
     elif not dry_run:
-        click.echo("nothing was changed")
+        echo("nothing was changed")

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from reelabel.files import explained, write_atomic
 from reelabel.workspace.receipts import Receipt, digest_of, receipt_in, with_receipt
+from reelabel.workspace.workspace import write_rows
 
 UNFINISHED = "unfinished"
 """The fingerprint of what has to be made again."""
@@ -54,7 +55,7 @@ def edit_shard(
     """
     receipt = receipt_in(path)
     try:
-        before = pq.ParquetFile(path, memory_map=False).read().replace_schema_metadata(None)
+        before = _read(path)
     except (OSError, pa.ArrowException):
         remove_path(path)
         return True
@@ -66,5 +67,10 @@ def edit_shard(
     receipt = receipt or Receipt(UNFINISHED, "")
     receipt = replace(receipt, fingerprint=UNFINISHED, digest=digest_of(after), notes=changed)
     table = with_receipt(after, receipt)
-    write_atomic(path, lambda scratch: pq.write_table(table, scratch, compression="zstd"))
+    write_atomic(path, lambda scratch: write_rows(table, scratch))
     return True
+
+
+def _read(path: Path) -> pa.Table:
+    file = pq.ParquetFile(path, memory_map=False, page_checksum_verification=True)
+    return file.read().replace_schema_metadata(None)

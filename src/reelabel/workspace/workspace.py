@@ -165,7 +165,7 @@ class Workspace:
         )
         whole = with_receipt(rows, receipt)
         path = self.shard_path(table, video_id, round_number)
-        write_atomic(path, lambda scratch: _write_rows(whole, scratch))
+        write_atomic(path, lambda scratch: write_rows(whole, scratch))
         return receipt
 
     def read(self, table: Table, video_id: str, round_number: int = 0) -> pa.Table:
@@ -311,7 +311,7 @@ class Workspace:
             yield
 
 
-def _write_rows(rows: pa.Table, path: Path) -> None:
+def write_rows(rows: pa.Table, path: Path) -> None:
     """Write a Parquet file whose pages carry checksums, so that an altered bit is found."""
     pq.write_table(rows, path, compression="zstd", write_page_checksum=True)
 

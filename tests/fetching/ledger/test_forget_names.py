@@ -272,7 +272,7 @@ def test_what_killed_writes_left_goes_too(workspace):
 
 @pytest.mark.usefixtures("fetched")
 def test_rows_of_other_videos_lose_what_is_about_it(workspace):
-    """A duplicate of its frame is a row less, a note loses its name; the rest stays and is stale."""
+    """A duplicate of its frame goes, a note loses its name; the rest stays and is stale."""
     ids = {v.name: v.video_id for v in workspace.videos()}
     mine, third = ids["mine.mp4"], ids["third.mp4"]
     same = {"video_id": mine, "similarity": 1.0, "rule": "hash", "kept_pts": 0}
