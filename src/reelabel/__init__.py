@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         track,
         train,
         truth,
+        want,
         window,
     )
     from reelabel.views.film import Film
@@ -105,6 +106,7 @@ __all__ = [
     "track",
     "train",
     "truth",
+    "want",
     "window",
 ]
 
@@ -149,6 +151,7 @@ _HOMES = {
     "track": "reelabel.verbs.stages",
     "train": "reelabel.verbs.stages",
     "truth": "reelabel.verbs.stages",
+    "want": "reelabel.verbs.stages",
     "window": "reelabel.verbs.stages",
 }
 

@@ -28,6 +28,7 @@ from reelabel.stages import (
     track,
     train,
     truth,
+    want,
 )
 from reelabel.tables import CLASS_LABELS, LABELS
 
@@ -37,6 +38,7 @@ DETECT = Task(
     name="detect",
     meaning="boxes of objects",
     once=(
+        want.STAGE,  #     manifests  -> wants          none named: nothing is done
         register.STAGE,  # files      -> videos
         cut.STAGE,  #      videos     -> clips
         truth.STAGE,  #    file       -> truth, truth_frames
@@ -63,6 +65,7 @@ CLASSIFY_FRAMES = Task(
     name="classify-frames",
     meaning="classes of frames",
     once=(
+        want.EXCLUSIVE_STAGE,  #        manifests  -> wants        none named: nothing is done
         register.STAGE,  #              files      -> videos
         replace(cut.STAGE, tests_too=True),  #     -> clips
         classes.tag.STAGE,  #           file       -> tags         weak labels of whole videos
@@ -86,12 +89,11 @@ CLASSIFY_FRAMES = Task(
     check=classes.tag.check_project,
     **outputs.CLASSES,
 )
-*_FOOTAGE, _ = CLASSIFY_FRAMES.once
 _BEFORE, _AFTER = CLASSIFY_FRAMES.each_round[:4], CLASSIFY_FRAMES.each_round[5:]
 CLASSIFY_CLIPS = replace(
     CLASSIFY_FRAMES,
     name="classify-clips",
     meaning="classes of windows of frames",
-    once=(*_FOOTAGE, classes.window.CLIP_STAGE),  # clips -> moments, windows of frames
+    once=(*CLASSIFY_FRAMES.once[:-1], classes.window.CLIP_STAGE),  # clips -> windows of frames
     each_round=(*_BEFORE, classes.train.CLIP_STAGE, *_AFTER),
 )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from reelabel.workspace import Workspace
 
 STAGES = {
+    "want": "Choose videos and spans from manifests; nothing is fetched.",
     "register": "Note what each file is: content, size, time base, state.",
     "cut": "Set the spans of each video that are worked on.",
     "tag": "Tie weak labels of whole videos to the videos.",

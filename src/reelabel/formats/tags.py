@@ -268,7 +268,7 @@ def _claims(row: Row, where: str) -> list[TagRow]:
     if given < needed:
         raise FormatError(f"{where}: expected {needed} columns or more, but got {given}")
     video = _name(where, "video", row.get("video"))
-    start_s, end_s = (_seconds(where, key, row.get(key)) for key in ("start", "end"))
+    start_s, end_s = (_time_of(where, key, row.get(key)) for key in ("start", "end"))
     if start_s is not None and end_s is not None and end_s <= start_s:
         raise FormatError(f"{where}: expected an end after the start {start_s}, but got {end_s}")
     right = _is_right(where, row.get("claim"))
@@ -290,7 +290,19 @@ def _name(where: str, what: str, value: object) -> str:
     return text
 
 
-def _seconds(where: str, what: str, value: object) -> float | None:
+def _time_of(where: str, what: str, value: object) -> float | None:
+    try:
+        return seconds_of(what, value)
+    except FormatError as exc:
+        raise FormatError(f"{where}: {exc}") from exc
+
+
+def seconds_of(what: str, value: object) -> float | None:
+    """Return seconds, also of ``MM:SS`` and ``HH:MM:SS``; None for none.
+
+    Raises:
+        FormatError: if it is neither, or below zero.
+    """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     clock = _CLOCK.fullmatch(str(value).strip())
@@ -299,9 +311,7 @@ def _seconds(where: str, what: str, value: object) -> float | None:
     except ValueError:
         found = math.nan
     if not 0 <= found < math.inf:
-        raise FormatError(
-            f"{where}: expected seconds or HH:MM:SS as {what}, but got {str(value)[:40]!r}"
-        )
+        raise FormatError(f"expected seconds or HH:MM:SS as {what}, but got {str(value)[:40]!r}")
     return found
 
 

@@ -125,15 +125,16 @@ class ClassNames:
 
         Names that differ in case, or in ``_``, ``-`` and spaces, are the same.
         """
-        return self._known.get(_plain(name))
+        return self._known.get(plain_name(name))
 
     @cached_property
     def _known(self) -> dict[str, str]:
-        known = {_plain(key): own for key, own in self.mapping.items()}
-        return known | {_plain(own): own for own in self.classes}
+        known = {plain_name(key): own for key, own in self.mapping.items()}
+        return known | {plain_name(own): own for own in self.classes}
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return a class name without what does not tell names apart: case, ``_``, ``-``, spaces."""
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()
 
 

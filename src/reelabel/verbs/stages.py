@@ -129,6 +129,7 @@ def _signature(stages: list[AnyStage]) -> Signature:
     return Signature([first, *settings.values(), *further], return_annotation=Result)
 
 
+want = StageFunction("want")
 register = StageFunction("register")
 cut = StageFunction("cut")
 tag = StageFunction("tag")

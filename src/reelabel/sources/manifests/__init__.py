@@ -1,0 +1,1 @@
+"""Manifests: lists of videos with classes, spans and facts, one file per kind."""

@@ -1,0 +1,290 @@
+"""What every reader is given, and the rows of lists with named columns: CSV, JSON, Parquet."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from reelabel.errors import FormatError, few, nearest
+from reelabel.sources.manifests.entries import Entry, Tally, decoded
+from reelabel.sources.manifests.json_stream import Damaged, json_entries
+from reelabel.sources.manifests.label_rules import MOST_KEPT, LabelRules
+from reelabel.sources.manifests.settings import Manifest, Meaning
+from reelabel.sources.manifests.texts import CsvRows, open_text, suffix_of
+
+Lookup = Callable[[str], bytes]
+"""Returns the content of a file of YouTube-8M by its address or path below the lookups."""
+Values = dict[str, Any]
+"""What a column is about -> its value in one row."""
+Classes = tuple[str, ...]
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "id": ("id", "video_id", "videoid", "youtube_id", "clip_id"),
+    "url": ("url", "contenturl", "video_url", "videoloc", "link", "href", "address"),
+    "label": ("label", "labels", "class", "classes", "category", "tag", "tags"),
+    "start": ("start", "start_s", "time_start", "start_time"),
+    "end": ("end", "end_s", "time_end", "end_time"),
+    "duration": ("duration", "duration_s", "length"),
+    "height": ("height",),
+    "split": ("split", "subset", "partition"),
+    "licence": ("licence", "license", "is_cc"),
+    "uploader": ("uploader", "channel", "author"),
+    "title": ("title", "name"),
+    "size": ("size", "size_bytes", "bytes", "filesize"),
+}
+"""What a column is about -> the names that it may have, in any case."""
+
+
+@dataclass
+class Reading:
+    """One pass over a manifest.
+
+    Attributes:
+        manifest: its settings.
+        path: its file; an empty path if it has none.
+        root: what relative paths of the settings start from.
+        rules: which labels are taken.
+        tally: receives what cannot be used.
+        lookup: reads lookup files of YouTube-8M.
+    """
+
+    manifest: Manifest
+    path: Path
+    root: Path
+    rules: LabelRules
+    tally: Tally = field(default_factory=Tally)
+    lookup: Lookup = lambda _: b""
+
+    def take(self, where: str, make: Callable[[], Entry]) -> Iterator[Entry]:
+        """Yield the entry of a row, or count it as one that cannot be used."""
+        try:
+            entry = make()
+        except FormatError as exc:
+            self.tally.refuse(where, exc)
+        else:
+            yield entry
+
+    def classes_of(self, labels: Any) -> Classes | None:
+        """Return the classes of the labels of one row; None if it is not taken.
+
+        Raises:
+            FormatError: if they are neither text nor several texts.
+        """
+        several = labels if isinstance(labels, list) else [labels]
+        if not all(isinstance(label, str | int) for label in several):
+            raise FormatError(f"expected a label or several, but got {str(labels)[:60]!r}")
+        names = [text for label in several if (text := decoded(str(label)).strip())]
+        if not names and self.rules.takes_unlabelled:
+            return ()
+        return self.rules.of_all((name,) for name in names) or None
+
+
+Make = Callable[[Values, Classes], Entry]
+"""Makes an entry of the values of a row and its classes."""
+
+
+def read_columns(
+    reading: Reading, make: Make, needs: Sequence[Meaning], divide: Callable[[str], Any]
+) -> Iterator[Entry]:
+    """Yield the entries of a list with named columns.
+
+    Args:
+        reading: the pass.
+        make: makes an entry.
+        needs: columns of which there must be one.
+        divide: a cell of labels -> a label, or several.
+    """
+    readers = {".json": _json_rows, ".jsonl": _json_lines, ".ndjson": _json_lines}
+    if suffix_of(reading.path) == ".parquet":
+        rows = _parquet_rows(reading, needs)
+    elif (reader := readers.get(suffix_of(reading.path))) is not None:
+        rows = reader(reading)
+    else:
+        yield from _csv_entries(reading, make, needs, divide)
+        return
+    names = names_of(reading.manifest)
+    for where, row in rows:
+        reading.tally.rows += 1
+        yield from _entry(reading, where, by_meaning(row, names), make)
+
+
+def names_of(manifest: Manifest) -> dict[str, tuple[str, ...]]:
+    """Return the names that each column may have in this manifest."""
+    names: dict[str, tuple[str, ...]] = dict(COLUMNS)
+    names.update({meaning: (name.casefold(),) for meaning, name in manifest.columns.items()})
+    return names
+
+
+def by_meaning(row: Any, names: Mapping[str, tuple[str, ...]]) -> Values | Damaged:
+    """Return a row with its keys named by what they are about."""
+    if not isinstance(row, dict):
+        return row if isinstance(row, Damaged) else Damaged(f"{str(row)[:60]!r} is no object")
+    keys = {str(key).casefold(): value for key, value in row.items()}
+    found = {m: next((keys[n] for n in known if n in keys), None) for m, known in names.items()}
+    if "is_cc" in keys:
+        found["licence"] = licence_of_mark(keys["is_cc"])
+    return found
+
+
+def licence_of_mark(mark: Any) -> str:
+    """Return the licence that Kinetics' column ``is_cc`` states."""
+    return "Creative Commons" if str(mark).strip().casefold() in {"1", "true"} else ""
+
+
+def _entry(reading: Reading, where: str, row: Values | Damaged, make: Make) -> Iterator[Entry]:
+    if isinstance(row, Damaged):
+        reading.tally.refuse(where, row.why)
+        return
+    try:
+        labels = row.get("label")
+        classes = reading.classes_of([] if labels is None else labels)
+    except FormatError as exc:
+        reading.tally.refuse(where, exc)
+        return
+    if classes is None:
+        reading.tally.other_labels += 1
+    else:
+        yield from reading.take(where, partial(make, row, classes))
+
+
+def _csv_entries(
+    reading: Reading, make: Make, needs: Sequence[Meaning], divide: Callable[[str], Any]
+) -> Iterator[Entry]:
+    tally = reading.tally
+    with open_text(reading.path) as file:
+        header = file.readline()
+        delimiter = max(",;\t", key=header.count)
+        try:
+            cells = next(csv.reader([header], delimiter=delimiter), [])
+        except csv.Error as exc:
+            raise FormatError(f"{reading.path}: expected a header, but {exc}") from exc
+        at = _positions(reading, cells, needs)
+        rows = CsvRows(file, tally, delimiter)
+        rows.line, rows.width = 1, len(cells)
+        marked = [cell.strip().casefold() for cell in cells] if "licence" in at else []
+        is_mark = bool(marked) and marked[at["licence"]] == "is_cc"
+        for row, classes in _taken(reading, rows, at, divide):
+            values = {meaning: row[place] for meaning, place in at.items()}
+            if is_mark:
+                values["licence"] = licence_of_mark(values["licence"])
+            yield from reading.take(rows.where, partial(make, values, classes))
+
+
+def _taken(
+    reading: Reading, rows: CsvRows, at: Mapping[str, int], divide: Callable[[str], Any]
+) -> Iterator[tuple[list[str], Classes]]:
+    """Yield the rows whose labels are taken, with their classes; as fast as rows can be read."""
+    tally, width, place = reading.tally, max(at.values()) + 1, at.get("label")
+    known: dict[str, Classes | None] = {}
+    if place is None:
+        known[""] = reading.classes_of([])
+    for cells in rows:
+        tally.rows += 1
+        if len(cells) < width:
+            tally.refuse(rows.where, f"expected {width} columns or more, but got {len(cells)}")
+            continue
+        label = "" if place is None else cells[place]
+        if label not in known:
+            known = known if len(known) < MOST_KEPT else {}
+            known[label] = _classes(reading, rows, divide(label))
+        classes = known[label]
+        if classes is None:
+            tally.other_labels += 1
+        else:
+            yield cells, classes
+
+
+def _classes(reading: Reading, rows: CsvRows, labels: Any) -> Classes | None:
+    try:
+        return reading.classes_of(labels)
+    except FormatError as exc:
+        reading.tally.refuse(rows.where, exc)
+        return None
+
+
+def _positions(reading: Reading, cells: Sequence[str], needs: Sequence[Meaning]) -> dict[str, int]:
+    """Return the position of each known column.
+
+    Raises:
+        FormatError: if none of those is there that are needed.
+    """
+    place: dict[str, int] = {}
+    for i, cell in enumerate(cells):
+        place.setdefault(cell.strip().casefold(), i)
+    names = names_of(reading.manifest)
+    found = {m: next((n for n in known if n in place), "") for m, known in names.items()}
+    if not any(found[meaning] for meaning in needs):
+        known = [name for meaning in needs for name in names[meaning]]
+        hint = next((h for name in list(place)[:100] if (h := nearest(name[:60], known))), "")
+        got = few(name[:40] for name in list(place)[:6]) or "an empty file"
+        raise FormatError(
+            f"{reading.path}: expected a header with one of the columns {', '.join(known)}, but "
+            f"got {got}{hint}; name yours under 'columns'"
+        )
+    missing = [found_as for m in reading.manifest.columns if not (found_as := found[m])]
+    if missing:
+        asked = ", ".join(reading.manifest.columns.values())
+        raise FormatError(f"{reading.path}: expected the columns {asked}, but got {few(cells)}")
+    return {meaning: place[name] for meaning, name in found.items() if name}
+
+
+def _json_lines(reading: Reading) -> Iterator[tuple[str, Any]]:
+    with open_text(reading.path) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield f"line {number}", _json(line)
+
+
+def _json(line: str) -> Any:
+    try:
+        return json.loads(line, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as exc:
+        return Damaged(exc)
+
+
+def _json_rows(reading: Reading) -> Iterator[tuple[str, Any]]:
+    """Yield the entries of a list, or of an object by id, as Kinetics has them."""
+    with open_text(reading.path, lines=False) as file:
+        for key, value in named_entries(reading, file):
+            entry = value
+            if isinstance(value, dict) and "id" not in value and not key.isdecimal():
+                entry = {"id": key, **flattened(value)}
+            yield f"entry {key[:80]!r}" if not key.isdecimal() else f"entry {key}", entry
+
+
+def named_entries(reading: Reading, file: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the entries of a JSON file; see `json_entries`, whose errors get the file's name."""
+    try:
+        yield from json_entries(file)
+    except FormatError as exc:
+        raise FormatError(f"{reading.path}: {exc}") from exc
+
+
+def flattened(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an entry of Kinetics' JSON with the label and span of its annotation beside it."""
+    inner = value.get("annotations")
+    if not isinstance(inner, dict):
+        return value
+    span = inner.get("segment")
+    start, end = span if isinstance(span, list) and len(span) == 2 else (None, None)  # noqa: PLR2004 -- start and end
+    return {**value, "label": inner.get("label"), "start": start, "end": end}
+
+
+def _parquet_rows(reading: Reading, needs: Sequence[Meaning]) -> Iterator[tuple[str, Any]]:
+    import pyarrow as pa  # noqa: PLC0415 -- slow to load
+    import pyarrow.parquet as pq  # noqa: PLC0415 -- the same
+
+    try:
+        with pq.ParquetFile(reading.path) as file:
+            at = _positions(reading, file.schema_arrow.names, needs)
+            columns = [file.schema_arrow.names[place] for place in at.values()]
+            batches = file.iter_batches(batch_size=8192, columns=columns)
+            rows = (row for batch in batches for row in batch.to_pylist())
+            yield from ((f"row {number}", row) for number, row in enumerate(rows))
+    except (OSError, pa.ArrowException) as exc:
+        raise FormatError(f"{reading.path}: expected a whole Parquet file, but {exc}") from exc
