@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from reelabel.verbs.compare import compare
     from reelabel.verbs.demo import demo
     from reelabel.verbs.export import export
+    from reelabel.verbs.fetch import fetch
     from reelabel.verbs.flicker import flicker
     from reelabel.verbs.forget import forget
     from reelabel.verbs.import_labels import import_labels
@@ -86,6 +87,7 @@ __all__ = [
     "detect",
     "evaluate",
     "export",
+    "fetch",
     "flicker",
     "forget",
     "import_labels",
@@ -131,6 +133,7 @@ _HOMES = {
     "detect": "reelabel.verbs.stages",
     "evaluate": "reelabel.verbs.stages",
     "export": "reelabel.verbs.export",
+    "fetch": "reelabel.verbs.fetch",
     "flicker": "reelabel.verbs.flicker",
     "forget": "reelabel.verbs.forget",
     "import_labels": "reelabel.verbs.import_labels",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -26,6 +26,8 @@ LARGEST = 2**31 - 1
 """The largest number that a setting may have; those that mean work or memory have their own."""
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 """What all random generators in use accept."""
+MANIFEST = "manifest"
+"""As `tags`: the classes of a video are those of the manifest that it was fetched from."""
 MACHINE = "machine"
 """Marks a setting by its type, ``sessions: Annotated[int, MACHINE] = 0``, as a property of the
 machine, such as memory, devices, processes: results do not depend on it, so it makes nothing stale.
@@ -105,7 +107,8 @@ class Project(Settings):
     """Options of that teacher, such as {template: "a photo of {}"}."""
     tags: str = ""
     """Weak labels of whole videos for a classifier: folders (the class is the name of the folder
-    that a video lies in), or a CSV, JSON or manifest file."""
+    that a video lies in), manifest (as the manifest states that it was fetched from), or a file:
+    CSV, JSON, or a manifest of videos that are there already."""
     columns: dict[Literal["video", "class", "start", "end", "claim"], str] = Field(
         default_factory=dict
     )
@@ -317,8 +320,9 @@ def _nearest_key(kind: Any, place: Sequence[str | int]) -> str:
     """Return a hint at the known key that an unknown one resembles most, inside its section."""
     *above, last = (str(part) for part in place)
     for name in above:
+        values = get_args(kind) if get_origin(kind) is dict else ()
         info = getattr(kind, "model_fields", {}).get(name)
-        kind = info.annotation if info is not None else None
+        kind = values[1] if values else info.annotation if info is not None else None
     return nearest(last, getattr(kind, "model_fields", {}))
 
 

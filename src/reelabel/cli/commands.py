@@ -11,6 +11,7 @@ from reelabel._version import __version__
 from reelabel.cli.class_commands import compare, recipe
 from reelabel.cli.console import echo
 from reelabel.cli.fetched_commands import forget, origins
+from reelabel.cli.fetch_command import ABOUT, fetch_command
 from reelabel.cli.film_flags import asked_film, film_flags
 from reelabel.cli.stage_commands import (
     COUNT,
@@ -49,6 +50,9 @@ STAGES = {
 }
 """What each stage does, for the help; a test compares this with the flow."""
 
+LATE = {"fetch": ABOUT}
+"""Commands that are built when they are asked for; each goes before the stage of its name."""
+
 
 class Verbs(click.Group):
     """Lists the commands in the order of the work and builds those of the stages when asked."""
@@ -56,10 +60,12 @@ class Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all names, stages last."""
         del ctx  # click's signature
-        return [*self.commands, *STAGES]
+        return list(dict.fromkeys([*self.commands, *LATE, *STAGES]))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; a stage's flags are made from its settings type."""
+        if cmd_name in LATE:
+            return fetch_command()
         if cmd_name in STAGES:
             return stage_command(cmd_name, STAGES[cmd_name], None)
         return super().get_command(ctx, cmd_name)
@@ -70,7 +76,7 @@ class Verbs(click.Group):
         """Return the command that is called; which stage it is depends on the workspace's task."""
         name, *rest = args
         workspace = next((Path(a) for a in rest if (Path(a) / "reelabel.yaml").is_file()), None)
-        if name in STAGES and workspace is not None:
+        if name in STAGES and name not in LATE and workspace is not None:
             return name, stage_command(name, STAGES[name], workspace), rest
         return super().resolve_command(ctx, args)
 
@@ -78,7 +84,8 @@ class Verbs(click.Group):
         """Write two lists, without loading the stages."""
         del ctx  # click's signature
         own = [(n, c.get_short_help_str(80)) for n, c in self.commands.items()]
-        for title, rows in (("Commands", own), ("Stages, each alone", list(STAGES.items()))):
+        alone = [(name, about) for name, about in STAGES.items() if name not in LATE]
+        for title, rows in (("Commands", [*own, *LATE.items()]), ("Stages, each alone", alone)):
             with formatter.section(title):
                 formatter.write_dl(rows)
 
@@ -101,11 +108,17 @@ def cli() -> None:
 @cli.command()
 @workspace_argument
 @click.option("--task", default="detect", show_default=True, help="What is learnt.")
-@click.option("--classes", multiple=True, required=True, help="Name of what to find; repeatable.")
+@click.option("--classes", multiple=True, help="Name of what to find; repeatable.")
 @click.option("--videos", multiple=True, help="File or folder; repeatable, or list more after --.")
+@click.option(
+    "--from",
+    "manifest",
+    type=(str, str),
+    help="KIND FILE of a list of videos to fetch: sports1m, kinetics, youtube8m or urls.",
+)
 @click.option("--detector", help="The first teacher of a detector; default: motion.")
 @click.option("--teacher", help="The first teacher of a classifier; default: the tags alone.")
-@click.option("--tags", help="Weak labels of videos: folders, or a CSV, JSON or manifest file.")
+@click.option("--tags", help="Weak labels of videos: folders, manifest, or a file.")
 @click.option("--multi-label", is_flag=True, help="Several classes, or none, may be right.")
 @click.option("--truth", type=click.Path(path_type=Path), help="Hand-made labels to evaluate on.")
 @click.option("--test-videos", multiple=True, help="Only evaluated on, never trained on.")
@@ -128,6 +141,8 @@ def init(
     from reelabel.engine.project import sections_of
     from reelabel.verbs.init import init as call
 
+    if not classes and given["manifest"] is None:
+        raise click.UsageError("expected --classes, or --from to take the labels of a manifest")
     made = call(
         workspace,
         classes=[name.strip() for part in classes for name in part.split(",")],

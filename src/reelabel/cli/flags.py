@@ -19,12 +19,19 @@ Command = Callable[..., Any]
 _UNIONS = (Union, types.UnionType)
 
 
-def settings_flags(kind: type[BaseModel]) -> Callable[[Command], Command]:
-    """Return a decorator that adds a flag for every field of a settings type."""
+def settings_flags(
+    kind: type[BaseModel], without: Sequence[str] = ()
+) -> Callable[[Command], Command]:
+    """Return a decorator that adds a flag for every field of a settings type.
+
+    Args:
+        kind: the settings type.
+        without: fields at its top that get none.
+    """
 
     def decorate(command: Command) -> Command:
         for path, info in reversed(list(_leaves(kind))):
-            command = _option(path, info)(command)
+            command = command if path[0] in without else _option(path, info)(command)
         return command
 
     return decorate
@@ -37,11 +44,22 @@ def overridden(settings: BaseModel, given: dict[str, Any]) -> BaseModel:
         ConfigError: if the values do not fit together.
     """
     values = settings.model_dump(exclude_unset=True)
-    for path, _ in _leaves(type(settings)):
+    _put_given(values, type(settings), given)
+    return checked(type(settings), values, "flags")
+
+
+def given_settings(kind: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the flags that were given, as settings of a type that are not checked yet."""
+    values: dict[str, Any] = {}
+    _put_given(values, kind, given)
+    return values
+
+
+def _put_given(values: dict[str, Any], kind: type[BaseModel], given: Mapping[str, Any]) -> None:
+    for path, _ in _leaves(kind):
         value = given.get("_".join(path))
         if value is not None and value != ():
             _put(values, path, _parsed(value))
-    return checked(type(settings), values, "flags")
 
 
 def _leaves(

@@ -50,10 +50,11 @@ def print_run(workspace: Workspace, run: Run) -> None:
     names = {video.video_id: video.name for video in workspace.videos()}
     printed: set[str] = set()
     for result in run.results:
-        left_out = result.notes.get("all", {}).get("left_out", {})
-        sentences = left_out_sentences(left_out) if isinstance(left_out, dict) else left_out
-        for sentence in sentences:
-            OUT.print(f"[dim]{result.stage} {escape(sentence)}[/]")
+        for notes in result.notes.values():
+            left_out = notes.get("left_out", {})
+            sentences = left_out_sentences(left_out) if isinstance(left_out, dict) else left_out
+            for sentence in sentences:
+                OUT.print(f"[dim]{result.stage} {escape(sentence)}[/]")
         waiting = {v: words for v, words in result.waiting.items() if v not in printed}
         printed |= result.failed.keys() | waiting.keys()
         for video, message in (result.failed | waiting).items():

@@ -15,7 +15,7 @@ from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
 from reelabel.errors import counted, few, nearest
 
-FOLDER, FILE = "folder", "file"
+FOLDER, FILE, MANIFEST = "folder", "file", "manifest"
 """Where a tag comes from."""
 _PIECE = re.compile(r"(.+)_(\d{1,9})_(\d{1,9})")
 _DOWNLOAD = re.compile(r"\[([^\[\]]+)\]$")
@@ -161,7 +161,7 @@ def tie_tags(
         video = _only(given.video, piece or videos.find(given.video), problems)
         for category, right in _classes(row, names, problems):
             if video is not None:
-                found[video.video_id].append(_tag(video, category, row, right=right))
+                found[video.video_id].append(tag_row(video, category, row, right=right))
     return found
 
 
@@ -183,7 +183,8 @@ def _classes(row: TagRow, names: ClassNames, problems: TagProblems) -> Iterator[
         problems.unknown_class(row.category, names.classes)
 
 
-def _tag(video: Video, category: str, row: TagRow, *, right: bool) -> dict[str, Any]:
+def tag_row(video: Video, category: str, row: TagRow, *, right: bool) -> dict[str, Any]:
+    """Return a row of the table `tags`."""
     return {
         "video_id": video.video_id,
         "category": category,
@@ -214,7 +215,7 @@ def folder_tags(
         if folder is None or own is None:
             problems.unknown_class(path.parent.name, names.classes)
             continue
-        tag = _tag(video, own, TagRow(str(path), own, source=str(folder)), right=True)
+        tag = tag_row(video, own, TagRow(str(path), own, source=str(folder)), right=True)
         found[video.video_id].append(tag | {"origin": FOLDER})
     return found
 

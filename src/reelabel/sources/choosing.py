@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -76,8 +77,6 @@ class Candidates:
         manifest: how many are taken, and how many are kept to replace others.
         seed: of the ranks.
 
-    Attributes:
-        dropped: whether any was left out because others come before it.
     """
 
     def __init__(self, manifest: Manifest, seed: int) -> None:
@@ -87,7 +86,7 @@ class Candidates:
         self._entries: dict[Key, tuple[int, Entry]] = {}
         self._heaps: dict[str, list[tuple[int, Key]]] = {}
         self._places: Counter[Key] = Counter()
-        self.dropped = False
+        self._dropped = array("q")
 
     def add(self, entry: Entry) -> None:
         """Take note of a row; rows of one video and span are one want with all their classes."""
@@ -108,6 +107,12 @@ class Candidates:
         if self._most is not None:
             self._place(rank, entry, new)
 
+    @property
+    def incomplete(self) -> bool:
+        """Return whether `complete` may add classes: a row of a kept want was left out."""
+        kept = {rank for rank, _ in self._entries.values()}
+        return not kept.isdisjoint(self._dropped)
+
     def complete(self, entries: Iterable[Entry]) -> None:
         """Add classes from a second pass: a row may have come while its want was left out."""
         for entry in entries:
@@ -126,16 +131,15 @@ class Candidates:
             if len(heap) < (self._most or 0):
                 heapq.heappush(heap, (-rank, key))
             elif heap and -rank > heap[0][0]:
-                _, worst = heapq.heappushpop(heap, (-rank, key))
-                self._leave(worst)
+                self._leave(*heapq.heappushpop(heap, (-rank, key)))
             else:
-                self.dropped = True
+                self._dropped.append(rank)
                 continue
             self._places[key] += 1
             self._entries[key] = rank, entry
 
-    def _leave(self, key: Key) -> None:
-        self.dropped = True
+    def _leave(self, negative: int, key: Key) -> None:
+        self._dropped.append(-negative)
         self._places[key] -= 1
         if not self._places[key]:
             del self._places[key], self._entries[key]

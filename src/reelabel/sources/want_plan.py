@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from reelabel.config import Project
-from reelabel.errors import FormatError, few
+from reelabel.errors import FormatError, counted, few
 from reelabel.labels.tagging import ClassNames
 from reelabel.sources.choosing import (
     Candidates,
@@ -161,9 +161,9 @@ def plan(
             reading.tally.filtered[reason] += 1
         else:
             candidates.add(entry)
-    if manifest.kind == "urls" and candidates.dropped:
-        again = replace(reading, tally=Tally())
-        candidates.complete(e for e in urls.read(again) if not filters.reason(e))
+    if candidates.incomplete:
+        again = READERS[manifest.kind](replace(reading, tally=Tally()))
+        candidates.complete(entry for entry in again if not filters.reason(entry))
     tally = reading.tally
     classes = project.classes if exclusive else ()
     ranked = list(without_conflicts(candidates.ranked(), classes, tally))
@@ -207,8 +207,8 @@ def _nothing(made: Plan, rules: LabelRules) -> str:
     reasons = made.sentences()
     if tally.other_labels:
         reasons.append(
-            f"{tally.other_labels} rows have other labels, such as {rules.shown()}: name labels "
-            "under 'label', or what class each is under 'classes'"
+            f"{counted(tally.other_labels, 'row')} with other labels, such as {rules.shown()}: name "
+            "labels under 'label', or what class each is under 'classes'"
         )
     why = "; ".join(reasons) or "it has no rows"
     return f"{where}: expected videos to take, but none of {tally.rows} rows is one: {why}"

@@ -7,21 +7,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from reelabel.config import FOLDERS, Project, dump
+from reelabel.config import FOLDERS, MANIFEST, Project, dump, merged
 from reelabel.engine.project import parse_config, sections_of
 from reelabel.engine.task import task_named
 from reelabel.errors import UsageError
 from reelabel.files import explained, write_text
 from reelabel.media.rendering import is_rendering
 from reelabel.sources.footage import Footage, find_footage, left_out_sentences, unusable
+from reelabel.verbs.manifests import with_manifest
 from reelabel.workspace import CONFIG_NAME, Workspace
 
 
 def init(  # noqa: PLR0913 -- one argument for each flag of the command
     root: Path | str,
     *,
-    classes: Sequence[str],
-    videos: Sequence[Path | str],
+    classes: Sequence[str] = (),
+    videos: Sequence[Path | str] = (),
+    manifest: tuple[str, Path | str] | None = None,
     detector: str | None = None,
     teacher: str | None = None,
     tags: Path | str | None = None,
@@ -36,14 +38,17 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
 
     Args:
         root: the folder to make.
-        classes: names of what to find.
+        classes: names of what to find; none: the labels of the manifest.
         videos: video files, picture files or folders of them.
+        manifest: kind and file of a list of videos to fetch, such as ``("kinetics", "val.csv")``;
+            what is taken of it stands in `settings` under ``want``.
         detector: the first teacher of a detector, such as ``onnx:yolox_nano.onnx``; None is
             ``motion``.
         teacher: the first teacher of a classifier, such as ``hf-zero-shot-image:ID``; None: the
             tags alone.
         tags: weak labels of whole videos for a classifier: ``"folders"`` (the class is the name of
-            the folder that a video lies in), or a CSV, JSON or manifest file.
+            the folder that a video lies in), ``"manifest"`` (as the manifest states, the default
+            where one is given), or a file: CSV, JSON, or a manifest of videos that are there.
         multi_label: several classes, or none, may be right at once.
         truth: a file of hand-made labels to evaluate on: boxes as COCO, classes as CSV.
         test_videos: videos that are only evaluated on.
@@ -74,7 +79,7 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
         values["multi_label"] = True
     if test_videos:
         values["test_videos"] = [_absolute(video) for video in test_videos]
-    values |= settings or {}
+    values = with_manifest(merged(values, settings or {}), manifest)
     sections = sections_of(values)
     project = parse_config(values, "reelabel init").project
     footage = find_footage(project, workspace.root)
@@ -98,7 +103,8 @@ def _is_one_video(footage: Footage) -> bool:
 
 def _file(key: str, file: Path | str) -> str:
     """Return a file's absolute path; a word that stands for no file stays as it is."""
-    return FOLDERS if key == "tags" and str(file) == FOLDERS else _absolute(file)
+    is_word = key == "tags" and str(file) in {FOLDERS, MANIFEST}
+    return str(file) if is_word else _absolute(file)
 
 
 def _absolute(path: Path | str) -> str:

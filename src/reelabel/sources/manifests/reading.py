@@ -23,6 +23,8 @@ Values = dict[str, Any]
 """What a column is about -> its value in one row."""
 Classes = tuple[str, ...]
 
+MOST_LAYOUTS = 1_000
+"""Layouts of objects that are remembered."""
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "video_id", "videoid", "youtube_id", "clip_id"),
     "url": ("url", "contenturl", "video_url", "videoloc", "link", "href", "address"),
@@ -59,6 +61,7 @@ class Reading:
     rules: LabelRules
     tally: Tally = field(default_factory=Tally)
     lookup: Lookup = lambda _: b""
+    _known: dict[str, Classes | None] = field(default_factory=dict)
 
     def take(self, where: str, make: Callable[[], Entry]) -> Iterator[Entry]:
         """Yield the entry of a row, or count it as one that cannot be used."""
@@ -75,6 +78,14 @@ class Reading:
         Raises:
             FormatError: if they are neither text nor several texts.
         """
+        if isinstance(labels, str) and labels in self._known:
+            return self._known[labels]
+        found = self._classes_of(labels)
+        if isinstance(labels, str) and len(self._known) < MOST_KEPT:
+            self._known[labels] = found
+        return found
+
+    def _classes_of(self, labels: Any) -> Classes | None:
         several = labels if isinstance(labels, list) else [labels]
         if not all(isinstance(label, str | int) for label in several):
             raise FormatError(f"expected a label or several, but got {str(labels)[:60]!r}")
@@ -107,10 +118,19 @@ def read_columns(
     else:
         yield from _csv_entries(reading, make, needs, divide)
         return
-    names = names_of(reading.manifest)
+    layouts = Layouts(names_of(reading.manifest))
     for where, row in rows:
         reading.tally.rows += 1
-        yield from _entry(reading, where, by_meaning(row, names), make)
+        try:
+            layout = layouts.of(row)
+            classes = reading.classes_of(layout.label(row))
+        except FormatError as exc:
+            reading.tally.refuse(where, exc)
+            continue
+        if classes is None:
+            reading.tally.other_labels += 1
+        else:
+            yield from reading.take(where, partial(make, layout.values(row), classes))
 
 
 def names_of(manifest: Manifest) -> dict[str, tuple[str, ...]]:
@@ -120,36 +140,53 @@ def names_of(manifest: Manifest) -> dict[str, tuple[str, ...]]:
     return names
 
 
-def by_meaning(row: Any, names: Mapping[str, tuple[str, ...]]) -> Values | Damaged:
-    """Return a row with its keys named by what they are about."""
-    if not isinstance(row, dict):
-        return row if isinstance(row, Damaged) else Damaged(f"{str(row)[:60]!r} is no object")
-    keys = {str(key).casefold(): value for key, value in row.items()}
-    found = {m: next((keys[n] for n in known if n in keys), None) for m, known in names.items()}
-    if "is_cc" in keys:
-        found["licence"] = licence_of_mark(keys["is_cc"])
-    return found
+@dataclass(frozen=True)
+class Layout:
+    """Which keys of an object are known: what each is about -> the key."""
+
+    keys: Mapping[str, str]
+
+    def label(self, row: Mapping[str, Any]) -> Any:
+        """Return the label or labels, none as an empty list."""
+        found = row[self.keys["label"]] if "label" in self.keys else None
+        return [] if found is None else found
+
+    def values(self, row: Mapping[str, Any]) -> Values:
+        """Return the known values by what they are about."""
+        found = {meaning: row[key] for meaning, key in self.keys.items()}
+        if self.keys.get("licence", "").casefold() == "is_cc":
+            found["licence"] = licence_of_mark(found["licence"])
+        return found
+
+
+class Layouts:
+    """The layouts of the objects of a list; most lists have one."""
+
+    def __init__(self, names: Mapping[str, tuple[str, ...]]) -> None:
+        self._names, self._known = names, dict[tuple[str, ...], Layout]()
+
+    def of(self, row: Any) -> Layout:
+        """Return the layout of an object.
+
+        Raises:
+            FormatError: if it is none.
+        """
+        if not isinstance(row, dict):
+            why = row.why if isinstance(row, Damaged) else f"{str(row)[:60]!r} is no object"
+            raise FormatError(why)
+        shape = tuple(row)
+        if shape not in self._known:
+            if len(self._known) > MOST_LAYOUTS:
+                self._known.clear()
+            keys = {str(key).casefold(): key for key in reversed(shape)}
+            found = {m: next((n for n in ns if n in keys), "") for m, ns in self._names.items()}
+            self._known[shape] = Layout({m: keys[n] for m, n in found.items() if n})
+        return self._known[shape]
 
 
 def licence_of_mark(mark: Any) -> str:
     """Return the licence that Kinetics' column ``is_cc`` states."""
     return "Creative Commons" if str(mark).strip().casefold() in {"1", "true"} else ""
-
-
-def _entry(reading: Reading, where: str, row: Values | Damaged, make: Make) -> Iterator[Entry]:
-    if isinstance(row, Damaged):
-        reading.tally.refuse(where, row.why)
-        return
-    try:
-        labels = row.get("label")
-        classes = reading.classes_of([] if labels is None else labels)
-    except FormatError as exc:
-        reading.tally.refuse(where, exc)
-        return
-    if classes is None:
-        reading.tally.other_labels += 1
-    else:
-        yield from reading.take(where, partial(make, row, classes))
 
 
 def _csv_entries(
@@ -240,9 +277,12 @@ def _json_lines(reading: Reading) -> Iterator[tuple[str, Any]]:
                 yield f"line {number}", _json(line)
 
 
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None)
+
+
 def _json(line: str) -> Any:
     try:
-        return json.loads(line, parse_constant=lambda _: None)
+        return _DECODER.decode(line)
     except (ValueError, RecursionError) as exc:
         return Damaged(exc)
 

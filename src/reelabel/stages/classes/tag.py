@@ -1,4 +1,4 @@
-"""tag  files, folders -> tags  1:N  weak labels of whole videos, tied to the videos.
+"""tag  files, folders, wants -> tags  1:N  weak labels of whole videos, tied to the videos.
 
 A video under two exclusive classes is named and left untagged, and so is what names no video, or
 several. A tag of a copy is one of the video that it is a copy of.
@@ -6,10 +6,11 @@ several. A tag of a copy is one of the video that it is a copy of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from reelabel.config import FOLDERS, NoSettings, Project
+from reelabel.config import FOLDERS, MANIFEST, NoSettings, Project
 from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
@@ -24,7 +25,8 @@ from reelabel.labels.tagging import (
     tie_tags,
     without_contradictions,
 )
-from reelabel.tables import TAGS, VIDEOS
+from reelabel.labels.want_tags import Fetched, want_tags
+from reelabel.tables import DOWNLOADS, TAGS, VIDEOS, WANTS
 from reelabel.workspace import fingerprint
 from reelabel.workspace.names import copies_in, in_folder
 
@@ -36,6 +38,8 @@ def tag(unit: Tags) -> Output:
     problems = TagProblems()
     if unit.project.tags == FOLDERS:
         rows = folder_tags(_files(unit), _names(unit), problems)
+    elif unit.project.tags == MANIFEST:
+        rows = want_tags(_wants(unit), _fetched(unit), _names(unit), problems)
     elif unit.resource is not None:
         rows = file_tags(unit, unit.resource, problems)
     else:
@@ -82,6 +86,25 @@ def _files(unit: Tags) -> list[tuple[Path, Video]]:
     return files + [(path, video) for path, video in copies if video is not None]
 
 
+def _wants(unit: Tags) -> Iterator[Mapping[str, Any]]:
+    """Yield what the manifests state about each video that was wanted."""
+    for source in unit.inputs.video_ids(WANTS):
+        yield from unit.rows(WANTS, source).to_pylist()
+
+
+def _fetched(unit: Tags) -> dict[tuple[str, str], Fetched]:
+    """Return the video of each want that was fetched, by source and name of the want."""
+    videos = dict(_files(unit))
+    found = {}
+    for source in unit.inputs.video_ids(DOWNLOADS):
+        for row in unit.rows(DOWNLOADS, source).to_pylist():
+            video = videos.get(unit.root / row["file"]) if row["state"] == "fetched" else None
+            if video is not None:
+                span = (row["span_start_s"], row["span_end_s"])
+                found[source, row["want_id"]] = Fetched(video, *span)
+    return found
+
+
 def _names(unit: Tags) -> ClassNames:
     project = unit.project
     return ClassNames(project.classes, project.class_map, not project.multi_label)
@@ -95,8 +118,8 @@ def check_project(project: Project) -> None:
     """
     if not project.tags and not project.teacher and not project.labels:
         raise ConfigError(
-            "expected weak labels to learn classes from, but got none: give tags (folders, or a "
-            "file), a teacher such as hf-zero-shot-image:ID, or both"
+            "expected weak labels to learn classes from, but got none: give tags (folders, "
+            "manifest, or a file), a teacher such as hf-zero-shot-image:ID, or both"
         )
     if len(project.classes) < 2 and not project.multi_label:  # noqa: PLR2004 -- to tell apart
         raise ConfigError(
@@ -112,13 +135,13 @@ def source(context: Context[NoSettings]) -> Resource[Path | None]:
     """
     named = context.project.tags
     copies = copies_in(context.inputs.receipt("register"))
-    if not named or named == FOLDERS:
+    if named in {"", FOLDERS, MANIFEST}:
         return Resource(None, fingerprint(named, copies))
     path = context.root / named
     if not path.is_file():
         raise FormatError(
             f"{path}: expected a file of tags (CSV, JSON), but there is none; for tags by folder "
-            f"write  tags: {FOLDERS}"
+            f"write  tags: {FOLDERS},  for those of manifests  tags: {MANIFEST}"
         )
     return Resource(path, fingerprint(path.read_bytes().hex(), copies))
 
@@ -130,6 +153,7 @@ STAGE = Stage(
     run=tag,
     scope="all",
     reads=(VIDEOS,),
+    optional=(WANTS, DOWNLOADS),
     after=("register",),
     writes=(TAGS,),
     project_keys=("classes", "class_map", "columns", "tags", "multi_label"),
