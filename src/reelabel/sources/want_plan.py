@@ -207,8 +207,8 @@ def _nothing(made: Plan, rules: LabelRules) -> str:
     reasons = made.sentences()
     if tally.other_labels:
         reasons.append(
-            f"{counted(tally.other_labels, 'row')} with other labels, such as {rules.shown()}: name "
-            "labels under 'label', or what class each is under 'classes'"
+            f"{counted(tally.other_labels, 'row')} with other labels, such as {rules.shown()}: "
+            "name labels under 'label', or what class each is under 'classes'"
         )
     why = "; ".join(reasons) or "it has no rows"
     return f"{where}: expected videos to take, but none of {tally.rows} rows is one: {why}"
