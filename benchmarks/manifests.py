@@ -86,7 +86,7 @@ def measure(path: Path) -> tuple[float, float, float]:
     return seconds, time.process_time() - cpu, peak_mb() - before
 
 
-def measured(path: Path, times: int = 3) -> list[float]:
+def measured(path: Path, times: int) -> list[float]:
     """Return the medians of wall and CPU seconds and MB, each time in a new process."""
     environment = os.environ | {"PYTHONPATH": str(HERE / "src")}
     command = [sys.executable, __file__, "--one", str(path)]
@@ -117,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--wants", type=int, default=100_000)
+    parser.add_argument("--times", type=int, default=3, help="of which the median is shown")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
@@ -126,7 +127,7 @@ def main() -> None:
         paths = write(Path(folder), given.rows)
         print(f"{given.rows:,} rows, 13 of 400 labels, 50 videos each; goal 2 s and 60 MB for CSV")
         for name, path in paths.items():
-            seconds, cpu, megabytes = measured(path)
+            seconds, cpu, megabytes = measured(path, given.times)
             size = path.stat().st_size / 1e6
             times = f"{seconds:6.2f} s ({cpu:5.2f} CPU)"
             print(f"  {name:<8} {size:6.0f} MB   {times}   +{megabytes:5.1f} MB")

@@ -19,6 +19,7 @@ ORDER = (
     "class_intervals.py",
     "interval_coverage.py",
     "memory.py",
+    "manifests.py",
     "idle.py",
     "resume.py",
 )

@@ -145,13 +145,20 @@ def _leaves(kind: type[BaseModel], above: str) -> Iterator[tuple[str, ...]]:
     told = _told(kind)
     for name, info in kind.model_fields.items():
         inner = info.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        if _is_settings(inner):
             yield from _leaves(inner, f"{above}{name}.")
+            continue
+        if get_origin(inner) is dict and _is_settings(get_args(inner)[1]):
+            yield from _leaves(get_args(inner)[1], f"{above}{name}.NAME.")
             continue
         about = " ".join((info.description or told.get(name, "")).split())
         default = "required" if info.is_required() else f"`{_default(info)}`"
         kind_of = f"`{_type(info.annotation)}`"
         yield f"`{above}{name}`", kind_of, default, _range(info), _sentence(about)
+
+
+def _is_settings(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _told(kind: type[BaseModel]) -> dict[str, str]:

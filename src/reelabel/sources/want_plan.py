@@ -156,7 +156,7 @@ def plan(
     candidates, filters = Candidates(manifest, project.seed), Filters(manifest)
     for number, entry in enumerate(READERS[manifest.kind](reading)):
         if number % 10_000 == 0:
-            tick(0.0, f"{source}: row {reading.tally.rows}")
+            tick(0.0, f"{source}: {number} rows taken")
         if reason := filters.reason(entry):
             reading.tally.filtered[reason] += 1
         else:

@@ -220,20 +220,24 @@ def _taken(
     known: dict[str, Classes | None] = {}
     if place is None:
         known[""] = reading.classes_of([])
-    for cells in rows:
-        tally.rows += 1
-        if len(cells) < width:
-            tally.refuse(rows.where, f"expected {width} columns or more, but got {len(cells)}")
-            continue
-        label = "" if place is None else cells[place]
-        if label not in known:
-            known = known if len(known) < MOST_KEPT else {}
-            known[label] = _classes(reading, rows, divide(label))
-        classes = known[label]
-        if classes is None:
-            tally.other_labels += 1
-        else:
-            yield cells, classes
+    number = others = 0
+    try:
+        for number, cells in enumerate(rows, 1):  # noqa: B007 -- used at the end
+            if len(cells) < width:
+                why = f"expected {width} columns or more, but got {len(cells)}"
+                tally.refuse(rows.where, why)
+                continue
+            label = "" if place is None else cells[place]
+            if label not in known:
+                known = known if len(known) < MOST_KEPT else {}
+                known[label] = _classes(reading, rows, divide(label))
+            if (classes := known[label]) is None:
+                others += 1
+            else:
+                yield cells, classes
+    finally:
+        tally.rows += number
+        tally.other_labels += others
 
 
 def _classes(reading: Reading, rows: CsvRows, labels: Any) -> Classes | None:
