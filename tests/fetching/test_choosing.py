@@ -53,7 +53,7 @@ NUMBERS = st.fixed_dictionaries(
         "per_class": st.integers(1, 5),
         "max_videos": st.integers(1, 8),
         "max_hours": st.floats(0.01, 0.1),
-        "max_bytes": st.integers(10**6, 10**8),
+        "max_gb": st.floats(0.001, 0.1),
         "spares": st.sampled_from([0.0, 1.0]),
     },
 )
@@ -107,13 +107,13 @@ def test_a_budget_goes_round_the_classes():
     assert Counter(w.entry.labels[0] for w in wants if not w.why_not) == {"a": 18, "b": 12}
 
 
-@given(ROWS, st.floats(0.01, 0.1), st.integers(10**6, 10**9))
+@given(ROWS, st.floats(0.01, 0.1), st.floats(0.001, 1))
 def test_budgets_are_kept(rows, hours, size):
     """Hours and bytes, known or assumed, stay below what is allowed."""
-    wants = [w for w in chosen(rows, max_hours=hours, max_bytes=size) if not w.why_not]
+    wants = [w for w in chosen(rows, max_hours=hours, max_gb=size) if not w.why_not]
     lengths = [w.entry.duration_s or 240.0 for w in wants]
     assert sum(lengths) <= hours * 3600 + 1e-6
-    assert sum(lengths) * 250_000 <= size + 1
+    assert sum(lengths) * 250_000 <= size * 1e9 + 1
 
 
 def test_replacements_are_kept_with_the_reason():

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from reelabel.verbs.fetch import FetchResult
 
 ABOUT = "Choose footage from a manifest and fetch it."
-_BYTES_PER_GB = 1e9
 
 
 def fetch_command() -> click.Command:
@@ -79,6 +78,7 @@ def _print_plan(name: str, plan: Any) -> None:
     from rich.markup import escape
 
     from reelabel.cli.console import OUT
+    from reelabel.sources.choosing import GB
 
     total = plan.total()
     rows = {**plan.by_class(), "in all": total} if len(plan.by_class()) > 1 else plan.by_class()
@@ -87,7 +87,7 @@ def _print_plan(name: str, plan: Any) -> None:
             str(one.chosen),
             str(one.spare),
             f"{one.hours:.1f}",
-            f"{one.size_bytes / _BYTES_PER_GB:.2f}",
+            f"{one.size_bytes / GB:.2f}",
         ]
         for label, one in rows.items()
     }

@@ -21,6 +21,7 @@ from reelabel.sources.manifests.names import want_name
 from reelabel.sources.manifests.settings import Manifest
 
 HOUR_S = 3600.0
+GB = 1e9
 Key = tuple[str, float | None, float | None]
 
 
@@ -217,8 +218,8 @@ class _Budget:
         length_s, size = estimated(entry, m)
         if m.max_videos is not None and self._videos >= m.max_videos:
             return f"beyond {m.max_videos} videos"
-        if m.max_bytes is not None and self._bytes + size > m.max_bytes:
-            return f"beyond {m.max_bytes} bytes"
+        if m.max_gb is not None and self._bytes + size > m.max_gb * GB:
+            return f"beyond {m.max_gb:g} GB"
         if m.max_hours is not None and self._seconds + length_s > m.max_hours * HOUR_S:
             return f"beyond {m.max_hours:g} hours"
         self._videos, self._bytes = self._videos + 1, self._bytes + size

@@ -64,8 +64,8 @@ class Manifest(Settings):
     """Videos of each class."""
     max_videos: int | None = Field(None, ge=1)
     """Videos in all, the same number of each class as far as there are enough."""
-    max_bytes: int | None = Field(None, ge=1)
-    """Bytes in all; estimated where the manifest states none."""
+    max_gb: float | None = Field(None, gt=0)
+    """Size in all in gigabytes (10**9 bytes); estimated where the manifest states none."""
     max_hours: float | None = Field(None, gt=0)
     """Hours in all."""
     spares: float = Field(4.0, ge=0)
