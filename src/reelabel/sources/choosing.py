@@ -149,7 +149,8 @@ class Candidates:
 def _joined(one: Entry, other: Entry) -> Entry:
     """Return two rows of one want as one; the same in whatever order they come."""
     labels = tuple(sorted({*one.labels, *other.labels}))
-    first = min(one, other, key=repr)
+    # By all but the labels, which grow with each row.
+    first = min(one, other, key=lambda entry: repr(entry._replace(labels=())))
     return first._replace(labels=labels)
 
 
