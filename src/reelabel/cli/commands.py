@@ -10,8 +10,8 @@ import click
 from reelabel._version import __version__
 from reelabel.cli.class_commands import compare, recipe
 from reelabel.cli.console import echo
-from reelabel.cli.fetched_commands import forget, origins
 from reelabel.cli.fetch_command import ABOUT, fetch_command
+from reelabel.cli.fetched_commands import forget, origins
 from reelabel.cli.film_flags import asked_film, film_flags
 from reelabel.cli.stage_commands import (
     COUNT,
