@@ -1,0 +1,309 @@
+"""The client: every byte that comes by HTTP passes here, and with it every rule.
+
+Retries are the scheduler's; redirects are followed here, each hop checked like the first address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from urllib3 import BaseHTTPResponse, Timeout
+
+from reelabel._version import __version__
+from reelabel.sources.web.addresses import check_url, host_of, networks_of
+from reelabel.sources.web.answers import check_answer, failure_of, translated
+from reelabel.sources.web.clock import Clock
+from reelabel.sources.web.connection import open_pools
+from reelabel.sources.web.headers import (
+    AGENT,
+    ContentRange,
+    Validators,
+    content_range,
+    length_of,
+)
+from reelabel.sources.web.limits import Limits
+from reelabel.sources.web.outcomes import FetchFailure
+from reelabel.sources.web.part_file import PartFile
+from reelabel.sources.web.robots import Robots
+from reelabel.sources.web.settings import FetchSettings
+from reelabel.sources.web.sniff import HEAD_BYTES, other_kind
+
+MOST_REDIRECTS = 5
+PARTIAL, UNSATISFIABLE = 206, 416
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CHUNK = 64 << 10
+_ROBOTS_BYTES = 512 << 10
+_DRAINED_BYTES = 64 << 10
+_OWN_HEADERS = frozenset({
+    "user-agent", "host", "range", "if-range", "accept-encoding", "connection", "content-length",
+    "transfer-encoding", "upgrade", "te", "expect",
+})  # fmt: skip
+_CREDENTIALS = frozenset({"cookie", "authorization", "proxy-authorization"})
+
+
+@dataclass(frozen=True)
+class Came:
+    """Where a file came from in the end, and the status of the last answer."""
+
+    url: str
+    http_status: int | None
+
+
+class Client:
+    """Fetches files and ranges of files; used by all threads.
+
+    Args:
+        settings: of fetching.
+        clock: time.
+        limits: the budgets of hosts, bandwidth and the day.
+    """
+
+    def __init__(self, settings: FetchSettings, clock: Clock, limits: Limits) -> None:
+        self._settings, self._clock, self._limits = settings, clock, limits
+        polite = settings.politeness
+        self._pools = open_pools(networks_of(settings.allow), connections=polite.host_connections)
+        self._robots = Robots(self._robots_txt)
+        self._agent = f"{AGENT}/{__version__}" + (f" ({polite.contact})" if polite.contact else "")
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._pools.clear()
+
+    def fetch(self, url: str, file: PartFile, headers: Mapping[str, str] | None = None) -> Came:
+        """Fetch a file, or what is missing of it.
+
+        Args:
+            url: its address.
+            file: what is there of it; afterwards all of it is, and synced.
+            headers: further ones that a site asks for.
+
+        Raises:
+            FetchFailure: with the outcome; what came so far is kept if it may be continued.
+            Stopped: if fetching is to stop.
+        """
+        came = Came(url, None)
+        try:
+            while not file.whole or not file.length:
+                came, ended = self._fetch_more(url, file, site_headers(headers or {}))
+                if ended:
+                    break
+        finally:
+            file.sync()
+        if not file.length:
+            raise FetchFailure("not_media", "the file is empty", http_status=came.http_status)
+        _check_kind(file)
+        return came
+
+    @contextlib.contextmanager
+    def open(
+        self, url: str, headers: Mapping[str, str], *, robots: bool = True
+    ) -> Iterator[tuple[str, BaseHTTPResponse]]:
+        """Yield the answer to a request and its address, after redirects.
+
+        Raises:
+            FetchFailure: ``address``, ``opted_out`` by robots.txt, ``network``; not for a status.
+        """
+        for _ in range(MOST_REDIRECTS + 1):
+            check_url(url)
+            if robots:
+                self._check_robots(url)
+            with self._request(url, headers) as response:
+                target = _redirect_of(response, url)
+                if target is None:
+                    yield url, response
+                    return
+                self._drain(response)
+            if host_of(target) != host_of(url):
+                headers = {n: v for n, v in headers.items() if n.lower() not in _CREDENTIALS}
+            url = target
+        raise FetchFailure("address", f"more than {MOST_REDIRECTS} redirects")
+
+    def chunks(self, response: BaseHTTPResponse) -> Iterator[bytes]:
+        """Yield the body of an answer as it was sent, at the speed that the limits allow.
+
+        Raises:
+            FetchFailure: ``truncated``, ``network``, ``disk`` for the quota.
+            Stopped: if fetching is to stop.
+        """
+        slow = _Slowness(self._settings)
+        while True:
+            began = time.monotonic()  # the network's time is never injected
+            with translated():
+                data = response.read1(_CHUNK, decode_content=False)
+            if not data:
+                return
+            slow.add(time.monotonic() - began, len(data))
+            yield data
+            self._limits.spend(len(data))
+
+    @contextlib.contextmanager
+    def _request(self, url: str, headers: Mapping[str, str]) -> Iterator[BaseHTTPResponse]:
+        """Yield the answer to one request; its connection is closed if it was not read."""
+        host, s = host_of(url), self._settings
+        sent = {"User-Agent": self._agent, "Accept": "*/*", "Accept-Encoding": "identity"}
+        with self._limits.request(host):
+            try:
+                with translated():
+                    response = self._pools.urlopen(
+                        "GET",
+                        url,
+                        redirect=False,
+                        retries=False,
+                        preload_content=False,
+                        headers=sent | dict(headers),
+                        timeout=Timeout(connect=s.connect_timeout_s, read=s.stall_timeout_s),
+                    )
+            finally:
+                self._limits.answered(host)
+            try:
+                yield response
+            finally:
+                response.close()
+                response.release_conn()  # closed unless it was read: the pool counts it
+
+    def _fetch_more(
+        self, url: str, file: PartFile, headers: Mapping[str, str]
+    ) -> tuple[Came, bool]:
+        """Make one request for the rest of a file; return whether its end was reached."""
+        known = Validators(file.part.etag, file.part.modified)
+        if file.length and not known.if_range:
+            file.start_anew()
+        asked = dict(headers)
+        if file.length:
+            asked |= {"Range": f"bytes={file.length}-", "If-Range": known.if_range}
+        with self.open(url, asked) as (final_url, response):
+            came = Came(final_url, response.status)
+            if response.status == UNSATISFIABLE and file.length:
+                self._drain(response)
+                file.start_anew(changed=True)
+                return came, False
+            check_answer(response, self._clock.now())
+            if not _place(response, file):
+                return came, False
+            return came, self._copy(response, file)
+
+    def _copy(self, response: BaseHTTPResponse, file: PartFile) -> bool:
+        """Append the body of an answer to a file; return whether the file has ended."""
+        limit, size = self._settings.max_bytes, file.part.size_bytes
+        self._check_size(size or 0, limit)
+        part = content_range(response.headers.get("content-range"))
+        end = part.stop if part and response.status == PARTIAL else size
+        for data in self.chunks(response):
+            self._check_size(file.length + len(data), limit)
+            sniffed = file.length >= HEAD_BYTES
+            file.write(data)
+            if not sniffed and file.length >= HEAD_BYTES:
+                _check_kind(file)
+        if end is not None and file.length < end:
+            raise FetchFailure("truncated", f"{file.length} of {end} bytes came")
+        if end is not None and file.length > end:
+            file.start_anew(changed=True)
+            return False
+        return size is None or file.length >= size
+
+    def _check_size(self, count: int, limit: int) -> None:
+        if count > limit:
+            raise FetchFailure("too_large", f"at least {count} bytes, allowed are {limit}")
+
+    def _check_robots(self, url: str) -> None:
+        if not self._robots.allows(url):
+            raise FetchFailure("opted_out", f"robots.txt of {host_of(url)} forbids it")
+        if delay_s := self._robots.delay_s(url):
+            self._limits.slow_down(host_of(url), delay_s)
+
+    def _robots_txt(self, url: str) -> tuple[int, bytes]:
+        """Return status and body of a robots.txt; of the body no more than 512 KiB are read."""
+        with self.open(url, {}, robots=False) as (_, response):
+            failure = failure_of(response, self._clock.now())
+            if failure and failure.outcome.name in {"rate_limit", "server", "bot_check"}:
+                raise failure
+            body = bytearray()
+            for data in self.chunks(response):
+                body += data
+                if len(body) >= _ROBOTS_BYTES:
+                    break
+            return response.status, bytes(body[:_ROBOTS_BYTES])
+
+    def _drain(self, response: BaseHTTPResponse) -> None:
+        """Read the short body of an answer that is not needed, so that its connection can stay."""
+        size = length_of(response.headers)
+        if size is not None and size <= _DRAINED_BYTES:
+            with contextlib.suppress(FetchFailure):
+                for _ in self.chunks(response):
+                    pass
+
+
+def site_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that a site asks for, without those that are ours to decide."""
+    return {name: value for name, value in headers.items() if name.lower() not in _OWN_HEADERS}
+
+
+class _Slowness:
+    """Finds transfers that go on, but too slowly to be waited for."""
+
+    def __init__(self, settings: FetchSettings) -> None:
+        self._window_s, self._least = settings.stall_timeout_s, settings.min_bytes_per_s
+        self._seconds, self._bytes = 0.0, 0
+
+    def add(self, seconds: float, count: int) -> None:
+        """Count bytes and the time that they took.
+
+        Raises:
+            FetchFailure: ``network`` if they were too few for a whole window.
+        """
+        self._seconds += seconds
+        self._bytes += count
+        if self._seconds < self._window_s:
+            return
+        if self._bytes < self._least * self._seconds:
+            raise FetchFailure("network", f"{self._bytes} bytes in {self._seconds:.0f} s")
+        self._seconds, self._bytes = 0.0, 0
+
+
+def _redirect_of(response: BaseHTTPResponse, url: str) -> str | None:
+    """Return where an answer leads, None if it is no redirect."""
+    location = response.headers.get("location", "")
+    if response.status not in _REDIRECTS:
+        return None
+    if not location:
+        raise FetchFailure("unknown", "a redirect to nowhere", http_status=response.status)
+    try:
+        return urljoin(url, location.strip())
+    except ValueError as exc:
+        raise FetchFailure("address", f"{location[:200]!r}: {exc}") from exc
+
+
+def _place(response: BaseHTTPResponse, file: PartFile) -> bool:
+    """Bring a file to where the body of an answer begins; return False if none begins there."""
+    known = Validators(file.part.etag, file.part.modified)
+    found = Validators.of(response.headers)
+    if response.status == PARTIAL:
+        part = content_range(response.headers.get("content-range"))
+        if not file.length:
+            raise FetchFailure("server", "a part came where the whole was asked for")
+        if part is None or not _continues(part, file) or known.differ(found):
+            file.start_anew(changed=True)
+            return False
+        file.expect(part.size or file.part.size_bytes, known)
+        return True
+    size = length_of(response.headers)
+    if file.length:
+        other_size = None not in (size, file.part.size_bytes) and size != file.part.size_bytes
+        file.start_anew(changed=other_size or known.differ(found))
+    file.expect(size, found)
+    return True
+
+
+def _continues(part: ContentRange, file: PartFile) -> bool:
+    """Return whether a part begins where a file ends, and is of a file of its size."""
+    same_size = None in (part.size, file.part.size_bytes) or part.size == file.part.size_bytes
+    return part.start == file.length and same_size
+
+
+def _check_kind(file: PartFile) -> None:
+    if kind := other_kind(file.head):
+        raise FetchFailure("not_media", f"the address leads to {kind}")
