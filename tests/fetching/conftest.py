@@ -11,13 +11,22 @@ import re
 import socket
 import threading
 import time
+import types
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from reelabel.config import Project
+from reelabel.engine.plan import bind
+from reelabel.engine.run import Options, run_stage
+from reelabel.sources.fetch_tools import Tools
 from reelabel.sources.web.clock import Clock
+from reelabel.sources.web.settings import FetchSettings
+from reelabel.stages import fetch
+from reelabel.tables import DOWNLOADS, WANTS
+from reelabel.workspace import Workspace
 
 SEND_BUFFER = 64 << 10
 
@@ -254,3 +263,75 @@ def noise():
         return b"\0\0\0\x20ftypisom" + random.Random(seed).randbytes(count - 12)
 
     return make
+
+
+PATIENT = {"host_interval_s": 1.0, "max_bytes_per_s": None, "longest_wait_s": 100.0}
+
+
+class FetchBench:
+    """A workspace whose wants are given as rows, fetched by the stage through the engine."""
+
+    def __init__(self, root, fake_time, probe):
+        self.root, self.time = root, fake_time
+        root.mkdir()
+        (root / "reelabel.yaml").write_text("classes: [a, b]\n")
+        self.workspace = Workspace(root)
+        self.tools = Tools(clock=fake_time.clock, probe=probe)
+        self.polite = dict(PATIENT)
+
+    def want(self, urls, source="s", **more):
+        """Make these addresses the wanted videos of a source; dicts are rows."""
+        given = [row if isinstance(row, dict) else {"url": row} for row in urls]
+        rows = [
+            _WANT | {"source": source, "want_id": f"w{i}", "rank": i} | more | row
+            for i, row in enumerate(given)
+        ]
+        self.workspace.write(WANTS, source, WANTS.from_rows(rows), fingerprint=str(rows))
+
+    def run(self, *, force=False, **settings):
+        """Run the stage and return its result."""
+        polite = self.polite | settings.pop("politeness", {})
+        values = {"allow": ("127.0.0.1/32",), "stall_timeout_s": 5, "politeness": polite}
+        stage = replace(fetch.STAGE, resource=lambda context: fetch.ready(context, self.tools))
+        chosen = FetchSettings(**values | settings)
+        project = Project(classes=("a", "b"))
+        bound = bind(stage, self.workspace, project, chosen, round_number=0)
+        return run_stage(bound, Options(quiet=True, force=force))
+
+    def rows(self, source="s"):
+        """Return the rows of a source by want id."""
+        rows = self.workspace.read(DOWNLOADS, source).to_pylist()
+        return {row["want_id"]: row for row in rows}
+
+    def outcomes(self, source="s"):
+        """Return the outcome of each want."""
+        return {want_id: row["outcome"] for want_id, row in self.rows(source).items()}
+
+    def content(self, want_id="w0", source="s"):
+        """Return the bytes of a fetched file."""
+        return (self.root / self.rows(source)[want_id]["file"]).read_bytes()
+
+
+_WANT = {
+    "native_id": "",
+    "page": False,
+    "labels": ["a"],
+    "split": "",
+    "licence": "",
+    "uploader": "",
+    "title": "",
+    "chosen": True,
+    "why_not": "",
+}
+
+
+def readable(path):
+    """Take any file for a video of ten seconds; `probe` of tests that need no video."""
+    del path
+    return types.SimpleNamespace(container="mov,mp4,m4a,3gp,3g2,mj2", duration_s=10.0)
+
+
+@pytest.fixture
+def bench(tmp_path, fake_time) -> FetchBench:
+    """Return a workspace to fetch into, in which sleeping takes no time."""
+    return FetchBench(tmp_path / "w", fake_time, readable)

@@ -13,7 +13,7 @@ from email.utils import formatdate
 import pytest
 
 from reelabel.sources.journal import Part
-from reelabel.sources.web.client import Client
+from reelabel.sources.web.client import Client, Source
 from reelabel.sources.web.clock import Clock, Stopped
 from reelabel.sources.web.limits import Limits
 from reelabel.sources.web.outcomes import FetchFailure
@@ -48,7 +48,7 @@ class Bench:
     def fetch(self, url, **kwargs):
         """Return the bytes that come."""
         with PartFile(self.path, self.part, self.note) as file:
-            self.came = self.client.fetch(url, file, **kwargs)
+            self.came = self.client.fetch(Source(url, **kwargs), file)
             self.sha256 = file.sha256
         return self.path.read_bytes()
 
@@ -175,7 +175,7 @@ def test_private_addresses_are_refused_in_every_spelling(bench, serve, host):
 
 
 def test_a_name_that_rebinds_is_refused(bench, serve, monkeypatch):
-    """What the name led to before does not matter: the connected socket is looked at."""
+    """What a name led to a moment ago does not matter: the connected socket is looked at."""
     other = serve("127.0.0.2")
     other.add("/a", b"secret")
     answers = iter(["127.0.0.1", "127.0.0.2"])
@@ -185,7 +185,6 @@ def test_a_name_that_rebinds_is_refused(bench, serve, monkeypatch):
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    socket.getaddrinfo("rebinds.test", other.port)
     assert bench.outcome(f"http://rebinds.test:{other.port}/a") == "address"
     assert other.requests == []
 
@@ -270,7 +269,8 @@ def test_credentials_stay_with_their_host(bench, server, noise):
     first, second = (request.headers for request in server.requests)
     assert first["cookie"] == "s=1"
     assert "cookie" not in second
-    assert second["referer"] == "http://a.example/"
+    assert first["referer"] == "http://a.example/"
+    assert "referer" not in second
     assert "range" not in first
     assert first["user-agent"].startswith("reelabel")
 
@@ -514,6 +514,15 @@ def test_a_host_that_sends_small_parts_is_asked_again(bench, server, broken):
         handler.send(content[start:stop])
 
     assert bench.fetch(server.add("/a", parts)) == content
+
+
+def test_pieces_are_asked_for_where_a_site_is_slow_without(bench, server, ranged, noise):
+    """Each request is for no more than the site serves at full speed."""
+    content = noise(700_000)
+    url = server.add("/a", ranged(content, ETag='"v1"'))
+    assert bench.fetch(url, piece_bytes=300_000) == content
+    asked = [request.headers["range"] for request in server.requests]
+    assert asked == ["bytes=0-299999", "bytes=300000-599999", "bytes=600000-899999"]
 
 
 def test_a_file_that_is_whole_is_not_asked_for(bench, server, noise):

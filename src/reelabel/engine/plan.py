@@ -117,7 +117,9 @@ def plan(bound: Bound, snapshot: Snapshot | None = None) -> list[Planned]:
     """
     planner = _Planner(bound, snapshot or Snapshot(bound.workspace))
     if bound.stage.scope == "all":
-        return [planner.planned(None, "all", planner.finished_all())]
+        finished = planner.finished_all()
+        idle = finished is None and planner.lacks_rows()
+        return [] if idle else [planner.planned(None, "all", finished)]
     keyed = ((target, key_of(target)) for target in planner.targets())
     return [planner.planned(target, key, planner.finished(key)) for target, key in keyed]
 
@@ -175,6 +177,11 @@ class _Planner:
         if receipt is None or not are_there(self.bound.workspace.root, receipt.files):
             return None
         return receipt
+
+    def lacks_rows(self) -> bool:
+        """Return whether a stage of scope ``all`` has none of the rows that it is about."""
+        tables, number = self.bound.stage.only_with, self.bound.round_number
+        return bool(tables) and not any(self.snapshot.receipts(t, number) for t in tables)
 
     @cached_property
     def _written(self) -> list[Mapping[str, Receipt]]:

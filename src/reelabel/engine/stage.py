@@ -217,6 +217,8 @@ class Stage(Generic[S, R]):
         optional: tables that it reads where they exist.
         writes: the last one is written last and marks the unit as finished.
         after: stages of scope ``all`` whose receipts it depends on.
+        only_with: tables of which a stage of scope ``all`` needs one shard at least; where there
+            is none, and never was, there is nothing to do and nothing is shown.
         project_keys: the parts of the project's settings that change its result.
         per_round: whether every round does it again.
         version: raised when the function changes its results.
@@ -239,6 +241,7 @@ class Stage(Generic[S, R]):
     optional: tuple[Table, ...] = ()
     writes: tuple[Table, ...] = ()
     after: tuple[str, ...] = ()
+    only_with: tuple[Table, ...] = ()
     project_keys: tuple[str, ...] = ()
     per_round: bool = False
     version: int = 1

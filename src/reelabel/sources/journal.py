@@ -2,9 +2,10 @@
 
 It is only ever appended to, so that a killed process loses at most its last line. A later line of a
 video replaces an earlier one. Reading leaves out what is no whole line, and writes a journal anew
-that has become long. Three kinds of lines:
+that has become long. Four kinds of lines:
 
 - ``row``: the outcome of the last attempt (columns of the table `downloads`);
+- ``host``: until when a host is left alone, and why;
 - ``part``: how much of a file is on disk, and of which version of it;
 - ``day``: bytes that were fetched on a day, of rows that were dropped when it was written anew.
 """
@@ -62,11 +63,15 @@ class History:
         rows: the last outcome of each video, by want id.
         parts: partial files, by want id.
         day_bytes: bytes that were fetched, by day.
+        hosts: until when a host is left alone (seconds since 1970), and why.
+        came_bytes: bytes that came for a video since its last row.
     """
 
     rows: dict[str, Row] = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
     day_bytes: Counter[str] = field(default_factory=Counter)
+    hosts: dict[str, tuple[float, str]] = field(default_factory=dict)
+    came_bytes: Counter[str] = field(default_factory=Counter)
 
 
 class Journal:
@@ -108,16 +113,19 @@ class Journal:
             new_bytes: that came and that no ``part`` line has counted.
         """
         with self._lock:
-            self.history.rows[want_id] = row
-            if row.get("final"):
-                self.history.parts.pop(want_id, None)
+            _take_row(self.history, want_id, row)
         self._append({"want": want_id, "row": row, "day": day, "bytes": new_bytes})
 
     def part(self, want_id: str, part: Part, *, day: str = "", new_bytes: int = 0) -> None:
         """Write how much of a file is on disk; the bytes are those that came since the last one."""
         with self._lock:
             self.history.parts[want_id] = part
+            self.history.came_bytes[want_id] += new_bytes
         self._append({"want": want_id, "part": asdict(part), "day": day, "bytes": new_bytes})
+
+    def host(self, name: str, until: float, why: str) -> None:
+        """Write until when a host is left alone, in this run and later ones."""
+        self._append({"host": name, "until": until, "why": why})
 
     def close(self) -> None:
         """Have the disk hold it, and close it."""
@@ -185,22 +193,32 @@ def _take(history: History, line: dict[str, Any]) -> None:
     if line.get("day"):
         history.day_bytes[str(line["day"])] += int(line["bytes"])
     if "row" in line:
-        want_id, row = str(line["want"]), dict(line["row"])
-        history.rows[want_id] = row
-        if row.get("final"):
-            history.parts.pop(want_id, None)
+        _take_row(history, str(line["want"]), dict(line["row"]))
+    elif "host" in line:
+        history.hosts[str(line["host"])] = float(line["until"]), str(line["why"])
     elif "part" in line:
         history.parts[str(line["want"])] = Part(**line["part"])
+        history.came_bytes[str(line["want"])] += int(line.get("bytes", 0))
+
+
+def _take_row(history: History, want_id: str, row: Row) -> None:
+    history.rows[want_id] = row
+    history.came_bytes.pop(want_id, None)
+    if row.get("final"):
+        history.parts.pop(want_id, None)
 
 
 def _lines_of(history: History) -> Iterator[bytes]:
     """Yield the lines of a journal that holds just that."""
     for day, count in history.day_bytes.items():
         yield _encoded({"day": day, "bytes": count})
+    for name, (until, why) in history.hosts.items():
+        yield _encoded({"host": name, "until": until, "why": why})
     for want_id, row in history.rows.items():
         yield _encoded({"want": want_id, "row": row})
     for want_id, part in history.parts.items():
-        yield _encoded({"want": want_id, "part": asdict(part)})
+        came = history.came_bytes[want_id]
+        yield _encoded({"want": want_id, "part": asdict(part), "bytes": came})
 
 
 def _encoded(line: dict[str, Any]) -> bytes:

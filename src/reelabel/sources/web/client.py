@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
 from urllib3 import BaseHTTPResponse, Timeout
@@ -42,7 +42,22 @@ _OWN_HEADERS = frozenset({
     "user-agent", "host", "range", "if-range", "accept-encoding", "connection", "content-length",
     "transfer-encoding", "upgrade", "te", "expect",
 })  # fmt: skip
-_CREDENTIALS = frozenset({"cookie", "authorization", "proxy-authorization"})
+_OF_ANY_HOST = frozenset({"Range", "If-Range"})
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a file is.
+
+    Attributes:
+        url: its address.
+        headers: further ones that a site asks for; they do not follow a redirect to another host.
+        piece_bytes: most bytes to ask for at once, None: all.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    piece_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,22 +88,21 @@ class Client:
         """Close idle connections."""
         self._pools.clear()
 
-    def fetch(self, url: str, file: PartFile, headers: Mapping[str, str] | None = None) -> Came:
+    def fetch(self, source: Source, file: PartFile) -> Came:
         """Fetch a file, or what is missing of it.
 
         Args:
-            url: its address.
+            source: where it is.
             file: what is there of it; afterwards all of it is, and synced.
-            headers: further ones that a site asks for.
 
         Raises:
             FetchFailure: with the outcome; what came so far is kept if it may be continued.
             Stopped: if fetching is to stop.
         """
-        came = Came(url, None)
+        came = Came(source.url, None)
         try:
             while not file.whole or not file.length:
-                came, ended = self._fetch_more(url, file, site_headers(headers or {}))
+                came, ended = self._fetch_more(source, file)
                 if ended:
                     break
         finally:
@@ -118,7 +132,7 @@ class Client:
                     return
                 self._drain(response)
             if host_of(target) != host_of(url):
-                headers = {n: v for n, v in headers.items() if n.lower() not in _CREDENTIALS}
+                headers = {n: v for n, v in headers.items() if n in _OF_ANY_HOST}
             url = target
         raise FetchFailure("address", f"more than {MOST_REDIRECTS} redirects")
 
@@ -165,24 +179,19 @@ class Client:
                 response.close()
                 response.release_conn()  # closed unless it was read: the pool counts it
 
-    def _fetch_more(
-        self, url: str, file: PartFile, headers: Mapping[str, str]
-    ) -> tuple[Came, bool]:
+    def _fetch_more(self, source: Source, file: PartFile) -> tuple[Came, bool]:
         """Make one request for the rest of a file; return whether its end was reached."""
         known = Validators(file.part.etag, file.part.modified)
         if file.length and not known.if_range:
             file.start_anew()
-        asked = dict(headers)
-        if file.length:
-            asked |= {"Range": f"bytes={file.length}-", "If-Range": known.if_range}
-        with self.open(url, asked) as (final_url, response):
+        with self.open(source.url, _asked(source, file)) as (final_url, response):
             came = Came(final_url, response.status)
             if response.status == UNSATISFIABLE and file.length:
                 self._drain(response)
                 file.start_anew(changed=True)
                 return came, False
             check_answer(response, self._clock.now())
-            if not _place(response, file):
+            if not _place(response, file, pieces=source.piece_bytes is not None):
                 return came, False
             return came, self._copy(response, file)
 
@@ -277,18 +286,29 @@ def _redirect_of(response: BaseHTTPResponse, url: str) -> str | None:
         raise FetchFailure("address", f"{location[:200]!r}: {exc}") from exc
 
 
-def _place(response: BaseHTTPResponse, file: PartFile) -> bool:
+def _asked(source: Source, file: PartFile) -> dict[str, str]:
+    """Return the headers that ask for the rest of a file, or for the next piece of it."""
+    asked = site_headers(source.headers)
+    if file.length:
+        asked["If-Range"] = Validators(file.part.etag, file.part.modified).if_range
+    if file.length or source.piece_bytes:
+        last = file.length + source.piece_bytes - 1 if source.piece_bytes else ""
+        asked["Range"] = f"bytes={file.length}-{last}"
+    return asked
+
+
+def _place(response: BaseHTTPResponse, file: PartFile, *, pieces: bool) -> bool:
     """Bring a file to where the body of an answer begins; return False if none begins there."""
     known = Validators(file.part.etag, file.part.modified)
     found = Validators.of(response.headers)
     if response.status == PARTIAL:
         part = content_range(response.headers.get("content-range"))
-        if not file.length:
+        if not file.length and not pieces:
             raise FetchFailure("server", "a part came where the whole was asked for")
         if part is None or not _continues(part, file) or known.differ(found):
             file.start_anew(changed=True)
             return False
-        file.expect(part.size or file.part.size_bytes, known)
+        file.expect(part.size or file.part.size_bytes, known if file.length else found)
         return True
     size = length_of(response.headers)
     if file.length:

@@ -22,13 +22,14 @@ class Ranges:
     Attributes:
         size_bytes: of the whole file.
         fetched_bytes: that came so far.
+        head: the first bytes.
     """
 
     def __init__(self, client: Client, url: str, headers: Mapping[str, str], clock: Clock) -> None:
         self._client, self._url, self._clock = client, url, clock
         self._headers = site_headers(headers)
         self._version = Validators()
-        self._first = b""
+        self.head = b""
         self.size_bytes = self.fetched_bytes = 0
 
     @classmethod
@@ -51,7 +52,7 @@ class Ranges:
             Stopped: if fetching is to stop.
         """
         stop = min(stop, self.size_bytes)
-        found = self._first[start:stop]
+        found = self.head[start:stop]
         while len(found) < stop - start:
             found += self._ask(start + len(found), stop)
         return found
@@ -66,8 +67,8 @@ class Ranges:
                 return False
             self._version = Validators.of(response.headers)
             self.size_bytes = part.size
-            self._first = self._body(response, min(part.stop, _FIRST_BYTES))
-        if kind := other_kind(self._first):
+            self.head = self._body(response, min(part.stop, _FIRST_BYTES))
+        if kind := other_kind(self.head):
             raise FetchFailure("not_media", f"the address leads to {kind}")
         return True
 

@@ -58,13 +58,20 @@ def other_kind(head: bytes) -> str:
 def _is_json(text: bytes) -> bool:
     """Return whether bytes begin like JSON: with a whole value, or one that is only cut off."""
     try:
-        decoded = text.decode("utf-8", errors="replace")
+        decoded = text.decode("latin-1")
         json.loads(decoded)
     except json.JSONDecodeError as exc:
         return exc.pos >= len(decoded.rstrip()) - 1 or decoded.startswith(('{"', "[{", '["'))
     except RecursionError:
         return True
     return True
+
+
+def span_suffix_of(head: bytes) -> str:
+    """Return the suffix of a file that can hold packets of a video with these first bytes."""
+    if head[4:8] == b"ftyp":
+        return ".mp4"
+    return ".webm" if b"webm" in head[:64] else ".mkv"
 
 
 def suffix_of(container: str, head: bytes) -> str:

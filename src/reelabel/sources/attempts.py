@@ -1,0 +1,209 @@
+"""One attempt at one wanted video: finds the file, fetches it or its span, looks at what came."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reelabel.errors import MediaError
+from reelabel.files import safe_stem
+from reelabel.media.probe import VideoInfo
+from reelabel.sources.fetch_tools import ByteRanges, CopiedSpan, SiteFile, Tools
+from reelabel.sources.journal import Journal, Part, Row
+from reelabel.sources.queue import FETCHED, Want
+from reelabel.sources.web.client import Client, Source
+from reelabel.sources.web.headers import iso_time
+from reelabel.sources.web.limits import day_of
+from reelabel.sources.web.outcomes import FetchFailure
+from reelabel.sources.web.part_file import SUFFIX, PartFile, disk_failures, finish, remove
+from reelabel.sources.web.ranges import Ranges
+from reelabel.sources.web.sniff import span_suffix_of, suffix_of
+
+_SAFE = re.compile(r"[A-Za-z0-9_-]{1,120}")
+_LEAST_SHARE = 0.5
+"""Of a span that must be there."""
+_PATIENCE_S = 30.0
+"""How long a site's file that is not served yet is waited for."""
+_READ = 1 << 20
+
+
+@dataclass
+class Came:
+    """What came for a row: its columns, and the bytes that no line of the journal has counted."""
+
+    row: Row
+    new_bytes: int = 0
+
+
+def stem_of(want_id: str) -> str:
+    """Return a file's name without suffix, the same for the same id, whatever the id holds.
+
+    >>> stem_of("clip_7"), stem_of("../x")
+    ('clip_7', 'x-78f1dd0f0f')
+    """
+    if _SAFE.fullmatch(want_id):
+        return want_id
+    digest = hashlib.sha256(want_id.encode("utf-8", "surrogatepass")).hexdigest()[:10]
+    return f"{safe_stem(want_id)}-{digest}"
+
+
+class Attempts:
+    """Tries wanted videos; used by all threads.
+
+    Args:
+        client: what fetches.
+        tools: what else is used.
+        home: the folder of all downloads; those of a source lie in a folder of its name.
+        journals: of each source.
+    """
+
+    def __init__(
+        self, client: Client, tools: Tools, home: Path, journals: Mapping[str, Journal]
+    ) -> None:
+        self._client, self._tools = client, tools
+        self._home, self._journals = home, journals
+
+    def __call__(self, want: Want) -> Came:
+        """Fetch one video and return its columns.
+
+        Raises:
+            FetchFailure: with the outcome.
+            Stopped: if fetching is to stop.
+        """
+        site = self._find(want) if want.page else None
+        source = Source(want.url)
+        if site:
+            source = Source(site.url, site.headers, site.max_request_bytes)
+        came = self._span(want, source) if want.start_s is not None else None
+        came = came or self._whole(want, source)
+        came.row |= {
+            "extractor": site.extractor if site else "",
+            "format": site.format_id if site else "",
+            "licence": (site and site.licence) or want.licence,
+            "uploader": (site and site.uploader) or want.uploader,
+            "title": (site and site.title) or want.title,
+            "fetched_at": iso_time(self._tools.clock.now()),
+        }
+        return came
+
+    def _find(self, want: Want) -> SiteFile:
+        """Return the file of a page, once the site serves it."""
+        if self._tools.find_file is None:
+            raise FetchFailure("tool", "pages of sites need reelabel[fetch]")
+        site = self._tools.find_file(want.url)
+        wait_s = (site.available_at_s or 0.0) - self._tools.clock.now()
+        if wait_s > _PATIENCE_S:
+            raise FetchFailure("not_yet", "the site does not serve it yet", retry_after_s=wait_s)
+        self._tools.clock.sleep(max(wait_s, 0.0))
+        return site
+
+    def _whole(self, want: Want, source: Source) -> Came:
+        """Fetch a whole file."""
+        folder, journal = self._home / want.source, self._journals[want.source]
+        path = folder / (stem_of(want.want_id) + SUFFIX)
+
+        def note(part: Part, count: int) -> None:
+            day = day_of(self._tools.clock.now())
+            journal.part(want.want_id, part, day=day, new_bytes=count)
+
+        part = journal.history.parts.get(want.want_id, Part())
+        try:
+            with PartFile(path, part, note) as file:
+                answer = self._client.fetch(source, file)
+                row = {"http_status": answer.http_status, "sha256": file.sha256}
+                row |= {"size_bytes": file.length, "span_start_s": None, "span_end_s": None}
+                head = file.head
+            info = self._checked(path, want)
+        except FetchFailure as failure:
+            if failure.outcome.final:
+                remove(path)
+            raise
+        name = stem_of(want.want_id) + suffix_of(info.container, head)
+        return Came(row | {"file": name})
+
+    def _span(self, want: Want, source: Source) -> Came | None:
+        """Fetch a span of a file, None if only the whole can be had."""
+        if self._tools.copy_span is None:
+            return None
+        ranges = Ranges.open(self._client, source.url, source.headers, self._tools.clock)
+        if ranges is None:
+            return None
+        folder, stem = self._home / want.source, stem_of(want.want_id)
+        path = folder / f"{stem}.span{span_suffix_of(ranges.head)}"
+        span = self._copied(want, ranges, path)
+        if span is None:
+            return None
+        try:
+            self._check_share(span.end_s - span.start_s, want)
+            info = self._checked(path, want, whole=False)
+            part = folder / (stem + SUFFIX)
+            finish(path, part)
+        except FetchFailure:
+            remove(path)
+            raise
+        row = {"http_status": 206, "sha256": sha256_of(part), "size_bytes": part.stat().st_size}
+        row |= {"span_start_s": span.start_s, "span_end_s": span.end_s}
+        name = stem + suffix_of(info.container, ranges.head)
+        return Came(row | {"file": name}, ranges.fetched_bytes)
+
+    def _copied(self, want: Want, ranges: Ranges, path: Path) -> CopiedSpan | None:
+        """Return the span that was written to a file, None if the whole has to be fetched."""
+        copy_span, readable = self._tools.copy_span, ByteRanges(ranges.read, ranges.size_bytes)
+        assert copy_span is not None  # noqa: S101 -- the caller has looked
+        try:
+            with disk_failures(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            return copy_span(readable, want.start_s or 0.0, want.end_s, path)
+        except MediaError as exc:
+            raise FetchFailure("bad_media", str(exc)) from exc
+
+    def _checked(self, path: Path, want: Want, *, whole: bool = True) -> VideoInfo:
+        """Return what a file is.
+
+        Raises:
+            FetchFailure: ``bad_media`` if it cannot be read, or lacks half of the span or more.
+        """
+        try:
+            info = self._tools.probe(path)
+        except MediaError as exc:
+            raise FetchFailure("bad_media", str(exc)) from exc
+        if whole and want.start_s is not None:
+            end_s = min(info.duration_s, want.end_s if want.end_s is not None else info.duration_s)
+            self._check_share(end_s - want.start_s, want)
+        return info
+
+    def _check_share(self, there_s: float, want: Want) -> None:
+        """Refuse a file that lacks half of the span or more."""
+        start_s, end_s = want.start_s or 0.0, want.end_s
+        wanted_s = end_s - start_s if end_s is not None else 0.0
+        if there_s <= 0 or there_s < _LEAST_SHARE * wanted_s:
+            raise FetchFailure("bad_media", f"{there_s:.1f} s of {wanted_s:.1f} s are there")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hash of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with disk_failures(path), path.open("rb") as file:
+        while data := file.read(_READ):
+            digest.update(data)
+    return digest.hexdigest()
+
+
+def name_files(home: Path, source: str, rows: Mapping[str, Row]) -> list[str]:
+    """Give files their names that a kill kept from it; return ids of those that are not there."""
+    lost = []
+    for want_id, row in rows.items():
+        if row.get("state") != FETCHED:
+            continue
+        target = home / source / str(row["file"]).rpartition("/")[2]
+        part = home / source / (stem_of(want_id) + SUFFIX)
+        if target.is_file():
+            continue
+        if part.is_file() and part.stat().st_size == row["size_bytes"]:
+            finish(part, target)
+        else:
+            lost.append(want_id)
+    return lost
