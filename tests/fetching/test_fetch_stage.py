@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import time
+import types
 from dataclasses import replace
 from email.utils import formatdate
 from itertools import pairwise
@@ -16,7 +18,7 @@ from reelabel.errors import UnreadableVideo
 from reelabel.media.probe import probe
 from reelabel.sources import fetch_all
 from reelabel.sources.journal import forget, read_history
-from reelabel.sources.web.outcomes import OUTCOMES
+from reelabel.sources.web.outcomes import OUTCOMES, FetchFailure
 from reelabel.stages import fetch
 from reelabel.tables import DOWNLOADS
 
@@ -460,3 +462,120 @@ def test_a_missing_library_is_named():
     code += "from reelabel.stages.fetch import _fetch_all\n_fetch_all()"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "pip install 'reelabel[fetch]'" in ran.stderr
+
+
+# -- pages and spans -------------------------------------------------------------------------------
+
+
+def site_file(url, **changes):
+    """Return what a page led to."""
+    values = {"headers": {}, "format_id": "18", "extractor": "site", "licence": "CC-BY"}
+    values |= {"uploader": "someone", "title": "A title", "max_request_bytes": None}
+    return types.SimpleNamespace(**values | {"url": url, "available_at_s": None} | changes)
+
+
+def test_a_page_is_resolved_and_its_file_fetched(bench, server, noise):
+    """What the site states stands in the row; its videos are fetched with long pauses."""
+    server.now = bench.time.now
+    files = {f"http://site.test/{i}": server.add(f"/{i}", noise(2000, i)) for i in range(3)}
+    asked = []
+
+    def find(url):
+        asked.append(bench.time.now())
+        return site_file(files[url], headers={"Referer": "http://site.test/"})
+
+    bench.tools = replace(bench.tools, find_file=find)
+    bench.want([{"url": url, "page": True} for url in files], licence="?", title="?")
+    bench.run()
+    row = bench.rows()["w1"]
+    assert (row["outcome"], row["extractor"], row["format"]) == ("fetched", "site", "18")
+    assert (row["licence"], row["uploader"], row["title"]) == ("CC-BY", "someone", "A title")
+    assert all(10 <= b - a <= 25 for a, b in pairwise(asked))
+    assert server.requests[0].headers["referer"] == "http://site.test/"
+
+
+def test_what_a_page_says_is_an_outcome(bench, server):
+    """A failure of the extractor is one row; without an extractor the site waits."""
+
+    def find(url):
+        raise FetchFailure("age", f"{url}: confirm your age")
+
+    bench.want([{"url": "http://site.test/0", "page": True}])
+    bench.run()
+    assert bench.rows()["w0"]["outcome"] == "tool"
+    bench.tools = replace(bench.tools, find_file=find)
+    bench.run(force=True)
+    assert bench.rows()["w0"]["outcome"] == "age"
+    assert "confirm your age" in bench.rows()["w0"]["message"]
+
+
+def test_a_file_that_is_not_served_yet_is_waited_for(bench, server, noise):
+    """Seconds are waited for, hours are not."""
+    url = server.add("/0", noise(2000))
+    in_s = {"http://site.test/soon": 20, "http://site.test/late": 7200}
+
+    def find(page):
+        return site_file(url, available_at_s=bench.time.began + in_s[page])
+
+    bench.tools = replace(bench.tools, find_file=find)
+    bench.want([{"url": page, "page": True} for page in in_s])
+    bench.run()
+    assert list(bench.outcomes().values()) == ["fetched", "not_yet"]
+
+
+def copied(ranges, start_s, end_s, target):
+    """Stand for a copier of spans: a second is a hundred bytes."""
+    target.write_bytes(ranges.read(int(start_s * 100), int(end_s * 100)))
+    return types.SimpleNamespace(start_s=start_s - 0.5, end_s=end_s)
+
+
+def test_a_span_is_read_by_ranges(bench, server, ranged, noise):
+    """Only a part of the file is fetched; the row states the true span."""
+    content = noise(1_000_000)
+    bench.tools = replace(bench.tools, copy_span=copied)
+    url = server.add("/0", ranged(content, ETag='"v"'))
+    bench.want([{"url": url, "start_s": 5000.0, "end_s": 5010.0}])
+    bench.run()
+    row = bench.rows()["w0"]
+    assert bench.content() == content[500_000:501_000]
+    assert (row["span_start_s"], row["span_end_s"]) == (4999.5, 5010.0)
+    assert row["size_bytes"] == 1000
+    assert row["fetched_bytes"] == sum(server.sent.values()) < 300_000
+    assert row["sha256"] == hashlib.sha256(content[500_000:501_000]).hexdigest()
+
+
+@pytest.mark.parametrize("layout", ["no ranges", "whole is cheaper", "no copier"])
+def test_without_ranges_the_whole_is_fetched(bench, server, ranged, layout):
+    """The row states no span then."""
+    content = bytes(50_000)
+    page = content if layout == "no ranges" else ranged(content, ETag='"v"')
+    copier = {"whole is cheaper": lambda *_: None, "no copier": None}.get(layout, copied)
+    bench.tools = replace(bench.tools, copy_span=copier)
+    bench.want([{"url": server.add("/0", page), "start_s": 1.0, "end_s": 5.0}])
+    bench.run()
+    row = bench.rows()["w0"]
+    assert bench.content() == content
+    assert (row["span_start_s"], row["span_end_s"]) == (None, None)
+
+
+def test_a_video_that_lacks_half_of_the_span_is_refused(bench, server, noise):
+    """The fake probe states ten seconds."""
+    url = server.add("/0", noise(2000))
+    spans = [(2.0, 9.0), (8.0, 12.0), (9.0, 19.0), (30.0, 40.0)]
+    bench.want([{"url": url, "start_s": a, "end_s": b} for a, b in spans])
+    bench.run()
+    assert list(bench.outcomes().values()) == ["fetched", "fetched", "bad_media", "bad_media"]
+
+
+def test_a_file_that_changes_under_a_span_is_an_outcome(bench, server, ranged, noise):
+    """It is tried once more, and then left for later."""
+    versions = iter(range(100))
+
+    def page(handler):
+        ranged(noise(1_000_000), ETag=f'"{next(versions)}"')(handler)
+
+    bench.tools = replace(bench.tools, copy_span=copied)
+    url = server.add("/0", page)
+    bench.want([{"url": url, "start_s": 5000.0, "end_s": 5010.0}])
+    bench.run()
+    assert bench.outcomes() == {"w0": "changed"}

@@ -192,18 +192,20 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def name_files(home: Path, source: str, rows: Mapping[str, Row]) -> list[str]:
-    """Give files their names that a kill kept from it; return ids of those that are not there."""
-    lost = []
+def name_files(folder: Path, rows: Mapping[str, Row]) -> set[str]:
+    """Give files their names that a kill kept from it; return ids of those that are not there.
+
+    Args:
+        folder: of one source; it is listed once.
+        rows: what is known, by want id.
+    """
+    lost, there = set(), {path.name for path in folder.iterdir()}
     for want_id, row in rows.items():
-        if row.get("state") != FETCHED:
+        if row.get("state") != FETCHED or row["file"] in there:
             continue
-        target = home / source / str(row["file"]).rpartition("/")[2]
-        part = home / source / (stem_of(want_id) + SUFFIX)
-        if target.is_file():
-            continue
-        if part.is_file() and part.stat().st_size == row["size_bytes"]:
-            finish(part, target)
+        part = folder / (stem_of(want_id) + SUFFIX)
+        if part.name in there and part.stat().st_size == row["size_bytes"]:
+            finish(part, folder / str(row["file"]))
         else:
-            lost.append(want_id)
+            lost.add(want_id)
     return lost

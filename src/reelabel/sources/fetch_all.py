@@ -12,7 +12,7 @@ from typing import Any
 from reelabel.files import remove_leftovers
 from reelabel.sources.attempts import Attempts, name_files
 from reelabel.sources.fetch_tools import Tools
-from reelabel.sources.fetching import Fetching, Shop, Tick, blank_row, is_final
+from reelabel.sources.fetching import BLANK, Fetching, Shop, Tick, blank_row, is_final
 from reelabel.sources.journal import FORGOTTEN, Journal, Row
 from reelabel.sources.queue import FETCHED, Key, Want, WantQueue
 from reelabel.sources.web.client import Client
@@ -87,12 +87,12 @@ def _known(
     for source, journal in journals.items():
         remove_leftovers(home / source)
         rows = journal.history.rows
-        lost = set(name_files(home, source, rows))
+        lost = name_files(home / source, rows)
         for want_id, row in rows.items():
             if row.get("state") == FORGOTTEN:
                 known[source, want_id] = row
             elif want_id not in lost and (row.get("state") == FETCHED or not afresh):
-                known[source, want_id] = row | {"final": is_final(row, settings)}
+                known[source, want_id] = {**BLANK, **row, "final": is_final(row, settings)}
     return known
 
 

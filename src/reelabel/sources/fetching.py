@@ -29,7 +29,7 @@ MOST_LIMITED, MOST_FORBIDDEN = 3, 5
 """Answers in a row after which nothing more is asked of a host in this run."""
 _LONGEST_BACKOFF_S = 300.0
 _LOOK_S = 0.25
-_BLANK: Row = {
+BLANK: Row = {
     "state": "waiting",
     "outcome": "waiting",
     "final": False,
@@ -49,15 +49,26 @@ _BLANK: Row = {
     "uploader": "",
     "title": "",
     "fetched_at": "",
+    "limit": "",
 }
+_LIMITED: Mapping[str, Callable[[FetchSettings], str]] = {
+    "too_large": lambda settings: str(settings.max_bytes),
+    "address": lambda settings: "allow " + ",".join(settings.allow),
+}
+_ALWAYS = frozenset({"state", "outcome", "final"})
 
 Tick = Callable[[float, str], None]
 Ended = tuple[Want, Came | FetchFailure | BaseException]
 
 
+def brief(row: Row) -> Row:
+    """Return a row for the journal: without what is blank, but for what every reader asks for."""
+    return {k: v for k, v in row.items() if k in _ALWAYS or v != BLANK.get(k)}
+
+
 def blank_row(want: Want) -> Row:
     """Return the columns of a video that was not tried yet."""
-    return _BLANK | {"licence": want.licence, "uploader": want.uploader, "title": want.title}
+    return BLANK | {"licence": want.licence, "uploader": want.uploader, "title": want.title}
 
 
 @dataclass(frozen=True)
@@ -284,7 +295,7 @@ class Fetching:
             "http_status": failure.http_status,
             "message": failure.message,
             "next_try_at": "" if outcome.final else iso_time(self._clock.now() + later_s),
-            "limit": self.limit_of(outcome.name, self._shop.settings),
+            "limit": limit_of(outcome.name, self._shop.settings),
         }
         self._write(want, row, 0)
 
@@ -297,13 +308,7 @@ class Fetching:
         row["attempts"] = int(before["attempts"]) + 1
         row["fetched_bytes"] = int(before["fetched_bytes"]) + fetched
         self.rows[want.key] = row
-        journal.row(want.want_id, row, day=day_of(self._clock.now()), new_bytes=new_bytes)
-
-    @staticmethod
-    def limit_of(outcome: str, settings: FetchSettings) -> str:
-        """Return the setting that an outcome rests on: with another one it is not final."""
-        limits = {"too_large": str(settings.max_bytes), "address": ",".join(settings.allow)}
-        return limits.get(outcome, "")
+        journal.row(want.want_id, brief(row), day=day_of(self._clock.now()), new_bytes=new_bytes)
 
     def _show(self, words: str) -> None:
         """Show progress; what the tick raises ends the run."""
@@ -314,9 +319,14 @@ class Fetching:
         self._tick(share, f"{rate:.1f} MB/s{stopped} {words}")
 
 
+def limit_of(outcome: str, settings: FetchSettings) -> str:
+    """Return the setting that an outcome rests on: with another one it is not final."""
+    return _LIMITED[outcome](settings) if outcome in _LIMITED else ""
+
+
 def is_final(row: Row, settings: FetchSettings) -> bool:
     """Return whether a row is left alone: it is final, under the settings of today."""
     outcome = OUTCOMES.get(str(row.get("outcome")))
     if outcome is None or not outcome.final:
         return False
-    return bool(Fetching.limit_of(outcome.name, settings) == row.get("limit", ""))
+    return outcome.name not in _LIMITED or limit_of(outcome.name, settings) == row.get("limit")

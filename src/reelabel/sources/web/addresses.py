@@ -7,6 +7,7 @@ The name in an address decides nothing: what counts is the address that the sock
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -15,6 +16,8 @@ from reelabel.sources.web.outcomes import FetchFailure
 SCHEMES = frozenset({"http", "https"})
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _LONGEST = 8192
+_PLAIN = re.compile(r"https?://([a-z0-9.-]+)(?::\d{1,5})?(?:[/?#]|$)", re.ASCII)
+"""An address that needs no parser: most do not."""
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
@@ -31,6 +34,8 @@ def host_of(url: str) -> str:
     >>> host_of("http://A.example.:80/x"), host_of("file:///x"), host_of("http://[::1")
     ('a.example', '', '')
     """
+    if plain := _PLAIN.match(url):
+        return plain[1].rstrip(".")
     try:
         return (urlsplit(url).hostname or "").rstrip(".").lower()
     except ValueError:
