@@ -22,6 +22,7 @@ ORDER = (
     "manifests.py",
     "idle.py",
     "resume.py",
+    "fetch_speed.py",
 )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
+from reelabel.config import result_values
 from reelabel.sources.web.limits import Limits
-from reelabel.sources.web.outcomes import FetchFailure
+from reelabel.sources.web.outcomes import OUTCOMES, FetchFailure
 from reelabel.sources.web.settings import FetchSettings, Politeness
 
 
@@ -84,3 +86,22 @@ def test_settings_name_networks():
         FetchSettings(allow=("10.0.0.0/99",))
     with pytest.raises(ValueError, match="contact"):
         Politeness(contact="a\r\nX-Evil: 1")
+
+
+def test_only_what_changes_the_files_makes_them_stale():
+    """Rates, pauses and the contact are properties of the machine and the network."""
+    values = {"max_bytes": 4_000_000_000, "allow": [], "politeness": {}}
+    assert result_values(FetchSettings()) == values
+
+
+def test_the_documentation_lists_every_outcome():
+    """With its state, its meaning, and what follows from it."""
+    page = (Path(__file__).parents[2] / "docs" / "fetching.md").read_text(encoding="utf-8")
+    cells = [[c.strip() for c in line.split("|")[1:-1]] for line in page.splitlines()]
+    rows = {row[0]: row[1:] for row in cells if len(row) == 6}
+    assert rows.keys() - OUTCOMES.keys() == {"outcome", "---"}
+    for name, outcome in OUTCOMES.items():
+        final = "yes" if outcome.final else "no"
+        retries = str(outcome.retries or "")
+        stops = "" if outcome.stops == "video" else outcome.stops
+        assert rows[name] == [outcome.state, outcome.meaning, final, retries, stops]
