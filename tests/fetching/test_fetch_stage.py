@@ -17,8 +17,11 @@ from reelabel.engine.stage import Cancelled
 from reelabel.errors import UnreadableVideo
 from reelabel.media.probe import probe
 from reelabel.sources import fetch_all
+from reelabel.sources.fetch_tools import tools_for
 from reelabel.sources.journal import forget, read_history
+from reelabel.sources.sites.settings import SiteFile
 from reelabel.sources.web.outcomes import OUTCOMES, FetchFailure
+from reelabel.sources.web.settings import FetchSettings
 from reelabel.stages import fetch
 from reelabel.tables import DOWNLOADS
 
@@ -469,9 +472,9 @@ def test_a_missing_library_is_named():
 
 def site_file(url, **changes):
     """Return what a page led to."""
-    values = {"headers": {}, "format_id": "18", "extractor": "site", "licence": "CC-BY"}
-    values |= {"uploader": "someone", "title": "A title", "max_request_bytes": None}
-    return types.SimpleNamespace(**values | {"url": url, "available_at_s": None} | changes)
+    words = {"licence": "CC-BY", "uploader": "someone", "title": "A title"}
+    values = {"headers": {}, "format_id": "18", "extractor": "site", "protocol": "http"}
+    return SiteFile(url, **values | words | changes)
 
 
 def test_a_page_is_resolved_and_its_file_fetched(bench, server, noise):
@@ -507,6 +510,32 @@ def test_what_a_page_says_is_an_outcome(bench, server):
     bench.run(force=True)
     assert bench.rows()["w0"]["outcome"] == "age"
     assert "confirm your age" in bench.rows()["w0"]["message"]
+
+
+def test_pages_in_private_networks_are_not_asked_for(tmp_path):
+    """The extractor's requests are held to the same addresses as ours."""
+    find = tools_for(FetchSettings(), tmp_path).find_file
+    for url in ["http://127.0.0.1:9/watch", "http://0x7f000001/watch", "file:///etc/passwd"]:
+        with pytest.raises(FetchFailure) as failure:
+            find(url)
+        assert failure.value.outcome.name in {"address", "not_media"}
+
+
+def test_cookies_open_what_an_age_check_closed(bench, server, noise):
+    """The outcome is final as long as the cookies are the same."""
+    answers = iter([FetchFailure("age", "confirm your age"), None])
+
+    def find(url):
+        if failure := next(answers):
+            raise failure
+        return site_file(server.add("/0", noise(2000)))
+
+    bench.tools = replace(bench.tools, find_file=find)
+    bench.want([{"url": "http://site.test/0", "page": True}])
+    bench.run()
+    assert bench.outcomes() == {"w0": "age"}
+    bench.run(sites={"cookies": "cookies.txt"})
+    assert bench.outcomes() == {"w0": "fetched"}
 
 
 def test_a_file_that_is_not_served_yet_is_waited_for(bench, server, noise):

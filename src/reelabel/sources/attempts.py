@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from reelabel.errors import MediaError
+from reelabel.errors import MediaError, UsageError
 from reelabel.files import safe_stem
 from reelabel.media.probe import VideoInfo
-from reelabel.sources.fetch_tools import ByteRanges, CopiedSpan, SiteFile, Tools
+from reelabel.sources.fetch_tools import ByteRanges, CopiedSpan, Tools
 from reelabel.sources.journal import Journal, Part, Row
 from reelabel.sources.queue import FETCHED, Want
+from reelabel.sources.sites.settings import SiteFile
 from reelabel.sources.web.client import Client, Source
 from reelabel.sources.web.headers import iso_time
 from reelabel.sources.web.limits import day_of
@@ -157,7 +158,7 @@ class Attempts:
             with disk_failures(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
             return copy_span(readable, want.start_s or 0.0, want.end_s, path)
-        except MediaError as exc:
+        except (MediaError, UsageError) as exc:
             raise FetchFailure("bad_media", str(exc)) from exc
 
     def _checked(self, path: Path, want: Want, *, whole: bool = True) -> VideoInfo:

@@ -5,62 +5,17 @@ Here the parts meet, so that each can be replaced, in tests or by another packag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from reelabel.media.probe import VideoInfo, probe
+from reelabel.sources.sites.finding import find_file
+from reelabel.sources.sites.settings import SiteFile, SiteOptions
+from reelabel.sources.web.addresses import check_name, check_url, host_of, networks_of
 from reelabel.sources.web.clock import Clock
-
-
-class SiteFile(Protocol):
-    """What a page led to: `reelabel.sources.sites`."""
-
-    @property
-    def url(self) -> str:
-        """Return the address of the file."""
-        ...
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Return the headers that the site asks for."""
-        ...
-
-    @property
-    def format_id(self) -> str:
-        """Return the site's own name of the format."""
-        ...
-
-    @property
-    def extractor(self) -> str:
-        """Return what found the file."""
-        ...
-
-    @property
-    def licence(self) -> str:
-        """Return the licence that the site states, or an empty text."""
-        ...
-
-    @property
-    def uploader(self) -> str:
-        """Return who the site names, or an empty text."""
-        ...
-
-    @property
-    def title(self) -> str:
-        """Return the title, or an empty text."""
-        ...
-
-    @property
-    def max_request_bytes(self) -> int | None:
-        """Return the largest range that the site serves at full speed, None: any."""
-        ...
-
-    @property
-    def available_at_s(self) -> float | None:
-        """Return the time (seconds since 1970) before which it is not served, None: now."""
-        ...
+from reelabel.sources.web.settings import FetchSettings
 
 
 class CopiedSpan(Protocol):
@@ -89,7 +44,8 @@ FindFile = Callable[[str], SiteFile]
 """Returns the file that a page leads to; raises `FetchFailure`."""
 CopySpan = Callable[[ByteRanges, float, float | None, Path], CopiedSpan | None]
 """Writes the span between two seconds (None: the end) into a new file; None if the file's layout
-makes fetching the whole cheaper. Raises `MediaError` for what is no video, and what `read` raises.
+makes fetching the whole cheaper. Raises `MediaError` for what is no video,
+`UsageError` for a span that it does not hold, and what `read` raises.
 """
 
 
@@ -108,3 +64,21 @@ class Tools:
     copy_span: CopySpan | None = None
     probe: Callable[[Path], VideoInfo] = probe
     clock: Clock = field(default_factory=Clock)
+
+
+def tools_for(settings: FetchSettings, root: Path) -> Tools:
+    """Return what a workspace fetches with.
+
+    Args:
+        settings: of fetching.
+        root: the workspace's folder, which the path of a cookies file starts from.
+    """
+    sites, allowed = settings.sites, networks_of(settings.allow)
+    if sites.cookies is not None:
+        sites = sites.model_copy(update={"cookies": root / sites.cookies})
+
+    def check_address(url: str) -> None:
+        check_name(host_of(check_url(url)), allowed)
+
+    options = SiteOptions(sites, check_address=check_address)
+    return Tools(find_file=lambda url: find_file(url, options))

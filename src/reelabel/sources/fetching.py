@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from reelabel.errors import WorkspaceError
+from reelabel.errors import ReelabelError
 from reelabel.sources.attempts import Attempts, Came
 from reelabel.sources.fetch_tools import Tools
 from reelabel.sources.journal import Journal, Row
@@ -54,6 +54,8 @@ BLANK: Row = {
 _LIMITED: Mapping[str, Callable[[FetchSettings], str]] = {
     "too_large": lambda settings: str(settings.max_bytes),
     "address": lambda settings: "allow " + ",".join(settings.allow),
+    "age": lambda settings: f"cookies {settings.sites.cookies}",
+    "private": lambda settings: f"cookies {settings.sites.cookies}",
 }
 _ALWAYS = frozenset({"state", "outcome", "final"})
 
@@ -169,7 +171,7 @@ class Fetching:
         result: Came | BaseException
         try:
             result = self._shop.attempts(want)
-        except (FetchFailure, Stopped, WorkspaceError) as exc:
+        except (FetchFailure, Stopped, ReelabelError) as exc:
             result = exc
         except Exception as exc:  # noqa: BLE001 -- one video must not end the others
             result = FetchFailure("unknown", f"{type(exc).__name__}: {exc}")
@@ -201,9 +203,9 @@ class Fetching:
 
     def _next_turn(self, want: Want) -> float:
         """Return when the host of a video may be asked again."""
-        now, polite = self._clock.now(), self._shop.settings.politeness
+        now = self._clock.now()
         if want.page:
-            shortest_s, longest_s = polite.site_delay_s
+            shortest_s, longest_s = self._shop.settings.sites.delay_s
             return now + shortest_s + (longest_s - shortest_s) * self._clock.chance()
         return now + self._shop.limits.ready_at(want.host) - self._clock.monotonic()
 

@@ -13,7 +13,7 @@ from typing import Any
 from reelabel.engine.inputs import notes_of
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import MissingExtra
-from reelabel.sources.fetch_tools import Tools
+from reelabel.sources.fetch_tools import Tools, tools_for
 from reelabel.sources.queue import Want
 from reelabel.sources.web.headers import seconds_of
 from reelabel.sources.web.settings import FetchSettings
@@ -35,7 +35,7 @@ class Ready:
 
 def ready(context: Context[FetchSettings], tools: Tools | None = None) -> Resource[Ready]:
     """Return what fetches; its fingerprint changes when something may be tried again."""
-    tools = tools or Tools()
+    tools = tools or tools_for(context.settings, context.root)
     notes = notes_of(context.inputs.receipt("fetch"))
     due = notes.get("next_try_at") and seconds_of(notes["next_try_at"]) <= tools.clock.now()
     run = int(notes.get("run", 0)) + bool(due)

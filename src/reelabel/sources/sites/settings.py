@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from reelabel._version import __version__
-from reelabel.config import Settings
+from reelabel.config import MACHINE, Settings
 from reelabel.errors import nearest
 
 Runtime = Literal["deno", "node", "bun", "quickjs"]
@@ -21,13 +21,13 @@ class SiteSettings(Settings):
 
     max_height: int = Field(720, ge=1)
     """Highest picture height that is fetched where a site offers several, in pixels."""
-    delay_s: tuple[float, float] = (10.0, 20.0)
+    delay_s: Annotated[tuple[float, float], MACHINE] = (10.0, 20.0)
     """Least and most seconds between two videos of one site; each pause is drawn at random."""
-    request_delay_s: float = Field(0.75, ge=0)
+    request_delay_s: Annotated[float, MACHINE] = Field(0.75, ge=0)
     """Seconds between the requests that finding one file takes."""
     cookies: Path | None = None
     """File with your own cookies (Netscape format); it is read, never written. Default: none."""
-    js_runtimes: tuple[str, ...] = ("deno",)
+    js_runtimes: Annotated[tuple[str, ...], MACHINE] = ("deno",)
     """JavaScript runtimes that may be used, as NAME or NAME:PATH: deno, node, bun, quickjs."""
 
     @field_validator("js_runtimes")

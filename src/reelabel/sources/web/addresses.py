@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -75,6 +76,30 @@ def check_peer(peer: str, allowed: Networks) -> None:
         return
     if not address.is_global or address.is_multicast or address.is_reserved:
         raise FetchFailure("address", f"{address} is in no public network: see fetch.allow")
+
+
+def check_name(host: str, allowed: Networks) -> None:
+    """Refuse a host whose name leads to private networks alone; one without address passes.
+
+    Args:
+        host: a name or an address.
+        allowed: networks that are accepted although they are not public.
+
+    Raises:
+        FetchFailure: ``address``.
+    """
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), None, 0, socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return  # connecting explains it
+    refused: list[FetchFailure] = []
+    for *_, address in found:
+        try:
+            check_peer(str(address[0]), allowed)
+        except FetchFailure as failure:
+            refused.append(failure)
+    if found and len(refused) == len(found):
+        raise refused[0]
 
 
 def _plain(address: IpAddress) -> IpAddress:

@@ -9,7 +9,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from reelabel.sources.web.addresses import Networks, check_peer
+from reelabel.sources.web.addresses import Networks, check_name, check_peer
 from reelabel.sources.web.outcomes import FetchFailure
 
 RECEIVE_BUFFER = 256 << 10
@@ -37,7 +37,7 @@ class _Checked(_Base):
         Raises:
             FetchFailure: ``address`` if it leads into a private network.
         """
-        self._check_name()
+        check_name(self._dns_host, self.allowed)
         sock = super()._new_conn()
         try:
             check_peer(sock.getpeername()[0], self.allowed)
@@ -45,21 +45,6 @@ class _Checked(_Base):
             sock.close()
             raise
         return sock
-
-    def _check_name(self) -> None:
-        """Refuse a name that leads to private networks alone, before anything is connected to."""
-        try:
-            found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, 0, socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            return  # connecting explains it
-        refused: list[FetchFailure] = []
-        for *_, address in found:
-            try:
-                check_peer(str(address[0]), self.allowed)
-            except FetchFailure as failure:
-                refused.append(failure)
-        if found and len(refused) == len(found):
-            raise refused[0]
 
 
 def open_pools(allowed: Networks, *, connections: int) -> urllib3.PoolManager:

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from reelabel.config import MACHINE, Settings
+from reelabel.sources.sites.settings import SiteSettings
 
 
 class Politeness(Settings):
@@ -19,8 +20,6 @@ class Politeness(Settings):
     """Least time between two requests to a host; a longer Crawl-delay of its robots.txt counts."""
     host_connections: Annotated[int, MACHINE] = Field(1, ge=1, le=8)
     """Files fetched from a host at once."""
-    site_delay_s: Annotated[tuple[float, float], MACHINE] = (10.0, 20.0)
-    """Shortest and longest pause between two videos of a site whose pages name the files."""
     max_bytes_per_s: Annotated[int | None, MACHINE] = Field(20_000_000, ge=1)
     """Bandwidth over all hosts; null: no limit."""
     max_bytes_per_day: Annotated[int | None, MACHINE] = Field(None, ge=1)
@@ -50,6 +49,8 @@ class FetchSettings(Settings):
     """Slowest transfer, over `stall_timeout_s`."""
     politeness: Politeness = Politeness()
     """How much is asked of hosts and of the network."""
+    sites: SiteSettings = SiteSettings()
+    """How the files of video sites are found."""
 
     @field_validator("allow")
     @classmethod
