@@ -270,6 +270,16 @@ def test_a_bot_check_stops_its_host_alone(bench, server, noise):
     assert list(bench.outcomes().values()) == ["bot_check", "waiting", "fetched"]
 
 
+def test_a_host_that_is_down_is_left_alone_soon(bench, server, noise):
+    """Hundreds of its videos do not cost hundreds of attempts; nothing of it is called gone."""
+    bench.want([*[server.add(f"/{i}", 500) for i in range(50)], server.url("/a", host="localhost")])
+    server.add("/a", noise(2000))
+    bench.run()
+    assert len(server.requests) == 20 + 1
+    states = [row["state"] for row in bench.rows().values()]
+    assert set(states) == {"failed", "waiting", "fetched"}
+
+
 def test_the_quota_of_a_day_holds_over_runs(bench, server, noise):
     """What an earlier run fetched counts; the next day goes on, and continues what was begun."""
     bench.want([server.add(f"/{i}", noise(100_000)) for i in range(5)])
@@ -569,8 +579,21 @@ def test_a_span_is_read_by_ranges(bench, server, ranged, noise):
     assert bench.content() == content[500_000:501_000]
     assert (row["span_start_s"], row["span_end_s"]) == (4999.5, 5010.0)
     assert row["size_bytes"] == 1000
+    assert {p.name for p in (bench.root / "downloads/s").iterdir()} == {"journal.jsonl", "w0.mp4"}
     assert row["fetched_bytes"] == sum(server.sent.values()) < 300_000
     assert row["sha256"] == hashlib.sha256(content[500_000:501_000]).hexdigest()
+
+
+def test_a_span_that_a_kill_left_half_written_is_removed(bench, server, noise):
+    """By its name, which no file of a video has."""
+    folder = bench.root / "downloads/s"
+    folder.mkdir(parents=True)
+    (folder / ".w9.span.mp4").write_bytes(b"half")
+    bench.want([{"url": server.add("/0", noise(2000)), "want_id": "..x.span.mp4"}])
+    bench.run()
+    bench.run(force=True)
+    assert len(list(folder.iterdir())) == 2
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("layout", ["no ranges", "whole is cheaper", "no copier"])

@@ -29,6 +29,8 @@ _LEAST_SHARE = 0.5
 _PATIENCE_S = 30.0
 """How long a site's file that is not served yet is waited for."""
 _READ = 1 << 20
+SPAN_MARK = ".span"
+"""In the name of a span that is being written; such names begin with a dot, others never do."""
 
 
 @dataclass
@@ -133,7 +135,7 @@ class Attempts:
         if ranges is None:
             return None
         folder, stem = self._home / want.source, stem_of(want.want_id)
-        path = folder / f"{stem}.span{span_suffix_of(ranges.head)}"
+        path = folder / f".{stem}{SPAN_MARK}{span_suffix_of(ranges.head)}"
         span = self._copied(want, ranges, path)
         if span is None:
             return None
@@ -141,6 +143,7 @@ class Attempts:
             self._check_share(span.end_s - span.start_s, want)
             info = self._checked(path, want, whole=False)
             part = folder / (stem + SUFFIX)
+            self._journals[want.source].part(want.want_id, Part())  # of the whole, if there was one
             finish(path, part)
         except FetchFailure:
             remove(path)
@@ -191,6 +194,12 @@ def sha256_of(path: Path) -> str:
         while data := file.read(_READ):
             digest.update(data)
     return digest.hexdigest()
+
+
+def remove_spans(folder: Path) -> None:
+    """Remove what killed copies of spans left in the folder of a source."""
+    for path in folder.glob(f".*{SPAN_MARK}.*"):
+        remove(path)
 
 
 def name_files(folder: Path, rows: Mapping[str, Row]) -> set[str]:

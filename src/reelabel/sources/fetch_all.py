@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.files import remove_leftovers
-from reelabel.sources.attempts import Attempts, name_files
+from reelabel.sources.attempts import Attempts, name_files, remove_spans
 from reelabel.sources.fetch_tools import Tools
 from reelabel.sources.fetching import BLANK, Fetching, Shop, Tick, blank_row, is_final
 from reelabel.sources.journal import FORGOTTEN, Journal, Row
@@ -86,6 +86,7 @@ def _known(
     known: dict[Key, Row] = {}
     for source, journal in journals.items():
         remove_leftovers(home / source)
+        remove_spans(home / source)
         rows = journal.history.rows
         lost = name_files(home / source, rows)
         for want_id, row in rows.items():

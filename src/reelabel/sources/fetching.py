@@ -25,10 +25,11 @@ from reelabel.sources.web.outcomes import OUTCOMES, FetchFailure
 from reelabel.sources.web.part_file import SUFFIX, finish
 from reelabel.sources.web.settings import FetchSettings
 
-MOST_LIMITED, MOST_FORBIDDEN = 3, 5
+MOST_LIMITED, MOST_FORBIDDEN, MOST_FAULTY = 3, 5, 20
 """Answers in a row after which nothing more is asked of a host in this run."""
 _LONGEST_BACKOFF_S = 300.0
 _LOOK_S = 0.25
+_FAULTS = frozenset({"network", "server"})
 BLANK: Row = {
     "state": "waiting",
     "outcome": "waiting",
@@ -194,7 +195,7 @@ class Fetching:
         self._in_flight -= 1
         host = self._queue.ended(want, not_before=self._next_turn(want) if asked else 0.0)
         if isinstance(result, Came):
-            host.limited = host.forbidden = 0
+            host.limited = host.forbidden = host.faulty = 0
             self._succeed(want, result)
         elif isinstance(result, FetchFailure):
             self._fail(want, host, result)
@@ -247,6 +248,7 @@ class Fetching:
             host.forbidden = host.forbidden if name == "forbidden" else 0
         host.limited += name == "rate_limit"
         host.forbidden += name == "forbidden"
+        host.faulty = host.faulty + 1 if name in _FAULTS else 0
 
     def _reason_to_stop(self, host: Host, failure: FetchFailure) -> str:
         """Return why nothing more is to be asked of a host, empty if that is not so."""
@@ -256,6 +258,8 @@ class Fetching:
             return f"it asked for fewer requests {MOST_LIMITED} times in a row"
         if host.forbidden >= MOST_FORBIDDEN:
             return f"it refused {MOST_FORBIDDEN} files in a row"
+        if host.faulty >= MOST_FAULTY:
+            return f"{MOST_FAULTY} attempts in a row failed"
         return ""
 
     def _backoff_s(self, want: Want, host: Host, failure: FetchFailure) -> float:

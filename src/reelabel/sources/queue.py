@@ -91,6 +91,7 @@ class Host:
         in_flight: attempts that are under way.
         limited: answers in a row that asked for fewer requests.
         forbidden: answers in a row that refused.
+        faulty: attempts in a row that brought no answer, or one that states a fault of the host.
         waiting: its videos as a heap, by the time before which they are not tried.
         announced: when the queue will look at it.
     """
@@ -101,6 +102,7 @@ class Host:
     in_flight: int = 0
     limited: int = 0
     forbidden: int = 0
+    faulty: int = 0
     waiting: list[tuple[float, int, Want]] = field(default_factory=list)
     announced: float | None = None
 
