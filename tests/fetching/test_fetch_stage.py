@@ -18,12 +18,13 @@ from reelabel.errors import UnreadableVideo
 from reelabel.media.probe import probe
 from reelabel.sources import fetch_all
 from reelabel.sources.fetch_tools import tools_for
-from reelabel.sources.journal import forget, read_history
+from reelabel.sources.journal import read_history
 from reelabel.sources.sites.settings import SiteFile
 from reelabel.sources.web.outcomes import OUTCOMES, FetchFailure
 from reelabel.sources.web.settings import FetchSettings
 from reelabel.stages import fetch
 from reelabel.tables import DOWNLOADS
+from reelabel.workspace.forgotten import Forgotten, write_forgotten
 
 
 def test_real_clips_come_with_their_hash_and_suffix(bench, server, data_dir):
@@ -339,9 +340,9 @@ def test_a_file_that_was_deleted_is_fetched_again(bench, server, noise):
     bench.run()
     for name in ("w0.mp4", "w1.mp4"):
         (bench.root / "downloads/s" / name).unlink()
-    forget(bench.root / "downloads/s", {"w1"})
-    bench.run(force=True)
-    assert bench.outcomes() == {"w0": "fetched"}
+    write_forgotten(bench.root, Forgotten(wants={"s": frozenset({"w1"})}))
+    assert bench.run().done == 1
+    assert bench.outcomes() == {"w0": "fetched", "w1": "forgotten"}
     assert (bench.root / "downloads/s/w0.mp4").is_file()
     assert server.paths() == ["/0", "/1", "/0"]
 
@@ -594,6 +595,23 @@ def test_a_span_that_a_kill_left_half_written_is_removed(bench, server, noise):
     bench.run(force=True)
     assert len(list(folder.iterdir())) == 2
     assert len(server.requests) == 1
+
+
+def test_a_real_span_is_copied_over_ranges(bench, server, ranged, data_dir):
+    """It can be decoded, and begins where the row states."""
+    clip = data_dir / "videos" / "scenes" / "sintel_cuts.mp4"
+    whole = probe(clip)
+    tools = tools_for(FetchSettings(), bench.root)
+    bench.tools = replace(tools, clock=bench.time.clock)
+    url = server.add("/0", ranged(clip.read_bytes(), ETag='"v"'))
+    middle_s = whole.duration_s / 2
+    bench.want([{"url": url, "start_s": middle_s, "end_s": middle_s + 1.0}])
+    bench.run()
+    row = bench.rows()["w0"]
+    assert row["outcome"] == "fetched", row
+    assert row["span_start_s"] <= middle_s < middle_s + 1.0 <= row["span_end_s"] + 0.05
+    length_s = probe(bench.root / row["file"]).duration_s
+    assert abs(length_s - (row["span_end_s"] - row["span_start_s"])) < 0.1
 
 
 @pytest.mark.parametrize("layout", ["no ranges", "whole is cheaper", "no copier"])

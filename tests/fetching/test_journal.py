@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelabel.sources.journal import NAME, Journal, Part, forget, read_history
+from reelabel.sources.journal import NAME, Journal, Part, read_history
 
 
 def test_the_last_line_of_a_video_counts(tmp_path):
@@ -58,15 +58,3 @@ def test_a_long_journal_is_written_anew(tmp_path):
         pass
     assert (tmp_path / NAME).read_bytes().count(b"\n") == 3
     assert read_history(tmp_path) == before
-
-
-def test_what_is_forgotten_leaves_only_its_id(tmp_path):
-    """Nothing else about it stays in the file."""
-    with Journal(tmp_path) as journal:
-        journal.row("a", {"state": "fetched", "final": True, "title": "secret"})
-        journal.part("b", Part(5, etag='"secret"'))
-        journal.row("c", {"state": "gone", "final": True})
-    forget(tmp_path, {"a", "b"})
-    assert b"secret" not in (tmp_path / NAME).read_bytes()
-    history = read_history(tmp_path)
-    assert [history.rows[k]["state"] for k in "abc"] == ["forgotten", "forgotten", "gone"]

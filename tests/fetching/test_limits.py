@@ -90,7 +90,7 @@ def test_settings_name_networks():
 
 def test_only_what_changes_the_files_makes_them_stale():
     """Rates, pauses and the contact are properties of the machine and the network."""
-    values = {"max_bytes": 4_000_000_000, "allow": [], "politeness": {}}
+    values = {"max_bytes": 4_000_000_000, "allow": [], "exact_spans": False, "politeness": {}}
     values["sites"] = {"max_height": 720, "cookies": None}
     assert result_values(FetchSettings()) == values
 

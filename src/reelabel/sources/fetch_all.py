@@ -13,7 +13,7 @@ from reelabel.files import remove_leftovers
 from reelabel.sources.attempts import Attempts, name_files, remove_spans
 from reelabel.sources.fetch_tools import Tools
 from reelabel.sources.fetching import BLANK, Fetching, Shop, Tick, blank_row, is_final
-from reelabel.sources.journal import FORGOTTEN, Journal, Row
+from reelabel.sources.journal import Journal, Row
 from reelabel.sources.queue import FETCHED, Key, Want, WantQueue
 from reelabel.sources.web.client import Client
 from reelabel.sources.web.headers import iso_time
@@ -90,9 +90,7 @@ def _known(
         rows = journal.history.rows
         lost = name_files(home / source, rows)
         for want_id, row in rows.items():
-            if row.get("state") == FORGOTTEN:
-                known[source, want_id] = row
-            elif want_id not in lost and (row.get("state") == FETCHED or not afresh):
+            if want_id not in lost and (row.get("state") == FETCHED or not afresh):
                 known[source, want_id] = {**BLANK, **row, "final": is_final(row, settings)}
     return known
 

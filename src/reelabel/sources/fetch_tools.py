@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from reelabel.media.probe import VideoInfo, probe
+from reelabel.media.spans import copy_span
 from reelabel.sources.sites.finding import find_file
 from reelabel.sources.sites.settings import SiteFile, SiteOptions
 from reelabel.sources.web.addresses import check_name, check_url, host_of, networks_of
 from reelabel.sources.web.clock import Clock
+from reelabel.sources.web.range_file import FetchWhole, RangeFile
 from reelabel.sources.web.settings import FetchSettings
 
 
@@ -81,4 +84,26 @@ def tools_for(settings: FetchSettings, root: Path) -> Tools:
         check_name(host_of(check_url(url)), allowed)
 
     options = SiteOptions(sites, check_address=check_address)
-    return Tools(find_file=lambda url: find_file(url, options))
+    copier = partial(copy_by_ranges, exact=settings.exact_spans)
+    return Tools(find_file=lambda url: find_file(url, options), copy_span=copier)
+
+
+def copy_by_ranges(
+    ranges: ByteRanges, start_s: float, end_s: float | None, target: Path, *, exact: bool
+) -> CopiedSpan | None:
+    """Copy a span out of a file on a host; see `CopySpan`.
+
+    Args:
+        ranges: the file.
+        start_s: first instant of the span.
+        end_s: first instant that is no longer in it; None: then the whole is fetched.
+        target: the file to write.
+        exact: encode exactly the frames of the span; else copy from the key frame before.
+    """
+    if end_s is None:
+        return None
+    file = RangeFile(ranges.read, ranges.size_bytes)
+    try:
+        return copy_span(file, start_s, end_s, target, exact=exact, allow_short=True)
+    except FetchWhole:
+        return None

@@ -26,8 +26,6 @@ from typing import Any, Self
 from reelabel.files import explained, write_chunks
 
 NAME = "journal.jsonl"
-FORGOTTEN = "forgotten"
-"""State of a video that must not be fetched again, and of which nothing else is kept."""
 
 _SYNC_S = 0.5
 """Lines are given to the system at once, which a kill survives, and to the disk this often."""
@@ -161,21 +159,6 @@ def read_history(folder: Path) -> History:
     """
     with explained(folder / NAME):
         return _read(folder / NAME)[0]
-
-
-def forget(folder: Path, want_ids: set[str]) -> None:
-    """Drop all that is known of videos, except that they must not be fetched again.
-
-    Only while nobody fetches.
-
-    Raises:
-        WorkspaceError: if the journal cannot be written.
-    """
-    history = read_history(folder)
-    for want_id in want_ids:
-        history.rows[want_id] = {"state": FORGOTTEN, "final": True}
-        history.parts.pop(want_id, None)
-    write_chunks(folder / NAME, _lines_of(history))
 
 
 def _read(path: Path) -> tuple[History, int]:

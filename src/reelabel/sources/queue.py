@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from reelabel.sources.journal import FORGOTTEN, Row
+from reelabel.sources.journal import Row
 from reelabel.sources.web.addresses import host_of
 from reelabel.sources.web.headers import seconds_of
 
@@ -124,7 +124,7 @@ class WantQueue:
     def __init__(
         self, wants: Iterable[Want], rows: Mapping[Key, Row], *, connections: int = 1
     ) -> None:
-        known = [want for want in wants if not _is_forgotten(rows.get(want.key))]
+        known = list(wants)
         self._rows, self._connections, self._order = rows, connections, count()
         self._spares = _Spares(want for want in known if not want.chosen)
         self.played: dict[Key, Want] = {}
@@ -235,7 +235,3 @@ class WantQueue:
             return None
         host.announced = None
         return host
-
-
-def _is_forgotten(row: Row | None) -> bool:
-    return row is not None and row.get("state") == FORGOTTEN

@@ -6,18 +6,25 @@ again by a later run, not before its time; what has ended is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import pyarrow as pa
 
 from reelabel.engine.inputs import notes_of
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import MissingExtra
 from reelabel.sources.fetch_tools import Tools, tools_for
+from reelabel.sources.fetched import forgotten_rows
+from reelabel.sources.journal import Row
 from reelabel.sources.queue import Want
 from reelabel.sources.web.headers import seconds_of
 from reelabel.sources.web.settings import FetchSettings
 from reelabel.tables import DOWNLOADS, WANTS
+from reelabel.workspace import fingerprint
+from reelabel.workspace.forgotten import Forgotten, read_forgotten
 
 
 @dataclass(frozen=True)
@@ -27,10 +34,12 @@ class Ready:
     Attributes:
         tools: what fetching uses.
         run: number of the run; another one once something may be tried again.
+        forgotten: what must not be fetched again.
     """
 
     tools: Tools
     run: int
+    forgotten: Forgotten
 
 
 def ready(context: Context[FetchSettings], tools: Tools | None = None) -> Resource[Ready]:
@@ -39,18 +48,22 @@ def ready(context: Context[FetchSettings], tools: Tools | None = None) -> Resour
     notes = notes_of(context.inputs.receipt("fetch"))
     due = notes.get("next_try_at") and seconds_of(notes["next_try_at"]) <= tools.clock.now()
     run = int(notes.get("run", 0)) + bool(due)
-    return Resource(Ready(tools, run), str(run))
+    forgotten = read_forgotten(context.root)
+    told = [sorted(forgotten.sources), {n: sorted(w) for n, w in forgotten.wants.items()}]
+    parts = told if any(told) else []
+    return Resource(Ready(tools, run, forgotten), fingerprint(run, *parts))
 
 
 def fetch(unit: Unit[FetchSettings, Ready]) -> Output:
     """Return a row for every wanted video, after fetching what is due."""
-    wants = [
-        Want.of(row)
-        for _, rows in unit.shards(WANTS)
-        for row in rows.select(list(Want.__slots__)).to_pylist()
-    ]
-    if not wants:
-        return Output({DOWNLOADS.name: {}})
+    wants: list[Want] = []
+    left_out: dict[str, set[str]] = defaultdict(set)
+    for source, rows in unit.shards(WANTS):
+        for row in rows.select(list(Want.__slots__)).to_pylist():
+            if not unit.resource.forgotten.has_want(source, row["want_id"]):
+                wants.append(Want.of(row))
+            elif row["chosen"]:
+                left_out[source].add(row["want_id"])
     done = _fetch_all()(
         wants,
         unit.settings,
@@ -60,12 +73,17 @@ def fetch(unit: Unit[FetchSettings, Ready]) -> Output:
         afresh=unit.afresh,
     )
     shards = {
-        source: DOWNLOADS.from_rows([
-            row | {"source": source, "want_id": want_id} for want_id, row in rows.items()
-        ])
-        for source, rows in done.rows.items()
+        source: _shard(source, done.rows.get(source, {}), left_out[source])
+        for source in sorted({*done.rows, *left_out})
     }
     return Output({DOWNLOADS.name: shards}, done.notes | {"run": unit.resource.run})
+
+
+def _shard(source: str, rows: Mapping[str, Row], forgotten: Collection[str]) -> pa.Table:
+    """Return the rows of a source; those of forgotten wants state only that."""
+    known = {**rows, **dict.fromkeys(forgotten, Row())}
+    named = [row | {"source": source, "want_id": name} for name, row in sorted(known.items())]
+    return forgotten_rows(DOWNLOADS.from_rows(named), forgotten)
 
 
 def _fetch_all() -> Callable[..., Any]:

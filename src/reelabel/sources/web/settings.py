@@ -39,6 +39,9 @@ class FetchSettings(Settings):
     """Largest file; the limit holds for the declared size and for the bytes that come."""
     allow: tuple[str, ...] = ()
     """Private networks that may be fetched from, such as 192.168.1.0/24; by default none."""
+    exact_spans: bool = False
+    """Encode spans again, so that they begin and end at their frames; else packets are copied from
+    the key frame before, and the row states the true span."""
     hosts: Annotated[int, MACHINE] = Field(8, ge=1, le=64)
     """Hosts that are fetched from at once."""
     connect_timeout_s: Annotated[float, MACHINE] = Field(15.0, gt=0)
