@@ -108,7 +108,7 @@ def test_defaults_stand_in_the_file_as_comments():
         "classes: [ball]\nseed: -1",
         "classes: [ball]\nseed: 4294967296",
         "classes: [ball]\nseed: " + "9" * 5000,
-        "classes: [ball]\nsample: {every: 99999999999}",
+        "classes: [ball]\nsample: {every: 9999999999999999999}",
         "classes: [ball]\nsample: {every: .inf}",
         "classes: [ball]\nseed: 2026-99-99",
         "classes: " + "[" * 3000,

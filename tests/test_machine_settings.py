@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel
@@ -20,6 +20,23 @@ from reelabel.workspace import Workspace
 PROJECT = Project(classes=("ball",))
 MACHINES = {
     "detect": {"sessions"},
+    "fetch": {
+        "contact",
+        "host_interval_s",
+        "host_connections",
+        "max_bytes_per_s",
+        "max_bytes_per_day",
+        "backoff_s",
+        "longest_wait_s",
+        "retry_after_s",
+        "hosts",
+        "connect_timeout_s",
+        "stall_timeout_s",
+        "min_bytes_per_s",
+        "delay_s",
+        "request_delay_s",
+        "js_runtimes",
+    },
     "train": {"accelerator", "devices", "num_workers", "cache_mb", "loggers", "threads"},
 }
 """The properties of the machine among all settings of stages; the others change results."""
@@ -31,6 +48,21 @@ OTHERS = {
     "cache_mb": 7,
     "loggers": ("csv",),
     "threads": 3,
+    "contact": "me@example.org",
+    "host_interval_s": 2.0,
+    "host_connections": 2,
+    "max_bytes_per_s": 1000,
+    "max_bytes_per_day": 1000,
+    "backoff_s": 3.0,
+    "longest_wait_s": 3.0,
+    "retry_after_s": 3.0,
+    "hosts": 3,
+    "connect_timeout_s": 3.0,
+    "stall_timeout_s": 3.0,
+    "min_bytes_per_s": 3,
+    "delay_s": (1.0, 2.0),
+    "request_delay_s": 1.0,
+    "js_runtimes": ("node",),
 }
 """A value of each that is not its default."""
 
@@ -42,6 +74,21 @@ def machine_fields(kind: type[BaseModel]) -> set[str]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             found |= machine_fields(field.annotation)
     return found
+
+
+def given(kind: type[BaseModel], name: str) -> dict[str, Any]:
+    """Return the other value of a setting, inside the settings that it is one of."""
+    if name in kind.model_fields:
+        return {name: OTHERS[name]}
+    for above, field in kind.model_fields.items():
+        inner = field.annotation
+        if (
+            isinstance(inner, type)
+            and issubclass(inner, BaseModel)
+            and name in machine_fields(inner)
+        ):
+            return {above: given(inner, name)}
+    raise AssertionError(name)
 
 
 @pytest.mark.parametrize("name", sorted(DETECT.sections))
@@ -62,8 +109,8 @@ def test_another_machine_makes_nothing_stale(name, tmp_path):
         return plan(bound)[0].job.fingerprint
 
     for field in MACHINES[name]:
-        assert wanted(**{field: OTHERS[field]}) == wanted(), field
-    other = {"detect": {"near": 7}, "train": {"seed": 7}}[name]
+        assert wanted(**given(kind, field)) == wanted(), field
+    other = {"detect": {"near": 7}, "train": {"seed": 7}, "fetch": {"max_bytes": 7}}[name]
     assert wanted(**other) != wanted()
 
 

@@ -22,8 +22,9 @@ T = TypeVar("T", bound=BaseModel)
 
 FOLDERS = "folders"
 """As `tags`: the class of a video is the name of the folder that it lies in."""
-LARGEST = 2**31 - 1
-"""The largest number that a setting may have; those that mean work or memory have their own."""
+LARGEST = 2**53 - 1
+"""The largest number that a setting may have, which every reader of JSON and YAML has exactly;
+those that mean work or memory have limits of their own."""
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 """What all random generators in use accept."""
 MANIFEST = "manifest"

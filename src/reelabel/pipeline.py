@@ -20,6 +20,7 @@ from reelabel.stages import (
     dedup,
     detect,
     evaluate,
+    fetch,
     merge,
     mine,
     register,
@@ -30,7 +31,6 @@ from reelabel.stages import (
     truth,
     want,
 )
-from reelabel.tables import CLASS_LABELS, LABELS
 
 __all__ = ["DETECT", "Run", "read_config", "run", "run_one", "task_of"]
 
@@ -39,6 +39,7 @@ DETECT = Task(
     meaning="boxes of objects",
     once=(
         want.STAGE,  #     manifests  -> wants          none named: nothing is done
+        fetch.STAGE,  #    wants      -> downloads
         register.STAGE,  # files      -> videos
         cut.STAGE,  #      videos     -> clips
         truth.STAGE,  #    file       -> truth, truth_frames
@@ -56,7 +57,6 @@ DETECT = Task(
         evaluate.STAGE,  # model      -> scores         against truth, else agreement
         advance.STAGE,  #  scores     -> decision       is the student the next teacher?
     ),
-    labels=LABELS,
     keys=("detector", "detector_options"),
     **outputs.BOXES,
 )
@@ -66,6 +66,7 @@ CLASSIFY_FRAMES = Task(
     meaning="classes of frames",
     once=(
         want.EXCLUSIVE_STAGE,  #        manifests  -> wants        none named: nothing is done
+        fetch.STAGE,  #                 wants      -> downloads
         register.STAGE,  #              files      -> videos
         replace(cut.STAGE, tests_too=True),  #     -> clips
         classes.tag.STAGE,  #           file       -> tags         weak labels of whole videos
@@ -83,7 +84,6 @@ CLASSIFY_FRAMES = Task(
         classes.evaluate.STAGE,  #      model      -> scores       per frame and per video
         classes.advance.STAGE,  #       scores     -> decision     does the student label next?
     ),
-    labels=CLASS_LABELS,
     keys=("teacher", "teacher_options", "tags", "columns", "multi_label"),
     teacher_key="teacher",
     check=classes.tag.check_project,

@@ -14,7 +14,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from reelabel.cli.commands import STAGES, cli
+from reelabel.cli.commands import cli
+from reelabel.cli.group import STAGES
 from reelabel.config import load, parse
 from reelabel.engine.task import BUILT_IN, task_named
 from reelabel.errors import ConfigError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reelabel.cli.commands import STAGES
+from reelabel.cli.group import STAGES
 from reelabel.tables import ALL
 
 DOCS = Path(__file__).parents[2] / "docs"

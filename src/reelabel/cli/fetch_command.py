@@ -20,8 +20,9 @@ def fetch_command() -> click.Command:
     """Return the command, with a flag for each setting of a manifest."""
     from reelabel.cli.flags import settings_flags
     from reelabel.sources.manifests.settings import Manifest
+    from reelabel.sources.web.settings import FetchSettings
 
-    call = settings_flags(Manifest, without=("kind", "file"))(_call)
+    call = settings_flags(Manifest, without=("kind", "file"))(settings_flags(FetchSettings)(_call))
     for flag in (
         click.option("--dry-run", is_flag=True, help="Print the plan and its size; write nothing."),
         click.option("--name", default="", help="Short name of the manifest; default: its kind."),
@@ -42,9 +43,10 @@ def fetch_command() -> click.Command:
 def _call(workspace: Path, *, manifest: tuple[str, str] | None, **given: Any) -> int:
     from reelabel.cli.flags import given_settings
     from reelabel.sources.manifests.settings import Manifest
+    from reelabel.sources.web.settings import FetchSettings
     from reelabel.verbs.fetch import fetch
 
-    settings = given_settings(Manifest, given)
+    settings = given_settings(Manifest, given) | given_settings(FetchSettings, given)
     own = {key: given[key] for key in ("name", "dry_run", "workers", "force", "quiet")}
     own["quiet"] = own["quiet"] or None
     done = fetch(workspace, manifest, **own, **settings)

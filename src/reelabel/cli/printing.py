@@ -197,6 +197,8 @@ def print_status(workspace: Workspace, found: list[StageStatus], *, as_json: boo
     for column in ("stage", "round", "done", "stale", "missing", "failed", ""):
         table.add_column(column, justify="left" if column in ("stage", "") else "right")
     for one in found:
+        if not (one.units or one.waits or one.failures):  # nothing asks for it
+            continue
         number = "" if one.round_number is None else str(one.round_number)
         cells = [str(one.units.get(k, "") or "") for k in ("done", "stale", "missing", "failed")]
         waits = f"[dim]waits: {escape(one.waits)}[/]" if one.waits else ""

@@ -1,13 +1,15 @@
-"""What comes out of each task: its scores, its exports, and the functions behind its commands."""
+"""What comes out of each task: labels, scores, exports, and the functions behind its commands."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from reelabel.tables import CLASS_LABELS, LABELS
 from reelabel.workspace.class_results import ClassificationScores
 from reelabel.workspace.results import Scores
 
 BOXES: dict[str, Any] = {
+    "labels": LABELS,
     "scores": Scores,
     "exports": {
         "coco": "reelabel.formats.coco_folder:write_coco_folder",
@@ -22,6 +24,7 @@ BOXES: dict[str, Any] = {
 """Of detection; see `reelabel.engine.task.Task`."""
 
 CLASSES: dict[str, Any] = {
+    "labels": CLASS_LABELS,
     "scores": ClassificationScores,
     "exports": {
         "image-folder": "reelabel.formats.image_folder:write_image_folder",

@@ -16,6 +16,8 @@ from reelabel.engine.run import Options
 from reelabel.errors import UsageError
 from reelabel.sources.manifests.settings import Manifest
 from reelabel.sources.want_plan import Plan, plan
+from reelabel.sources.web.settings import FetchSettings
+from reelabel.stages import fetch as fetching
 from reelabel.stages import want
 from reelabel.tables import DOWNLOADS, WANTS
 from reelabel.verbs.manifests import with_manifest
@@ -96,8 +98,10 @@ def fetch(
         workers: as in `reelabel.run`.
         force: choose again even if nothing changed.
         quiet: show no progress; None shows it to a person only.
-        settings: those of the manifest, such as ``label=["*dancing*"], per_class=50``; see
-            `reelabel.sources.manifests.settings.Manifest`.
+        settings: those of the manifest, such as ``label=["*dancing*"], per_class=50``, see
+            `reelabel.sources.manifests.settings.Manifest`, which are written down; and of this
+            call alone those of the stage, such as ``hosts=2``, see
+            `reelabel.sources.web.settings.FetchSettings`.
 
     Raises:
         UsageError: if there is no manifest, or settings are given without one.
@@ -106,10 +110,13 @@ def fetch(
     """
     ws = opened(workspace)
     before = read_yaml(ws.config_path)
-    if manifest is None and (settings or name):
+    of_stage = {key: settings[key] for key in settings.keys() & FetchSettings.model_fields.keys()}
+    of_manifest = {key: value for key, value in settings.items() if key not in of_stage}
+    if manifest is None and (of_manifest or name):
         raise UsageError("settings of a manifest were given without one: give its kind and file")
-    values = with_manifest(before, manifest, name=name, settings=settings)
+    values = with_manifest(before, manifest, name=name, settings=of_manifest)
     config = parse_config(values, str(ws.config_path))
+    config = config.with_stage(fetching.STAGE.name, FetchSettings, of_stage)
     manifests = manifests_of(config)
     if not manifests:
         raise UsageError(

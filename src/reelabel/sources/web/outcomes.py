@@ -72,7 +72,7 @@ _LIST = (
     Outcome(
         "too_long",
         "refused",
-        "the video is longer than the limit `want.max_duration_s`",
+        "the video is longer than the limit `max_duration_s` of its manifest",
         final=True,
     ),
     Outcome(

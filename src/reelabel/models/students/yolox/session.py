@@ -16,6 +16,7 @@ from reelabel.models.students.inference import Inputs, Network
 
 _FLOOR = 0.01
 _NMS_IOU = 0.65
+_LARGEST_LOGIT = 80.0  # its exponential is a float32
 
 
 def onnx_network(path: Path) -> Network:
@@ -45,5 +46,5 @@ def _found(raw: NDArray[np.float32], cells: NDArray[np.float32], size_wh: tuple[
 
 
 def _sigmoid(logit: NDArray[np.float32]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        return np.asarray(1 / (1 + np.exp(-logit)), np.float32)
+    clipped = np.clip(logit, -_LARGEST_LOGIT, _LARGEST_LOGIT)
+    return np.asarray(1 / (1 + np.exp(-clipped)), np.float32)
