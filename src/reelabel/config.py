@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from reelabel.errors import ConfigError, nearest
 from reelabel.terminal import is_text
@@ -44,6 +52,13 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     renamed: ClassVar[Mapping[str, str]] = {}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def one_of_several(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take one text where several may stand."""
+        several = get_origin(cls.model_fields[str(info.field_name)].annotation) is tuple
+        return (value,) if several and isinstance(value, str) else value
 
     @field_validator("*", mode="after")
     @classmethod

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from reelabel.cli.class_printing import print_class_results
 from reelabel.cli.console import OUT
-from reelabel.errors import counted
+from reelabel.errors import counted, few
 from reelabel.evaluation.figures import Comparison, Figure, Measures
 from reelabel.pipeline import Run
 from reelabel.sources.footage import left_out_sentences
@@ -60,10 +60,11 @@ def print_run(workspace: Workspace, run: Run) -> None:
         for video, message in (result.failed | waiting).items():
             words = escape(f"{names.get(video, video)}: {message}")
             OUT.print(f"[red]{result.stage}[/] {words}")
-        for name in result.notes.get("all", {}).get("failed", []):
-            OUT.print(
-                f"[red]{result.stage}[/] {escape(name)}: cannot be used, see  reelabel status"
-            )
+        names = result.notes.get("all", {}).get("failed", [])
+        if names:
+            count, see = counted(len(names), "file"), f"reelabel status {workspace.root}"
+            words = f"{count} cannot be used: {few(names)}; see  {see}"
+            OUT.print(f"[red]{result.stage}[/] {escape(words)}")
 
 
 def print_outcome(workspace: Workspace, task: Task, run: Run, report: Path | None) -> None:

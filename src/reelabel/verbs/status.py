@@ -10,6 +10,7 @@ from reelabel.engine.plan import bind, counts, plan
 from reelabel.engine.stage import AnyStage
 from reelabel.errors import MissingInput, ReelabelError, WorkspaceError
 from reelabel.pipeline import task_of
+from reelabel.tables import DOWNLOADS
 from reelabel.workspace import Workspace
 from reelabel.workspace.products import altered
 from reelabel.workspace.results import Decision
@@ -82,6 +83,8 @@ def _status(snapshot: Snapshot, config: Config, stage: AnyStage, number: int) ->
     }
     if stage.name == "register":
         failures |= {video.name: video.error for video in videos if not video.usable}
+    if stage.name == "fetch":
+        failures |= _not_fetched(workspace)
     try:
         settings = config.stages.get(stage.name) or stage.settings()
         bound = bind(stage, workspace, config.project, settings, round_number=number)
@@ -90,6 +93,18 @@ def _status(snapshot: Snapshot, config: Config, stage: AnyStage, number: int) ->
         return StageStatus(stage.name, shown, failures=failures, waits=str(exc))
     partial = _partial(snapshot, stage, number, names)
     return StageStatus(stage.name, shown, units, failures, partial)
+
+
+def _not_fetched(workspace: Workspace) -> dict[str, str]:
+    """Return the wanted files that did not come, with what became of them."""
+    columns = ["source", "want_id", "state", "outcome", "message"]
+    tables = (workspace.read(DOWNLOADS, name) for name in workspace.shards(DOWNLOADS))
+    rows = (row for table in tables for row in table.select(columns).to_pylist())
+    return {
+        f"{row['source']}/{row['want_id']}": f"{row['outcome']}: {row['message']}".strip(": ")
+        for row in rows
+        if row["state"] in {"gone", "refused", "failed"}
+    }
 
 
 def _altered(snapshot: Snapshot, stage: AnyStage, number: int) -> dict[str, str]:
