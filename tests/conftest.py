@@ -109,6 +109,26 @@ def make_colour_clip():
     return colour_clip
 
 
+def textured_clip(path: Path, colour, seed: int = 0, frames: int = 12) -> Path:
+    """Write a clip of 72 x 48 pixels of one colour, on which a bright disc moves."""
+    rng = np.random.default_rng(seed)
+    ground = rng.integers(-25, 25, (4, 6, 1)).repeat(12, axis=0).repeat(12, axis=1)
+    y, x = np.mgrid[:48, :72]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(path, time_base=Fraction(1, 10), rate=Fraction(10)) as writer:
+        for t in range(frames):
+            picture = np.clip(np.array(colour) + ground + rng.integers(-4, 4, (48, 72, 1)), 0, 255)
+            picture[(x - 8 - 4 * t) ** 2 + (y - 24) ** 2 < 36] = 250
+            writer.write(picture.astype(np.uint8), t)
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_textured_clip():
+    """Return the function that writes a clip of one colour with a moving disc."""
+    return textured_clip
+
+
 @pytest.fixture
 def clip_model(monkeypatch) -> str:
     """Return the name of a classifier of clips: red, green, blue; four pictures, 0.2 s apart."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 
 import reelabel
 from reelabel.errors import ConfigError, FormatError, SplitError, UsageError
-from reelabel.media.encode import VideoWriter
 from reelabel.tables import (
     CLASS_CANDIDATES,
     CLASS_LABELS,
@@ -27,26 +24,13 @@ QUICK = {"sample": {"per_video": 4}, "clean": {"contradicts": {"enabled": False}
 """Without probes, which take a second or more."""
 
 
-def film(path, colour, seed, frames=12):
-    """Write a video of one colour with a bright disc that moves."""
-    rng = np.random.default_rng(seed)
-    ground = rng.integers(-25, 25, (4, 6, 1)).repeat(12, axis=0).repeat(12, axis=1)
-    y, x = np.mgrid[:48, :72]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with VideoWriter(path, time_base=Fraction(1, 10), rate=Fraction(10)) as writer:
-        for t in range(frames):
-            picture = np.clip(np.array(colour) + ground + rng.integers(-4, 4, (48, 72, 1)), 0, 255)
-            picture[(x - 8 - 4 * t) ** 2 + (y - 24) ** 2 < 36] = 250
-            writer.write(picture.astype(np.uint8), t)
-
-
 @pytest.fixture(scope="module")
-def footage(tmp_path_factory):
+def footage(tmp_path_factory, make_textured_clip):
     """Return a folder with a folder of videos for each class."""
     home = tmp_path_factory.mktemp("footage")
     for number, (name, colour) in enumerate(COLOURS.items()):
         for i in range(PER_CLASS):
-            film(home / name / f"{name}{i}.mp4", colour, 10 * number + i)
+            make_textured_clip(home / name / f"{name}{i}.mp4", colour, 10 * number + i)
     return home
 
 

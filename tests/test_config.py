@@ -125,7 +125,8 @@ def test_hostile_values_are_refused(tmp_path, text):
         load(write(tmp_path, text), SECTIONS)
 
 
-ELSEWHERE = {"devices", "size", "anchor_sizes", "anchor_ratios", "contradicts.probe.strengths"}
+ELSEWHERE = {"devices", "size", "anchor_sizes", "anchor_ratios"}
+ELSEWHERE |= {"contradicts.probe.strengths", "sites.delay_s"}
 """Settings that a validator, or the type of their parts, bounds."""
 
 

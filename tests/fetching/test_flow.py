@@ -7,6 +7,7 @@ from reelabel.tables import CLIPS, DOWNLOADS, TAGS, VIDEOS
 from reelabel.verbs.init import init
 from reelabel.workspace import Workspace
 
+COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40)}
 QUICK = {
     "train": {"student": "fake"},
     "evaluate": {"resamples": 10},
@@ -49,17 +50,17 @@ def test_a_detector_is_trained_from_a_list_of_addresses(server, ranged, disc_cli
 
 
 def test_a_classifier_is_trained_from_a_list_of_addresses(
-    server, ranged, make_colour_clip, tmp_path
+    server, ranged, make_textured_clip, tmp_path
 ):
     """The labels of the list are the classes and the tags, with their spans."""
     names = ["red", "red", "red", "green", "green", "green"]
     clips = [
-        make_colour_clip(tmp_path / "clips" / f"{i}.mp4", [(name, 1 + i / 5)])
+        make_textured_clip(tmp_path / "clips" / f"{i}.mp4", COLOURS[name], seed=i)
         for i, name in enumerate(names)
     ]
     listed = manifest(server, ranged, dict(zip(clips, names, strict=True)), tmp_path)
     root = tmp_path / "ws"
-    settings = QUICK | {"clean": {"contradicts": {"enabled": False}}}
+    settings = QUICK | {"sample": {"per_video": 4}, "clean": {"contradicts": {"enabled": False}}}
     init(root, task="classify-frames", manifest=("urls", listed), settings=settings)
     reelabel.run(root, rounds=1, quiet=True)
     tags = rows_of(root, TAGS)
