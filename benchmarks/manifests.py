@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from reelabel.config import Project
 from reelabel.sources.manifests.settings import Manifest
-from reelabel.sources.want_plan import plan
+from reelabel.sources.manifests.want_plan import plan
 from reelabel.tables import WANTS
 
 HERE = Path(__file__).resolve().parents[1]

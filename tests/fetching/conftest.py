@@ -21,7 +21,7 @@ import pytest
 from reelabel.config import Project
 from reelabel.engine.plan import bind
 from reelabel.engine.run import Options, run_stage
-from reelabel.sources.fetch_tools import Tools
+from reelabel.sources.fetching.fetch_tools import Tools
 from reelabel.sources.web.clock import Clock
 from reelabel.sources.web.settings import FetchSettings
 from reelabel.stages import fetch

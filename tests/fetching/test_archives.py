@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelabel.sources.archives import ArchiveLimits, take_members
+from reelabel.sources.mirrors.archives import ArchiveLimits, take_members
 from reelabel.sources.web.outcomes import FetchFailure
 
 LIMITS = ArchiveLimits()

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelabel.config import Project
-from reelabel.sources.choosing import Candidates, choose, rank_of, without_conflicts
+from reelabel.sources.manifests.choosing import Candidates, choose, rank_of, without_conflicts
 from reelabel.sources.manifests.entries import Entry, Tally
 from reelabel.sources.manifests.settings import Manifest
-from reelabel.sources.want_plan import plan
+from reelabel.sources.manifests.want_plan import plan
 
 
 def entry(number, *labels, **more):

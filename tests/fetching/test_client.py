@@ -12,7 +12,7 @@ from email.utils import formatdate
 
 import pytest
 
-from reelabel.sources.journal import Part
+from reelabel.sources.fetching.journal import Part
 from reelabel.sources.web.client import Client, Source
 from reelabel.sources.web.clock import Clock, Stopped
 from reelabel.sources.web.limits import Limits

@@ -16,9 +16,9 @@ import pytest
 from reelabel.engine.stage import Cancelled
 from reelabel.errors import UnreadableVideo
 from reelabel.media.probe import probe
-from reelabel.sources import fetch_all
-from reelabel.sources.fetch_tools import tools_for
-from reelabel.sources.journal import read_history
+from reelabel.sources.fetching import fetch_all
+from reelabel.sources.fetching.fetch_tools import tools_for
+from reelabel.sources.fetching.journal import read_history
 from reelabel.sources.sites.settings import SiteFile
 from reelabel.sources.web.outcomes import OUTCOMES, FetchFailure
 from reelabel.sources.web.settings import FetchSettings

@@ -16,7 +16,7 @@ from reelabel.sources.manifests.json_stream import Damaged, json_entries
 from reelabel.sources.manifests.names import want_name
 from reelabel.sources.manifests.settings import Manifest
 from reelabel.sources.manifests.texts import CsvRows, open_text
-from reelabel.sources.want_plan import plan
+from reelabel.sources.manifests.want_plan import plan
 
 GOOD = "0wR5jVB-WPk"
 PROJECT = Project(classes=("a",))

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelabel.sources.journal import NAME, Journal, Part, read_history
+from reelabel.sources.fetching.journal import NAME, Journal, Part, read_history
 
 
 def test_the_last_line_of_a_video_counts(tmp_path):

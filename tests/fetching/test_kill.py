@@ -13,14 +13,14 @@ from itertools import pairwise
 
 import pytest
 
-from reelabel.sources.journal import read_history
+from reelabel.sources.fetching.journal import read_history
 
 FETCH = """
 import json, sys, types
 from pathlib import Path
-from reelabel.sources.fetch_all import fetch_all
-from reelabel.sources.fetch_tools import Tools
-from reelabel.sources.queue import Want
+from reelabel.sources.fetching.fetch_all import fetch_all
+from reelabel.sources.fetching.fetch_tools import Tools
+from reelabel.sources.fetching.queue import Want
 from reelabel.sources.web.settings import FetchSettings, Politeness
 
 home, urls = Path(sys.argv[1]), json.loads(sys.argv[2])

@@ -13,7 +13,7 @@ import pytest
 from reelabel.config import Project
 from reelabel.errors import FormatError, UsageError
 from reelabel.sources.manifests.settings import Manifest
-from reelabel.sources.want_plan import labels_in, plan
+from reelabel.sources.manifests.want_plan import labels_in, plan
 
 ID = "0wR5jVB-WPk"
 

@@ -8,10 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-
-from reelabel.errors import FormatError, UsageError
-from reelabel.sources.archives import ArchiveLimits, Taken
-from reelabel.sources.mirrors import (
+from reelabel.sources.mirrors.kinetics import (
     BASE_URL,
     ArchiveRead,
     MirrorSettings,
@@ -26,6 +23,9 @@ from reelabel.sources.mirrors import (
     version_of,
     wants_key,
 )
+
+from reelabel.errors import FormatError, UsageError
+from reelabel.sources.mirrors.archives import ArchiveLimits, Taken
 from reelabel.sources.web.outcomes import FetchFailure
 
 PUBLIC = MirrorSettings()

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelabel.sources.queue import Want, WantQueue
+from reelabel.sources.fetching.queue import Want, WantQueue
 from reelabel.sources.web.addresses import host_of
 from reelabel.sources.web.clock import Clock
 

@@ -80,7 +80,7 @@ def _print_plan(name: str, plan: Any) -> None:
     from rich.markup import escape
 
     from reelabel.cli.console import OUT
-    from reelabel.sources.choosing import GB
+    from reelabel.sources.manifests.choosing import GB
 
     total = plan.total()
     rows = {**plan.by_class(), "in all": total} if len(plan.by_class()) > 1 else plan.by_class()

@@ -12,7 +12,7 @@ from reelabel.engine.run import Options, Result, run_stage
 from reelabel.engine.stage import AnyStage
 from reelabel.engine.task import Task
 from reelabel.errors import SOME_VIDEOS_FAILED, MediaError, UsageError, nearest
-from reelabel.sources.removal import carry_out_order
+from reelabel.sources.forgetting.removal import carry_out_order
 from reelabel.tables import VIDEOS
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import decision_of

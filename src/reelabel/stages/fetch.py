@@ -16,10 +16,10 @@ import pyarrow as pa
 from reelabel.engine.inputs import notes_of
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import MissingExtra
-from reelabel.sources.fetch_tools import Tools, tools_for
-from reelabel.sources.fetched import forgotten_rows
-from reelabel.sources.journal import Row
-from reelabel.sources.queue import Want
+from reelabel.sources.fetching.fetch_tools import Tools, tools_for
+from reelabel.sources.fetching.fetched import forgotten_rows
+from reelabel.sources.fetching.journal import Row
+from reelabel.sources.fetching.queue import Want
 from reelabel.sources.web.headers import seconds_of
 from reelabel.sources.web.settings import FetchSettings
 from reelabel.tables import DOWNLOADS, WANTS
@@ -93,7 +93,7 @@ def _fetch_all() -> Callable[..., Any]:
         MissingExtra: if urllib3 is not installed.
     """
     try:
-        from reelabel.sources.fetch_all import fetch_all  # noqa: PLC0415 -- needs an extra
+        from reelabel.sources.fetching.fetch_all import fetch_all  # noqa: PLC0415 -- needs an extra
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] != "urllib3":
             raise

@@ -22,7 +22,7 @@ from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import MediaError
 from reelabel.media.probe import VideoInfo, content_id, probe
 from reelabel.media.rendering import is_rendering
-from reelabel.sources.fetched import FetchedFile, damage_of, fetched_files, fetched_names
+from reelabel.sources.fetching.fetched import FetchedFile, damage_of, fetched_files, fetched_names
 from reelabel.sources.footage import FORGOTTEN, RENDERING, Role, find_footage
 from reelabel.tables import DOWNLOADS, VIDEOS, WANTS
 from reelabel.workspace import fingerprint

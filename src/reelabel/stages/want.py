@@ -18,7 +18,7 @@ from reelabel.config import Settings
 from reelabel.engine.stage import Context, Output, Source, Stage, Unit
 from reelabel.errors import FormatError, UsageError
 from reelabel.sources.manifests.settings import Manifest
-from reelabel.sources.want_plan import plan
+from reelabel.sources.manifests.want_plan import plan
 from reelabel.tables import WANTS
 
 

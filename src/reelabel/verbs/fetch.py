@@ -15,7 +15,7 @@ from reelabel.engine.project import parse_config, task_of
 from reelabel.engine.run import Options
 from reelabel.errors import UsageError
 from reelabel.sources.manifests.settings import Manifest
-from reelabel.sources.want_plan import Plan, plan
+from reelabel.sources.manifests.want_plan import Plan, plan
 from reelabel.sources.web.settings import FetchSettings
 from reelabel.stages import fetch as fetching
 from reelabel.stages import want

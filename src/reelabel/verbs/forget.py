@@ -15,9 +15,9 @@ from pathlib import Path
 from reelabel.engine.project import read_config
 from reelabel.errors import FormatError, UsageError
 from reelabel.files import read_text
-from reelabel.sources.forgetting import Chosen, Footage, traces_of
-from reelabel.sources.removal import IMPORTS, Removed, carry_out_order, write_order
-from reelabel.sources.traces import Traces
+from reelabel.sources.forgetting.chosen import Chosen, Footage, traces_of
+from reelabel.sources.forgetting.removal import IMPORTS, Removed, carry_out_order, write_order
+from reelabel.sources.forgetting.traces import Traces
 from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace
 from reelabel.workspace.forgotten import Forgotten, ForgottenVideo

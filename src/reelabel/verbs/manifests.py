@@ -11,7 +11,7 @@ from reelabel.engine.project import DEFAULT
 from reelabel.engine.task import task_named
 from reelabel.errors import UsageError
 from reelabel.sources.manifests.settings import Manifest
-from reelabel.sources.want_plan import labels_in
+from reelabel.sources.manifests.want_plan import labels_in
 
 FILES = ("file", "label_file", "lookups")
 """Settings of a manifest that name files or folders."""

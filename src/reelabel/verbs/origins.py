@@ -10,7 +10,7 @@ from pathlib import Path
 from reelabel.errors import UsageError
 from reelabel.files import write_text
 from reelabel.formats.attribution import Origin, attribution_csv
-from reelabel.sources.fetched import FetchedFile, fetched_in
+from reelabel.sources.fetching.fetched import FetchedFile, fetched_in
 from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace
 from reelabel.workspace.names import copies_in

@@ -18,7 +18,7 @@ import pytest
 import reelabel
 from reelabel.media.encode import VideoWriter
 from reelabel.media.video import decode
-from reelabel.sources import removal
+from reelabel.sources.forgetting import removal
 from reelabel.workspace import Workspace
 from reelabel.workspace.forgotten import read_forgotten
 from reelabel.workspace.results import SplitReport

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelabel.sources.traces import INSTEAD, Traces
+from reelabel.sources.forgetting.traces import INSTEAD, Traces
 
 ID, OTHER = "0123456789abcdef", "fedcba9876543210"
 TRACES = Traces(video_ids=(ID,), names=("clip.mp4", "downloads/a/clip.mp4"))

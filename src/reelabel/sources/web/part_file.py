@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from reelabel.sources.journal import Part
+from reelabel.sources.fetching.journal import Part
 from reelabel.sources.web.headers import Validators
 from reelabel.sources.web.outcomes import FetchFailure
 from reelabel.sources.web.sniff import HEAD_BYTES

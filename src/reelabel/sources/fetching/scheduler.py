@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reelabel.errors import ReelabelError
-from reelabel.sources.attempts import Attempts, Came
-from reelabel.sources.fetch_tools import Tools
-from reelabel.sources.journal import Journal, Row
-from reelabel.sources.queue import FETCHED, Host, Key, Want, WantQueue
+from reelabel.sources.fetching.attempts import Attempts, Came
+from reelabel.sources.fetching.fetch_tools import Tools
+from reelabel.sources.fetching.journal import Journal, Row
+from reelabel.sources.fetching.queue import FETCHED, Host, Key, Want, WantQueue
 from reelabel.sources.web.clock import Stopped
 from reelabel.sources.web.headers import LONGEST_RETRY_AFTER_S, iso_time
 from reelabel.sources.web.limits import Limits, day_of

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from reelabel.sources.journal import Row
+from reelabel.sources.fetching.journal import Row
 from reelabel.sources.web.addresses import host_of
 from reelabel.sources.web.headers import seconds_of
 

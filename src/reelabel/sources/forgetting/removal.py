@@ -27,8 +27,8 @@ from reelabel.files import read_json, read_text, remove_leftovers, write_json, w
 from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.media.rendering import is_rendering
 from reelabel.models.students.folder import MODEL_JSON
-from reelabel.sources.fetched import forgotten_rows
-from reelabel.sources.traces import ABOUT, Traces
+from reelabel.sources.fetching.fetched import forgotten_rows
+from reelabel.sources.forgetting.traces import ABOUT, Traces
 from reelabel.tables import DOWNLOADS, WANTS
 from reelabel.workspace import Workspace
 from reelabel.workspace.editing import edit_shard, remove_path

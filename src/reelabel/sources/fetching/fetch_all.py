@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.files import remove_leftovers
-from reelabel.sources.attempts import Attempts, name_files, remove_spans
-from reelabel.sources.fetch_tools import Tools
-from reelabel.sources.fetching import BLANK, Fetching, Shop, Tick, blank_row, is_final
-from reelabel.sources.journal import Journal, Row
-from reelabel.sources.queue import FETCHED, Key, Want, WantQueue
+from reelabel.sources.fetching.attempts import Attempts, name_files, remove_spans
+from reelabel.sources.fetching.fetch_tools import Tools
+from reelabel.sources.fetching.journal import Journal, Row
+from reelabel.sources.fetching.queue import FETCHED, Key, Want, WantQueue
+from reelabel.sources.fetching.scheduler import BLANK, Fetching, Shop, Tick, blank_row, is_final
 from reelabel.sources.web.client import Client
 from reelabel.sources.web.headers import iso_time
 from reelabel.sources.web.limits import Limits, day_of

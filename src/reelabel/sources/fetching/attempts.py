@@ -11,9 +11,9 @@ from pathlib import Path
 from reelabel.errors import MediaError, UsageError
 from reelabel.files import safe_stem
 from reelabel.media.probe import VideoInfo
-from reelabel.sources.fetch_tools import ByteRanges, CopiedSpan, Tools
-from reelabel.sources.journal import Journal, Part, Row
-from reelabel.sources.queue import FETCHED, Want
+from reelabel.sources.fetching.fetch_tools import ByteRanges, CopiedSpan, Tools
+from reelabel.sources.fetching.journal import Journal, Part, Row
+from reelabel.sources.fetching.queue import FETCHED, Want
 from reelabel.sources.sites.settings import SiteFile
 from reelabel.sources.web.client import Client, Source
 from reelabel.sources.web.headers import iso_time

@@ -11,7 +11,8 @@ import pyarrow as pa
 from reelabel.config import Project
 from reelabel.errors import FormatError, counted, few
 from reelabel.labels.tagging import ClassNames
-from reelabel.sources.choosing import (
+from reelabel.sources.manifests import kinetics, sports1m, urls, youtube8m
+from reelabel.sources.manifests.choosing import (
     Candidates,
     Chosen,
     Filters,
@@ -19,7 +20,6 @@ from reelabel.sources.choosing import (
     estimated,
     without_conflicts,
 )
-from reelabel.sources.manifests import kinetics, sports1m, urls, youtube8m
 from reelabel.sources.manifests.entries import Entry, Tally
 from reelabel.sources.manifests.label_rules import LabelRules
 from reelabel.sources.manifests.lookups import lookup_at

@@ -15,8 +15,8 @@ from reelabel.data.video_names import ambiguous
 from reelabel.errors import MediaError, UsageError
 from reelabel.files import safe_stem
 from reelabel.media.probe import content_id
-from reelabel.sources.fetched import FetchedFile, fetched_in
-from reelabel.sources.traces import Traces
+from reelabel.sources.fetching.fetched import FetchedFile, fetched_in
+from reelabel.sources.forgetting.traces import Traces
 from reelabel.tables import DOWNLOADS, WANTS
 from reelabel.workspace import Workspace
 from reelabel.workspace.forgotten import Forgotten, read_forgotten

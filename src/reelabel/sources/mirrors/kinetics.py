@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from reelabel.config import Settings
 from reelabel.errors import FormatError, UsageError, few, nearest
-from reelabel.sources.archives import ArchiveLimits, Taken, take_members
+from reelabel.sources.mirrors.archives import ArchiveLimits, Taken, take_members
 from reelabel.sources.web.outcomes import FetchFailure
 
 BASE_URL = "https://s3.amazonaws.com/kinetics"

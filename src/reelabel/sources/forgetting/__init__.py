@@ -1,0 +1,1 @@
+"""Removes videos with all that was made of them."""

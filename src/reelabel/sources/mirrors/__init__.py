@@ -1,0 +1,1 @@
+"""Takes wanted clips out of the archives of public mirrors."""
