@@ -314,25 +314,40 @@ def replace_rules(settings: DoubtSettings) -> DoubtSettings:
 def spoiled(clips: Sequence[Clip], seed: int) -> tuple[list[Clip], np.ndarray]:
     """Return clips with a stretch that shows something else, and its kind for each frame."""
     rng = np.random.default_rng(seed)
-    sources = clips[::RESERVED]
-    intro = make_shot(seed, frames=9, size_wh=RENDERED_WH, place=scenery.UNSEEN_PLACES[0])
-    makers: dict[str, Callable[[Clip, int], list[Picture]]] = {
-        "card": lambda clip, n: [card(rng, size_of(clip))] * n,
-        "black": lambda clip, n: [black(rng, size_of(clip)) for _ in range(n)],
-        "scene": lambda clip, n: elsewhere(sources, clip, rng).frames[:n],
-        "intro": lambda _, n: [intro.draw(i)[0] for i in range(n)],
-    }
-    mixed, kinds = [], []
+    spoiler = Spoiler(clips[::RESERVED], rng, seed)
     judged = [clip for number, clip in enumerate(clips) if number % RESERVED]
+    mixed, kinds = [], []
     for number, clip in enumerate(judged):
-        kind = OFF_TOPIC[(number // 4 + number) % len(OFF_TOPIC)]
-        count = max(1, round(SHARE * len(clip.frames)))
-        made = makers[kind](clip, count)
-        at = 0 if kind == "intro" else int(rng.integers(len(clip.frames) - len(made) + 1))
-        end = at + len(made)
-        mixed.append(Clip(clip.label, [*clip.frames[:at], *made, *clip.frames[end:]]))
-        kinds.append(["" if not at <= i < end else kind for i in range(len(clip.frames))])
+        one, kind = spoiler.spoiled(clip, OFF_TOPIC[(number // 4 + number) % len(OFF_TOPIC)])
+        mixed.append(one)
+        kinds.append(kind)
     return mixed, np.concatenate(kinds)
+
+
+class Spoiler:
+    """Replaces stretches of clips by something else."""
+
+    def __init__(self, sources: Sequence[Clip], rng: Generator, seed: int) -> None:
+        """Take the clips that other scenes come from, and the seed of the shared intro."""
+        place = scenery.UNSEEN_PLACES[0]
+        intro = make_shot(seed, frames=9, size_wh=RENDERED_WH, place=place)
+        self._rng = rng
+        self._makers: dict[str, Callable[[Clip, int], list[Picture]]] = {
+            "card": lambda clip, n: [card(rng, size_of(clip))] * n,
+            "black": lambda clip, n: [black(rng, size_of(clip)) for _ in range(n)],
+            "scene": lambda clip, n: elsewhere(sources, clip, rng).frames[:n],
+            "intro": lambda _, n: [intro.draw(i)[0] for i in range(n)],
+        }
+
+    def spoiled(self, clip: Clip, kind: str) -> tuple[Clip, list[str]]:
+        """Return the clip with a fifth of it replaced, and the kind of each frame, or nothing."""
+        made = self._makers[kind](clip, max(1, round(SHARE * len(clip.frames))))
+        at = 0 if kind == "intro" else int(self._rng.integers(len(clip.frames) - len(made) + 1))
+        end = at + len(made)
+        frames = [*clip.frames[:at], *made, *clip.frames[end:]]
+        return Clip(clip.label, frames), [
+            kind if at <= i < end else "" for i in range(len(clip.frames))
+        ]
 
 
 def size_of(clip: Clip) -> tuple[int, int]:
