@@ -9,7 +9,8 @@
 
 All are drawn here; appearance is drawn at random, apart from the class. For each student: accuracy
 on the test clips, with the order of their pictures shuffled too, and processor time of its training
-on one thread.
+on one thread. Of camera, the first and the last student are also compared on the test clips as
+videos, by `reelabel.compare`.
 """
 
 from __future__ import annotations
@@ -21,15 +22,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+import reelabel
 from common import DATA
 from reelabel.data.class_dataset import ClassDataset
 from reelabel.data.classes import Moments
+from reelabel.data.tag_rows import TagRow
 from reelabel.formats.class_json import class_json, read_class_json
+from reelabel.formats.tags import write_tags_csv
+from reelabel.media.encode import VideoWriter
 from reelabel.media.pictures import read_rgb
 from reelabel.models.registry import load_classifier
 from reelabel.training.classes.settings import ClipTrainSettings
@@ -217,6 +223,7 @@ def write_split(
         target=target,
         weight=np.ones(n, np.float32),
         group=moments.video,
+        step_s=1.0,
     )
     (folder / f"{split}.json").write_text(json.dumps(class_json(data)))
 
@@ -280,6 +287,40 @@ def measure(name: str, folder: Path) -> None:
         if case.seeds > 1:
             mean = statistics.mean(each[0] for each in found)
             print(f"  {case.student:<10} mean of {case.seeds}: accuracy {mean:.3f}")
+    if name == "camera":
+        first, *_, last = SETS[name].cases
+        print_difference(data, {c.student: folder / f"{name}-{c.student}-0" for c in (first, last)})
+
+
+def print_difference(data: Path, models: dict[str, Path]) -> None:
+    """Compare two models on the test clips as videos and print whether the difference is real."""
+    home = data / "videos"
+    write_tags_csv(home / "classes.csv", list(write_videos(data, home)))
+    found = reelabel.compare(models, on=home / "classes.csv", quiet=True, on_message=print)
+    videos = found.levels["video"]
+    for one in videos.models:
+        top1, cost = one.scores.overall["top1"], one.cost
+        print(
+            f"  compare: {one.name:<8} {top1.value:.3f} ({top1.low:.3f} to {top1.high:.3f}) of "
+            f"{videos.moments} videos, {cost.parameters} parameters"
+        )
+    gain = videos.difference(list(models)[-1], "top1")
+    print(
+        f"  compare: {gain.gain.value:+.3f} ({gain.gain.low:+.3f} to {gain.gain.high:+.3f}), "
+        f"{'a real difference' if gain.differs else 'not told apart'}",
+        flush=True,
+    )
+
+
+def write_videos(data: Path, home: Path) -> Iterator[TagRow]:
+    """Write the test clips as videos of a frame a second, and yield the class of each."""
+    test = read_class_json(data / "val.json")
+    for number, names in enumerate(test.pictures):
+        path = home / f"{number:03}.mp4"
+        with VideoWriter(path, time_base=Fraction(1), rate=1, crf=6) as writer:
+            for pts, name in enumerate(names):
+                writer.write(read_rgb(data / name), pts)
+        yield TagRow(path.name, next(test.names_at(number)))
 
 
 def main() -> None:

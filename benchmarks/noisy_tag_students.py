@@ -104,7 +104,7 @@ def measure(name: str, given: Set, folder: Path) -> None:
             home = folder / f"{seed}-{part}"
             train = [c for c, f in zip(given.clips, fold, strict=True) if f != part]
             test = {i: given.clips[i] for i in np.flatnonzero(fold == part).tolist()}
-            parts.append(answers(given, train, test, home, seed))
+            parts.append(answers(given, train, test, home=home, seed=seed))
             print(f"  seed {seed}, fold {part}: {time.process_time() - began:.0f} s", flush=True)
     compared(name, parts, int(label.max()) + 1)
 
@@ -113,7 +113,7 @@ def measure(name: str, given: Set, folder: Path) -> None:
 
 
 def answers(
-    given: Set, train: Sequence[Clip], test: Mapping[int, Clip], home: Path, seed: int
+    given: Set, train: Sequence[Clip], test: Mapping[int, Clip], *, home: Path, seed: int
 ) -> tuple[Truth, dict[str, Predictions]]:
     """Return what is true of held-out clips, and what each student predicts of them."""
     noisy, true, off = wrongly_tagged(train, seed)

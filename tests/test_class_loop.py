@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import reelabel
-from reelabel.errors import ConfigError, FormatError, SplitError, UsageError
+from reelabel.errors import ConfigError, FormatError, SplitError
 from reelabel.tables import (
     CLASS_CANDIDATES,
     CLASS_LABELS,
@@ -246,10 +246,12 @@ def test_wrong_tags_and_foreign_frames_are_ignored(tmp_path, footage):
 
 
 def test_boxes_are_not_imported_into_a_workspace_of_classes(tmp_path, footage):
-    """The error names the keys that people's classes are given by."""
-    ws = workspace_of(tmp_path / "w", footage)
-    with pytest.raises(UsageError, match="learns classes of frames: name the file of classes"):
-        reelabel.import_labels(ws, tmp_path / "boxes.json")
+    """A COCO file names no video by a class: it is refused by name, and nothing is stored."""
+    ws, path = workspace_of(tmp_path / "w", footage), tmp_path / "boxes.json"
+    path.write_text('{"images": [], "annotations": [], "categories": [{"id": 1, "name": "red"}]}')
+    with pytest.raises(FormatError, match=r"boxes.json: expected rows with a video and its class"):
+        reelabel.import_labels(ws, path)
+    assert not (ws.root / "imports").exists()
 
 
 def test_odd_and_broken_pictures_stop_nothing(tmp_path):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from reelabel.verbs.fetch import fetch
     from reelabel.verbs.flicker import flicker
     from reelabel.verbs.forget import forget
+    from reelabel.verbs.import_history import remove_import
     from reelabel.verbs.import_labels import import_labels
     from reelabel.verbs.init import init
     from reelabel.verbs.origins import origins
@@ -98,6 +99,7 @@ __all__ = [
     "predict",
     "recipe",
     "register",
+    "remove_import",
     "report",
     "run",
     "sample",
@@ -144,6 +146,7 @@ _HOMES = {
     "predict": "reelabel.verbs.predict",
     "recipe": "reelabel.verbs.recipe",
     "register": "reelabel.verbs.stages",
+    "remove_import": "reelabel.verbs.import_history",
     "report": "reelabel.verbs.report",
     "run": "reelabel.verbs.run",
     "sample": "reelabel.verbs.stages",

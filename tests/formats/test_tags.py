@@ -176,3 +176,18 @@ def test_a_file_of_nothing_usable_is_an_error(tmp_path, name, content, message):
     path.write_bytes(content)
     with pytest.raises(FormatError, match=message):
         read_tags(path)
+
+
+def test_rows_with_a_time_stamp_are_about_that_moment(tmp_path):
+    """Seconds beside it do not count, and a column for each class holds what is right."""
+    path = tmp_path / "labels.csv"
+    header = "video,pts,until_pts,time_start,time_end,class,class:A b,class:c"
+    path.write_text(f"{header}\nv,-5,,1,1,A b,1,0\nv,7,9,,,,,1\nv,9,7,,,c,,\nv,x,,,,c,,\n")
+    found = read_tags(path)
+    rows = [(r.category, r.right, r.start_s, r.pts, r.until_pts) for r in found.rows]
+    assert rows == [
+        ("A b", True, None, -5, -5),
+        ("c", False, None, -5, -5),
+        ("c", True, None, 7, 9),
+    ]
+    assert [text.split(":")[1] for text in found.problems] == ["4", "5"]

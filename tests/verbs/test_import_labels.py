@@ -497,3 +497,35 @@ def test_texts_speak_of_the_pictures_that_opencv_shows(data_dir, tmp_path, name)
     rows = workspace.read(DETECTIONS, row.video_id)
     assert xyxy_of(rows)[0, 2:] == pytest.approx(row.size_wh)
     assert rows["pts"].to_pylist() == [frames[-1].pts]
+
+
+# -- taking back ---------------------------------------------------------------------------------
+
+
+def test_boxes_and_detections_are_taken_back(begin, drawn, text, reelabel):
+    """The last import first: the teacher of before, the boxes of before, then nothing."""
+    workspace = begin()
+    before = yaml.safe_load(workspace.config_path.read_text())
+    api.import_labels(workspace, drawn)
+    api.import_labels(workspace, text(BOX), format=TEXT)
+    code, out, _ = reelabel("import", workspace.root, "--remove")
+    assert (code, "taken back: detections from" in out) == (0, True)
+    values = yaml.safe_load(workspace.config_path.read_text())
+    assert values == before | {"labels": "imports/labels.json"}
+    assert not list((workspace.root / "imports" / "detections").rglob("*.txt"))
+    api.remove_import(workspace)
+    assert yaml.safe_load(workspace.config_path.read_text()) == before | {"labels": None}
+    assert not (workspace.root / "imports" / "labels.json").exists()
+
+
+def test_boxes_of_the_import_before_stand_again(begin, drawn):
+    """Boxes that replaced others in a frame are taken back, and the others are there."""
+    workspace, content = begin(), json.loads(drawn.read_text())
+    api.import_labels(workspace, drawn)
+    before = (workspace.root / "imports" / "labels.json").read_bytes()
+    content["annotations"][0]["bbox"] = [50, 20, 18, 18]
+    drawn.write_text(json.dumps(content))
+    api.import_labels(workspace, drawn)
+    assert (workspace.root / "imports" / "labels.json").read_bytes() != before
+    api.remove_import(workspace)
+    assert (workspace.root / "imports" / "labels.json").read_bytes() == before

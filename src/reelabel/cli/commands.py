@@ -183,9 +183,11 @@ def clips(workspace: Path, out: Path, *, exact: bool) -> None:
 
 @cli.command("import")
 @workspace_argument
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--format", "kind", default="coco", show_default=True, help="coco, yolo, voc, detections-txt."
+    "--format",
+    "kind",
+    help="Of boxes: coco (default), yolo, voc, detections-txt. Classes are recognised.",
 )
 @click.option(
     "--as",
@@ -193,21 +195,32 @@ def clips(workspace: Path, out: Path, *, exact: bool) -> None:
     type=click.Choice(["truth", "labels", "detections"]),
     help="To evaluate on, to train on (default), or as detections of the first teacher.",
 )
+@click.option("--remove", is_flag=True, help="Take back the last import, with --as the last such.")
 @click.option("--xyxy/--xywh", default=None, help="Layout of a COCO file's boxes, unchecked.")
 @click.option("--video", help="Video that a detections-txt is of: name, path or id.")
 @click.option("--class", "category", help="Class that a detections-txt is of.")
-def import_labels(workspace: Path, file: Path, kind: str, what: Any, **how: Any) -> None:
-    """Import boxes: hand-drawn ones, or those of another detector."""
-    from reelabel.verbs.import_labels import import_labels as call
-    from reelabel.verbs.import_labels import imported_path
-    from reelabel.workspace import Workspace
+def import_labels(
+    workspace: Path, file: Path | None, kind: str | None, *, remove: bool, what: Any, **how: Any
+) -> None:
+    """Import people's boxes or classes, or boxes of another detector; or take an import back.
 
-    data = call(workspace, file, format=kind, what=what, on_message=echo, **how)
-    drawn = kind != "detections-txt"
-    what = what or "labels" if drawn else "detections of the first teacher"
-    echo(f"{data.box_count} boxes in {len(data.images)} pictures imported as {what}")
-    if drawn:
-        echo(f"all {what}: {imported_path(Workspace.open(workspace), what)}")
+    \b
+    reelabel import balls drawn.json --as truth
+    reelabel import scenes classes.csv --as labels
+    reelabel import scenes --remove
+    """  # noqa: D301 -- the backspace is click's mark for lines kept apart
+    from reelabel.verbs.import_history import remove_import
+    from reelabel.verbs.import_labels import import_labels as call
+    from reelabel.verbs.import_labels import imported_sentences
+
+    if remove == (file is not None) or (remove and (kind or any(how.values()))):
+        raise click.UsageError("expected a file to import, or --remove, alone or with --as")
+    if file is None:
+        gone = remove_import(workspace, what=what)
+        echo(f"taken back: {gone.what} from {gone.source}")
+    else:
+        taken = call(workspace, file, format=kind, what=what, on_message=echo, **how)
+        echo("\n".join(imported_sentences(workspace, taken)))
     echo("now:")
     echo(f"  reelabel run {workspace}")
 

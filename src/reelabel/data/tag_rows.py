@@ -19,6 +19,8 @@ class TagRow:
         start_s: first second from the first frame; None for the whole video.
         end_s: first second after the span; None for the whole video.
         source: the file and its line or entry, for messages.
+        pts: of a claim about one moment, time stamp of its first frame; then there are no seconds.
+        until_pts: time stamp of its last frame.
     """
 
     video: str
@@ -27,3 +29,5 @@ class TagRow:
     start_s: float | None = None
     end_s: float | None = None
     source: str = ""
+    pts: int | None = None
+    until_pts: int | None = None

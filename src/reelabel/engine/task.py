@@ -27,7 +27,7 @@ BUILT_IN = {
 }
 """The tasks that come with the package, and where each stands."""
 
-Part = Literal["predict", "report", "show", "ablate"]
+Part = Literal["predict", "report", "show", "ablate", "import_labels"]
 """The commands that a task does in its own way."""
 Writer = Callable[..., None]
 """Writes a data set into an empty folder, given where each picture's file is: a `Dataset` and a
@@ -63,8 +63,10 @@ class Task:
         show: draws the labels of a round, given a workspace and the arguments of `reelabel.show`.
         ablate: compares what labels are made from, given a workspace, its settings and the
             arguments of `reelabel.ablate`, all set; returns a result with its `round`.
+        import_labels: takes people's labels from a file, given a locked workspace, the file and
+            `reelabel.verbs.import_options.ImportOptions`; returns what was taken.
 
-    The last four are functions, or where they are, as ``module:name``: loaded when they are used.
+    The last five are functions, or where they are, as ``module:name``: loaded when they are used.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Task:
     report: Callable[..., Any] | str = ""
     show: Callable[..., Any] | str = ""
     ablate: Callable[..., Any] | str = ""
+    import_labels: Callable[..., Any] | str = ""
 
     @cached_property
     def flow(self) -> dict[str, AnyStage]:
@@ -106,7 +109,9 @@ class Task:
         """
         function: Callable[..., Any] | str = getattr(self, name)
         if not function:
-            raise UsageError(f"the task {self.name} ({self.meaning}) has no {name}")
+            raise UsageError(
+                f"the task {self.name} ({self.meaning}) has no {name.partition('_')[0]}"
+            )
         return cast("Callable[..., Any]", found_at(function))
 
 

@@ -3,6 +3,8 @@
 A row names a video and a class, and may name a span of the video in seconds and whether the class
 is right or not (``is``, ``is_not``). Columns are found by their names; see `COLUMNS`. A cell may
 hold several classes, divided by ``;`` or ``|``. The class ``none`` claims that no class is right.
+A row with a time stamp (``pts``) is about that frame or window alone, and columns such as
+``class:indoor`` hold 1 or 0 for each class, as `reelabel.formats.class_csv` writes them.
 
 A row that cannot be used is left out and named; the others go on. Times are seconds, or
 ``HH:MM:SS``.
@@ -14,7 +16,6 @@ import contextlib
 import csv
 import io
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,29 +25,27 @@ from typing import Any, Literal
 from reelabel.data.tag_rows import TagRow
 from reelabel.errors import FormatError, few, nearest
 from reelabel.files import explained, write_text
+from reelabel.formats.tag_claims import Row, claims_in
 
 Meaning = Literal["video", "class", "start", "end", "claim"]
 """What a column is about."""
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "video": (
-        *("video", "video_id", "path", "file", "file_name", "filename", "name"),
-        *("youtube_id", "id", "clip"),
+        *("video", "video_id", "youtube_id", "path", "file", "file_name", "filename", "name"),
+        *("id", "clip"),
     ),
     "class": ("class", "classes", "label", "labels", "category", "tag", "tags"),
     "start": ("start", "start_s", "time_start", "start_time"),
     "end": ("end", "end_s", "time_end", "end_time"),
     "claim": ("claim",),
+    "pts": ("pts",),
+    "until_pts": ("until_pts",),
 }
 """What a column means -> the names that it may have, in any case."""
-LONGEST_NAME = 1000
-"""Longer names of videos or classes are taken for damage."""
 MOST_PROBLEMS = 1000
 """Further unusable rows are counted, not named."""
-_SEVERAL = re.compile(r"\s*[;|]\s*")
 _DELIMITERS = ",;\t"
-_CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,3}):(\d{1,2}(?:\.\d+)?)")
-
-Row = Mapping[str, Any]
+_OF_CLASS = re.compile(r"class:(.+)", re.IGNORECASE)
 
 
 @dataclass
@@ -66,7 +65,7 @@ class TagFile:
     def add(self, row: Row, where: str) -> None:
         """Add the claims of one row, or the reason why it has none."""
         try:
-            self.rows += _claims(row, where)
+            self.rows += claims_in(row, where)
         except FormatError as exc:
             self.unusable += 1
             if len(self.problems) < MOST_PROBLEMS:
@@ -135,14 +134,16 @@ def _read_csv(path: Path, text: str, columns: Columns) -> Iterator[tuple[str, Ro
     first = text.split("\n", 1)[0]
     delimiter = max(_DELIMITERS, key=first.count)
     rows = iter(_cells(text, delimiter))
-    header = _header(path, next(rows, (1, []))[1], columns)
+    first_row = next(rows, (1, []))[1] or []
+    header, of_class = _header(path, first_row, columns), _class_columns(first_row)
     for number, row in rows:
         where = f"{path.name}:{number}"
         if row is None:
             yield where, {"error": f"{where}: expected CSV, but its quotes do not match"}
         elif any(cell.strip() for cell in row):
             named = {name: row[at] for name, at in header.items() if at < len(row)}
-            yield where, named | {"cells": (len(row), max(header.values()) + 1)}
+            given = {name: row[at] for name, at in of_class.items() if at < len(row)}
+            yield where, named | {"given": given, "cells": (len(row), max(header.values()) + 1)}
 
 
 def _cells(text: str, delimiter: str) -> list[tuple[int, list[str] | None]]:
@@ -179,6 +180,12 @@ def _header(path: Path, cells: Sequence[str] | None, columns: Columns) -> dict[s
                 f"but got {few(name[:40] for name in names) or 'an empty file'}{hint}"
             )
     return found
+
+
+def _class_columns(cells: Sequence[str]) -> dict[str, int]:
+    """Return the position of the column of each class, where classes have columns."""
+    found = ((_OF_CLASS.fullmatch(cell.strip()), at) for at, cell in enumerate(cells))
+    return {match[1]: at for match, at in found if match}
 
 
 def _read_lines(path: Path, text: str, columns: Columns) -> Iterator[tuple[str, Row]]:
@@ -256,86 +263,29 @@ def _of_video(entry: Any, columns: Columns) -> Row:
     return row
 
 
-def _claims(row: Row, where: str) -> list[TagRow]:
-    """Return the claims of a row.
+def write_tags_csv(
+    path: Path, rows: Sequence[TagRow], columns: Mapping[Meaning, str] | None = None
+) -> None:
+    """Write claims about videos and spans as a CSV that `read_tags` reads.
 
-    Raises:
-        FormatError: naming the row and what is wrong in it.
-    """
-    if "error" in row:
-        raise FormatError(str(row["error"]))
-    given, needed = row.get("cells", (1, 1))
-    if given < needed:
-        raise FormatError(f"{where}: expected {needed} columns or more, but got {given}")
-    video = _name(where, "video", row.get("video"))
-    start_s, end_s = (_time_of(where, key, row.get(key)) for key in ("start", "end"))
-    if start_s is not None and end_s is not None and end_s <= start_s:
-        raise FormatError(f"{where}: expected an end after the start {start_s}, but got {end_s}")
-    right = _is_right(where, row.get("claim"))
-    value = row.get("class")
-    cells = value if isinstance(value, list) else _SEVERAL.split(_name(where, "class", value))
-    names = dict.fromkeys(_name(where, "class", cell) for cell in cells)
-    return [TagRow(video, name, right, start_s, end_s, where) for name in names]
-
-
-def _name(where: str, what: str, value: object) -> str:
-    """Return a name: text that can be shown and looked for."""
-    text = str(value).strip() if isinstance(value, str | int) and value is not True else ""
-    if not text or len(text) > LONGEST_NAME or not text.isprintable():
-        shown = "nothing" if value in (None, "") else repr(value)[:60]
-        raise FormatError(
-            f"{where}: expected a {what} of 1 to {LONGEST_NAME} printable characters, "
-            f"but got {shown}"
-        )
-    return text
-
-
-def _time_of(where: str, what: str, value: object) -> float | None:
-    try:
-        return seconds_of(what, value)
-    except FormatError as exc:
-        raise FormatError(f"{where}: {exc}") from exc
-
-
-def seconds_of(what: str, value: object) -> float | None:
-    """Return seconds, also of ``MM:SS`` and ``HH:MM:SS``; None for none.
-
-    Raises:
-        FormatError: if it is neither, or below zero.
-    """
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    clock = _CLOCK.fullmatch(str(value).strip())
-    try:
-        found = _clock_s(clock) if clock else float(str(value))
-    except ValueError:
-        found = math.nan
-    if not 0 <= found < math.inf:
-        raise FormatError(f"expected seconds or HH:MM:SS as {what}, but got {str(value)[:40]!r}")
-    return found
-
-
-def _clock_s(clock: re.Match[str]) -> float:
-    hours, minutes, seconds = (float(part or 0) for part in clock.groups())
-    return 3600 * hours + 60 * minutes + seconds
-
-
-def _is_right(where: str, value: object) -> bool:
-    text = str(value or "is").strip().casefold().replace(" ", "_")
-    if text not in {"is", "is_not"}:
-        raise FormatError(f"{where}: expected the claim is or is_not, but got {text[:40]!r}")
-    return text == "is"
-
-
-def write_tags_csv(path: Path, rows: Sequence[TagRow]) -> None:
-    """Write claims as a CSV that `read_tags` reads.
+    Args:
+        path: the file.
+        rows: the claims.
+        columns: what columns mean -> their names, where they are not the usual ones.
 
     Raises:
         WorkspaceError: if it cannot be written.
     """
+    usual: dict[Meaning, str] = {
+        "video": "video",
+        "class": "class",
+        "start": "start_s",
+        "end": "end_s",
+        "claim": "claim",
+    }
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["video", "class", "start_s", "end_s", "claim"])
+    writer.writerow((usual | dict(columns or {})).values())
     for row in rows:
         start_s, end_s = ("" if s is None else f"{s:.17g}" for s in (row.start_s, row.end_s))
         claim = "is" if row.right else "is_not"

@@ -185,15 +185,28 @@ def _classes(row: TagRow, names: ClassNames, problems: TagProblems) -> Iterator[
 
 def tag_row(video: Video, category: str, row: TagRow, *, right: bool) -> dict[str, Any]:
     """Return a row of the table `tags`."""
+    start_s, end_s = _span_s(video, row)
     return {
         "video_id": video.video_id,
         "category": category,
         "claim": "is" if right else "is_not",
-        "start_s": row.start_s,
-        "end_s": row.end_s,
+        "start_s": start_s,
+        "end_s": end_s,
         "origin": FILE,
         "source": row.source,
     }
+
+
+def _span_s(video: Video, row: TagRow) -> tuple[float | None, float | None]:
+    """Return the span of a row; that of a moment is one tick about its middle, and covers no other.
+
+    Moments are covered by their middle: the whole length of a window would cover others, too.
+    """
+    if row.pts is None or row.until_pts is None:
+        return row.start_s, row.end_s
+    tick_s = float(video.time_base)
+    middle_s = ((row.pts + row.until_pts) / 2 - video.start_pts) * tick_s
+    return max(middle_s - tick_s / 4, 0.0), middle_s + tick_s / 4
 
 
 def folder_tags(

@@ -102,6 +102,7 @@ def import_detections(
     *,
     video: str | None,
     category: str | None,
+    keep: Callable[[Path], None],
     on_message: Callable[[str], None] | None = None,
 ) -> Dataset:
     """Make the boxes of a text the teacher's detections of a video, and return them.
@@ -113,6 +114,7 @@ def import_detections(
         text: one block for each frame of the video, in pixels of the upright coded picture.
         video: id, path, end of a path, or name; None goes by the name of the text.
         category: the boxes' class; None is for workspaces that have only one.
+        keep: is called with the path of the text in the workspace before it is written.
         on_message: is called with a sentence if boxes reach out of the picture.
 
     Raises:
@@ -144,7 +146,9 @@ def import_detections(
             f"{over} of {sum(map(len, blocks))} boxes reach outside the picture of {size} and are "
             f"clipped, {lost} left out: are these the detections of {row.name}, at its own size?"
         )
-    write_detections(home / f"{row.video_id}.txt", blocks)
+    target = home / f"{row.video_id}.txt"
+    keep(target)
+    write_detections(target, blocks)
     images = (
         ImageEntry("", *info.display_wh, video=row.name, frame_index=i) for i in range(len(kept))
     )

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from reelabel.errors import FormatError, counted, few
-from reelabel.formats.tags import seconds_of
+from reelabel.formats.tag_claims import seconds_of
 
 NAMED_PROBLEMS = 20
 """Further rows that cannot be used are counted, not named."""
