@@ -15,6 +15,7 @@ from reelabel.engine.project import sections_of
 from reelabel.engine.task import BUILT_IN, task_named
 from reelabel.formats.tags import write_tags_csv
 from reelabel.labels.division import TEST
+from reelabel.pipeline import read_config
 from reelabel.tables import TAGS
 from reelabel.verbs.compare import compare
 from reelabel.verbs.init import init
@@ -156,7 +157,8 @@ def _apart(
     test = {v for v, side in sides.items() if side.get(TEST)}
     usable = [video for video in ws.videos() if video.usable]
     file = home / "tags.csv"
-    write_tags_csv(file, [row for video in usable for row in _tags(ws, video.video_id, video.path)])
+    rows = [row for video in usable for row in _tags(ws, video.video_id, video.path)]
+    write_tags_csv(file, rows, read_config(ws).project.columns)
     return _Apart(
         [v.path for v in usable if not v.is_test and v.video_id not in test],
         [v.path for v in usable if v.is_test or v.video_id in test],
