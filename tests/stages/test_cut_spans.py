@@ -23,7 +23,7 @@ SCENES = (40, 30, 50)
 @pytest.fixture
 def film(bench):
     """Return a film of three scenes of noise below the workspace, which names it."""
-    path = bench.root / "downloads" / "film.mp4"
+    path = bench.root / "footage" / "film.mp4"
     path.parent.mkdir()
     with VideoWriter(path, time_base=Fraction(1, 25)) as writer:
         number = 0
@@ -35,7 +35,7 @@ def film(bench):
                 picture[4:20, 4 + at : 20 + at] = (255, 128, 0)
                 writer.write(picture, number)
                 number += 1
-    bench.configure(videos=["downloads"])
+    bench.configure(videos=["footage"])
     bench.run("register")
     return path
 
@@ -105,7 +105,7 @@ def test_shots_are_clips(bench, film):
     assert "lower cut.min_length_s" in min(result.failed.values())
 
 
-def fetched(bench, *spans, offset_s=None, file="downloads/film.mp4"):
+def fetched(bench, *spans, offset_s=None, file="footage/film.mp4"):
     """Write the tables of a manifest whose file was fetched."""
     wants = [
         {"source": "m", "want_id": str(i), "start_s": start, "end_s": end}

@@ -60,10 +60,10 @@ def print_run(workspace: Workspace, run: Run) -> None:
         for video, message in (result.failed | waiting).items():
             words = escape(f"{names.get(video, video)}: {message}")
             OUT.print(f"[red]{result.stage}[/] {words}")
-        names = result.notes.get("all", {}).get("failed", [])
-        if names:
-            count, see = counted(len(names), "file"), f"reelabel status {workspace.root}"
-            words = f"{count} cannot be used: {few(names)}; see  {see}"
+        unusable = result.notes.get("all", {}).get("failed", [])
+        if unusable:
+            count, see = counted(len(unusable), "file"), f"reelabel status {workspace.root}"
+            words = f"{count} cannot be used: {few(unusable)}; see  {see}"
             OUT.print(f"[red]{result.stage}[/] {escape(words)}")
 
 

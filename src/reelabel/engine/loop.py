@@ -59,7 +59,8 @@ def run(
         carry_out_order(workspace)  # of `forget`, if it was interrupted
         for stage, number in _schedule(task, workspace, rounds):
             result = run_one(workspace, config, options, stage, number=number, snapshot=snapshot)
-            report.results.append(result)
+            if not result.is_empty:
+                report.results.append(result)
             if VIDEOS in stage.writes:
                 _check_footage(workspace)
                 _check_resources(task, workspace, config, until)

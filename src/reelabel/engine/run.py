@@ -47,6 +47,11 @@ class Result:
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: float = 0.0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was nothing that the stage could be about."""
+        return not (self.done or self.kept or self.failed or self.waiting)
+
     def __repr__(self) -> str:
         return f"Result({self.stage}: {_line(self)})"
 
@@ -107,7 +112,7 @@ def run_stage(bound: Bound, options: Options, snapshot: Snapshot | None = None) 
     todo = [unit for unit in units if options.force or unit.state != "done"]
     title = bound.stage.name + (f" (round {bound.round_number})" if bound.stage.per_round else "")
     result = Result(bound.stage.name, bound.round_number, kept=len(units) - len(todo))
-    if bound.stage.scope != "all":
+    if bound.stage.scope != "all" and not bound.stage.keeps_gone:
         _remove_gone(bound, {unit.job.key for unit in units}, snapshot)
     if not todo:
         return replace(result, notes=_notes(bound))

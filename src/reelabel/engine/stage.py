@@ -227,6 +227,7 @@ class Stage(Generic[S, R]):
         aside: names in that folder whose loss costs nothing: what resumes interrupted work, logs.
         resource: what is prepared once per run.
         sources: lists the units of scope ``source``.
+        keeps_gone: True if what it made of a source that is no longer listed stays.
         made_by_run: True if its resource is an earlier stage's product, such as the student, and
             so cannot be checked before the run.
     """
@@ -250,6 +251,7 @@ class Stage(Generic[S, R]):
     aside: tuple[str, ...] = ()
     resource: Callable[[Context[S]], Resource[R]] = no_resource
     sources: Callable[[Context[S]], Sequence[Source]] = no_sources
+    keeps_gone: bool = False
     made_by_run: bool = False
 
     def number(self, round_number: int) -> int | None:

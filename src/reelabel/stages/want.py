@@ -109,6 +109,7 @@ STAGE = Stage(
     writes=(WANTS,),
     project_keys=("classes", "class_map", "multi_label", "seed"),
     sources=sources,
+    keeps_gone=True,  # what was fetched for it is footage until it is forgotten
 )
 EXCLUSIVE_STAGE = replace(STAGE, run=partial(want, exclusive=True))
 """Of tasks in which a video may be under one class only."""

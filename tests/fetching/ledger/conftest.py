@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from reelabel.engine import loop
 from reelabel.tables import DOWNLOADS, WANTS
 from reelabel.workspace import Workspace
 
@@ -70,3 +71,16 @@ class FetchedFootage:
 def fetched_footage() -> type[FetchedFootage]:
     """Return the class that puts fetched files into a workspace."""
     return FetchedFootage
+
+
+@pytest.fixture(autouse=True, scope="session")
+def fetched_already():
+    """Leave the stages out that choose and fetch: the tables are as they left them."""
+    schedule = loop._schedule
+
+    def without_fetching(*given):
+        return ((s, n) for s, n in schedule(*given) if s.name not in {"want", "fetch"})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "_schedule", without_fetching)
+        yield
