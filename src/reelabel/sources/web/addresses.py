@@ -78,6 +78,21 @@ def check_peer(peer: str, allowed: Networks) -> None:
         raise FetchFailure("address", f"{address} is in no public network: see fetch.allow")
 
 
+def check_literal(host: str, allowed: Networks) -> None:
+    """Refuse a host that is written as an address of no public network; names pass.
+
+    So no time is spent on it; any other spelling is refused once it is connected.
+
+    Raises:
+        FetchFailure: ``address``.
+    """
+    try:
+        ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return
+    check_peer(host.strip("[]"), allowed)
+
+
 def check_name(host: str, allowed: Networks) -> None:
     """Refuse a host whose name leads to private networks alone; one without address passes.
 

@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 from urllib3 import BaseHTTPResponse, Timeout
 
 from reelabel._version import __version__
-from reelabel.sources.web.addresses import check_url, host_of, networks_of
+from reelabel.sources.web.addresses import check_literal, check_url, host_of, networks_of
 from reelabel.sources.web.answers import check_answer, failure_of, translated
 from reelabel.sources.web.clock import Clock
 from reelabel.sources.web.connection import open_pools
@@ -80,7 +80,8 @@ class Client:
     def __init__(self, settings: FetchSettings, clock: Clock, limits: Limits) -> None:
         self._settings, self._clock, self._limits = settings, clock, limits
         polite = settings.politeness
-        self._pools = open_pools(networks_of(settings.allow), connections=polite.host_connections)
+        self._allowed = networks_of(settings.allow)
+        self._pools = open_pools(self._allowed, connections=polite.host_connections)
         self._robots = Robots(self._robots_txt)
         self._agent = f"{AGENT}/{__version__}" + (f" ({polite.contact})" if polite.contact else "")
 
@@ -122,7 +123,7 @@ class Client:
             FetchFailure: ``address``, ``opted_out`` by robots.txt, ``network``; not for a status.
         """
         for _ in range(MOST_REDIRECTS + 1):
-            check_url(url)
+            check_literal(host_of(check_url(url)), self._allowed)
             if robots:
                 self._check_robots(url)
             with self._request(url, headers) as response:
