@@ -65,12 +65,12 @@ def side_file(folder: Path) -> Iterator[Corners]:
 
 def coco_written(folder: Path) -> Iterator[Corners]:
     """Yield the boxes of a COCO folder."""
-    return coco_file(folder / "annotations/train.json")
+    return coco_file(folder / "annotations/instances_train.json")
 
 
 def read_split(folder: Path) -> Dataset:
     """Read the training pictures of a COCO folder, whatever their boxes look like."""
-    return read_coco(folder / "annotations/train.json", xyxy=False)
+    return read_coco(folder / "annotations/instances_train.json", xyxy=False)
 
 
 def yolo_written(folder: Path) -> Iterator[Corners]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ IMAGE = st.builds(
     split=st.sampled_from(["", "train", "val", "test"]),
     left_out=st.lists(st.text()).map(tuple),
     extra=EXTRA,
+    time_base=st.none() | st.just(Fraction(1, 12800)),
 )
 
 
@@ -56,6 +58,7 @@ def entries(draw: st.DrawFn) -> Entry:
         draw(st.sampled_from(STATES)),
         draw(st.sampled_from(["", "person", "teacher"])),
         draw(EXTRA),
+        draw(st.none() | st.integers(0, 2**62)),
     )
 
 
@@ -420,3 +423,46 @@ def test_a_bare_box_is_a_hard_negative_of_the_only_class(tmp_path: Path, rows: R
     content["categories"] = [{"id": 37, "name": "ball"}]
     found = rows(read_coco(written(tmp_path / "a.json", content)))
     assert found[-1] == (0, "ball", "negative", (1, 2, 3, 4))
+
+
+def test_ids_that_a_table_program_made_floats_are_whole(tmp_path: Path):
+    """Ids such as 7.0 mean 7, also where one list has 7 and another 7.0; 7.5 is none."""
+    raw = small(image={"id": 7.0}, box={"image_id": 7, "category_id": 37.0})
+    assert len(read_coco(written(tmp_path / "a.json", raw)).boxes[0]) == 1
+    with pytest.raises(FormatError, match="'id': expected a whole number or text, but got 7.5"):
+        read_coco(written(tmp_path / "a.json", small(image={"id": 7.5})))
+
+
+def test_regions_to_ignore_may_stand_in_their_image(tmp_path: Path):
+    """Beside objects they are no annotations, and come back in the same state."""
+    entries = [Entry((1, 2, 3, 4), 0), Entry((5, 6, 9, 9), 0, 0.5, "ignore", track_id=3)]
+    image = ImageEntry("a.jpg", 64, 48, pts=5, time_base=Fraction(1, 600))
+    data = Dataset(("ball",), (image,), (to_boxes(entries),))
+    aside = to_coco(data, crowds=False)
+    assert [row["iscrowd"] for row in aside["annotations"]] == [0]
+    assert [row["iscrowd"] for row in to_coco(data)["annotations"]] == [0, 1]
+    for crowds in (True, False):
+        write_coco(tmp_path / "a.json", data, crowds=crowds)
+        assert read_coco(tmp_path / "a.json") == data
+
+
+@pytest.mark.parametrize("given", ["600", "1/0", "-1/600", 7, "1/600.5"])
+def test_a_wrong_time_base_is_refused(tmp_path: Path, given: object):
+    """It is seconds per tick as a fraction of two whole numbers."""
+    with pytest.raises(FormatError, match="'time_base': expected seconds per tick"):
+        read_coco(written(tmp_path / "a.json", small(image={"time_base": given})))
+
+
+@pytest.mark.parametrize("size", [{}, {"width": 640, "height": 480}, {"width": 0, "height": 0}])
+def test_shares_of_the_picture_are_refused(tmp_path: Path, size: dict[str, int]):
+    """Boxes in 0..1 are no pixels, whether the size of the picture is known or not."""
+    raw = small(image=size, box={"bbox": [0.1, 0.2, 0.25, 0.3]})
+    with pytest.raises(FormatError, match="as shares of the picture"):
+        read_coco(written(tmp_path / "a.json", raw))
+
+
+def test_track_ids_are_read_where_other_tools_write_them(tmp_path: Path):
+    """CVAT writes the track among the attributes of an annotation."""
+    raw = small(box={"attributes": {"track_id": 4, "occluded": False}})
+    (boxes,) = read_coco(written(tmp_path / "a.json", raw)).boxes
+    assert boxes.track_id.tolist() == [4]

@@ -94,8 +94,9 @@ def test_everything_new_comes_behind_what_was_there(tmp_path: Path):
     keys = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
     assert [tuple(a[k] for k in keys) for a in new["annotations"][1:]] == [
         (901, 41, 19, [1.5, 2, 10, 20], 200, 0),
-        (902, 42, 18, [7, 8, 9, 10], 90, 1),
     ]
+    (ignored,) = new["images"][3]["ignore_regions"]
+    assert (ignored["bbox"], ignored["category"]) == ([7, 8, 9, 10], "dog")
 
 
 def test_hard_negatives_are_no_annotations(tmp_path: Path, rows: Rows):
@@ -126,9 +127,9 @@ def test_twice_is_once(tmp_path: Path):
 def test_what_is_said_of_it():
     """The counts are those of what was added, and a new category is named."""
     said = CocoFile(copy.deepcopy(OLD)).add(NEW)
-    assert (said.images, said.annotations, said.hard_negatives, said.known) == (2, 2, 2, 0)
+    assert (said.images, said.annotations, said.hard_negatives, said.known) == (2, 1, 2, 0)
     first, second = said.sentences()
-    assert "2 pictures added, with 2 boxes and 2 hard negatives" in first
+    assert "2 pictures added, with 1 boxes and 2 hard negatives, 1 regions to ignore" in first
     assert "ball" in second
 
 
@@ -189,10 +190,10 @@ def test_files_that_cannot_be_added_to_are_refused(tmp_path: Path, raw: Any, sai
 
 
 def test_other_tools_load_the_result(tmp_path: Path):
-    """The tool pycocotools indexes old and new entries, and sees no hard negative."""
+    """The tool pycocotools indexes old and new entries, and sees objects alone."""
     added(written(tmp_path / "a.json", OLD), NEW, tmp_path / "b.json")
     coco = COCO(str(tmp_path / "b.json"))
-    assert sorted(coco.getAnnIds()) == [900, 901, 902]
+    assert sorted(coco.getAnnIds()) == [900, 901]
     assert coco.getAnnIds(imgIds=[41]) == [901]
     assert coco.getAnnIds(areaRng=[150, 250]) == [901]
     assert [c["name"] for c in coco.loadCats(coco.getCatIds())] == ["dog", "ball"]
@@ -276,13 +277,14 @@ def test_any_file_keeps_what_it_held_and_gets_what_is_new(
         )
         for a in file.raw["annotations"][len(old.get("annotations", [])) :]
     ]
-    assert shown == [row for row in expected if row[2] != "negative"]
-    hard = sorted(
-        (row["file_name"], n["category"], "negative", tuple(n["bbox"]))
-        for row in file.raw["images"]
-        for n in row.get("hard_negatives", ())
-    )
-    assert hard == sorted(row for row in expected if row[2] == "negative")
+    assert shown == [row for row in expected if row[2] == "positive"]
+    for key, state in (("hard_negatives", "negative"), ("ignore_regions", "ignore")):
+        aside = sorted(
+            (row["file_name"], n["category"], state, tuple(n["bbox"]))
+            for row in file.raw["images"]
+            for n in row.get(key, ())
+        )
+        assert aside == sorted(row for row in expected if row[2] == state)
     once = copy.deepcopy(file.raw)
     assert file.add(new).known == len(new.images)
     assert file.raw == once

@@ -233,3 +233,31 @@ def test_real_annotations_agree_with_yolo(data_dir: Path):
         pairs = zip(sorted(b.xywh for b in found), sorted(b.xywh for b in own), strict=True)
         # The labels beside take VOC's corners for edges: up to a pixel off.
         assert all(a == pytest.approx(b, abs=1.1) for a, b in pairs)
+
+
+UNKNOWN = "<source><database>Unknown</database></source>"
+
+
+def test_tools_that_write_edges_are_recognised(tmp_path: Path, rows: Rows):
+    """LabelImg, CVAT and Datumaro name an unknown source: from 2 to 4 are two columns."""
+    folder = one(tmp_path / "a", XML.replace("<size>", f"{UNKNOWN}<size>"))
+    assert rows(read_voc(folder)) == [(0, "dog", "positive", (2, 3, 2, 3))]
+    ours = "<attributes><attribute><name>first_pixel</name><value>1</value></attribute></attributes>"
+    text = XML.replace("<size>", f"{UNKNOWN}<size>").replace("<bndbox>", f"{ours}<bndbox>")
+    assert rows(read_voc(one(tmp_path / "b", text))) == [(0, "dog", "positive", (1, 2, 3, 4))]
+
+
+def test_background_without_annotation_is_found_by_its_list(tmp_path: Path, picture: Path):
+    """Datumaro writes no file for a picture without objects; the lists name it."""
+    folder = one(tmp_path, XML)
+    for name in ("empty", "other"):
+        (folder / "JPEGImages").mkdir(exist_ok=True)
+        (folder / "JPEGImages" / f"{name}.png").write_bytes(picture.read_bytes())
+    (folder / "ImageSets/Main").mkdir(parents=True)
+    (folder / "ImageSets/Main/val.txt").write_text("empty\na\n")
+    data = read_voc(folder)
+    found = [(image.file_name, image.split, len(b)) for image, b in zip(data.images, data.boxes)]
+    assert found == [("JPEGImages/a.jpg", "val", 1), ("JPEGImages/empty.png", "val", 0)]
+    (folder / "ImageSets/Main/val.txt").write_text("gone\n")
+    with pytest.raises(FormatError, match="no 'gone'"):
+        read_voc(folder)

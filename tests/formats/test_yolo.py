@@ -322,3 +322,17 @@ def test_real_labels_agree_with_coco(data_dir: Path):
             assert found.xyxy == pytest.approx(boxes.xyxy[0], abs=0.01)
             checked += 1
     assert checked == 60
+
+
+def test_a_description_of_any_name_is_found(tmp_path: Path, mixed: Dataset, always: Pictures):
+    """The only YAML file of a folder is it; it may be named itself, and names may be a mapping."""
+    write_yolo(tmp_path / "y", mixed, always)
+    content = yaml.safe_load((tmp_path / "y/data.yaml").read_text())
+    (tmp_path / "y/data.yaml").unlink()
+    content["names"] = dict(enumerate(content["names"]))
+    (tmp_path / "y/balls.yaml").write_text(yaml.safe_dump(content))
+    for path in (tmp_path / "y", tmp_path / "y/balls.yaml"):
+        assert boxes_by_stem(read_yolo(path)) == boxes_by_stem(mixed)
+    (tmp_path / "y/other.yml").write_text("x: 1")
+    with pytest.raises(FormatError, match=r"data\.yaml"):
+        read_yolo(tmp_path / "y")

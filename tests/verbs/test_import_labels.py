@@ -255,7 +255,7 @@ def test_what_is_not_taken_is_reported_and_stays_known(begin, drawn, reelabel):
 def test_a_folder_without_label_files_is_refused(begin, tmp_path, reelabel):
     """It says what was expected there."""
     code, _, err = reelabel("import", begin().root, tmp_path)
-    assert (code, "expected annotations/*.json" in err) == (5, True)
+    assert (code, f"{tmp_path}: expected label files" in err) == (5, True)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a_folder_without_label_files_is_refused(begin, tmp_path, reelabel):
         (("--as", "detections"), "coco is imported as truth or labels"),
         (("--format", TEXT, "--as", "labels"), "detections-txt is imported as detections"),
         (("--format", TEXT, "--xyxy"), "xyxy is for coco"),
-        (("--video", "clip0.mp4"), "video and class are for detections-txt"),
+        (("--class", "disc"), "class is for detections-txt and mot"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(drawn, reelabel, flags, said, *, begin):

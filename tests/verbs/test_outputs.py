@@ -12,13 +12,14 @@ import reelabel as api
 from reelabel.engine.run import Options
 from reelabel.errors import FormatError, UsageError
 from reelabel.files import staged_folder
+from reelabel.formats.registry import BOX_WRITERS
 from reelabel.media.rendering import is_rendering
 from reelabel.pipeline import read_config, run
 from reelabel.verbs.init import init
 from reelabel.verbs.show import Film
 from reelabel.workspace import Workspace
 
-FORMATS = ("coco", "yolo", "voc", "detections-txt")
+FORMATS = (*BOX_WRITERS, "detections-txt")
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 from pycocotools.coco import COCO
 
 import reelabel as api
+from reelabel.data.states import POSITIVE
 from reelabel.engine.run import Options
 from reelabel.errors import FormatError, UsageError
 from reelabel.formats.coco import read_coco
@@ -166,22 +167,23 @@ def test_a_data_set_is_written_behind_a_file(labelled, old, tmp_path, reelabel):
     assert (code, err) == (0, "")
     assert "new categories: disc" in out
     assert json.loads(old.read_text()) == OLD
-    made = json.loads((tmp_path / "out/annotations/train.json").read_text())
+    made = json.loads((tmp_path / "out/annotations/instances_train.json").read_text())
     assert made["images"][:1] == OLD["images"]
     assert made["annotations"][:1] == OLD["annotations"]
     assert made["info"] == OLD["info"]
     plain = api.export(labelled, tmp_path / "plain") / "annotations"
-    alone = {name: read_coco(plain / f"{name}.json") for name in ("train", "val")}
+    alone = {name: read_coco(plain / f"instances_{name}.json") for name in ("train", "val")}
     assert [i["file_name"] for i in made["images"][1:]] == [
         i.file_name for i in alone["train"].images
     ]
-    assert len(made["annotations"]) - 1 == alone["train"].box_count > 0
+    objects = sum(int(boxes.has_state(POSITIVE).sum()) for boxes in alone["train"].boxes)
+    assert len(made["annotations"]) - 1 == objects > 0
     for image in made["images"][1:]:
-        assert (tmp_path / "out/images" / image["file_name"]).is_file()
+        assert (tmp_path / "out/images/train" / image["file_name"]).is_file()
         assert image["complete_categories"] == [19]
-    val = (tmp_path / "out/annotations/val.json").read_text()
-    assert val == (plain / "val.json").read_text()
-    assert len(COCO(str(tmp_path / "out/annotations/train.json")).getImgIds()) == len(
+    val = (tmp_path / "out/annotations/instances_val.json").read_text()
+    assert val == (plain / "instances_val.json").read_text()
+    assert len(COCO(str(tmp_path / "out/annotations/instances_train.json")).getImgIds()) == len(
         made["images"]
     )
 
@@ -189,9 +191,9 @@ def test_a_data_set_is_written_behind_a_file(labelled, old, tmp_path, reelabel):
 def test_exporting_behind_what_was_exported_adds_nothing(labelled, old, tmp_path):
     """The pictures are known again by their names."""
     told = []
-    first = api.export(labelled, tmp_path / "a", into=old) / "annotations/train.json"
+    first = api.export(labelled, tmp_path / "a", into=old) / "annotations/instances_train.json"
     again = api.export(labelled, tmp_path / "b", into=first, on_message=told.append)
-    assert (again / "annotations/train.json").read_text() == first.read_text()
+    assert (again / "annotations/instances_train.json").read_text() == first.read_text()
     assert told[0].startswith("0 pictures added")
 
 

@@ -152,7 +152,8 @@ def status(workspace: Path, *, as_json: bool, verify: bool) -> int:
 @click.option(
     "--format",
     "kind",
-    help="Boxes: coco (default), yolo, voc, detections-txt. Classes: image-folder (default), "
+    help="Boxes: coco (default), yolo, voc, cvat, cvat-video, mot, label-studio, "
+    "label-studio-video, fiftyone, parquet, detections-txt. Classes: image-folder (default), "
     "class-csv, kinetics-csv, fiftyone. The student as a file: onnx.",
 )
 @click.option(
@@ -187,7 +188,8 @@ def clips(workspace: Path, out: Path, *, exact: bool) -> None:
 @click.option(
     "--format",
     "kind",
-    help="Of boxes: coco (default), yolo, voc, detections-txt. Classes are recognised.",
+    help="Of boxes; default: by what the file holds. coco, yolo, voc, cvat, mot, label-studio, "
+    "fiftyone, parquet, detections-txt. Classes are recognised.",
 )
 @click.option(
     "--as",
@@ -197,8 +199,8 @@ def clips(workspace: Path, out: Path, *, exact: bool) -> None:
 )
 @click.option("--remove", is_flag=True, help="Take back the last import, with --as the last such.")
 @click.option("--xyxy/--xywh", default=None, help="Layout of a COCO file's boxes, unchecked.")
-@click.option("--video", help="Video that a detections-txt is of: name, path or id.")
-@click.option("--class", "category", help="Class that a detections-txt is of.")
+@click.option("--video", help="Video that the file is of: name, path or id.")
+@click.option("--class", "category", help="Class of a detections-txt, or of mot without classes.")
 def import_labels(
     workspace: Path, file: Path | None, kind: str | None, *, remove: bool, what: Any, **how: Any
 ) -> None:

@@ -35,7 +35,7 @@ class Boxes:
         xyxy: ``(n, 4)`` float32 in pixels.
         score: ``(n,)`` float32 in 0..1; NaN where no model gave one.
         class_id: ``(n,)`` int64, an index into class names that travel beside the boxes.
-        track_id: ``(n,)`` int64, the track that each belongs to, or None.
+        track_id: ``(n,)`` int64, the track that each belongs to, -1 for none; None: none has one.
         state: ``(n,)`` strings of `reelabel.data.states.STATES`, or None: all are positive.
         origin: ``(n,)`` strings of `reelabel.data.states.Origin`, or None.
         mask: ``(n, height, width)`` bool, or None.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ class ImageEntry:
         frame_index: position among the decoded frames; None if unknown.
         pts: time stamp in the video's time base; None if unknown.
         pts_time: seconds from the first frame; None if unknown.
+        time_base: seconds per tick of `pts`; None if it is that of the video.
         complete: classes that are fully annotated in it, as positions in `Dataset.classes`; None
             means all.
         split: train, val or test; empty if unknown.
@@ -46,6 +48,7 @@ class ImageEntry:
     split: str = ""
     left_out: tuple[str, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
+    time_base: Fraction | None = None
 
     @property
     def size_wh(self) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reelabel.formats.registry import BOX_WRITERS
 from reelabel.tables import CLASS_LABELS, LABELS
 from reelabel.workspace.class_results import ClassificationScores
 from reelabel.workspace.results import Scores
@@ -11,11 +12,7 @@ from reelabel.workspace.results import Scores
 BOXES: dict[str, Any] = {
     "labels": LABELS,
     "scores": Scores,
-    "exports": {
-        "coco": "reelabel.formats.coco_folder:write_coco_folder",
-        "yolo": "reelabel.formats.yolo:write_yolo",
-        "voc": "reelabel.formats.voc:write_voc",
-    },
+    "exports": BOX_WRITERS,
     "predict": "reelabel.verbs.predict_boxes:predict_boxes",
     "report": "reelabel.verbs.report_boxes:report_boxes",
     "show": "reelabel.verbs.show:show_boxes",

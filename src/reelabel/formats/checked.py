@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import reprlib
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,12 @@ def bad(where: str, expected: str, came: object) -> FormatError:
 
 
 def is_id(value: object) -> bool:
-    """Return whether a value can be an id: a whole number or text."""
+    """Return whether a value can be an id: text, or a whole number, which pandas writes as 7.0.
+
+    Python's ``7.0`` equals and hashes as ``7``, so that both find the same entry.
+    """
+    if isinstance(value, float):
+        return value.is_integer()
     return isinstance(value, int | str) and not isinstance(value, bool)
 
 
@@ -60,8 +67,8 @@ def id_of(where: str, row: Row, key: str) -> object:
     """Return an id."""
     value = row.get(key)
     if not is_id(value):
-        raise bad(f"{where}: '{key}'", "a number", value)
-    return value
+        raise bad(f"{where}: '{key}'", "a whole number or text", value)
+    return int(value) if isinstance(value, float) else value
 
 
 def order(id_: object) -> tuple[bool, Any]:
@@ -111,6 +118,17 @@ def whole_of(where: str, row: Row, key: str, least: int | None = None) -> int | 
     if value != int(value) or (least is not None and value < least):
         raise bad(f"{where}: '{key}'", expected, value)
     return int(value)
+
+
+def time_base_of(where: str, row: Row) -> Fraction | None:
+    """Return the ``time_base`` of an entry in seconds per tick, None if there is none."""
+    given = row.get("time_base")
+    if given is None:
+        return None
+    found = re.fullmatch(r"([1-9][0-9]{0,9})/([1-9][0-9]{0,9})", str(given))
+    if found is None:
+        raise bad(f"{where}: 'time_base'", "seconds per tick, such as '1/600'", given)
+    return Fraction(int(found[1]), int(found[2]))
 
 
 def xyxy_of(where: str, bbox: object, *, corners: bool) -> Box:

@@ -3,10 +3,12 @@
 Beside what COCO defines, an image may name the ``video`` that it is a frame of, with
 ``frame_index`` (position among the decoded frames), ``pts`` (in the video's time base) or
 ``pts_time`` (seconds); ``complete_categories`` (ids or names): the only ones that are fully
-annotated in it; ``split``; ``left_out``: boxes that were not taken, in words; and
-``hard_negatives``: a list of ``{"bbox", "category", "score", "origin"}``, boxes that are known to
-be background. They stand there so that a reader that does not know of them never takes them for
-objects. An annotation may carry ``score`` and ``origin``.
+annotated in it; ``time_base``: seconds per tick of ``pts``, such as ``1/600``; ``split``;
+``left_out``: boxes that were not taken, in words; and ``hard_negatives`` and ``ignore_regions``:
+lists of ``{"bbox", "category", "score", "origin"}``, boxes that are known to be background, and
+regions that neither train nor count. They stand there so that a reader that has no such states
+never takes them for objects; a region to ignore may as well be an annotation with ``iscrowd``. An
+annotation may carry ``score``, ``origin`` and ``track_id``.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from reelabel.formats.checked import (
     rows_of,
     score_of,
     text_of,
+    time_base_of,
     whole_of,
     xyxy_of,
 )
@@ -52,7 +55,9 @@ _IMAGE_KEYS = frozenset({
     "pts_time",
     "complete_categories",
     "hard_negatives",
+    "ignore_regions",
     "left_out",
+    "time_base",
     "split",
 })
 _BOX_KEYS = frozenset({
@@ -66,7 +71,10 @@ _BOX_KEYS = frozenset({
     "score",
     "origin",
     "segmentation",
+    "track_id",
 })
+_REGIONS: dict[str, State] = {"hard_negatives": NEGATIVE, "ignore_regions": IGNORE}
+"""Lists of boxes in an image's own entry, and their state."""
 
 
 def read_coco(path: Path, *, xyxy: bool | None = None) -> Dataset:
@@ -96,7 +104,7 @@ def read_coco(path: Path, *, xyxy: bool | None = None) -> Dataset:
     drawn = [reader.read_annotation(where, row) for where, row in rows]
     if xyxy is None:
         check_layout(reader.path, drawn, loose=all("id" not in row for _, row in rows))
-    pairs = zip(reader.shown, reader.negatives, strict=True)
+    pairs = zip(reader.shown, reader.regions, strict=True)
     return dataset_of(reader.classes, reader.images, ([*a, *b] for a, b in pairs))
 
 
@@ -122,7 +130,7 @@ class _Reader:
     images: list[ImageEntry] = field(default_factory=list)
     position: dict[object, int] = field(default_factory=dict)
     shown: list[list[Entry]] = field(default_factory=list)
-    negatives: list[list[Entry]] = field(default_factory=list)
+    regions: list[list[Entry]] = field(default_factory=list)
 
     def read_categories(self, raw: Row) -> None:
         """Fill `names`: category id -> class name, in the order of the ids, and `classes`."""
@@ -138,13 +146,15 @@ class _Reader:
         self.classes = tuple(dict.fromkeys(self.names.values()))
 
     def read_images(self, raw: Row) -> None:
-        """Fill `images`, their `position` by id, and the `negatives` that stand in them."""
+        """Fill `images`, their `position` by id, and the `regions` that stand in them."""
         for where, row in rows_of(self.path, raw, "images"):
             id_ = id_of(where, row, "id")
             if id_ in self.position:
                 raise bad(f"{where}: 'id'", "an id of its own", id_)
             self.position[id_] = len(self.images)
-            self.negatives.append(list(self._hard_negatives(where, row)))
+            self.regions.append([
+                each for key, state in _REGIONS.items() for each in self._in(where, row, key, state)
+            ])
             self.shown.append([])
             self.images.append(self._image(where, row))
 
@@ -160,6 +170,7 @@ class _Reader:
             frame_index=whole_of(where, row, "frame_index", 0),
             pts=whole_of(where, row, "pts"),
             pts_time=real_of(where, row, "pts_time"),
+            time_base=time_base_of(where, row),
             complete=self._complete(where, row.get("complete_categories")),
             split=text_of(where, row, "split"),
             left_out=_left_out(where, row.get("left_out")),
@@ -178,23 +189,24 @@ class _Reader:
         """Return the class that is meant by a category's id or name."""
         if isinstance(given, str) and given in self.classes:
             return self.classes.index(given)
-        if not is_id(given) or given not in self.names:
+        if not is_id(given) or given not in self.names:  # 7.0 finds 7
             raise bad(where, f"one of the categories {reprlib.repr(self.names)}", given)
         return self.classes.index(self.names[given])
 
-    def _hard_negatives(self, where: str, row: Row) -> Iterator[Entry]:
-        listed = row.get("hard_negatives")
+    def _in(self, where: str, row: Row, key: str, state: State) -> Iterator[Entry]:
+        """Yield the regions of one state that stand in an image's own entry."""
+        listed = row.get(key)
         if not isinstance(listed, list | None):
-            raise bad(f"{where}: 'hard_negatives'", "a list", listed)
+            raise bad(f"{where}: '{key}'", "a list", listed)
         for i, each in enumerate(listed or ()):
-            here = f"{where}: hard_negatives[{i}]"
+            here = f"{where}: {key}[{i}]"
             # A bare box is what trainers of one class make do with.
             entry = {"bbox": each} if isinstance(each, list) else each
             if not isinstance(entry, dict):
                 raise bad(here, "an object with 'bbox' and 'category'", each)
-            yield self._entry(here, entry, self._negative_class(here, entry), NEGATIVE)
+            yield self._entry(here, entry, self._region_class(here, entry), state)
 
-    def _negative_class(self, where: str, row: Row) -> int:
+    def _region_class(self, where: str, row: Row) -> int:
         key = "category" if "category" in row else "category_id"
         # With one class there is no doubt which one it is not.
         if key not in row and len(self.classes) == 1:
@@ -229,7 +241,17 @@ class _Reader:
             state,
             text_of(where, row, "origin"),
             {key: value for key, value in row.items() if key not in _BOX_KEYS},
+            track_id=_track_id(where, row),
         )
+
+
+def _track_id(where: str, row: Row) -> int | None:
+    """Return the track of a box; some tools write it among its ``attributes``."""
+    attributes = row.get("attributes")
+    if "track_id" in row or not isinstance(attributes, dict):
+        return whole_of(where, row, "track_id", 0)
+    value = attributes.get("track_id")
+    return value if type(value) is int and value >= 0 else None
 
 
 def _left_out(where: str, given: object) -> tuple[str, ...]:
@@ -238,42 +260,49 @@ def _left_out(where: str, given: object) -> tuple[str, ...]:
     return tuple(given or ())
 
 
-def write_coco(path: Path, dataset: Dataset, *, atomic: bool = True) -> None:
+def write_coco(path: Path, dataset: Dataset, *, atomic: bool = True, crowds: bool = True) -> None:
     """Write `coco_text`; `atomic`: the file is either whole or what it was before.
 
     Raises:
         FormatError: if an `extra` holds what JSON cannot.
         WorkspaceError: if the file system refuses.
     """
-    write_text(path, coco_text(dataset), atomic=atomic)
+    write_text(path, coco_text(dataset, crowds=crowds), atomic=atomic)
 
 
-def coco_text(dataset: Dataset) -> str:
+def coco_text(dataset: Dataset, *, crowds: bool = True) -> str:
     """Return `to_coco` as JSON.
 
     Raises:
         FormatError: if an `extra` holds what JSON cannot.
     """
     try:
-        return json.dumps(to_coco(dataset), allow_nan=False) + "\n"
+        return json.dumps(to_coco(dataset, crowds=crowds), allow_nan=False) + "\n"
     except (TypeError, ValueError, RecursionError) as exc:
         raise FormatError(f"expected values that JSON can hold, but {exc}") from exc
 
 
-def to_coco(dataset: Dataset) -> dict[str, Any]:
+def to_coco(dataset: Dataset, *, crowds: bool = True) -> dict[str, Any]:
     """Return a data set as COCO: ids from 1 in order, ``area`` is width times height.
 
     Boxes are clipped to their pictures; one that has no area left is not written.
+
+    Args:
+        dataset: what to write.
+        crowds: regions to ignore are annotations with ``iscrowd``, as pycocotools expects. False:
+            they stand in ``ignore_regions`` of their image, because most other readers take every
+            annotation for an object.
     """
+    aside = {state: key for key, state in _REGIONS.items() if not (crowds and state == IGNORE)}
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image, boxes in zip(dataset.images, dataset.boxes, strict=True):
         row = _image_row(len(images) + 1, image)
         for entry in to_entries(boxes, image.size_wh):
-            if entry.state == NEGATIVE:
+            if entry.state in aside:
                 category = dataset.classes[entry.class_id]
-                negative = {"bbox": list(entry.xywh), "category": category, **_optional(entry)}
-                row.setdefault("hard_negatives", []).append(negative)
+                region = {"bbox": list(entry.xywh), "category": category, **_optional(entry)}
+                row.setdefault(aside[entry.state], []).append(region)
             else:
                 annotations.append(_box_row(len(annotations) + 1, row["id"], entry))
         images.append(row)
@@ -292,6 +321,8 @@ def _image_row(id_: int, image: ImageEntry) -> dict[str, Any]:
         if (value := getattr(image, key)) is not None:
             row[key] = value
     row |= {key: value for key in ("video", "split") if (value := getattr(image, key))}
+    if image.time_base is not None:
+        row["time_base"] = f"{image.time_base.numerator}/{image.time_base.denominator}"
     if image.left_out:
         row["left_out"] = list(image.left_out)
     if image.complete is not None:
@@ -316,6 +347,8 @@ def _optional(entry: Entry) -> dict[str, Any]:
     values: dict[str, Any] = {} if entry.score is None else {"score": entry.score}
     if entry.origin:
         values["origin"] = entry.origin
+    if entry.track_id is not None:
+        values["track_id"] = entry.track_id
     return values | _unknown(entry.extra, _BOX_KEYS)
 
 

@@ -1,32 +1,82 @@
-"""A data set folder as detectors' training code reads it: pictures, and a COCO file per split."""
+"""A COCO data set folder: pictures and one file per split, laid out as other tools find them.
+
+::
+
+    annotations/instances_<split>.json   objects; regions to ignore stand in `ignore_regions`
+    images/<split>/<file name>
+
+It is the layout of the COCO releases, which Datumaro, CVAT and FiftyOne open as it stands.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.errors import FormatError
 from reelabel.files import copy_file, safe_join
-from reelabel.formats.coco import write_coco
+from reelabel.formats.coco import read_coco, write_coco
+
+DEFAULT_SPLIT = "train"
+"""Where pictures of no split go."""
+
+
+def coco_path(folder: Path, split: str) -> Path:
+    """Return the file of a split."""
+    return folder / "annotations" / f"instances_{split}.json"
 
 
 def write_coco_folder(
     folder: Path, dataset: Dataset, pictures: Callable[[ImageEntry], Path]
 ) -> None:
-    """Write ``images/`` and ``annotations/<split>.json``.
+    """Write the pictures and a COCO file for each split.
 
     Args:
         folder: an empty folder.
-        dataset: pictures named by their split.
+        dataset: what to write; pictures of no split go to train.
         pictures: where each picture's file is.
 
     Raises:
         FormatError: if a picture is missing or its name leaves the folder.
         WorkspaceError: if something cannot be written.
     """
-    home = folder / "images"
-    for image in dataset.images:
+    images = [replace(image, split=image.split or DEFAULT_SPLIT) for image in dataset.images]
+    for image in images:
+        home = safe_join(folder / "images", image.split)
         copy_file(pictures(image), safe_join(home, image.file_name))
-    for split in dict.fromkeys(image.split for image in dataset.images):
-        at = [i for i, image in enumerate(dataset.images) if image.split == split]
-        write_coco(folder / "annotations" / f"{split}.json", dataset.subset(at))
+    whole = replace(dataset, images=tuple(images))
+    for split in dict.fromkeys(image.split for image in images):
+        at = [i for i, image in enumerate(images) if image.split == split]
+        write_coco(coco_path(folder, split), whole.subset(at), crowds=False)
+
+
+def read_coco_folder(path: Path, *, xyxy: bool | None = None) -> Dataset:
+    """Read a COCO file, or all files of a folder.
+
+    Args:
+        path: a file, or a folder with ``annotations/instances_*.json``, ``annotations/*.json`` or
+            ``*.json``, of which the first that are there are taken.
+        xyxy: as for `reelabel.formats.coco.read_coco`.
+
+    Raises:
+        FormatError: if there is no file, or one is damaged.
+    """
+    return Dataset.joined(read_coco(each, xyxy=xyxy) for each in coco_files(path))
+
+
+def coco_files(path: Path) -> list[Path]:
+    """Return the COCO files that a file or a folder means.
+
+    Raises:
+        FormatError: if the folder holds none.
+    """
+    if not path.is_dir():
+        return [path]
+    # Beside the instances, COCO has files of key points and captions of the same pictures.
+    patterns = ("annotations/instances_*.json", "annotations/*.json", "*.json")
+    paths = next((found for each in patterns if (found := sorted(path.glob(each)))), [])
+    if not paths:
+        raise FormatError(f"{path}: expected annotations/*.json, but there are none")
+    return paths

@@ -30,7 +30,8 @@ class Added:
 
     Attributes:
         images: how many were added.
-        annotations: objects and regions to ignore in them.
+        annotations: objects in them.
+        ignore_regions: regions in them that neither train nor count.
         hard_negatives: boxes in them that are known to be background.
         known: pictures that the file held already and that were left alone.
         new_classes: classes that the file had no category for.
@@ -38,6 +39,7 @@ class Added:
 
     images: int
     annotations: int
+    ignore_regions: int
     hard_negatives: int
     known: int
     new_classes: tuple[str, ...]
@@ -47,6 +49,7 @@ class Added:
         yield (
             f"{self.images} pictures added, with {self.annotations} boxes "
             f"and {self.hard_negatives} hard negatives"
+            + (f", {self.ignore_regions} regions to ignore" if self.ignore_regions else "")
         )
         if self.known:
             yield f"{self.known} pictures were in the file already and stay as they are"
@@ -110,7 +113,7 @@ class CocoFile:
         """
         before = self.classes
         part = dataset.subset(self._unknown(dataset))
-        new = to_coco(part)
+        new = to_coco(part, crowds=False)
         ids = self._category_ids(dataset.classes)
         every = tuple(range(len(dataset.classes))) if set(before) - set(dataset.classes) else None
         for image, row in zip(part.images, new["images"], strict=True):
@@ -123,6 +126,7 @@ class CocoFile:
         return Added(
             images=len(part.images),
             annotations=len(new["annotations"]),
+            ignore_regions=sum(len(row.get("ignore_regions", ())) for row in new["images"]),
             hard_negatives=sum(len(row.get("hard_negatives", ())) for row in new["images"]),
             known=len(dataset.images) - len(part.images),
             new_classes=tuple(name for name in dataset.classes if name not in before),

@@ -18,6 +18,8 @@ from reelabel.data.dataset import DIGITS, Dataset, ImageEntry, fitted
 from reelabel.data.states import POSITIVE, State
 
 Four = tuple[float, float, float, float]
+NO_TRACK = -1
+"""Track of a box that has none, beside boxes that have one."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Entry:
         score: 0..1; None if unknown.
         state: positive, ignore or negative.
         origin: one of `reelabel.data.states.Origin`; empty if unknown.
+        track_id: number of its track, from 0 up; None if it has none.
         extra: further values.
     """
 
@@ -39,6 +42,7 @@ class Entry:
     state: State = POSITIVE
     origin: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    track_id: int | None = None
 
     @classmethod
     def from_xywh(cls, xywh: Four, class_id: int, **rest: Any) -> Self:
@@ -73,6 +77,7 @@ def _entry(boxes: Boxes, i: int, xyxy: list[float]) -> Entry:
         POSITIVE if boxes.state is None else cast("State", str(boxes.state[i])),
         "" if boxes.origin is None else str(boxes.origin[i]),
         {} if boxes.extra is None else boxes.extra[i],
+        None if boxes.track_id is None or boxes.track_id[i] < 0 else int(boxes.track_id[i]),
     )
 
 
@@ -86,10 +91,12 @@ def to_boxes(entries: Sequence[Entry]) -> Boxes:
     has_state = any(entry.state != POSITIVE for entry in entries)
     has_origin = any(entry.origin for entry in entries)
     has_extra = any(entry.extra for entry in entries)
+    tracks = [NO_TRACK if entry.track_id is None else entry.track_id for entry in entries]
     return Boxes(
         np.array([entry.xyxy for entry in entries], np.float32).reshape(-1, 4),
         np.array([math.nan if e.score is None else e.score for e in entries], np.float32),
         np.array([entry.class_id for entry in entries], np.int64),
+        track_id=np.array(tracks, np.int64) if max(tracks, default=NO_TRACK) >= 0 else None,
         state=np.array([entry.state for entry in entries], np.str_) if has_state else None,
         origin=np.array([entry.origin for entry in entries], np.str_) if has_origin else None,
         extra=np.array([entry.extra for entry in entries], np.object_) if has_extra else None,

@@ -44,7 +44,8 @@ def check_layout(path: str, drawn: Sequence[Drawn], *, loose: bool) -> None:
 
 
 def _is_share(image: ImageEntry, given: Four) -> bool:
-    return min(image.size_wh) > 1 and all(0 <= value <= 1 for value in given)
+    # In a picture of one pixel they would be pixels; of an unknown size nobody draws such boxes.
+    return 1 not in image.size_wh and all(0 <= value <= 1 for value in given)
 
 
 def _inside_as_xyxy(image: ImageEntry, given: Four) -> bool:

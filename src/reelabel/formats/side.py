@@ -1,27 +1,39 @@
-"""The side file of YOLO and VOC exports: boxes that the format itself cannot hold.
+"""The side file of exports: boxes that the format itself cannot hold.
 
 ``ignore.json`` lies in the export's folder::
 
     {"about": "...", "classes": ["ball", ...], "boxes": [
         {"image": "images/train/a.jpg", "category": "ball", "bbox": [left, top, width, height],
-         "state": "ignore" | "negative" | "positive", "score": 0.4, "origin": "teacher"}, ...]}
+         "state": "ignore" | "negative" | "positive", "score": 0.4, "origin": "teacher",
+         "track_id": 3}, ...]}
 
-``bbox`` is in pixels; ``score`` and ``origin`` stand there if known. A region to ignore must
-neither train nor count as background; a negative is known to be background; a positive is an
-object whose box the format has no way to write. Other readers do not see the file.
+``bbox`` is in pixels; ``score``, ``origin`` and ``track_id`` stand there if known. A region to
+ignore must neither train nor count as background; a negative is known to be background; a positive
+is an object whose box the format has no way to write. Other readers do not see the file.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import STATES, State
 from reelabel.files import write_text
-from reelabel.formats.checked import Row, bad, load_json, rows_of, score_of, text_of, xyxy_of
-from reelabel.formats.entries import Entry
+from reelabel.formats.checked import (
+    Row,
+    bad,
+    load_json,
+    rows_of,
+    score_of,
+    text_of,
+    whole_of,
+    xyxy_of,
+)
+from reelabel.formats.entries import Entry, dataset_of
 
 SIDE_FILE = "ignore.json"
 _ABOUT = "boxes that the label files beside cannot hold: [left, top, width, height] in pixels"
@@ -51,6 +63,8 @@ def _row(name: str, category: str, entry: Entry) -> dict[str, Any]:
         row["score"] = entry.score
     if entry.origin:
         row["origin"] = entry.origin
+    if entry.track_id is not None:
+        row["track_id"] = entry.track_id
     return row
 
 
@@ -84,6 +98,37 @@ def read_side(folder: Path, names: Iterable[str]) -> tuple[tuple[str, ...], dict
     return tuple(classes), found
 
 
+def add_side(
+    folder: Path,
+    classes: Sequence[str],
+    images: Sequence[ImageEntry],
+    entries: Sequence[Sequence[Entry]],
+    *,
+    names: Sequence[str] | None = None,
+) -> Dataset:
+    """Return what a reader found as a data set, with the boxes of the side file.
+
+    Args:
+        folder: the export's folder.
+        classes: class names; those of the side file come behind them.
+        images: the pictures.
+        entries: the boxes of each.
+        names: what the side file calls each picture; None is its file name.
+
+    Raises:
+        FormatError: if the side file is wrong, or names a picture that is not there.
+    """
+    called = [image.file_name for image in images] if names is None else names
+    own, side = read_side(folder, called)
+    every = tuple(dict.fromkeys((*classes, *own)))
+    ids = [every.index(name) for name in own]
+    whole = [
+        [*some, *(replace(e, class_id=ids[e.class_id]) for e in side.get(name, ()))]
+        for name, some in zip(called, entries, strict=True)
+    ]
+    return dataset_of(every, images, whole)
+
+
 def _entry(where: str, row: Row, class_id: int) -> Entry:
     state = row.get("state")
     if not isinstance(state, str) or state not in _STATES:
@@ -94,4 +139,5 @@ def _entry(where: str, row: Row, class_id: int) -> Entry:
         score_of(where, row),
         _STATES[state],
         text_of(where, row, "origin"),
+        track_id=whole_of(where, row, "track_id", 0),
     )

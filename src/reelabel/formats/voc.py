@@ -10,15 +10,17 @@
 
 VOC counts pixels from 1 and its corners are inclusive: ``xmin = left + 1``, ``xmax = left +
 width``. The same rule is kept for fractions of a pixel, which today's readers take; a box with
-whole numbers is exactly what VOC's own tools expect. Some tools count from 0: in a folder with a
-box that begins at 0, ``xmin = left`` and ``xmax = left + width``. ``difficult`` marks
-objects that neither train nor count: the state ignore.
+whole numbers is exactly what VOC's own tools expect. ``difficult`` marks objects that neither train
+nor count: the state ignore.
+
+LabelImg, CVAT and Datumaro write edges instead: ``xmin = left``, ``xmax = left + width``. Such a
+file is recognised by its ``<source><database>Unknown``, which these tools write, and a folder by a
+box that begins at 0. Datumaro writes that source also into files that it has only copied, but
+keeps the attributes of an object: ours have ``first_pixel`` 1, which decides before all else.
 """
 
 from __future__ import annotations
 
-import math
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,17 +31,22 @@ from reelabel.data.dataset import DIGITS, Dataset, ImageEntry
 from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, State
 from reelabel.errors import FormatError
 from reelabel.files import copy_file, new_folder, read_text, safe_join, write_text
-from reelabel.formats.checked import FARTHEST
 from reelabel.formats.entries import Entry, Four, dataset_of, to_entries
-from reelabel.formats.pictures import PICTURE_SUFFIXES, picture_suffix, size_wh, unique_stems
+from reelabel.formats.pictures import (
+    PICTURE_SUFFIXES,
+    picture_size_wh,
+    picture_suffix,
+    size_wh,
+    unique_stems,
+)
 from reelabel.formats.side import read_side, write_side
+from reelabel.formats.xml_files import check_names, child, xml_number, xml_root, xml_text
 
 SPLITS = ("train", "val", "test")
 XML_LIMIT = 4 * 2**20
 """Bytes of the largest annotation file that is read."""
-
-# What XML 1.0 cannot hold, or does not give back as it was.
-_NOT_XML = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_FIRST_PIXEL = "first_pixel"
+"""Attribute of an object: the number of a picture's first pixel."""
 
 
 def write_voc(folder: Path, dataset: Dataset, pictures: Callable[[ImageEntry], Path]) -> None:
@@ -82,11 +89,7 @@ def write_voc(folder: Path, dataset: Dataset, pictures: Callable[[ImageEntry], P
 
 
 def _check(dataset: Dataset) -> None:
-    for name in dataset.classes:
-        if _NOT_XML.search(name) or name != name.strip() or not name:
-            raise FormatError(
-                f"expected a class name that XML can hold, but got {name!r}: rename it"
-            )
+    check_names(dataset.classes)
     unknown = sorted({image.split for image in dataset.images} - {"", *SPLITS})
     if unknown:
         raise FormatError(f"expected splits among {SPLITS}, but got {unknown}: rename them")
@@ -98,40 +101,39 @@ def _fits(entry: Entry) -> bool:
 
 def _xml(name: str, picture_wh: tuple[int, int], objects: Sequence[tuple[str, Entry]]) -> str:
     root = ET.Element("annotation")
-    _child(root, "folder", "JPEGImages")
-    _child(root, "filename", name)
-    size = _child(root, "size")
+    child(root, "folder", "JPEGImages")
+    child(root, "filename", name)
+    size = child(root, "size")
     for tag, value in zip(("width", "height", "depth"), (*picture_wh, 3), strict=True):
-        _child(size, tag, str(value))
-    _child(root, "segmented", "0")
+        child(size, tag, str(value))
+    child(root, "segmented", "0")
     for category, entry in objects:
         _add_object(root, category, entry)
-    ET.indent(root, "\t")
-    return ET.tostring(root, encoding="unicode") + "\n"
-
-
-def _child(parent: ET.Element, tag: str, text: str | None = None) -> ET.Element:
-    child = ET.SubElement(parent, tag)
-    child.text = text
-    return child
+    return xml_text(root)
 
 
 def _add_object(root: ET.Element, category: str, entry: Entry) -> None:
-    added = _child(root, "object")
-    _child(added, "name", category)
-    _child(added, "pose", "Unspecified")
-    _child(added, "truncated", "0")
-    _child(added, "difficult", str(int(entry.state == IGNORE)))
+    added = child(root, "object")
+    child(added, "name", category)
+    child(added, "pose", "Unspecified")
+    child(added, "truncated", "0")
+    child(added, "difficult", str(int(entry.state == IGNORE)))
     x1, y1, x2, y2 = entry.xyxy
-    corners = _child(added, "bndbox")
+    corners = child(added, "bndbox")
     for tag, value in (("xmin", x1 + 1), ("ymin", y1 + 1), ("xmax", x2), ("ymax", y2)):
-        _child(corners, tag, f"{value:.{DIGITS}f}".rstrip("0").rstrip("."))
+        child(corners, tag, f"{value:.{DIGITS}f}".rstrip("0").rstrip("."))
+    attribute = child(child(added, "attributes"), "attribute")
+    child(attribute, "name", _FIRST_PIXEL)
+    child(attribute, "value", "1")
 
 
 def read_voc(
     folder: Path, *, annotations: str = "Annotations", pictures: str = "JPEGImages"
 ) -> Dataset:
-    """Read a VOC folder, by name; a picture without annotation file is not part of it.
+    """Read a VOC folder, by name.
+
+    A picture without annotation file is background if one of the lists names it, as Datumaro writes
+    such pictures, and else no part of the folder.
 
     Args:
         folder: where the folders below are.
@@ -146,14 +148,19 @@ def read_voc(
     if not paths:
         raise FormatError(f"expected *.xml in {folder / annotations}, but there are none")
     names = _picture_names(safe_join(folder, pictures), pictures)
-    splits = _splits(folder, {path.stem for path in paths})
+    splits = _splits(folder, {*(path.stem for path in paths), *names})
     images: list[ImageEntry] = []
     objects: list[list[_Object]] = []
     for path in paths:
-        root = _root(path)
+        root = xml_root(path, "annotation", XML_LIMIT)
+        edges = (root.findtext("source/database") or "").strip() == "Unknown"
         name = names.get(path.stem) or f"{pictures}/{_own_name(path, root)}"
-        objects.append([_object(path, entry) for entry in root.findall("object")])
+        objects.append([_object(path, each, edges=edges) for each in root.findall("object")])
         images.append(ImageEntry(name, *_size_wh(path, root), split=splits.get(path.stem, "")))
+    for stem in sorted(splits.keys() - {path.stem for path in paths}):
+        picture_wh = picture_size_wh(folder / names[stem])
+        images.append(ImageEntry(names[stem], *picture_wh, split=splits[stem]))
+        objects.append([])
     own, side = read_side(folder, [image.file_name for image in images])
     found = {each.name for each in chain.from_iterable(objects)}
     classes = (*own, *sorted(found - set(own)))
@@ -168,14 +175,19 @@ def read_voc(
 
 @dataclass(frozen=True)
 class _Object:
-    """An object as it stands in a file: its class, its corners, and whether it is difficult."""
+    """An object as it stands in a file: its class, its corners, and whether it is difficult.
+
+    `first` is the number of a picture's first pixel; None if the file does not show it.
+    """
 
     name: str
     corners: Four
     difficult: bool
+    first: int | None
 
     def entry(self, ids: Mapping[str, int], first: int) -> Entry:
-        """Return it as an entry; `first` is the number of a picture's first pixel."""
+        """Return it as an entry; `first` is that of objects which do not have their own."""
+        first = first if self.first is None else self.first
         x1, y1, x2, y2 = self.corners
         state: State = IGNORE if self.difficult else POSITIVE
         return Entry((x1 - first, y1 - first, x2, y2), ids[self.name], state=state)
@@ -183,7 +195,8 @@ class _Object:
 
 def _first_pixel(objects: Iterable[_Object]) -> int:
     """Return 0 if a box begins at 0, which is outside the picture when counting from 1; else 1."""
-    return 0 if any(0 <= v < 1 for each in objects for v in each.corners[:2]) else 1
+    undecided = (each for each in objects if each.first is None)
+    return 0 if any(0 <= v < 1 for each in undecided for v in each.corners[:2]) else 1
 
 
 def _picture_names(folder: Path, prefix: str) -> dict[str, str]:
@@ -205,59 +218,46 @@ def _splits(folder: Path, known: set[str]) -> dict[str, str]:
         lines = read_text(path).split("\n") if path.is_file() else []
         for stem in filter(None, map(str.strip, lines)):
             if stem not in known:
-                raise FormatError(f"{path}: expected names of annotations, but got {stem!r}")
+                raise FormatError(
+                    f"{path}: expected names of annotations or pictures, but there is no {stem!r}"
+                )
             if found.setdefault(stem, split) != split:
                 raise FormatError(f"{path}: expected {stem!r} in one split, but it is in two")
     return found
-
-
-def _root(path: Path) -> ET.Element:
-    text = read_text(path, XML_LIMIT)
-    # Entities are what makes XML dangerous: they grow without bound, or reach for other files.
-    if re.search(r"<!\s*(DOCTYPE|ENTITY)", text, re.IGNORECASE):
-        raise FormatError(f"{path}: expected XML without DOCTYPE and ENTITY; remove the file")
-    try:
-        root = ET.fromstring(text)  # noqa: S314 -- no entities, and a limited size: see above
-    except (ET.ParseError, ValueError) as exc:
-        raise FormatError(f"{path}: expected XML, but {exc}; correct or remove it") from exc
-    if root.tag != "annotation":
-        raise FormatError(f"{path}: expected <annotation>, but got <{root.tag[:80]}>")
-    return root
 
 
 def _size_wh(path: Path, root: ET.Element) -> tuple[int, int]:
     size = root.find("size")
     if size is None:
         return 0, 0
-    width, height = (_number(path, size, tag) for tag in ("width", "height"))
+    width, height = (xml_number(str(path), tag, size.findtext(tag)) for tag in ("width", "height"))
     if width < 0 or height < 0:
         raise FormatError(f"{path}: expected a size from 0 up, but got {width} x {height}")
     return int(width), int(height)
 
 
-def _object(path: Path, element: ET.Element) -> _Object:
+def _object(path: Path, element: ET.Element, *, edges: bool) -> _Object:
+    """Return an object; `edges`: its file was written by a tool whose corners are edges."""
     name, corners = (element.findtext("name") or "").strip(), element.find("bndbox")
     if not name or corners is None:
         raise FormatError(f"{path}: expected <name> and <bndbox> in each <object>; correct it")
-    x1, y1, x2, y2 = (_number(path, corners, tag) for tag in ("xmin", "ymin", "xmax", "ymax"))
+    x1, y1, x2, y2 = (
+        xml_number(str(path), tag, corners.findtext(tag))
+        for tag in ("xmin", "ymin", "xmax", "ymax")
+    )
     if x2 - x1 + 1 < 0 or y2 - y1 + 1 < 0:
         raise FormatError(
             f"{path}: expected xmin <= xmax and ymin <= ymax in <object> '{name}', "
             f"but got {x1} {y1} {x2} {y2}; correct or remove it"
         )
     difficult = (element.findtext("difficult") or "").strip() == "1"
-    return _Object(name, (x1, y1, x2, y2), difficult)
+    first = 0 if edges else None
+    return _Object(name, (x1, y1, x2, y2), difficult, 1 if _first_is_1(element) else first)
 
 
-def _number(path: Path, parent: ET.Element, tag: str) -> float:
-    text = (parent.findtext(tag) or "").strip()
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not abs(value) <= FARTHEST:
-        raise FormatError(
-            f"{path}: expected a number up to {FARTHEST} in <{tag}>, but got {text[:40]!r}; "
-            "correct it"
-        )
-    return value
+def _first_is_1(element: ET.Element) -> bool:
+    """Return whether an object has the attribute that our own files have."""
+    return any(
+        each.findtext("name") == _FIRST_PIXEL and (each.findtext("value") or "").strip() == "1"
+        for each in element.findall("attributes/attribute")
+    )

@@ -116,19 +116,23 @@ def _write_yaml(folder: Path, classes: Sequence[str], splits: Sequence[str]) -> 
         raise FormatError(f"expected class names that are text, but {exc}: rename them") from exc
 
 
-def read_yolo(folder: Path) -> Dataset:
+def read_yolo(path: Path) -> Dataset:
     """Read a YOLO folder; pictures give the sizes, and without label file they are background.
 
     Of polygons the bounding box is taken, of a sixth number (a score) the score.
+
+    Args:
+        path: the folder, or the YAML file in it where that is not called ``data.yaml``.
 
     Raises:
         FormatError: if ``data.yaml``, a label line or a picture is wrong, or a path in it leaves
             the folder; the message names the place and what was expected.
     """
-    path = folder / "data.yaml"
+    path = _yaml_file(path)
+    folder = path.parent
     content = _load_yaml(path)
     classes = _names(path, content.get("names"))
-    pictures = _found_pictures(folder, content)
+    pictures = _found_pictures(path, content)
     names = {picture: picture.relative_to(folder).as_posix() for picture in pictures}
     labels = {picture: _labels_path(folder, name) for picture, name in names.items()}
     if pictures and not any(each.is_file() for each in labels.values()):
@@ -147,6 +151,15 @@ def read_yolo(folder: Path) -> Dataset:
         entries.append([*own, *side.get(image.file_name, ())])
         images.append(image)
     return dataset_of(classes, images, entries)
+
+
+def _yaml_file(path: Path) -> Path:
+    """Return the description of a data set: the file that is named, or that of a folder."""
+    if not path.is_dir():
+        return path
+    others = sorted((*path.glob("*.yaml"), *path.glob("*.yml")))
+    usual = path / "data.yaml"
+    return others[0] if len(others) == 1 and not usual.is_file() else usual
 
 
 def _side(folder: Path, names: Iterable[str], classes: Sequence[str]) -> dict[str, list[Entry]]:
@@ -185,14 +198,13 @@ def _names(path: Path, given: object) -> tuple[str, ...]:
     raise FormatError(f"{path}: expected 'names' as a list, or a mapping from 0 up, of class names")
 
 
-def _found_pictures(folder: Path, content: dict[str, Any]) -> dict[Path, str]:
+def _found_pictures(path: Path, content: dict[str, Any]) -> dict[Path, str]:
     """Return the split of each picture; one that stands in two belongs to the first."""
+    folder = path.parent
     if "valid" in content:
         content = {"val": content["valid"]} | content
     if not set(SPLITS) & set(content):
-        raise FormatError(
-            f"{folder}/data.yaml: expected 'train', 'val' or 'test', but got {list(content)}"
-        )
+        raise FormatError(f"{path}: expected 'train', 'val' or 'test', but got {list(content)}")
     found: dict[Path, str] = {}
     for split in SPLITS:
         given = content.get(split)

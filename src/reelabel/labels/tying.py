@@ -17,6 +17,9 @@ from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames, ambiguous
 from reelabel.errors import FormatError, counted, few, nearest
 
+SAME_SHAPE = 1.02
+"""Ratio up to which two factors of size are the same: rounding to whole pixels differs so much."""
+
 Timeline = NDArray[np.int64]
 """``(n,)`` time stamps of a video's decoded frames, ascending."""
 
@@ -148,6 +151,7 @@ def check_classes(path: Path, data: Dataset, project: Project) -> None:
 def _in_video(path: Path, data: Dataset, video: Video, timeline: Timeline) -> Dataset:
     """Return pictures as exact frames of their video, boxes in its pixels and clipped to it."""
     width, height = video.size_wh
+    _check_upright(path, data.images, video)
     frames = _FrameFinder(path, video, timeline)
     images, boxes = list[ImageEntry](), list[Boxes]()
     for image, drawn, index in zip(data.images, data.boxes, frames.find(data.images), strict=True):
@@ -157,6 +161,31 @@ def _in_video(path: Path, data: Dataset, video: Video, timeline: Timeline) -> Da
         frame = replace(image, video=video.name, pts=int(timeline[index]), frame_index=index)
         images.append(replace(frame, width=width, height=height))
     return Dataset(data.classes, tuple(images), tuple(boxes)).clipped()
+
+
+def _check_upright(path: Path, images: Sequence[ImageEntry], video: Video) -> None:
+    """Refuse pictures that are the video's turned by a right angle.
+
+    Raises:
+        FormatError: naming the first one and both sizes.
+    """
+    width, height = video.size_wh
+    for image in images:
+        if min(image.size_wh) < 1 or width == height:
+            continue
+        upright = stretched(image.size_wh, (width, height))
+        if upright > SAME_SHAPE >= stretched(image.size_wh, (height, width)):
+            raise FormatError(
+                f"{path}: expected {image} in the shape of its video, {width} x {height}, but got "
+                f"{image.width} x {image.height}: exchange width and height; if boxes were drawn "
+                "in the picture before it was turned, turn them too"
+            )
+
+
+def stretched(picture_wh: tuple[int, int], video_wh: tuple[int, int]) -> float:
+    """Return by how much a picture is stretched along one side more than the other, from 1."""
+    across, down = (a / b for a, b in zip(picture_wh, video_wh, strict=True))
+    return max(across, down) / min(across, down)
 
 
 @dataclass(frozen=True)
@@ -186,8 +215,9 @@ class _FrameFinder:
         timeline = self.timeline
         index: int | None = None
         if image.pts is not None:
-            at = int(np.searchsorted(timeline, image.pts))
-            index = at if at < len(timeline) and timeline[at] == image.pts else None
+            pts = image.pts * (image.time_base or self.video.time_base) / self.video.time_base
+            at = int(np.searchsorted(timeline, int(pts)))
+            index = at if at < len(timeline) and timeline[at] == pts else None
         elif image.frame_index is not None:
             index = image.frame_index if image.frame_index < len(timeline) else None
         elif image.pts_time is not None:

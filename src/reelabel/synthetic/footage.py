@@ -327,14 +327,14 @@ def _image(video: _VideoPlan, index: int) -> ImageEntry:
 
 
 def _boxes(truth: FrameTruth) -> Boxes:
-    """Return the balls of a frame; the number of each and its visible share are its `extra`."""
+    """Return the balls of a frame: the number of each is its track, its visible share `extra`."""
     n = len(truth.xyxy)
-    pairs = zip(truth.ball.tolist(), truth.visible.tolist(), strict=True)
-    extra = [{"track_id": ball, "visible": round(visible, 3)} for ball, visible in pairs]
+    extra = [{"visible": round(visible, 3)} for visible in truth.visible.tolist()]
     return Boxes(
         np.round(truth.xyxy.astype(np.float64), 2).astype(np.float32),
         np.full(n, np.nan, np.float32),
         np.zeros(n, np.int64),
+        track_id=truth.ball.astype(np.int64),
         extra=np.array(extra, np.object_),
     )
 

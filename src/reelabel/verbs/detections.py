@@ -130,7 +130,7 @@ def import_detections(
             f"{config.project.detector}: remove them, for {TEACHER} takes its place"
         )
     run_one(workspace, config, Options(quiet=True), register.STAGE, number=0)
-    row = _video_of(workspace, text, video)
+    row = video_of(workspace, text, video)
     blocks, _ = read_recorded(text, row.path)
     info = probe(row.path)
     size = f"{info.coded_wh[0]} x {info.coded_wh[1]}"
@@ -177,8 +177,13 @@ def _class(project: Project, given: str | None) -> str:
     )
 
 
-def _video_of(workspace: Workspace, text: Path, given: str | None) -> Video:
-    """Return the video that a text is of: the one that is named, else by the text's own name.
+def video_of(workspace: Workspace, text: Path, given: str | None) -> Video:
+    """Return the video that a file is of: the one that is named, else by the file's own name.
+
+    Args:
+        workspace: a workspace whose videos are registered.
+        text: the file.
+        given: id, path, end of a path, or name; None goes by the name of the file.
 
     Raises:
         UsageError: if that is none, several, or a file that cannot be used.

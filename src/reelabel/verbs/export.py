@@ -44,15 +44,18 @@ def export(
         workspace: a workspace or its folder.
         out: a folder that does not exist yet or is empty; it appears when all is written. For onnx
             a file, such as ``student.onnx``.
-        format: for boxes coco, yolo or voc, for classes image-folder, class-csv, kinetics-csv or
-            fiftyone; None is the first of these. detections-txt for all detections of the round's
-            teacher, a file for each video and class (`reelabel.formats.detections_txt`); onnx for
-            the student (`reelabel.models.students.onnx_export`).
+        format: for boxes coco, yolo, voc, cvat, cvat-video, mot, label-studio, label-studio-video,
+            fiftyone or parquet (`reelabel.formats.registry.BOX_WRITERS`), for classes image-folder,
+            class-csv, kinetics-csv or fiftyone; None is the first of these. detections-txt for all
+            detections of the round's teacher, a file for each video and class
+            (`reelabel.formats.detections_txt`); onnx for the student
+            (`reelabel.models.students.onnx_export`).
         round: which round; None is the last one that has a data set, or detections; for onnx that
             of the best student.
-        into: a COCO file that the pictures to train on are added to; ``annotations/train.json`` is
-            then that file with them behind (`reelabel.formats.coco_into`). It is not changed
-            itself, and val and test stay files of their own.
+        into: a COCO file that the pictures to train on are added to;
+            ``annotations/instances_train.json`` is then that file with them behind
+            (`reelabel.formats.coco_into`). It is not changed itself, and val and test stay files
+            of their own.
         on_message: is called with sentences on what was added.
 
     Raises:

@@ -9,9 +9,12 @@ from pathlib import Path
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.errors import MissingInput
 from reelabel.formats.coco import read_coco
+from reelabel.formats.coco_folder import coco_path
 from reelabel.formats.coco_into import CocoFile
 from reelabel.formats.pictures import frame_picture
+from reelabel.formats.video_files import OfVideos
 from reelabel.labels.division import SIDES, TRAIN
+from reelabel.verbs.exported_frames import ExportedFrames
 from reelabel.workspace import Workspace
 
 Writer = Callable[[Path, Dataset, Callable[[ImageEntry], Path]], None]
@@ -22,20 +25,25 @@ def export_boxes(
 ) -> list[str]:
     """Write a round's boxes with their pictures; return sentences on what was added to a file.
 
+    Boxes have the tracks of their round, frames the time base and file name of their video.
+
     Args:
         folder: a new or empty folder.
         data_set: the folder of the round's data set.
         write: the writer of the format.
         into: a COCO file that the pictures to train on are added to, None for none.
-        workspace: not used: the data set has all that the writers need.
+        workspace: has the tracks and videos, and how pictures were made.
 
     Raises:
         FormatError: if `into` is no COCO file.
         MissingInput: if the data set is not whole.
     """
-    del workspace
     begun = CocoFile.read(into) if into is not None else None
     whole, pictures = _whole(data_set)
+    frames = ExportedFrames.of(workspace, data_set)
+    whole = frames.described(whole)
+    if isinstance(write, OfVideos):
+        whole = frames.in_video_pixels(whole)
     write(folder, whole, lambda image: pictures[image.file_name])
     return list(_add_to(begun, whole, folder)) if begun is not None else []
 
@@ -43,7 +51,7 @@ def export_boxes(
 def _add_to(begun: CocoFile, whole: Dataset, folder: Path) -> Iterator[str]:
     """Write a COCO file with the pictures to train on behind it; yield what was added."""
     added = begun.add(whole.subset(_at(whole, TRAIN)))
-    begun.write(folder / "annotations" / f"{TRAIN}.json")
+    begun.write(coco_path(folder, TRAIN))
     yield from added.sentences()
 
 

@@ -16,7 +16,9 @@ import numpy as np
 
 from reelabel.data.boxes import Placement
 from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.errors import FormatError
 from reelabel.formats.pictures import FRAME_PICTURE
+from reelabel.labels.tying import SAME_SHAPE, stretched
 from reelabel.tables import FRAMES
 from reelabel.workspace import Workspace
 
@@ -27,6 +29,9 @@ def as_frames(workspace: Workspace, data: Dataset) -> Dataset:
     """Return a data set in which exported pictures are video frames, in upright video pixels.
 
     Other pictures stay as they are.
+
+    Raises:
+        FormatError: if an exported picture was padded or distorted, and nothing records how.
     """
     videos = {video.video_id: video for video in workspace.videos()}
     images, boxes = list(data.images), list(data.boxes)
@@ -37,7 +42,7 @@ def as_frames(workspace: Workspace, data: Dataset) -> Dataset:
         if video is None or pts is None:
             continue
         if video_id not in frames:
-            frames[video_id] = _frames(workspace, video_id)
+            frames[video_id] = written_frames(workspace, video_id)
         width, height = video.size_wh
         images[i] = replace(image, video=video_id, pts=pts, width=width, height=height)
         place = _placement(images[i], image, frames[video_id].get(pts))
@@ -48,11 +53,13 @@ def as_frames(workspace: Workspace, data: Dataset) -> Dataset:
 
 def _frame_of(image: ImageEntry) -> tuple[str, int | None]:
     """Return the video id and time stamp in a picture's name, else those that the entry gives."""
+    if not image.file_name:
+        return "", None  # a frame itself, not a picture that was made of it
     found = FRAME_PICTURE.search(PurePath(image.file_name).name)
     return (found["video_id"], int(found["pts"])) if found else (image.video, image.pts)
 
 
-def _frames(workspace: Workspace, video_id: str) -> dict[int, Row]:
+def written_frames(workspace: Workspace, video_id: str) -> dict[int, Row]:
     """Return the rows of a video's written pictures by time stamp."""
     if video_id not in workspace.shards(FRAMES):
         return {}
@@ -63,6 +70,9 @@ def _frames(workspace: Workspace, video_id: str) -> dict[int, Row]:
 def _placement(frame: ImageEntry, picture: ImageEntry, row: Row | None) -> Placement:
     """Return where the video frame lies in its picture, which may have been resized since.
 
+    Raises:
+        FormatError: if the picture was padded or distorted, and nothing records how.
+
     Args:
         frame: the frame, in pixels of the upright video.
         picture: the picture as the file describes it.
@@ -70,5 +80,12 @@ def _placement(frame: ImageEntry, picture: ImageEntry, row: Row | None) -> Place
     """
     width, height = picture.width or frame.width, picture.height or frame.height
     if row is None:
+        if stretched((width, height), frame.size_wh) > SAME_SHAPE:
+            raise FormatError(
+                f"expected {picture.file_name} in the shape of its video, {frame.width} x "
+                f"{frame.height}, but it is {width} x {height}, and this workspace holds no record "
+                "of how it was resized: import it into the workspace that exported it, or run  "
+                "sample  here first, with the same settings"
+            )
         return Placement((width / frame.width, height / frame.height))
     return Placement.of_frame(row).resized((width / row["width"], height / row["height"]))

@@ -7,6 +7,7 @@ Hand-drawn boxes are tied to frames, stored in ``imports/`` and named in `reelab
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +17,16 @@ from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.video import Video
 from reelabel.engine.run import Options
 from reelabel.errors import FormatError, UsageError, nearest
-from reelabel.files import copy_file
+from reelabel.files import copy_file, safe_join
 from reelabel.formats.coco import read_coco, truth_pictures, write_coco
-from reelabel.formats.voc import read_voc
-from reelabel.formats.yolo import read_yolo
+from reelabel.formats.coco_folder import coco_files
+from reelabel.formats.registry import (
+    COCO,
+    DETECTIONS_TXT,
+    IMPORTED,
+    detect_format,
+    read_boxes,
+)
 from reelabel.labels.tying import ImportProblems, Timeline, check_classes, nothing_known, tie
 from reelabel.media.stream import scan
 from reelabel.pipeline import read_config, run_one
@@ -28,11 +35,12 @@ from reelabel.verbs.detections import TEACHER, import_detections
 from reelabel.verbs.exported_names import as_frames
 from reelabel.verbs.import_history import Changes, What, imported_path, is_named, recorded
 from reelabel.verbs.import_options import ImportOptions
+from reelabel.verbs.imported_names import own_pictures, video_hint, with_videos
 from reelabel.workspace import Workspace
 from reelabel.workspace.names import video_names
 
-COCO, DETECTIONS_TXT = "coco", "detections-txt"
-FORMATS = (COCO, "yolo", "voc", DETECTIONS_TXT)
+WITHOUT_CLASS = (DETECTIONS_TXT, "mot")
+"""Formats whose files may leave the class open."""
 BOXES = ".json"
 """Suffix of the files that imported boxes are kept in."""
 
@@ -44,7 +52,7 @@ def import_boxes(workspace: Workspace, file: Path, options: ImportOptions) -> Da
         UsageError: for options that do not go together, or if no video or class could be meant.
         FormatError: if the file is damaged or does not fit the workspace. Nothing is changed then.
     """
-    format_ = options.format or COCO
+    format_ = _format(file, options)
     _check_call(format_, options)
     if format_ == DETECTIONS_TXT:
         with recorded(workspace, "detections", file, key="detector", value=TEACHER) as changes:
@@ -57,50 +65,57 @@ def import_boxes(workspace: Workspace, file: Path, options: ImportOptions) -> Da
                 on_message=options.on_message,
             )
     what, problems = options.what or "labels", ImportProblems()
-    own = _own_pictures(file) if (format_, what) == (COCO, "truth") else set[str]()
-    data = _read(file, format_, xyxy=options.xyxy)
-    data = _tied(workspace, file, data, own=own, problems=problems)
+    data = _read(workspace, file, format_, options)
+    own = _own_pictures(format_, file, data) if what == "truth" else {}
+    data = with_videos(workspace, file, data, options.video)
+    data = _tied(workspace, file, data, own=set(own), problems=problems)
     target = imported_path(workspace, what, BOXES)
     joined, name = _joined(workspace, data, what), str(target.relative_to(workspace.root))
     with recorded(workspace, what, file, key=what, value=name) as changes:
         changes.keep(target)
         write_coco(target, joined)
-        if (format_, what) == (COCO, "truth"):
-            _copy_pictures(changes, file)
+        _copy_pictures(changes, own)
     for sentence in problems.sentences():
         options.tell(sentence)
     return data
 
 
+def _format(file: Path, options: ImportOptions) -> str:
+    """Return the format that is named, else the one that a file or folder is in."""
+    given = options.format
+    if given is None:
+        found = detect_format(file)
+        options.tell(f"{file} is read as {found}")
+        return found
+    if given not in IMPORTED:
+        known = ", ".join(IMPORTED)
+        raise UsageError(f"no format '{given}'{nearest(given, IMPORTED)}; formats: {known}")
+    return given
+
+
 def _check_call(format_: str, options: ImportOptions) -> None:
     """Refuse arguments that do not go together."""
-    if format_ not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise UsageError(f"no format '{format_}'{nearest(format_, FORMATS)}; formats: {known}")
     detections, what = format_ == DETECTIONS_TXT, options.what
     if what is not None and (what == "detections") != detections:
         fitting = "detections" if detections else "truth or labels"
         raise UsageError(f"{format_} is imported as {fitting}, but not as {what}")
-    only_texts = bool(options.video or options.category)
-    if (format_ != COCO and options.xyxy is not None) or (not detections and only_texts):
-        raise UsageError("xyxy is for coco, video and class are for detections-txt: leave them out")
+    with_class = options.category is not None and format_ not in WITHOUT_CLASS
+    if (format_ != COCO and options.xyxy is not None) or with_class:
+        raise UsageError(
+            f"xyxy is for coco, class is for {' and '.join(WITHOUT_CLASS)}, but the format is "
+            f"{format_}: leave them out"
+        )
 
 
-def _read(file: Path, format_: str, *, xyxy: bool | None) -> Dataset:
-    """Return what a file holds, or all files of a folder."""
-    if format_ != COCO:
-        return {"yolo": read_yolo, "voc": read_voc}[format_](file)
-    return Dataset.joined(read_coco(path, xyxy=xyxy) for path in _files(file))
-
-
-def _files(file: Path) -> list[Path]:
-    """Return the COCO files that a file or a folder means."""
-    if not file.is_dir():
-        return [file]
-    paths = sorted((file / "annotations").glob("*.json")) or sorted(file.glob("*.json"))
-    if not paths:
-        raise FormatError(f"{file}: expected annotations/*.json, but there are none")
-    return paths
+def _read(workspace: Workspace, file: Path, format_: str, options: ImportOptions) -> Dataset:
+    """Return what a file or folder holds."""
+    how: dict[str, object] = {}
+    if format_ == COCO:
+        how = {"xyxy": options.xyxy}
+    elif format_ in WITHOUT_CLASS:
+        classes = read_config(workspace).project.classes
+        how = {"category": options.category or (classes[0] if len(classes) == 1 else None)}
+    return read_boxes(file, format_, **how)
 
 
 def _tied(
@@ -122,7 +137,8 @@ def _tied(
     rest = data.subset(tied.rest)
     problems.unknown_videos -= own
     if not tied.videos and problems.unknown_videos:
-        raise nothing_known(file, problems, names)
+        error = nothing_known(file, problems, names)
+        raise FormatError(f"{error}{video_hint(problems.unknown_videos)}")
     parts = [
         replace(part, images=tuple(replace(image, video=video_id) for image in part.images))
         for video_id, part in tied.videos.items()
@@ -134,11 +150,13 @@ def _timeline(video: Video) -> Timeline:
     return np.asarray(scan(video.path).pts, np.int64)
 
 
-def _own_pictures(file: Path) -> set[str]:
-    """Return the names of the pictures that lie beside a COCO file and are frames of no video."""
+def _own_pictures(format_: str, file: Path, data: Dataset) -> dict[str, Path]:
+    """Return the pictures that lie beside a file and may be frames of no video, by their names."""
+    if format_ != COCO:
+        return own_pictures(file if file.is_dir() else file.parent, data)
     return {
-        picture.relative_to(path.parent).as_posix()
-        for path in _files(file)
+        picture.relative_to(path.parent).as_posix(): picture
+        for path in coco_files(file)
         for picture in truth_pictures(path)
     }
 
@@ -159,11 +177,10 @@ def _place(image: ImageEntry) -> tuple[object, ...]:
     return name, image.pts, image.frame_index, image.pts_time
 
 
-def _copy_pictures(changes: Changes, file: Path) -> None:
+def _copy_pictures(changes: Changes, pictures: Mapping[str, Path]) -> None:
     """Copy the pictures of truth that are no frames of videos, to lie beside its copy too."""
     home = imported_path(changes.workspace, "truth", BOXES).parent
-    for path in _files(file):
-        for picture in truth_pictures(path):
-            target = home / picture.resolve().relative_to(path.parent.resolve())
-            changes.keep(target)
-            copy_file(picture, target)
+    for name, picture in pictures.items():
+        target = safe_join(home, name)
+        changes.keep(target)
+        copy_file(picture, target)

@@ -39,15 +39,19 @@ def import_labels(
         file: boxes: a label file whose pictures name videos of the workspace, a folder such as
             `export` writes, or a text of detections. Classes: a table or JSON as for tags, or a
             folder as `export` writes it (image-folder, class-csv, kinetics-csv).
-        format: of boxes: coco, which is the default, yolo, voc, or detections-txt
-            (`reelabel.formats.detections_txt`). Files of classes are recognised.
+        format: of boxes: coco, yolo, voc, cvat, mot, label-studio, fiftyone, parquet, or
+            detections-txt (`reelabel.formats.registry.IMPORTED`); None goes by what the file holds.
+            Files of classes are recognised.
         what: truth, to evaluate on and never to train on; labels, which are trained on and override
             those of models and tags in their frames; or detections, which replace those of the
             first teacher. None is detections for detections-txt, and labels for the others.
         xyxy: True if boxes of a coco file are corners; None refuses a file whose boxes look so;
             False takes them as left, top, width, height unchecked.
-        video: which video a text is of: its name, path or id; None goes by the text's own name.
-        category: which class a text is of; None is for workspaces with one class.
+        video: which video the file is of: its name, path or id. Pictures must then be named by
+            their frame from 0, such as ``frame_000012.PNG``, or the file by frame numbers. None
+            goes by what the file names, a text of detections by its own name.
+        category: class of the boxes of a text of detections, or of mot files that give none; None
+            is for workspaces with one class.
         on_message: is called with a sentence on what was not taken as it stands.
 
     Raises:

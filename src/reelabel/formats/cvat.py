@@ -1,0 +1,352 @@
+"""CVAT XML 1.1 (https://docs.cvat.ai/docs/dataset_management/formats/format-cvat), for images.
+
+One file holds a task, a job or a project: ``<image>`` elements with their boxes, or ``<track>``
+elements with a box for every frame in which the object was followed. Both are read; here images are
+written, and tracks in `reelabel.formats.cvat_video`::
+
+    <split>.xml              the pictures of a split, with their boxes
+    images/<split>/<name>    copies of the pictures
+    ignore.json              what CVAT cannot hold (see `reelabel.formats.side`)
+
+Corners are edges in pixels, from 0. Polygons, ellipses and masks are read as the box around them.
+Of a track, boxes that are ``outside`` are left out; interpolated ones (``keyframe`` 0) are kept,
+with ``interpolated`` in their `extra`, as is ``occluded``. A frame of a video that no visible box
+stands in does not count as labelled, as the file does not show whether anybody looked at it. The
+attributes ``score`` and ``origin`` are those of the box; further ones go to ``attributes``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from reelabel.data.dataset import DIGITS, Dataset, ImageEntry
+from reelabel.data.states import POSITIVE
+from reelabel.errors import FormatError
+from reelabel.files import copy_file, write_text
+from reelabel.formats.entries import Entry, Four, dataset_of, to_entries
+from reelabel.formats.pictures import picture_suffix, size_wh, unique_stems
+from reelabel.formats.side import add_side, write_side
+from reelabel.formats.video_files import FoundFrames
+from reelabel.formats.xml_files import check_names, child, xml_number, xml_root, xml_text
+
+XML_LIMIT = 256 * 2**20
+"""Bytes of the largest file that is read."""
+UNNUMBERED = 10**9
+"""Ids of tracks from here up belong to single boxes, which have no track."""
+SPLITS = ("train", "val", "test")
+OWN_ATTRIBUTES = ("score", "origin")
+"""Attributes of a box that are fields of an `Entry`."""
+_CORNERS = ("xtl", "ytl", "xbr", "ybr")
+_FRAME_NAME = re.compile(r"frame_(\d{1,9})")
+_VIDEO_ID = re.compile(r"[0-9a-f]{16}")
+
+
+def write_cvat(folder: Path, dataset: Dataset, pictures: Callable[[ImageEntry], Path]) -> None:
+    """Write pictures and a file for each split.
+
+    Args:
+        folder: an empty folder.
+        dataset: what to write; pictures of no split go to train.
+        pictures: where each picture's file is.
+
+    Raises:
+        FormatError: for a picture that is missing, or a class name that XML cannot hold.
+        WorkspaceError: if something cannot be written.
+    """
+    check_names(dataset.classes)
+    roots: dict[str, ET.Element] = {}
+    aside: list[tuple[str, Entry]] = []
+    stems = unique_stems(dataset.images)
+    for image, boxes, stem in zip(dataset.images, dataset.boxes, stems, strict=True):
+        source, split = pictures(image), image.split or SPLITS[0]
+        name = f"{stem}{picture_suffix(source)}"
+        copy_file(source, folder / "images" / split / name)
+        picture_wh = size_wh(image, source)
+        entries = to_entries(boxes, picture_wh)
+        if split not in roots:
+            count = sum((each.split or SPLITS[0]) == split for each in dataset.images)
+            roots[split] = new_root(split, dataset.classes, count, mode="annotation")
+        shown = [entry for entry in entries if entry.state == POSITIVE]
+        _add_image(roots[split], name, picture_wh, _boxes(shown, dataset.classes))
+        aside += [(f"{split}/{name}", entry) for entry in entries if entry.state != POSITIVE]
+    for split, root in roots.items():
+        write_text(folder / f"{split}.xml", xml_text(root), atomic=False)
+    write_side(folder, dataset.classes, aside)
+
+
+def new_root(name: str, classes: Sequence[str], size: int, *, mode: str) -> ET.Element:
+    """Return the root of a file, with the description of a task.
+
+    Args:
+        name: of the task.
+        classes: class names.
+        size: how many frames it has.
+        mode: ``annotation`` of images, ``interpolation`` of a video.
+    """
+    root = ET.Element("annotations")
+    child(root, "version", "1.1")
+    task = child(child(root, "meta"), "task")
+    for tag, text in (("id", ""), ("name", name), ("size", str(size)), ("mode", mode)):
+        child(task, tag, text)
+    child(task, "start_frame", "0")
+    child(task, "stop_frame", str(max(size - 1, 0)))
+    labels = child(task, "labels")
+    for each in classes:
+        label = child(labels, "label")
+        child(label, "name", each)
+        _add_attributes(child(label, "attributes"))
+    return root
+
+
+def _add_attributes(parent: ET.Element) -> None:
+    """Declare the attributes that boxes have."""
+    for name in OWN_ATTRIBUTES:
+        attribute = child(parent, "attribute")
+        described = (("name", name), ("mutable", "True"), ("input_type", "text"))
+        for tag, text in (*described, ("default_value", ""), ("values", "")):
+            child(attribute, tag, text)
+
+
+def _boxes(entries: Iterable[Entry], classes: Sequence[str]) -> Iterator[ET.Element]:
+    for entry in entries:
+        element = box_element(entry)
+        element.set("label", classes[entry.class_id])
+        yield element
+
+
+def box_element(entry: Entry) -> ET.Element:
+    """Return a box with its corners and attributes."""
+    corners = {key: f"{value:.{DIGITS}f}" for key, value in zip(_CORNERS, entry.xyxy, strict=True)}
+    occluded = str(int(bool(entry.extra.get("occluded"))))
+    element = ET.Element("box", corners | {"occluded": occluded, "z_order": "0"})
+    score = None if entry.score is None else repr(entry.score)
+    for name, value in zip(OWN_ATTRIBUTES, (score, entry.origin), strict=True):
+        if value:
+            child(element, "attribute", value).set("name", name)
+    return element
+
+
+def _add_image(
+    root: ET.Element, name: str, picture_wh: tuple[int, int], boxes: Iterable[ET.Element]
+) -> None:
+    width, height = map(str, picture_wh)
+    number = str(len(root.findall("image")))
+    image = ET.SubElement(root, "image", {"id": number, "name": name})
+    image.attrib |= {"width": width, "height": height}
+    image.extend(boxes)
+
+
+def read_cvat(path: Path) -> Dataset:
+    """Read a file, or all files of a folder, of images or of tracks.
+
+    An image named ``frame_000012`` of a task whose source is known is frame 12 of that video.
+
+    Raises:
+        FormatError: naming the file and the place that is wrong, and what was expected; also for
+            XML with a document type or entities.
+    """
+    files = sorted(path.glob("*.xml")) if path.is_dir() else [path]
+    if not files:
+        raise FormatError(f"{path}: expected *.xml of CVAT, but there are none")
+    folder = path if path.is_dir() else None
+    parts = [_File(each, xml_root(each, "annotations", XML_LIMIT)) for each in files]
+    classes = tuple(dict.fromkeys(name for part in parts for name in part.classes))
+    frames = FoundFrames()
+    for part in parts:
+        part.read_tracks(frames, classes)
+    if frames.images:
+        return Dataset.joined([
+            frames.dataset(classes, folder),
+            *(part.images(classes) for part in parts if part.root.find("image") is not None),
+        ])
+    if folder is not None and (folder / "frames.json").is_file():
+        return frames.dataset(classes, folder)
+    whole = Dataset.joined(part.images(classes) for part in parts)
+    if folder is None:
+        return whole
+    names = [f"{image.split}/{image.file_name}" for image in whole.images]
+    return add_side(folder, classes, whole.images, list(map(to_entries, whole.boxes)), names=names)
+
+
+@dataclass
+class _File:
+    """One file: where it is, its content, and the tasks that it describes."""
+
+    path: Path
+    root: ET.Element
+    classes: tuple[str, ...] = ()
+    tasks: dict[str, ET.Element] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        meta = self.root.find("meta")
+        if meta is None:
+            raise FormatError(f"{self.path}: expected <meta> with the labels, but there is none")
+        labels = [(each.findtext("name") or "").strip() for each in meta.iter("label")]
+        self.classes = tuple(dict.fromkeys(name for name in labels if name))
+        self.tasks = {
+            (each.findtext("id") or "").strip(): each
+            for tag in ("task", "job")
+            for each in meta.iter(tag)
+        }
+
+    def _task(self, element: ET.Element) -> ET.Element:
+        """Return the task that an image or a track belongs to."""
+        first = next(iter(self.tasks.values()), self.root)
+        return self.tasks.get(element.get("task_id", ""), first)
+
+    def _video(self, element: ET.Element) -> str:
+        """Return the video of an image or track: an id that names the task, else its source."""
+        task = self._task(element)
+        name, source = ((task.findtext(tag) or "").strip() for tag in ("name", "source"))
+        source = source or (self.root.findtext("meta/source") or "").strip()
+        found = name if _VIDEO_ID.fullmatch(name) else source or element.get("source", "")
+        return PureWindowsPath(found).name if "\\" in found else found
+
+    def _size_wh(self, element: ET.Element) -> tuple[int, int]:
+        """Return the size of the pictures of a track, 0 where it is unknown."""
+        places = [self._task(element), self.root.find("meta") or self.root]
+        size = next((s for s in (p.find("original_size") for p in places) if s is not None), None)
+        if size is None:
+            return 0, 0
+        where = f"{self.path}: original_size"
+        width, height = (xml_number(where, t, size.findtext(t)) for t in ("width", "height"))
+        return max(int(width), 0), max(int(height), 0)
+
+    def read_tracks(self, frames: FoundFrames, classes: Sequence[str]) -> None:
+        """Add the visible boxes of all tracks to the frames."""
+        for track in self.root.findall("track"):
+            number = track.get("id", "")
+            where = f"{self.path}: track {number or '?'}"
+            video, size_wh = self._video(track), self._size_wh(track)
+            class_id = _class_id(where, track.get("label"), classes)
+            alone = not number.isdecimal() or int(number[:18]) >= UNNUMBERED
+            track_id = None if alone else int(number[:18])
+            for element in track:
+                index = _whole(where, "frame", element.get("frame"))
+                here = f"{where}, frame {index}"
+                xyxy = _hull(here, element)
+                if xyxy is None or element.get("outside") == "1":
+                    continue
+                entry = replace(_entry(here, element, xyxy, class_id), track_id=track_id)
+                image = ImageEntry("", *size_wh, video=video, frame_index=index)
+                frames.add(image, [entry])
+
+    def images(self, classes: Sequence[str]) -> Dataset:
+        """Return the pictures of the file."""
+        images, entries = list[ImageEntry](), list[list[Entry]]()
+        for element in self.root.findall("image"):
+            where = f"{self.path}: image {element.get('name') or element.get('id') or '?'}"
+            own, left = list[Entry](), list[str]()
+            for shape in element:
+                if shape.tag in {"tag", "attribute"}:
+                    continue
+                class_id = _class_id(where, shape.get("label"), classes)
+                xyxy = _hull(where, shape)
+                if xyxy is None:
+                    left.append(f"{shape.tag} of {classes[class_id]}, which is no box")
+                else:
+                    own.append(_entry(where, shape, xyxy, class_id))
+            images.append(replace(self._image(where, element), left_out=tuple(left)))
+            entries.append(own)
+        return dataset_of(classes, images, entries)
+
+    def _image(self, where: str, element: ET.Element) -> ImageEntry:
+        name = (element.get("name") or "").strip()
+        if not name:
+            raise FormatError(f"{where}: expected a 'name', but there is none; correct it")
+        sizes = [xml_number(where, key, element.get(key, "0")) for key in ("width", "height")]
+        width, height = (max(int(size), 0) for size in sizes)
+        split = (element.get("subset") or self.path.stem).lower()
+        image = ImageEntry(name, width, height, split=split if split in SPLITS else "")
+        frame, video = _FRAME_NAME.fullmatch(Path(name).stem), self._video(element)
+        if frame is None or not video:
+            return image
+        return replace(image, video=video, frame_index=int(frame[1]))
+
+
+def _class_id(where: str, name: str | None, classes: Sequence[str]) -> int:
+    label = (name or "").strip()
+    if label not in classes:
+        raise FormatError(
+            f"{where}: expected a label that <meta> lists ({', '.join(classes[:20])}), but got "
+            f"{label[:40]!r}; correct it"
+        )
+    return classes.index(label)
+
+
+def _whole(where: str, name: str, text: str | None) -> int:
+    if not re.fullmatch(r"\d{1,9}", (text or "").strip(), re.ASCII):
+        raise FormatError(f"{where}: expected a number in '{name}', but got {(text or '')[:40]!r}")
+    return int(text or "")
+
+
+def _hull(where: str, shape: ET.Element) -> Four | None:
+    """Return the box of a shape, or the one around it; None for shapes that enclose nothing."""
+    hulls = {"box": _box, "polygon": _around_polygon, "ellipse": _around_ellipse, "mask": _mask_box}
+    hull = hulls.get(shape.tag)
+    return None if hull is None else hull(where, shape)
+
+
+def _box(where: str, shape: ET.Element) -> Four:
+    x1, y1, x2, y2 = _numbers(where, shape, _CORNERS)
+    if x2 < x1 or y2 < y1:
+        raise FormatError(
+            f"{where}: expected xtl <= xbr and ytl <= ybr, but got {x1} {y1} {x2} {y2}; "
+            "correct or remove it"
+        )
+    angle = math.radians(xml_number(where, "rotation", shape.get("rotation", "0")))
+    return _turned((x1, y1, x2, y2), angle)
+
+
+def _around_polygon(where: str, shape: ET.Element) -> Four:
+    points = [pair.split(",") for pair in (shape.get("points") or "").split(";")]
+    if any(len(point) != 2 for point in points):  # noqa: PLR2004 -- x and y
+        raise FormatError(f"{where}: expected 'points' as x,y;x,y; correct or remove it")
+    x, y = ([xml_number(where, "points", point[i]) for point in points] for i in (0, 1))
+    return min(x), min(y), max(x), max(y)
+
+
+def _around_ellipse(where: str, shape: ET.Element) -> Four:
+    cx, cy, rx, ry = _numbers(where, shape, ("cx", "cy", "rx", "ry"))
+    return cx - abs(rx), cy - abs(ry), cx + abs(rx), cy + abs(ry)
+
+
+def _mask_box(where: str, shape: ET.Element) -> Four:
+    x, y, w, h = _numbers(where, shape, ("left", "top", "width", "height"))
+    return x, y, x + abs(w), y + abs(h)
+
+
+def _numbers(where: str, shape: ET.Element, keys: Iterable[str]) -> list[float]:
+    return [xml_number(where, key, shape.get(key)) for key in keys]
+
+
+def _turned(box: Four, angle: float) -> Four:
+    """Return the upright box around one that is turned about its centre by an angle in radians."""
+    x1, y1, x2, y2 = box
+    if not angle:
+        return box
+    cos, sin = abs(np.cos(angle)), abs(np.sin(angle))
+    w, h = (x2 - x1) * cos + (y2 - y1) * sin, (x2 - x1) * sin + (y2 - y1) * cos
+    cx, cy = (x1 + x2) / 2, (y1 + y2) / 2
+    return float(cx - w / 2), float(cy - h / 2), float(cx + w / 2), float(cy + h / 2)
+
+
+def _entry(where: str, shape: ET.Element, xyxy: Four, class_id: int) -> Entry:
+    given = {each.get("name", ""): (each.text or "").strip() for each in shape.findall("attribute")}
+    score = xml_number(where, "score", given["score"]) if given.get("score") else None
+    if score is not None and not 0 <= score <= 1:
+        raise FormatError(f"{where}: expected a 'score' in 0..1, but got {score}; correct it")
+    extra: dict[str, Any] = {"occluded": True} if shape.get("occluded") == "1" else {}
+    if shape.get("keyframe") == "0":
+        extra["interpolated"] = True
+    if further := {k: v for k, v in given.items() if k not in OWN_ATTRIBUTES}:
+        extra["attributes"] = further
+    return Entry(xyxy, class_id, score, origin=given.get("origin", ""), extra=extra)
