@@ -429,7 +429,7 @@ def test_ids_that_a_table_program_made_floats_are_whole(tmp_path: Path):
     """Ids such as 7.0 mean 7, also where one list has 7 and another 7.0; 7.5 is none."""
     raw = small(image={"id": 7.0}, box={"image_id": 7, "category_id": 37.0})
     assert len(read_coco(written(tmp_path / "a.json", raw)).boxes[0]) == 1
-    with pytest.raises(FormatError, match="'id': expected a whole number or text, but got 7.5"):
+    with pytest.raises(FormatError, match=r"'id': expected a whole number or text, but got 7\.5"):
         read_coco(written(tmp_path / "a.json", small(image={"id": 7.5})))
 
 

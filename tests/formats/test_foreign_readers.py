@@ -36,8 +36,8 @@ for item in data:
     for each in item.annotations:
         if each.type == dm.AnnotationType.bbox and not each.attributes.get("outside"):
             box = [round(v, 3) for v in each.get_bbox()]
-            row = [item.id, item.subset, labels[each.label].name, box, each.attributes.get("track_id")]
-            rows.append(row)
+            track = each.attributes.get("track_id")
+            rows.append([item.id, item.subset, labels[each.label].name, box, track])
 if out:
     data.export(out, sys.argv[5], save_media=True)
 print(json.dumps({"found": found, "items": len(data), "rows": rows}))
@@ -54,7 +54,7 @@ def datumaro() -> Callable[..., dict[str, Any]]:
         pytest.skip("no Datumaro: set FOREIGN_PYTHON to a Python that has it")
 
     def read(path: Path, name: str, out: Path | str = "", as_: str = "", **options: str) -> Any:
-        done = subprocess.run(  # noqa: S603 -- a fixed program
+        done = subprocess.run(
             [python, "-W", "ignore", "-c", DATUMARO, path, out, name, json.dumps(options), as_],
             capture_output=True,
             text=True,
@@ -97,11 +97,17 @@ IGNORED = [40, 1, 12, 9]
 ALL = sorted([*BALL, ("dog", [0, 0, 64, 48])])
 
 
-def made(folder: Path, name: str, ball: Dataset, always: Pictures) -> Path:
-    """Write a folder in a format and return it."""
-    folder.mkdir()
-    found_at(BOX_WRITERS[name])(folder, ball, always)
-    return folder
+@pytest.fixture
+def write(ball: Dataset, always: Pictures, tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function that writes these frames in a format and returns the folder."""
+
+    def written(name: str) -> Path:
+        folder = tmp_path / "out"
+        folder.mkdir()
+        found_at(BOX_WRITERS[name])(folder, ball, always)
+        return folder
+
+    return written
 
 
 def objects(data: Dataset) -> list[tuple[str, list[float]]]:
@@ -131,10 +137,10 @@ def seen(read: dict[str, Any]) -> list[tuple[str, list[float]]]:
     ],
 )
 def test_datumaro_reads_every_object_where_it_is(
-    datumaro, ball, always, tmp_path, name, *, theirs, options, pictures
+    datumaro, write, name, theirs, *, options, pictures
 ):
     """Objects alone, pixel for pixel, and background pictures."""
-    folder = made(tmp_path / "out", name, ball, always)
+    folder = write(name)
     read = datumaro(folder, theirs, **options)
     assert read["items"] == pictures
     assert seen(read) == ALL
@@ -143,40 +149,40 @@ def test_datumaro_reads_every_object_where_it_is(
 
 
 @pytest.mark.parametrize("name", ["coco", "voc"])
-def test_datumaro_detects_the_folder(datumaro, ball, always, tmp_path, name):
+def test_datumaro_detects_the_folder(datumaro, write, name):
     """Without being told, it recognises the layout."""
-    read = datumaro(made(tmp_path / "out", name, ball, always), name)
+    read = datumaro(write(name), name)
     assert any(each.startswith(name) for each in read["found"])
 
 
 @pytest.mark.parametrize("name", ["coco", "voc", "cvat"])
-def test_boxes_come_back_from_datumaro_to_the_pixel(datumaro, ball, always, tmp_path, name):
+def test_boxes_come_back_from_datumaro_to_the_pixel(datumaro, write, tmp_path, name):
     """Written here, read and written by Datumaro, read here: the same boxes."""
-    folder = made(tmp_path / "out", name, ball, always)
+    folder = write(name)
     datumaro(folder, name, tmp_path / "again", name)
     back = read_boxes(tmp_path / "again", detect_format(tmp_path / "again"))
     assert objects(back) == ALL
 
 
-def test_voc_of_other_tools_comes_back_to_the_pixel(datumaro, ball, always, tmp_path):
+def test_voc_of_other_tools_comes_back_to_the_pixel(datumaro, write, tmp_path):
     """Datumaro, CVAT and labelImg write edges: a ball of 7 x 14 stays one of 7 x 14."""
-    folder = made(tmp_path / "out", "coco", ball, always)
+    folder = write("coco")
     datumaro(folder, "coco", tmp_path / "again", "voc_detection")
     assert objects(read_boxes(tmp_path / "again", "voc")) == ALL
 
 
-def test_supervision_reads_objects_alone_from_coco(ball, always, tmp_path):
+def test_supervision_reads_objects_alone_from_coco(write):
     """Regions to ignore are no annotations, so a reader without such a state sees none."""
-    folder = made(tmp_path / "out", "coco", ball, always)
+    folder = write("coco")
     found = sv.DetectionDataset.from_coco(
         str(folder / "images/train"), str(folder / "annotations/instances_train.json")
     )
     assert sorted(len(each.xyxy) for _, _, each in found) == [0, 1, 2]
 
 
-def test_pycocotools_finds_areas_and_flags(ball, always, tmp_path):
+def test_pycocotools_finds_areas_and_flags(write):
     """Every annotation has its area, and none is a crowd."""
-    folder = made(tmp_path / "out", "coco", ball, always)
+    folder = write("coco")
     coco = COCO(str(folder / "annotations/instances_train.json"))
     rows = coco.loadAnns(coco.getAnnIds())
     assert sorted(row["area"] for row in rows) == [98, 98, 64 * 48]

@@ -242,7 +242,9 @@ def test_tools_that_write_edges_are_recognised(tmp_path: Path, rows: Rows):
     """LabelImg, CVAT and Datumaro name an unknown source: from 2 to 4 are two columns."""
     folder = one(tmp_path / "a", XML.replace("<size>", f"{UNKNOWN}<size>"))
     assert rows(read_voc(folder)) == [(0, "dog", "positive", (2, 3, 2, 3))]
-    ours = "<attributes><attribute><name>first_pixel</name><value>1</value></attribute></attributes>"
+    ours = (
+        "<attributes><attribute><name>first_pixel</name><value>1</value></attribute></attributes>"
+    )
     text = XML.replace("<size>", f"{UNKNOWN}<size>").replace("<bndbox>", f"{ours}<bndbox>")
     assert rows(read_voc(one(tmp_path / "b", text))) == [(0, "dog", "positive", (1, 2, 3, 4))]
 
@@ -256,7 +258,8 @@ def test_background_without_annotation_is_found_by_its_list(tmp_path: Path, pict
     (folder / "ImageSets/Main").mkdir(parents=True)
     (folder / "ImageSets/Main/val.txt").write_text("empty\na\n")
     data = read_voc(folder)
-    found = [(image.file_name, image.split, len(b)) for image, b in zip(data.images, data.boxes)]
+    pairs = zip(data.images, data.boxes, strict=True)
+    found = [(image.file_name, image.split, len(b)) for image, b in pairs]
     assert found == [("JPEGImages/a.jpg", "val", 1), ("JPEGImages/empty.png", "val", 0)]
     (folder / "ImageSets/Main/val.txt").write_text("gone\n")
     with pytest.raises(FormatError, match="no 'gone'"):

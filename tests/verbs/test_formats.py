@@ -144,7 +144,7 @@ def test_frames_of_a_video_task_are_found_by_their_video(empty, tmp_path, reelab
     assert (code, "no.mp4" in err) == (2, True)
     code, out, err = reelabel("import", empty.root, path, "--as", "truth", "--video", names[0])
     assert (code, err) == (0, "")
-    assert "from coco" in out
+    assert "is read as coco" in out
     until_truth(empty)
     (row,) = [r for v in empty.shards(TRUTH) for r in empty.read(TRUTH, v).to_pylist()]
     assert (row["pts"], row["x1"], row["x2"]) == (12 * 24, 40, 58)
@@ -168,8 +168,11 @@ def test_a_sequence_is_named_as_its_video_without_suffix(empty, tmp_path):
     assert [boxes.track_id.tolist() for boxes in data.boxes] == [[7], [7]]
     assert data.classes == ("disc",)
     until_truth(empty)
-    states = [r["state"] for v in empty.shards(IMPORTED_TABLE) for r in
-              empty.read(IMPORTED_TABLE, v).to_pylist()]
+    states = [
+        r["state"]
+        for v in empty.shards(IMPORTED_TABLE)
+        for r in empty.read(IMPORTED_TABLE, v).to_pylist()
+    ]
     assert sorted(states) == ["ignore", "positive"]
 
 
@@ -223,8 +226,9 @@ def test_percent_without_a_size_is_of_the_video(empty, tmp_path):
     """Label Studio gives no size of videos: 25 % of 160 pixels are 40. Uploads lose their mark."""
     api.import_labels(empty, studio(tmp_path, 3, 9))
     until_truth(empty)
-    rows = [r for v in empty.shards(IMPORTED_TABLE) for r in
-            empty.read(IMPORTED_TABLE, v).to_pylist()]
+    rows = [
+        r for v in empty.shards(IMPORTED_TABLE) for r in empty.read(IMPORTED_TABLE, v).to_pylist()
+    ]
     assert [row["frame_index"] for row in rows] == [2, 8]
     for row in rows:
         corners = [row[key] for key in ("x1", "y1", "x2", "y2")]
