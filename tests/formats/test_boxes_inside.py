@@ -51,7 +51,9 @@ def datasets(draw: st.DrawFn) -> Dataset:
 def coco_file(path: Path) -> Iterator[Corners]:
     """Yield the boxes of a COCO file as it stands."""
     raw = json.loads(path.read_text())
-    for row in (*raw["annotations"], *raw["images"][0].get("hard_negatives", ())):
+    image = raw["images"][0]
+    aside = (row for key in ("hard_negatives", "ignore_regions") for row in image.get(key, ()))
+    for row in (*raw["annotations"], *aside):
         x, y, w, h = row["bbox"]
         yield x, y, x + w, y + h
 
@@ -154,7 +156,8 @@ def test_boxes_added_to_a_file_lie_inside(
     added = file.add(dataset)
     file.write(path)
     count = check(coco_file(path), dataset.images[0].size_wh)
-    assert added.annotations + added.hard_negatives == count == dataset.clipped().box_count
+    written = added.annotations + added.ignore_regions + added.hard_negatives
+    assert written == count == dataset.clipped().box_count
 
 
 @given(dataset=datasets())
