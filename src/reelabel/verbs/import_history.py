@@ -7,7 +7,6 @@ last of a kind, is taken back by restoring these.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -16,9 +15,10 @@ from typing import Any, Literal
 
 from reelabel.config_edit import set_key
 from reelabel.errors import FormatError, MissingInput, UsageError
-from reelabel.files import copy_file, explained, read_json, write_json
+from reelabel.files import copy_file, read_json, write_json
 from reelabel.pipeline import read_config
 from reelabel.workspace import Workspace
+from reelabel.workspace.editing import remove_path
 
 What = Literal["truth", "labels", "detections"]
 """What is imported."""
@@ -86,8 +86,7 @@ class Changes:
             if was_there:
                 copy_file(self.folder / name, path)
             else:
-                with explained(path):
-                    path.unlink(missing_ok=True)
+                remove_path(path)
 
 
 def imported_path(workspace: Workspace, what: What, suffix: str) -> Path:
@@ -120,7 +119,7 @@ def recorded(
     """
     number = max((one.number for one in import_records(workspace)), default=0) + 1
     folder = workspace.root / HISTORY / str(number)
-    shutil.rmtree(folder, ignore_errors=True)  # of an import that was killed
+    remove_path(folder)  # of an import that was killed
     changes = Changes(workspace, folder)
     before = getattr(read_config(workspace).project, key)
     try:
@@ -132,7 +131,7 @@ def recorded(
         set_key(workspace.config_path, key, value)
     except BaseException:
         changes.restore()
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_path(folder)
         raise
 
 
@@ -185,8 +184,7 @@ def remove_import(workspace: Workspace | Path | str, *, what: What | None = None
         Changes(ws, folder, last.files).restore()
         if getattr(read_config(ws).project, last.key) != last.before:
             set_key(ws.config_path, last.key, last.before)
-        with explained(folder):
-            shutil.rmtree(folder)
+        remove_path(folder)
     return last
 
 
