@@ -314,6 +314,7 @@ class FetchBench:
 
 _WANT = {
     "native_id": "",
+    "native_label": "",
     "page": False,
     "labels": ["a"],
     "split": "",

@@ -12,6 +12,7 @@ import pytest
 
 from reelabel.config import Project
 from reelabel.errors import FormatError, UsageError
+from reelabel.sources.manifests.lookups import Lookups
 from reelabel.sources.manifests.settings import Manifest
 from reelabel.sources.manifests.want_plan import labels_in, plan
 
@@ -64,7 +65,7 @@ def test_kinetics_states_a_licence_that_can_be_filtered(tmp_path, k400):
 def test_labels_are_chosen_by_pattern(tmp_path, k400):
     """13 classes of Kinetics-400 contain dancing, and each can be a class of its own."""
     manifest = Manifest(kind="kinetics", file=str(k400), label=("*dancing*",))
-    labels = labels_in(manifest, tmp_path)
+    labels = labels_in(manifest, tmp_path, Lookups(tmp_path))
     assert len(labels) == 13
     assert "belly dancing" in labels
     assert "breakdancing" in labels

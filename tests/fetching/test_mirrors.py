@@ -8,10 +8,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
+from reelabel.errors import FormatError, UsageError
+from reelabel.sources.mirrors.archives import ArchiveLimits, Taken
 from reelabel.sources.mirrors.kinetics import (
-    BASE_URL,
     ArchiveRead,
-    MirrorSettings,
     MirrorWant,
     fetch_members,
     list_url,
@@ -20,12 +21,9 @@ from reelabel.sources.mirrors.kinetics import (
     plan_archives,
     read_list,
     replacement_urls,
-    version_of,
     wants_key,
 )
-
-from reelabel.errors import FormatError, UsageError
-from reelabel.sources.mirrors.archives import ArchiveLimits, Taken
+from reelabel.sources.mirrors.settings import BASE_URL, MirrorSettings, version_of
 from reelabel.sources.web.outcomes import FetchFailure
 
 PUBLIC = MirrorSettings()

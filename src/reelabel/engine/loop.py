@@ -83,7 +83,9 @@ def run_one(
 ) -> Result:
     """Bring one stage up to date; see `run_stage`."""
     settings = config.stages.get(stage.name) or stage.settings()
-    bound = bind(stage, workspace, config.project, settings, round_number=number)
+    bound = bind(
+        stage, workspace, config.project, settings, round_number=number, stages=config.stages
+    )
     return run_stage(bound, options, snapshot)
 
 
@@ -124,6 +126,7 @@ def _check_resources(task: Task, workspace: Workspace, config: Config, until: st
     for stage in task.flow.values():
         if not stage.made_by_run:
             settings = config.stages.get(stage.name) or stage.settings()
-            bind(stage, workspace, config.project, settings, round_number=0)
+            stages = config.stages
+            bind(stage, workspace, config.project, settings, round_number=0, stages=stages)
         if stage.name == until:
             return

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
+
+from pydantic import BaseModel
 
 from reelabel.config import Project, result_values
 from reelabel.data.video import Video
@@ -32,6 +34,7 @@ class Bound:
     settings: Any
     round_number: int
     resource: Resource[Any]
+    others: Mapping[str, BaseModel] = field(default_factory=dict)
 
     @property
     def number(self) -> int | None:
@@ -41,9 +44,10 @@ class Bound:
     @cached_property
     def context(self) -> Context[Any]:
         """Return what the stage may know before it works."""
-        return context_of(
+        context = context_of(
             self.stage, self.workspace, self.project, self.settings, number=self.round_number
         )
+        return replace(context, others=self.others)
 
     def folder(self, target: Target) -> OutputFolder:
         """Return the folder of a unit's own files."""
@@ -82,11 +86,29 @@ class Planned:
 
 
 def bind(
-    stage: AnyStage, workspace: Workspace, project: Project, settings: Any, *, round_number: int
+    stage: AnyStage,
+    workspace: Workspace,
+    project: Project,
+    settings: Any,
+    *,
+    round_number: int,
+    stages: Mapping[str, BaseModel] | None = None,
 ) -> Bound:
-    """Bring a stage together with its settings and load its resource's description."""
+    """Bring a stage together with its settings and load its resource's description.
+
+    Args:
+        stage: the stage.
+        workspace: what it works on.
+        project: the project's settings.
+        settings: its own.
+        round_number: the round.
+        stages: settings of all stages, of which it may use some; where there are none, the
+            defaults are used.
+    """
+    others = {name: (stages or {}).get(name) or kind() for name, kind in stage.others.items()}
     context = context_of(stage, workspace, project, settings, number=round_number)
-    return Bound(stage, workspace, project, settings, round_number, stage.resource(context))
+    resource = stage.resource(replace(context, others=others))
+    return Bound(stage, workspace, project, settings, round_number, resource, others)
 
 
 def context_of(

@@ -92,6 +92,7 @@ class Context(Generic[S]):
     Attributes:
         root: the workspace's folder, which relative paths of the settings start from.
         inputs: what earlier stages made, as far as the stage declares to read it.
+        others: settings of other stages, as far as the stage declares to use them.
     """
 
     root: Path
@@ -99,6 +100,7 @@ class Context(Generic[S]):
     settings: S
     round_number: int
     inputs: Inputs
+    others: Mapping[str, BaseModel] = field(default_factory=dict, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,8 @@ class Stage(Generic[S, R]):
         only_with: tables of which a stage of scope ``all`` needs one shard at least; where there
             is none, and never was, there is nothing to do and nothing is shown.
         project_keys: the parts of the project's settings that change its result.
+        others: name -> settings type of other stages whose settings its resource uses; its result
+            must not depend on them.
         per_round: whether every round does it again.
         version: raised when the function changes its results.
         tests_too: True if videos with the role ``test`` pass through it.
@@ -244,6 +248,7 @@ class Stage(Generic[S, R]):
     after: tuple[str, ...] = ()
     only_with: tuple[Table, ...] = ()
     project_keys: tuple[str, ...] = ()
+    others: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     per_round: bool = False
     version: int = 1
     tests_too: bool = False

@@ -26,6 +26,7 @@ def do(bound: Bound, job: Job, tick: Tick) -> dict[str, Any]:
         resource=bound.resource.value,
         files=bound.folder(job.target),
         tick=tick,
+        others=context.others,
         target=job.target,
         afresh=job.afresh,
     )

@@ -20,6 +20,7 @@ from reelabel.sources.fetching.fetch_tools import Tools, tools_for
 from reelabel.sources.fetching.fetched import forgotten_rows
 from reelabel.sources.fetching.journal import Row
 from reelabel.sources.fetching.queue import Want
+from reelabel.sources.manifests.lookups import FOLDER
 from reelabel.sources.web.headers import seconds_of
 from reelabel.sources.web.settings import FetchSettings
 from reelabel.tables import DOWNLOADS, WANTS
@@ -111,5 +112,6 @@ STAGE = Stage(
     writes=(DOWNLOADS,),
     only_with=(WANTS,),
     folder="downloads",
+    aside=(FOLDER,),
     resource=ready,
 )

@@ -15,10 +15,12 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from reelabel.config import Settings
-from reelabel.engine.stage import Context, Output, Source, Stage, Unit
+from reelabel.engine.stage import Context, Output, Resource, Source, Stage, Unit
 from reelabel.errors import FormatError, UsageError
+from reelabel.sources.manifests.lookups import FOLDER, Lookups, is_address
 from reelabel.sources.manifests.settings import Manifest
 from reelabel.sources.manifests.want_plan import plan
+from reelabel.sources.web.settings import FetchSettings
 from reelabel.tables import WANTS
 
 
@@ -39,10 +41,12 @@ class WantSettings(Settings):
                 raise ValueError(str(exc)) from exc
         if len({name.casefold() for name in manifests}) < len(manifests):
             raise ValueError("two names of manifests differ in case alone")
+        if FOLDER in map(str.casefold, manifests):
+            raise ValueError(f"no manifest can be called '{FOLDER}': choose another name")
         return manifests
 
 
-def want(unit: Unit[WantSettings, None], *, exclusive: bool = False) -> Output:
+def want(unit: Unit[WantSettings, Lookups], *, exclusive: bool = False) -> Output:
     """Return what is wanted of one manifest.
 
     Args:
@@ -57,6 +61,7 @@ def want(unit: Unit[WantSettings, None], *, exclusive: bool = False) -> Output:
         unit.project,
         unit.root,
         exclusive=exclusive,
+        lookups=unit.resource,
         tick=unit.tick,
     )
     total = made.total()
@@ -69,6 +74,15 @@ def want(unit: Unit[WantSettings, None], *, exclusive: bool = False) -> Output:
         "left_out": [f"{name}: {sentence}" for sentence in made.sentences()],
     }
     return Output({"wants": made.table()}, notes)
+
+
+def lookups(context: Context[WantSettings]) -> Resource[Lookups]:
+    """Return what reads lookup files, as politely as anything is fetched."""
+    fetching = context.others.get("fetch")
+    settings = fetching if isinstance(fetching, FetchSettings) else None
+    manifests = context.settings.manifests.values()
+    asks = any(each.kind == "youtube8m" and is_address(each.lookups) for each in manifests)
+    return Resource(Lookups(context.root, settings), in_turn=asks)
 
 
 def sources(context: Context[WantSettings]) -> Sequence[Source]:
@@ -107,7 +121,9 @@ STAGE = Stage(
     run=want,
     scope="source",
     writes=(WANTS,),
+    others={"fetch": FetchSettings},
     project_keys=("classes", "class_map", "multi_label", "seed"),
+    resource=lookups,
     sources=sources,
     keeps_gone=True,  # what was fetched for it is footage until it is forgotten
 )

@@ -22,6 +22,7 @@ WANTS = Table(
         Column("url", TEXT, "address of the whole video"),
         Column("page", BOOL, "whether the address is a page that names the file, not the file"),
         Column("labels", pa.list_(pa.string()), "classes of the workspace that the manifest names"),
+        Column("native_label", TEXT, "the manifest's own label, of Kinetics; else empty"),
         Column("start_s", FLOAT64, "first instant of the span; null: the whole video", "s"),
         Column("end_s", FLOAT64, "first instant that is no longer in the span", "s"),
         Column("split", TEXT, "the manifest's own side, such as train; empty if it has none"),
@@ -56,8 +57,12 @@ DOWNLOADS = Table(
             "span_start_s", FLOAT64, "where in the video the file begins; null: at its start", "s"
         ),
         Column("span_end_s", FLOAT64, "where in the video the file ends; null: at its end", "s"),
-        Column("extractor", TEXT, "what found the file's address, empty for a plain address"),
-        Column("format", TEXT, "the site's own name of the format"),
+        Column(
+            "extractor",
+            TEXT,
+            "what found the file: mirror, a site's extractor; empty for a plain address",
+        ),
+        Column("format", TEXT, "the site's own name of the format; of a mirror, the archive"),
         Column("licence", TEXT, "as the site states it, else as the manifest does"),
         Column("uploader", TEXT, "as the site states it, else as the manifest does"),
         Column("title", TEXT, "as the site states it, else as the manifest does"),

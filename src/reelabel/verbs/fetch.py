@@ -14,6 +14,7 @@ from reelabel.engine.loop import Run, run_one
 from reelabel.engine.project import parse_config, task_of
 from reelabel.engine.run import Options
 from reelabel.errors import UsageError
+from reelabel.sources.manifests.lookups import Lookups
 from reelabel.sources.manifests.settings import Manifest
 from reelabel.sources.manifests.want_plan import Plan, plan
 from reelabel.sources.web.settings import FetchSettings
@@ -94,7 +95,7 @@ def fetch(
         manifest: kind (sports1m, kinetics, youtube8m, urls) and file of a manifest, which is added
             to `reelabel.yaml`, or changed if it is there; None: those that are there.
         name: its short name; empty: the kind.
-        dry_run: plan only; nothing is written, looked up or fetched.
+        dry_run: plan only; nothing is written or fetched, and no id looked up.
         workers: as in `reelabel.run`.
         force: choose again even if nothing changed.
         quiet: show no progress; None shows it to a person only.
@@ -141,6 +142,8 @@ def manifests_of(config: Config) -> Mapping[str, Manifest]:
 
 def _plan(ws: Workspace, config: Config, name: str, manifest: Manifest) -> Plan:
     exclusive = task_of(config).flow[want.STAGE.name] is want.EXCLUSIVE_STAGE
+    settings = config.stages.get(fetching.STAGE.name)
+    settings = settings if isinstance(settings, FetchSettings) else FetchSettings()
     return plan(
         name,
         manifest,
@@ -148,6 +151,7 @@ def _plan(ws: Workspace, config: Config, name: str, manifest: Manifest) -> Plan:
         ws.root,
         exclusive=exclusive and not config.project.multi_label,
         resolve=False,
+        lookups=Lookups(ws.root, settings, keep=False),
     )
 
 

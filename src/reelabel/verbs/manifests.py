@@ -10,8 +10,10 @@ from reelabel.config import MANIFEST, checked, merged
 from reelabel.engine.project import DEFAULT
 from reelabel.engine.task import task_named
 from reelabel.errors import UsageError
+from reelabel.sources.manifests.lookups import Lookups
 from reelabel.sources.manifests.settings import Manifest
 from reelabel.sources.manifests.want_plan import labels_in
+from reelabel.sources.web.settings import FetchSettings
 
 FILES = ("file", "label_file", "lookups")
 """Settings of a manifest that name files or folders."""
@@ -49,7 +51,9 @@ def with_manifest(
     entry |= {key: _absolute(entry[key]) for key in FILES if entry.get(key)}
     found = merged(values, {"want": {"manifests": {name: entry}}})
     if not found.get("classes"):
-        found["classes"] = labels_in(checked(Manifest, entry, f"manifest '{name}'"), Path())
+        made = checked(Manifest, entry, f"manifest '{name}'")
+        fetching = checked(FetchSettings, found.get("fetch") or {}, "fetch")
+        found["classes"] = labels_in(made, Path(), Lookups(Path(), fetching, keep=False))
     task = task_named(found.get("task", DEFAULT))
     if "tags" in task.keys and not found.get("tags"):
         found["tags"] = MANIFEST

@@ -87,7 +87,9 @@ def _status(snapshot: Snapshot, config: Config, stage: AnyStage, number: int) ->
         failures |= _not_fetched(workspace)
     try:
         settings = config.stages.get(stage.name) or stage.settings()
-        bound = bind(stage, workspace, config.project, settings, round_number=number)
+        bound = bind(
+            stage, workspace, config.project, settings, round_number=number, stages=config.stages
+        )
         units = counts(plan(bound, snapshot))
     except (MissingInput, ReelabelError) as exc:
         return StageStatus(stage.name, shown, failures=failures, waits=str(exc))

@@ -134,24 +134,44 @@ class Attempts:
         ranges = Ranges.open(self._client, source.url, source.headers, self._tools.clock)
         if ranges is None:
             return None
-        folder, stem = self._home / want.source, stem_of(want.want_id)
-        path = folder / f".{stem}{SPAN_MARK}{span_suffix_of(ranges.head)}"
+        name = f".{stem_of(want.want_id)}{SPAN_MARK}{span_suffix_of(ranges.head)}"
+        path = self._home / want.source / name
         span = self._copied(want, ranges, path)
         if span is None:
             return None
+        came = self.take_cut(want, path, (span.start_s, span.end_s), head=ranges.head)
+        return Came(came.row | {"http_status": 206}, ranges.fetched_bytes)
+
+    def take_cut(
+        self, want: Want, path: Path, span_s: tuple[float, float | None], *, head: bytes = b""
+    ) -> Came:
+        """Make a file that holds a span alone the partial file of a want, and return its columns.
+
+        Args:
+            want: the video.
+            path: the file, which is removed if it cannot be used.
+            span_s: where in the video it begins and ends; None: as long as it is.
+            head: the first bytes of the file that it was cut out of.
+
+        Raises:
+            FetchFailure: ``bad_media`` if it cannot be read, or lacks half of the span or more.
+        """
+        stem = stem_of(want.want_id)
+        part = path.with_name(stem + SUFFIX)
         try:
-            self._check_share(span.end_s - span.start_s, want)
             info = self._checked(path, want, whole=False)
-            part = folder / (stem + SUFFIX)
-            self._journals[want.source].part(want.want_id, Part())  # of the whole, if there was one
+            start_s, end_s = span_s
+            end_s = start_s + info.duration_s if end_s is None else end_s
+            self._check_share(end_s - start_s, want)
+            if want.want_id in self._journals[want.source].history.parts:
+                self._journals[want.source].part(want.want_id, Part())  # of the whole
             finish(path, part)
         except FetchFailure:
             remove(path)
             raise
-        row = {"http_status": 206, "sha256": sha256_of(part), "size_bytes": part.stat().st_size}
-        row |= {"span_start_s": span.start_s, "span_end_s": span.end_s}
-        name = stem + suffix_of(info.container, ranges.head)
-        return Came(row | {"file": name}, ranges.fetched_bytes)
+        row = {"sha256": sha256_of(part), "size_bytes": part.stat().st_size}
+        row |= {"span_start_s": start_s, "span_end_s": end_s}
+        return Came(row | {"file": stem + suffix_of(info.container, head)})
 
     def _copied(self, want: Want, ranges: Ranges, path: Path) -> CopiedSpan | None:
         """Return the span that was written to a file, None if the whole has to be fetched."""

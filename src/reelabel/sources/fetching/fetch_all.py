@@ -13,6 +13,7 @@ from reelabel.files import remove_leftovers
 from reelabel.sources.fetching.attempts import Attempts, name_files, remove_spans
 from reelabel.sources.fetching.fetch_tools import Tools
 from reelabel.sources.fetching.journal import Journal, Row
+from reelabel.sources.fetching.mirror_clips import MirrorClips, mixed_versions
 from reelabel.sources.fetching.queue import FETCHED, Key, Want, WantQueue
 from reelabel.sources.fetching.scheduler import BLANK, Fetching, Shop, Tick, blank_row, is_final
 from reelabel.sources.web.client import Client
@@ -29,8 +30,9 @@ class Downloads:
 
     Attributes:
         rows: of the table `downloads` by source, without the columns that name the want.
-        notes: counts of outcomes, videos that failed, hosts that were stopped, and the earliest
-            time (ISO 8601, UTC) at which a later run may try something again.
+        notes: counts of outcomes, videos that failed, hosts that were stopped, the earliest
+            time (ISO 8601, UTC) at which a later run may try something again, and sentences on
+            what a mirror did not bring.
     """
 
     rows: dict[str, dict[str, Row]]
@@ -58,6 +60,7 @@ def fetch_all(
 
     Raises:
         WorkspaceError: if a journal cannot be read or written.
+        FormatError: if the settings name a mirror that is none.
     """
     with contextlib.ExitStack() as opened:
         journals = {
@@ -65,18 +68,23 @@ def fetch_all(
             for source in sorted({want.source for want in wants})
         }
         known = _known(journals, home, settings, afresh=afresh)
-        queue = WantQueue(wants, known, connections=settings.politeness.host_connections)
         limits = Limits(settings.politeness, tools.clock, _used_today(journals, tools))
         client = Client(settings, tools.clock, limits)
         opened.callback(client.close)
+        attempts = Attempts(client, tools, home, journals)
+        shop = Shop(settings, tools, limits, attempts, journals, home)
+        mirror = MirrorClips(shop, client, known, tick)
+        mirror.take(wants, afresh=afresh)
+        queue = WantQueue(wants, known, connections=settings.politeness.host_connections)
         if not afresh:
             _pause_hosts(queue, journals)
-        attempts = Attempts(client, tools, home, journals)
-        fetching = Fetching(
-            Shop(settings, tools, limits, attempts, journals, home), queue, known, tick
-        )
+        fetching = Fetching(shop, queue, known, tick)
         fetching.run()
-    return _downloads(queue, fetching, tools.clock.now())
+    done = _downloads(queue, fetching, tools.clock.now())
+    mixed = mixed_versions(queue.played.values(), fetching.rows)
+    if sentences := [*mirror.problems, *filter(None, [mixed])]:
+        done.notes["left_out"] = sentences
+    return done
 
 
 def _known(

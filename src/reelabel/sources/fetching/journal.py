@@ -2,12 +2,14 @@
 
 It is only ever appended to, so that a killed process loses at most its last line. A later line of a
 video replaces an earlier one. Reading leaves out what is no whole line, and writes a journal anew
-that has become long. Four kinds of lines:
+that has become long. Five kinds of lines:
 
 - ``row``: the outcome of the last attempt (columns of the table `downloads`);
 - ``host``: until when a host is left alone, and why;
 - ``part``: how much of a file is on disk, and of which version of it;
-- ``day``: bytes that were fetched on a day, of rows that were dropped when it was written anew.
+- ``archive``: an archive of a mirror that holds nothing more of what is wanted;
+- ``day``: bytes that were fetched on a day: of archives, and of rows that were dropped when it was
+  written anew.
 """
 
 from __future__ import annotations
@@ -63,6 +65,7 @@ class History:
         day_bytes: bytes that were fetched, by day.
         hosts: until when a host is left alone (seconds since 1970), and why.
         came_bytes: bytes that came for a video since its last row.
+        archives: archives that were read, by address, and what was wanted of them (`wants_key`).
     """
 
     rows: dict[str, Row] = field(default_factory=dict)
@@ -70,6 +73,7 @@ class History:
     day_bytes: Counter[str] = field(default_factory=Counter)
     hosts: dict[str, tuple[float, str]] = field(default_factory=dict)
     came_bytes: Counter[str] = field(default_factory=Counter)
+    archives: dict[str, str] = field(default_factory=dict)
 
 
 class Journal:
@@ -125,6 +129,14 @@ class Journal:
         """Write until when a host is left alone, in this run and later ones."""
         self._append({"host": name, "until": until, "why": why})
 
+    def archive(self, url: str, wants: str) -> None:
+        """Write that an archive need not be read again for the same wants (`wants_key`)."""
+        self._append({"archive": url, "wants": wants})
+
+    def day(self, day: str, count: int) -> None:
+        """Write that bytes came on a day which belong to no single video."""
+        self._append({"day": day, "bytes": count})
+
     def close(self) -> None:
         """Have the disk hold it, and close it."""
         with self._lock, explained(self._path):
@@ -179,6 +191,8 @@ def _take(history: History, line: dict[str, Any]) -> None:
         _take_row(history, str(line["want"]), dict(line["row"]))
     elif "host" in line:
         history.hosts[str(line["host"])] = float(line["until"]), str(line["why"])
+    elif "archive" in line:
+        history.archives[str(line["archive"])] = str(line["wants"])
     elif "part" in line:
         history.parts[str(line["want"])] = Part(**line["part"])
         history.came_bytes[str(line["want"])] += int(line.get("bytes", 0))
@@ -197,6 +211,8 @@ def _lines_of(history: History) -> Iterator[bytes]:
         yield _encoded({"day": day, "bytes": count})
     for name, (until, why) in history.hosts.items():
         yield _encoded({"host": name, "until": until, "why": why})
+    for url, wants in history.archives.items():
+        yield _encoded({"archive": url, "wants": wants})
     for want_id, row in history.rows.items():
         yield _encoded({"want": want_id, "row": row})
     for want_id, part in history.parts.items():

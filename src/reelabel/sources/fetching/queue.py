@@ -38,6 +38,9 @@ class Want:
     licence: str
     uploader: str
     title: str
+    native_id: str = ""
+    native_label: str = ""
+    split: str = ""
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Want:

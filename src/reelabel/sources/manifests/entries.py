@@ -48,6 +48,7 @@ class Entry(NamedTuple):
         duration_s: length of the whole video, None if unknown.
         height: in pixels, None if unknown.
         size_bytes: of the whole video, None if unknown.
+        native_label: the manifest's own label, empty if it is not kept.
     """
 
     native_id: str
@@ -63,6 +64,7 @@ class Entry(NamedTuple):
     duration_s: float | None = None
     height: int | None = None
     size_bytes: int | None = None
+    native_label: str = ""
 
     @property
     def key(self) -> tuple[str, float | None, float | None]:

@@ -24,6 +24,7 @@ def read(reading: Reading) -> Iterator[Entry]:
 def _entry(values: Values, classes: Classes) -> Entry:
     native_id = youtube_id(values["id"])
     start_s, end_s = span(values.get("start"), values.get("end"))
+    label = values.get("label")
     return Entry(
         native_id,
         youtube_page(native_id),
@@ -33,4 +34,5 @@ def _entry(values: Values, classes: Classes) -> Entry:
         end_s=end_s,
         split=text_of(values.get("split")),
         licence=text_of(values.get("licence")),
+        native_label=text_of(label) if isinstance(label, str) else "",
     )

@@ -22,7 +22,7 @@ from reelabel.sources.manifests.choosing import (
 )
 from reelabel.sources.manifests.entries import Entry, Tally
 from reelabel.sources.manifests.label_rules import LabelRules
-from reelabel.sources.manifests.lookups import lookup_at
+from reelabel.sources.manifests.lookups import Lookups
 from reelabel.sources.manifests.reading import Reading
 from reelabel.sources.manifests.settings import Kind, Manifest
 from reelabel.tables import WANTS
@@ -121,7 +121,7 @@ class Plan:
 
 _COPIED = (
     *("native_id", "url", "page", "start_s", "end_s"),
-    *("split", "licence", "uploader", "title"),
+    *("split", "licence", "uploader", "title", "native_label"),
 )
 """Columns that are attributes of an entry."""
 
@@ -134,6 +134,7 @@ def plan(
     *,
     exclusive: bool = False,
     resolve: bool = True,
+    lookups: Lookups | None = None,
     tick: Callable[[float, str], None] = lambda *_: None,
 ) -> Plan:
     """Return what is wanted of a manifest: the same for the same rows in any order.
@@ -145,14 +146,16 @@ def plan(
         root: what relative paths start from.
         exclusive: leave out videos that are under several classes of the workspace.
         resolve: look up the ids of YouTube-8M that were chosen.
+        lookups: reads its lookup files; None: with the default settings of fetching.
         tick: is called with the share that is done, in 0..1, and a few words.
 
     Raises:
         FormatError: if the manifest is damaged as a whole, or nothing of it is taken.
+        UsageError: if lookup files cannot be had.
         WorkspaceError: if it cannot be read.
     """
     rules = LabelRules(class_names(project), manifest.classes, manifest.label)
-    reading = reading_of(manifest, root, rules)
+    reading = reading_of(manifest, root, rules, lookups or Lookups(root))
     candidates, filters = Candidates(manifest, project.seed), Filters(manifest)
     for number, entry in enumerate(READERS[manifest.kind](reading)):
         if number % 10_000 == 0:
@@ -181,12 +184,12 @@ def class_names(project: Project) -> ClassNames:
     return ClassNames(project.classes, project.class_map, not project.multi_label)
 
 
-def reading_of(manifest: Manifest, root: Path, rules: LabelRules) -> Reading:
+def reading_of(manifest: Manifest, root: Path, rules: LabelRules, lookups: Lookups) -> Reading:
     """Return a pass over a manifest."""
     path = root / Path(manifest.file).expanduser()
     if manifest.file and not path.is_file():
         raise FormatError(f"{path}: expected a manifest of {manifest.kind}, but there is no file")
-    return Reading(manifest, path, root, rules, lookup=lookup_at(manifest.lookups, root))
+    return Reading(manifest, path, root, rules, lookup=lookups.at(manifest.lookups))
 
 
 def _resolved(
@@ -214,15 +217,20 @@ def _nothing(made: Plan, rules: LabelRules) -> str:
     return f"{where}: expected videos to take, but none of {tally.rows} rows is one: {why}"
 
 
-def labels_in(manifest: Manifest, root: Path) -> list[str]:
+def labels_in(manifest: Manifest, root: Path, lookups: Lookups) -> list[str]:
     """Return the classes that a manifest leads to, sorted: for a workspace that names none.
+
+    Args:
+        manifest: its settings.
+        root: what relative paths start from.
+        lookups: reads lookup files of YouTube-8M.
 
     Raises:
         FormatError: if it is damaged, or has no labels or too many for classes.
     """
     names = ClassNames((), {}, exclusive=False)
     rules = LabelRules(names, manifest.classes, manifest.label, any_label=not manifest.classes)
-    reading = reading_of(manifest, root, rules)
+    reading = reading_of(manifest, root, rules, lookups)
     found = {label for entry in READERS[manifest.kind](reading) for label in entry.labels}
     if not 0 < len(found) <= MANY:
         raise FormatError(

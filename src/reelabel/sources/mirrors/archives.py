@@ -130,6 +130,8 @@ class _Archive:
             raise
         # A parser that meets hostile bytes may raise anything: RecursionError, ValueError ...
         except Exception as exc:
+            if exc is self._bytes.raw.error:
+                raise
             name = "truncated" if self._count else "not_media"
             raise FetchFailure(name, f"expected a tar archive, but {exc!r}") from exc
         self._count += info is not None
@@ -183,13 +185,15 @@ class _Unpacked:
 
     Attributes:
         end_marked: whether the block that ends an archive was met.
+        raw: the stream.
     """
 
     def __init__(self, stream: Readable, max_bytes: int) -> None:
         self.end_marked = False
         self._left = max_bytes
         self._empty = 0
-        packed = io.BufferedReader(_Raw(stream), _BLOCK_BYTES)
+        self.raw = _Raw(stream)
+        packed = io.BufferedReader(self.raw, _BLOCK_BYTES)
         is_gzip = packed.peek(len(_GZIP))[: len(_GZIP)] == _GZIP
         self._inner = gzip.GzipFile(fileobj=packed) if is_gzip else packed
 
@@ -210,10 +214,15 @@ class _Unpacked:
 
 
 class _Raw(io.RawIOBase):
-    """What the standard library needs of a stream, around something that can only be read."""
+    """What the standard library needs of a stream, around something that can only be read.
+
+    Attributes:
+        error: what the stream raised, such as that the user asked to stop; no fault of the archive.
+    """
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
+        self.error: Exception | None = None
 
     def readable(self) -> bool:
         """Return True."""
@@ -229,6 +238,9 @@ class _Raw(io.RawIOBase):
             block = self._stream.read(len(buffer))
         except OSError as exc:
             raise FetchFailure("network", str(exc)) from exc
+        except Exception as exc:
+            self.error = exc
+            raise
         buffer[: len(block)] = block
         return len(block)
 

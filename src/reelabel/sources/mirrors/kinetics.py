@@ -10,21 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
 
-from reelabel.config import Settings
 from reelabel.errors import FormatError, UsageError, few, nearest
-from reelabel.sources.mirrors.archives import ArchiveLimits, Taken, take_members
+from reelabel.sources.mirrors.archives import ArchiveLimits, Readable, Taken, take_members
+from reelabel.sources.mirrors.settings import BASE_URL, FOLDERS, MirrorSettings, version_of
 from reelabel.sources.web.outcomes import FetchFailure
 
-BASE_URL = "https://s3.amazonaws.com/kinetics"
-_FOLDERS = {"400": ("400", "k400"), "600": ("600", "k600"), "700": ("700_2020", "k700_2020")}
-"""Version -> folder and short name; Kinetics-700 and 700-2020 lie in one folder."""
 _SPLITS = {
     "train": "train",
     "training": "train",
@@ -38,13 +35,6 @@ _ARCHIVE = re.compile(r"\.(tar\.gz|tgz|tar)$", re.IGNORECASE)
 _WEB = re.compile(r"https?://[\w.-]+(:\d+)?/", re.IGNORECASE)
 _NUMBERED = re.compile(r"part_?\d+|k\d00_.*_\d+|replacement_.*", re.IGNORECASE)
 _MOST_ARCHIVES = 10_000
-
-
-class MirrorSettings(Settings):
-    """Where archives of Kinetics are fetched from."""
-
-    base_url: str = BASE_URL
-    """Folder with the parts `400`, `600` and `700_2020`: the public mirror, or a copy of it."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +74,13 @@ class PlannedArchive:
     wanted: Mapping[str, Path]
 
 
+class ArchiveBytes(Readable, Protocol):
+    """The bytes of an archive that can be closed."""
+
+    def close(self) -> None:
+        """End reading."""
+
+
 @dataclass(frozen=True)
 class ArchiveRead:
     """How reading an archive ended.
@@ -119,7 +116,7 @@ def list_url(dataset: str, split: str, settings: MirrorSettings) -> str:
     Raises:
         UsageError: for another data set or split.
     """
-    folder, short = _FOLDERS[version_of(dataset)]
+    folder, short = FOLDERS[version_of(dataset)]
     side = _side(split)
     return f"{_base(settings)}/{folder}/{side}/{short}_{side}_path.txt"
 
@@ -137,22 +134,9 @@ def replacement_urls(dataset: str, split: str, settings: MirrorSettings) -> tupl
     return (f"{_base(settings)}/400/replacement_for_corrupted_k400.tgz",)
 
 
-def version_of(dataset: str) -> str:
-    """Return the version of Kinetics that a name stands for: ``400``, ``600`` or ``700``.
-
-    >>> version_of("kinetics-700-2020"), version_of("k400")
-    ('700', '400')
-
-    Raises:
-        UsageError: if it is none of them.
-    """
-    found = re.fullmatch(r"\D*(400|600|700)(\D?2020)?", dataset)
-    if found is None:
-        names = [f"kinetics-{version}" for version in _FOLDERS]
-        raise UsageError(
-            f"expected one of {', '.join(names)}, but got {dataset!r}{nearest(dataset, names)}"
-        )
-    return found[1]
+def has_split(split: str) -> bool:
+    """Return whether mirrors have a split of that name."""
+    return split.lower() in _SPLITS
 
 
 def _side(split: str) -> str:
@@ -219,12 +203,16 @@ def plan_archives(
     todo = [want for want in wants if want.member not in there]
     archives = {url: _class_of(url) for url in urls}
     classes = set(archives.values()) - {""}
-    plan = []
-    for url, name in archives.items():
-        wanted = {w.member: w.path for w in todo if _may_hold(name, w, classes)}
-        if wanted and url not in read:
-            plan.append(PlannedArchive(url, wanted))
-    return tuple(plan)
+    # Numbered archives share one of these: there are hundreds, and 10**5 clips.
+    wanted = {
+        name: {w.member: w.path for w in todo if _may_hold(name, w, classes)}
+        for name in set(archives.values())
+    }
+    return tuple(
+        PlannedArchive(url, wanted[name])
+        for url, name in archives.items()
+        if wanted[name] and url not in read
+    )
 
 
 def _class_of(url: str) -> str:
@@ -259,9 +247,9 @@ def wants_key(wants: Iterable[MirrorWant]) -> str:
 
 def fetch_members(
     plan: Iterable[PlannedArchive],
-    open_archive: Callable[[str], BinaryIO],
+    open_archive: Callable[[str], ArchiveBytes],
     limits: ArchiveLimits,
-) -> Iterator[Taken | ArchiveRead]:
+) -> Generator[Taken | ArchiveRead, None, None]:
     """Yield each clip that was written, and after each archive how reading it ended.
 
     Archives of which nothing is missing any more are not opened. A failure costs the rest of its
@@ -287,8 +275,8 @@ def fetch_members(
 
 
 def _read_archive(
-    archive: PlannedArchive, open_archive: Callable[[str], BinaryIO], limits: ArchiveLimits
-) -> Iterator[Taken | ArchiveRead]:
+    archive: PlannedArchive, open_archive: Callable[[str], ArchiveBytes], limits: ArchiveLimits
+) -> Generator[Taken | ArchiveRead, None, None]:
     """Yield the clips of one archive, then how reading it ended."""
     count = 0
     failure = None

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from reelabel.config import MACHINE, Settings
+from reelabel.sources.mirrors.settings import MirrorSettings
 from reelabel.sources.sites.settings import SiteSettings
 
 
@@ -52,6 +53,8 @@ class FetchSettings(Settings):
     """Slowest transfer, over `stall_timeout_s`."""
     politeness: Politeness = Politeness()
     """How much is asked of hosts and of the network."""
+    mirror: MirrorSettings = MirrorSettings()
+    """Archives of Kinetics that are read before a site is asked."""
     sites: SiteSettings = SiteSettings()
     """How the files of video sites are found."""
 
