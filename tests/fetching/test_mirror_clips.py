@@ -26,6 +26,7 @@ from reelabel.sources.web.limits import day_of
 from reelabel.sources.web.settings import FetchSettings
 from reelabel.stages import fetch
 from reelabel.tables import DOWNLOADS, WANTS
+from reelabel.workspace import Workspace
 
 SITE = "/site/"
 SITE_BYTES = 900
@@ -391,23 +392,46 @@ def test_bytes_of_archives_count_for_the_day(mirror, noise):
     assert mirror.bench.rows()["w1"]["extractor"] == "mirror"
 
 
-def test_reading_an_archive_can_be_stopped(mirror, noise, tmp_path):
-    """What the tick raises ends it, and leaves no half of a file."""
-    mirror.add([{8: noise(500_000, 8), 1: noise(700, 1)}])
+def wanted(number, server):
+    """Return a wanted clip without a workspace."""
+    row = dict.fromkeys(Want.__slots__, "") | {"page": False, "chosen": True, "rank": number}
+    row |= {"source": "s", "want_id": f"w{number}", "native_id": native(number), "split": "val"}
+    return Want.of(row | {"url": server.url(f"{SITE}{number}"), "start_s": 20.0, "end_s": 30.0})
 
-    def tick(share, words):
-        if "of 1 of the mirror" in words:
+
+def test_a_run_that_is_stopped_goes_on_where_it_stopped(mirror, noise, tmp_path):
+    """What the tick raises ends reading; clips and archives of before are not read again."""
+    mirror.add([{1: noise(700, 1)}, {8: noise(500_000, 8), 2: noise(600, 2)}])
+
+    def stopping(share, words):
+        if words.startswith("archive 2 of 2 of the mirror, 1 clip"):
             raise Cancelled
 
-    rows = dict.fromkeys(Want.__slots__, "") | {"page": False, "chosen": True, "rank": 0}
-    rows |= {"source": "s", "want_id": "w1", "native_id": native(1), "split": "val"}
-    want = Want.of(rows | {"url": mirror.server.url(), "start_s": 20.0, "end_s": 30.0})
     polite = {"host_interval_s": 0}
     settings = FetchSettings(allow="127.0.0.1/32", mirror=mirror.settings, politeness=polite)
-    home = tmp_path / "downloads"
+    wants = [wanted(number, mirror.server) for number in (1, 2)]
+    home, tools = tmp_path / "downloads", mirror.bench.tools
     with pytest.raises(Cancelled):
-        fetch_all([want], settings, home, tools=mirror.bench.tools, tick=tick)
-    assert [path.name for path in (home / "s").iterdir()] == ["journal.jsonl"]
+        fetch_all(wants, settings, home, tools=tools, tick=stopping)
+    assert sorted(path.name for path in (home / "s").iterdir()) == ["journal.jsonl", "w1.mp4"]
+    mirror.asked()
+    done = fetch_all(wants, settings, home, tools=tools, tick=lambda *_: None)
+    assert done.notes["outcomes"] == {"fetched": 2}
+    assert mirror.asked() == ["val/k400_val_path.txt", "val/part_1.tar.gz"]
+    assert (home / "s" / "w2.mp4").read_bytes() == noise(600, 2)
+
+
+def test_a_kill_before_a_clip_has_its_name_costs_nothing(mirror, noise):
+    """Its row is in the journal: the file gets its name, and nothing is asked for."""
+    mirror.add([{1: noise(700, 1)}])
+    mirror.want(1)
+    mirror.run()
+    home = mirror.bench.root / "downloads/s"
+    (home / "w1.mp4").rename(home / "w1.part")
+    mirror.asked()
+    mirror.run(force=True)
+    assert mirror.asked() == []
+    assert mirror.bench.content("w1") == noise(700, 1)
 
 
 # -- warnings, settings, journal --------------------------------------------------------------
@@ -469,3 +493,27 @@ def test_the_journal_keeps_archives_when_it_is_written_anew(tmp_path):
     assert len((tmp_path / "journal.jsonl").read_text().splitlines()) == 2
     assert read_history(tmp_path).archives == {"http://a/x.tar.gz": "key"}
     assert read_history(tmp_path).day_bytes == {"2026-01-01": 20_002}
+
+
+def test_the_command_takes_clips_of_a_list_out_of_a_mirror(mirror, data_dir, reelabel, tmp_path):
+    """From a list of Kinetics to a file with its label, without a request to its site."""
+    clip = data_dir / "videos" / "awkward" / "dup_of_train_day_lowbitrate.mp4"
+    mirror.add([{1: clip.read_bytes()}])
+    listed = tmp_path / "k.csv"
+    listed.write_text(
+        f"label,youtube_id,time_start,time_end,split\nsalsa dancing,{native(1)},20,30,validate\n"
+    )
+    root = tmp_path / "c"
+    task = ("--task", "classify-clips", "--classes", "dancing,other")
+    mapped = 'want.manifests.kinetics.classes={"salsa*": dancing}'
+    code, _, err = reelabel("init", root, "--from", "kinetics", listed, *task, "--set", mapped)
+    assert (code, err) == (0, "")
+    mirrored = ("--mirror-dataset", "400", "--mirror-base-url", mirror.settings["base_url"])
+    code, out, err = reelabel("fetch", root, *mirrored, "--allow", "127.0.0.1/32", "-q")
+    assert (code, err) == (0, "")
+    assert "fetched" in out
+    ws = Workspace.open(root)
+    (want,), (row,) = (ws.read(t, "kinetics").to_pylist() for t in (WANTS, DOWNLOADS))
+    assert (want["labels"], want["native_label"]) == (["dancing"], "salsa dancing")
+    assert (row["outcome"], row["extractor"]) == ("fetched", "mirror")
+    assert (root / row["file"]).read_bytes() == clip.read_bytes()
