@@ -101,8 +101,10 @@ def test_a_stage_takes_its_settings_as_arguments(name):
 def test_fetch_has_a_flag_for_every_setting_of_its_stage():
     """The command chooses too, so its function takes the settings of both by name."""
     flags = {option.name for option in cli.get_command(None, "fetch").params}
-    assert DETECT.flow["fetch"].settings.model_fields.keys() - {"politeness", "sites"} <= flags
-    assert {"politeness_host_interval_s", "sites_max_height", "per_class", "dry_run"} <= flags
+    nested = {"politeness", "sites", "mirror"}
+    assert DETECT.flow["fetch"].settings.model_fields.keys() - nested <= flags
+    assert {"politeness_host_interval_s", "sites_max_height", "mirror_dataset"} <= flags
+    assert {"per_class", "dry_run"} <= flags
 
 
 def test_every_command_is_a_function():
