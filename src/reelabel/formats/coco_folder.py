@@ -3,9 +3,12 @@
 ::
 
     annotations/instances_<split>.json   objects; regions to ignore stand in `ignore_regions`
+    annotations/<split>.json             the same, regions to ignore as crowds
     images/<split>/<file name>
 
-It is the layout of the COCO releases, which Datumaro, CVAT and FiftyOne open as it stands.
+It is the layout of the COCO releases, which Datumaro, CVAT and FiftyOne open as it stands; these
+take a crowd for an object. COCO's evaluation ignores what lies in one: the second file is for it,
+and for readers with one folder of pictures, as its names begin in ``images``.
 """
 
 from __future__ import annotations
@@ -49,7 +52,11 @@ def write_coco_folder(
     whole = replace(dataset, images=tuple(images))
     for split in dict.fromkeys(image.split for image in images):
         at = [i for i, image in enumerate(images) if image.split == split]
-        write_coco(coco_path(folder, split), whole.subset(at), crowds=False)
+        part = whole.subset(at)
+        write_coco(coco_path(folder, split), part, crowds=False)
+        named = (replace(one, file_name=f"{split}/{one.file_name}") for one in part.images)
+        crowds = folder / "annotations" / f"{split}.json"
+        write_coco(crowds, replace(part, images=tuple(named)), crowds=True)
 
 
 def read_coco_folder(path: Path, *, xyxy: bool | None = None) -> Dataset:
