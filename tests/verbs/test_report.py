@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 
 from reelabel.errors import ShardError
 from reelabel.evaluation.figures import Comparison, Figure, Measures, ModelScores
+from reelabel.pipeline import read_config
 from reelabel.tables import EVIDENCE, LABELS, VIDEOS
 from reelabel.verbs.report import report
+from reelabel.verbs.report_content import fingerprint_of_content
 from reelabel.views import report_evidence
 from reelabel.views.evidence_examples import COLOURS, findings
 from reelabel.views.report_evidence import evidence_section, strip, window
+from reelabel.workspace import Workspace
 from reelabel.workspace.results import Ablation, Decision, LabelCounts, Scores, Variant
 
 STEP = 24
@@ -254,3 +257,50 @@ def test_a_round_without_any_label_has_a_report(labelled, tmp_path):
     text = report(workspace).read_text()
     assert "<dt>frames labelled</dt><dd>0</dd>" in text
     assert "0.00, max 0" in text
+
+
+# -- what is read and written --------------------------------------------------------------------
+
+
+def test_a_report_of_the_same_content_is_not_written_again(timed):
+    """Nothing that it shows changed: the file stays; one row more or an altered file: a new one."""
+    path = report(timed)
+    text, before = path.read_text(), path.stat()
+    assert report(timed) == path
+    assert path.stat().st_ino == before.st_ino
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    first = video_id(timed)
+    rows = timed.read(LABELS, first)
+    timed.write(LABELS, first, rows.slice(1), fingerprint="x")
+    report(timed)
+    assert path.stat().st_ino != before.st_ino
+    assert path.read_text() != text
+    timed.write(LABELS, first, rows, fingerprint="x")
+    report(timed)
+    assert path.read_text() == text
+    path.write_text(text[:-1])
+    report(timed)
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("name", ["scores.json", "decision.json", "ablation.json"])
+def test_a_new_result_is_a_new_report(timed, name):
+    """What the rounds' results hold is part of what a report shows."""
+    config = read_config(timed)
+    before = fingerprint_of_content(timed, config)
+    (timed.round_dir(0) / name).write_text("{}")
+    assert fingerprint_of_content(timed, config) != before
+
+
+def test_each_table_is_read_once(timed, monkeypatch):
+    """No shard is read twice for one report."""
+    asked, usual = [], Workspace.read
+
+    def noted(workspace, table, video_id, round_number=0):
+        asked.append((table.name, video_id, round_number))
+        return usual(workspace, table, video_id, round_number)
+
+    monkeypatch.setattr(Workspace, "read", noted)
+    report(timed)
+    assert {name for name, *_ in asked} >= {"frames", "labels", "evidence", "detections"}
+    assert len(asked) == len(set(asked))

@@ -6,7 +6,15 @@ All boxes are ``x1 y1 x2 y2`` in pixels of the upright video picture with square
 bottom are exclusive.
 """
 
-from reelabel.tables.base import CORNERS, SCHEMA_VERSION, Column, Table, xyxy_columns, xyxy_of
+from reelabel.tables.base import (
+    CORNERS,
+    FRAME,
+    SCHEMA_VERSION,
+    Column,
+    Table,
+    xyxy_columns,
+    xyxy_of,
+)
 from reelabel.tables.classes import (
     CLASS_CANDIDATES,
     CLASS_IMPORTED,
@@ -45,6 +53,7 @@ __all__ = [
     "DUPLICATES",
     "EMBEDDINGS",
     "EVIDENCE",
+    "FRAME",
     "FRAMES",
     "IMPORTED",
     "IMPORTED_FRAMES",

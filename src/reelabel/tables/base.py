@@ -70,7 +70,7 @@ class Table:
 
     def empty(self) -> pa.Table:
         """Return this table without rows."""
-        return self.schema.empty_table()
+        return pa.Table.from_batches([], self.schema)  # `empty_table` would import pandas
 
     def check(self, table: pa.Table) -> pa.Table:
         """Return `table` if it is what was declared.
@@ -95,6 +95,8 @@ def _array(values: object, kind: pa.DataType) -> pa.Array:
     return pa.array(values, type=kind)
 
 
+FRAME = ["video_id", "pts"]
+"""The columns that identify a frame."""
 CORNERS = ("x1", "y1", "x2", "y2")
 """The columns of a box."""
 

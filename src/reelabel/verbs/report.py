@@ -12,15 +12,23 @@ from reelabel.errors import counted
 from reelabel.files import read_json
 from reelabel.pipeline import read_config, task_of
 from reelabel.tables import DUPLICATES, FRAMES
+from reelabel.verbs.report_content import (
+    fingerprint_of_content,
+    note_written,
+    written_report,
+)
 from reelabel.verbs.run import opened
 from reelabel.views.html import Decision, DuplicateGroup, ModelUsed, ReportData
 from reelabel.workspace import Workspace, results
 from reelabel.workspace.results import SplitReport
 from reelabel.workspace.rounds import decision_of, teacher_spec
+from reelabel.workspace.snapshot import Snapshot
 
 
 def report(workspace: Workspace | Path | str) -> Path:
     """Write the report into the folder of the last round that has labels; return its path.
+
+    A report that is there stays as it is if nothing that it shows has changed.
 
     Args:
         workspace: a workspace or its folder.
@@ -31,26 +39,33 @@ def report(workspace: Workspace | Path | str) -> Path:
     """
     ws = opened(workspace)
     config = read_config(ws)
+    content, there = fingerprint_of_content(ws, config), written_report(ws, config)
+    if there is not None and there.fingerprint == content:
+        return there.path
     written: Path = task_of(config).part("report")(ws, config)
+    note_written(ws, written, content)
     return written
 
 
-def base_report(workspace: Workspace, config: Config, rounds: Sequence[int]) -> ReportData:
+def base_report(
+    workspace: Workspace, config: Config, rounds: Sequence[int], snapshot: Snapshot | None = None
+) -> ReportData:
     """Return the sections that every task has: footage, decision, models, settings, versions.
 
     Args:
         workspace: a workspace of any task.
         config: its settings.
         rounds: those that have labels, one at least.
+        snapshot: of the workspace, shared with other sections: each table is read once.
     """
-    decision = decision_of(workspace, rounds[-1])
+    decision, snapshot = decision_of(workspace, rounds[-1]), snapshot or Snapshot(workspace)
     return ReportData(
         title=f"{', '.join(config.project.classes)}: {counted(len(rounds), 'round')}",
         subtitle=f"workspace {workspace.root.resolve().name}, by reelabel {__version__}",
-        facts=list(_facts(workspace, rounds)),
-        warnings=list(_warnings(workspace, rounds[-1])),
+        facts=list(_facts(snapshot, rounds)),
+        warnings=list(_warnings(snapshot, rounds[-1])),
         decision=_shown_decision(decision),
-        duplicates=_duplicates(workspace),
+        duplicates=_duplicates(snapshot),
         models=list(_models(workspace, config, rounds)),
         settings=dict(_settings(config)),
         versions={name: version(name) for name in ("av", "numpy", "onnxruntime", "pyarrow")},
@@ -63,32 +78,32 @@ def _shown_decision(found: results.Decision | None) -> Decision | None:
     return Decision(found.action, found.reason, found.best, found.findings)
 
 
-def _facts(workspace: Workspace, rounds: Sequence[int]) -> Iterator[tuple[str, str]]:
-    videos = workspace.videos()
+def _facts(snapshot: Snapshot, rounds: Sequence[int]) -> Iterator[tuple[str, str]]:
+    videos = snapshot.videos()
     failed = sum(not video.usable for video in videos)
-    sampled = sum(len(workspace.read(FRAMES, v)) for v in workspace.shards(FRAMES))
+    sampled = len(snapshot.rows(FRAMES))
     yield "videos", str(len(videos)) + (f" ({failed} failed)" if failed else "")
     yield "frames sampled", str(sampled)
     yield "rounds", str(len(rounds))
 
 
-def _warnings(workspace: Workspace, last: int) -> Iterator[str]:
-    split = SplitReport.load(workspace.round_dir(last))
+def _warnings(snapshot: Snapshot, last: int) -> Iterator[str]:
+    split = SplitReport.load(snapshot.workspace.round_dir(last))
     if split is not None and not split.leak_free:
         yield f"The split leaks: {split.reason}. Agreement on it flatters the student."
-    bad = [video.name for video in workspace.videos() if not video.usable]
+    bad = [video.name for video in snapshot.videos() if not video.usable]
     if bad:
         yield f"Videos that could not be used ({len(bad)}): {', '.join(bad[:8])}"
 
 
-def _duplicates(workspace: Workspace) -> list[DuplicateGroup]:
+def _duplicates(snapshot: Snapshot) -> list[DuplicateGroup]:
     """Return the largest groups of near-duplicates."""
-    names = {video.video_id: video.name for video in workspace.videos()}
+    names = {video.video_id: video.name for video in snapshot.videos()}
     groups: dict[str, list[str]] = {}
-    for video_id in workspace.shards(DUPLICATES):
-        for row in workspace.read(DUPLICATES, video_id).to_pylist():
-            kept = f"{names.get(row['kept_video_id'], '')} pts {row['kept_pts']}"
-            groups.setdefault(kept, []).append(f"{names.get(video_id, '')} pts {row['pts']}")
+    for row in snapshot.rows(DUPLICATES).to_pylist():
+        kept = f"{names.get(row['kept_video_id'], '')} pts {row['kept_pts']}"
+        dropped = f"{names.get(row['video_id'], '')} pts {row['pts']}"
+        groups.setdefault(kept, []).append(dropped)
     largest = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:8]
     return [DuplicateGroup(kept, dropped) for kept, dropped in largest]
 

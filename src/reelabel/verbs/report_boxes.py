@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +16,7 @@ from reelabel.config import Config
 from reelabel.data.states import POSITIVE
 from reelabel.errors import MissingInput
 from reelabel.evaluation.figures import ROLES, Comparison, Figure, Measure, Measures
-from reelabel.labels.stats import Count, class_counts, labels_per_frame
-from reelabel.tables import FRAMES, LABELS
+from reelabel.tables import FRAME, FRAMES, LABELS
 from reelabel.verbs.report import base_report
 from reelabel.views import plots
 from reelabel.views.evidence_examples import support_score
@@ -44,8 +42,8 @@ from reelabel.workspace.rounds import (
     score_warnings,
     scores_of,
 )
+from reelabel.workspace.snapshot import Snapshot
 
-Row = dict[str, Any]
 WEAKEST = 12
 """So many videos have figures of their own; `scores.json` has them all."""
 KINDS: tuple[tuple[str, Literal["truth", "agreement"], str, str], ...] = (
@@ -60,52 +58,52 @@ def report_boxes(workspace: Workspace, config: Config) -> Path:
     target, rounds = report_path(workspace, LABELS), labelled_rounds(workspace, LABELS)
     if target is None:
         raise MissingInput(f"{workspace.root} has no labels yet: run  reelabel run")
-    return write_report(target, _data(workspace, config, rounds))
+    return write_report(target, _data(Snapshot(workspace), config, rounds))
 
 
-def _data(workspace: Workspace, config: Config, rounds: list[int]) -> ReportData:
+def _data(snapshot: Snapshot, config: Config, rounds: list[int]) -> ReportData:
     """Return the sections that every task has, and those on boxes."""
-    base, last = base_report(workspace, config, rounds), rounds[-1]
-    labels = labels_of(workspace, last)
+    workspace, last = snapshot.workspace, rounds[-1]
+    base, labels = base_report(workspace, config, rounds, snapshot), snapshot.rows(LABELS, last)
     time = evidence_section(workspace, last, min_score=support_score(config))
     return replace(
         base,
-        facts=[*base.facts, *_facts(workspace, rounds)],
+        facts=[*base.facts, *_facts(snapshot, rounds)],
         warnings=[*base.warnings, *score_warnings(workspace, last), *time.warnings],
         scores=list(_tables(workspace, rounds)),
         ablation=_ablation(workspace, rounds),
-        counts=_counts(workspace, rounds, labels),
+        counts=_counts(snapshot.rows(LABELS, rounds[0]), labels),
         states=_states(labels),
-        figures=list(figures_of(workspace, rounds, labels)),
+        figures=list(figures_of(snapshot, rounds)),
         evidence=time.kinds,
         findings=time.galleries,
-        galleries=list(labelled_frames(workspace, labels)),
+        galleries=list(labelled_frames(snapshot, last)),
     )
 
 
-def labels_of(workspace: Workspace, number: int) -> pa.Table:
-    """Return the labels of all videos of a round."""
-    tables = [workspace.read(LABELS, v, number) for v in workspace.shards(LABELS, number)]
-    return pa.concat_tables(tables) if tables else LABELS.empty()
-
-
-def _facts(workspace: Workspace, rounds: list[int]) -> Iterator[tuple[str, str]]:
-    first, last = (_per_frame(workspace, n) for n in (rounds[0], rounds[-1]))
-    labelled = [np.count_nonzero(counts) for counts in (first, last)]
-    yield "frames labelled", " → ".join(map(str, labelled[: len(rounds)]))
+def _facts(snapshot: Snapshot, rounds: list[int]) -> Iterator[tuple[str, str]]:
+    counts = {n: _per_frame(snapshot, n) for n in dict.fromkeys((rounds[0], rounds[-1]))}
+    labelled = (np.count_nonzero(per_frame) for per_frame in counts.values())
+    yield "frames labelled", " → ".join(map(str, labelled))
+    last = counts[rounds[-1]]
     if len(last):
         yield "labels per frame", f"{last.mean():.2f}, max {last.max()}"
 
 
-def _per_frame(workspace: Workspace, number: int) -> NDArray[np.int64]:
+def _per_frame(snapshot: Snapshot, number: int) -> NDArray[np.int64]:
     """Return how many positive labels each frame has that was sampled and kept."""
-    counts = [np.zeros(0, np.int64)]
-    for video_id in workspace.shards(LABELS, number):
-        kept = workspace.read(FRAMES, video_id).filter(pc.field("kept"))["pts"].to_numpy()
-        labels = workspace.read(LABELS, video_id, number)
-        pts = labels.filter(pc.field("state") == POSITIVE)["pts"].to_numpy()
-        counts.append(labels_per_frame(pts[np.isin(pts, kept)], kept))
-    return np.concatenate(counts)
+    frames, labels = snapshot.rows(FRAMES), snapshot.rows(LABELS, number)
+    labelled = pa.array(snapshot.workspace.shards(LABELS, number), pa.string())
+    kept = pc.and_(frames["kept"], pc.is_in(frames["video_id"], value_set=labelled))
+    found = (
+        labels
+        .filter(pc.equal(labels["state"], POSITIVE))
+        .group_by(FRAME)
+        .aggregate([([], "count_all")])
+    )
+    joined = frames.select(FRAME).filter(kept).join(found, FRAME, join_type="left outer")
+    counts: NDArray[np.int64] = joined["count_all"].fill_null(0).to_numpy()
+    return counts
 
 
 def _tables(workspace: Workspace, rounds: list[int]) -> Iterator[ScoreTable]:
@@ -189,18 +187,21 @@ def _shown_ablation(found: results.Ablation) -> Ablation:
     return Ablation(found.on, rows, about, figure)
 
 
-def _counts(workspace: Workspace, rounds: list[int], labels: pa.Table) -> list[CountRow]:
-    first, last = _per_class(labels_of(workspace, rounds[0])), _per_class(labels)
-    none = Count(0, 0.0)
-    names = [*last, *(name for name in first if name not in last)]
-    return [CountRow(name, first.get(name, none).n, last.get(name, none).n) for name in names]
+def _counts(first: pa.Table, last: pa.Table) -> list[CountRow]:
+    before, after = _per_class(first), _per_class(last)
+    names = [*after, *(name for name in before if name not in after)]
+    return [CountRow(name, before.get(name, 0), after.get(name, 0)) for name in names]
 
 
-def _per_class(labels: pa.Table) -> dict[str, Count]:
+def _per_class(labels: pa.Table) -> dict[str, int]:
+    """Return the number of positive labels by class, most frequent first, equal ones by name."""
     positive = labels.filter(pc.equal(labels["state"], POSITIVE))
-    return class_counts(np.array(positive["category"].to_pylist(), dtype=str))
+    counted = positive["category"].value_counts().to_pylist()
+    rows = sorted(counted, key=lambda row: (-row["counts"], row["values"]))
+    return {row["values"]: row["counts"] for row in rows}
 
 
 def _states(labels: pa.Table) -> list[StateRow]:
-    pairs = Counter(zip(labels["state"].to_pylist(), labels["rule"].to_pylist(), strict=True))
-    return [StateRow(state, rule, count) for (state, rule), count in sorted(pairs.items())]
+    rows = labels.group_by(["state", "rule"]).aggregate([([], "count_all")]).to_pylist()
+    rows.sort(key=lambda row: (row["state"], row["rule"]))
+    return [StateRow(row["state"], row["rule"], row["count_all"]) for row in rows]

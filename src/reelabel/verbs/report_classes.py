@@ -19,7 +19,7 @@ from reelabel.tables.claims import IS
 from reelabel.verbs.report import base_report
 from reelabel.views.class_comparison import comparison_section
 from reelabel.views.class_label_sections import ignored_section, split_section
-from reelabel.views.class_moments import MomentPictures, labels_of, scored_moments
+from reelabel.views.class_moments import MomentPictures, scored_moments
 from reelabel.views.class_score_rows import class_warnings, notes_of
 from reelabel.views.class_score_sections import (
     MainComparison,
@@ -36,6 +36,7 @@ from reelabel.workspace import Workspace
 from reelabel.workspace.class_results import ClassificationScores, ModelComparison
 from reelabel.workspace.results import SplitReport
 from reelabel.workspace.rounds import decision_of, labelled_rounds, report_path
+from reelabel.workspace.snapshot import Snapshot
 
 
 def report_classes(workspace: Workspace, config: Config) -> Path:
@@ -44,22 +45,25 @@ def report_classes(workspace: Workspace, config: Config) -> Path:
     rounds = labelled_rounds(workspace, CLASS_LABELS)
     if target is None:
         raise MissingInput(f"{workspace.root} has no labels yet: run  reelabel run")
-    return write_report(target, _data(workspace, config, rounds))
+    return write_report(target, _data(Snapshot(workspace), config, rounds))
 
 
-def _data(workspace: Workspace, config: Config, rounds: list[int]) -> ReportData:
+def _data(snapshot: Snapshot, config: Config, rounds: list[int]) -> ReportData:
     """Return the sections that every task has, and those on classes."""
-    base, last = base_report(workspace, config, rounds), rounds[-1]
+    workspace, last = snapshot.workspace, rounds[-1]
+    base, labels = (
+        base_report(workspace, config, rounds, snapshot),
+        snapshot.rows(CLASS_LABELS, last),
+    )
     loaded = {n: ClassificationScores.load(workspace.round_dir(n)) for n in rounds}
     scored = {n: one for n, one in loaded.items() if one is not None}
-    labels = labels_of(workspace, last)
     pictures = MomentPictures(workspace)
     timelines = timeline_section(workspace, last, config.project.classes, labels)
     judged = notes_of(workspace.read_receipt("clean", last)).get("judgements", ())
     doubts = ignored_section(labels, pictures, judged)
     return replace(
         base,
-        facts=[*base.facts, *_facts(workspace, labels)],
+        facts=[*base.facts, *_facts(snapshot, labels)],
         warnings=[*base.warnings, *class_warnings(workspace, last)],
         sections=[
             *_scores(workspace, config, scored, pictures),
@@ -67,18 +71,16 @@ def _data(workspace: Workspace, config: Config, rounds: list[int]) -> ReportData
             *([timelines] if timelines else []),
             *_compared(workspace, rounds),
         ],
-        counts=_counts(workspace, rounds, labels),
+        counts=_counts(snapshot.rows(CLASS_LABELS, rounds[0]), labels),
         states=_states(labels),
         figures=list(training_figures(workspace, rounds)),
         closing=list(_split(workspace, config, last)),
     )
 
 
-def _facts(workspace: Workspace, labels: pa.Table) -> Iterator[tuple[str, str]]:
-    moments = sum(len(workspace.read(MOMENTS, v)) for v in workspace.shards(MOMENTS))
-    tagged = sum(bool(len(workspace.read(TAGS, v))) for v in workspace.shards(TAGS))
-    yield "moments", str(moments)
-    yield "videos with tags", str(tagged)
+def _facts(snapshot: Snapshot, labels: pa.Table) -> Iterator[tuple[str, str]]:
+    yield "moments", str(len(snapshot.rows(MOMENTS)))
+    yield "videos with tags", str(len(pc.unique(snapshot.rows(TAGS)["video_id"])))
     is_right = labels.filter(pc.field("claim") == IS)
     used = is_right.filter(pc.field("state") == POSITIVE)
     yield "labels used", f"{len(used):,}"
@@ -140,9 +142,8 @@ def _leak_test(workspace: Workspace, number: int) -> Mapping[str, Any] | None:
     return None
 
 
-def _counts(workspace: Workspace, rounds: Sequence[int], labels: pa.Table) -> list[CountRow]:
-    first = _positive(labels_of(workspace, rounds[0]))
-    last = _positive(labels)
+def _counts(before: pa.Table, after: pa.Table) -> list[CountRow]:
+    first, last = _positive(before), _positive(after)
     return [CountRow(name, first[name], last[name]) for name in sorted({*first, *last})]
 
 

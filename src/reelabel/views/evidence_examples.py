@@ -87,7 +87,7 @@ def findings(evidence: pa.Table, kind: str) -> list[Finding]:
         evidence: the shard of one video.
         kind: as in `KINDS`.
     """
-    rows = evidence.filter(pc.field("kind") == kind)
+    rows = evidence.filter(pc.equal(evidence["kind"], kind))
     if kind == SMOOTH:
         rows = _least_sure(rows)
     groups: dict[Any, list[Row]] = {}

@@ -10,19 +10,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from reelabel.data.boxes import Placement
 from reelabel.data.states import POSITIVE
 from reelabel.labels.stats import heat_map, size_bins
 from reelabel.media.draw import STYLES, colour_of, draw_boxes
 from reelabel.media.pictures import fit, read_rgb
-from reelabel.tables import CORNERS, FRAMES, LABELS, xyxy_of
+from reelabel.tables import CORNERS, FRAME, FRAMES, LABELS, xyxy_of
 from reelabel.views import plots
 from reelabel.views.html import jpeg_uri
 from reelabel.views.score_rows import model_rows
 from reelabel.views.sections import Gallery, Shown
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import model_dir, scores_of
+from reelabel.workspace.snapshot import Snapshot
 
 Row = dict[str, Any]
 GALLERY = 12
@@ -30,23 +32,28 @@ GALLERY = 12
 PICTURE_WH = (360, 270)
 
 
-def figures_of(workspace: Workspace, rounds: Sequence[int], labels: pa.Table) -> Iterator[Shown]:
+def figures_of(snapshot: Snapshot, rounds: Sequence[int]) -> Iterator[Shown]:
     """Yield the figures of a report.
 
     Args:
-        workspace: the workspace.
+        snapshot: of the workspace.
         rounds: those that have labels.
-        labels: of the last round.
     """
+    workspace, labels = snapshot.workspace, snapshot.rows(LABELS, rounds[-1])
     yield from _about_scores(workspace, rounds)
     if len(rounds) > 1:
-        yield Shown(_per_round(workspace, rounds), "Labels of each state", "Labels per round")
-    scores, states = labels["score"].to_numpy(), np.array(labels["state"].to_pylist(), dtype=str)
-    by_state = {str(s): scores[states == s] for s in np.unique(states)}
+        yield Shown(_per_round(snapshot, rounds), "Labels of each state", "Labels per round")
+    by_state = {name: rows["score"].to_numpy() for name, rows in _parts(labels, "state")}
     if by_state:
         yield Shown(plots.score_histogram(by_state), "Scores of the last round's labels", "Scores")
-    yield from _about_boxes(workspace, labels)
+    yield from _about_boxes(snapshot, labels)
     yield from training_figures(workspace, rounds)
+
+
+def _parts(rows: pa.Table, column: str) -> Iterator[tuple[str, pa.Table]]:
+    """Yield each value of a column, sorted, with its rows."""
+    for value in sorted(pc.unique(rows[column]).to_pylist()):
+        yield value, rows.filter(pc.equal(rows[column], value))
 
 
 def training_figures(workspace: Workspace, rounds: Sequence[int]) -> Iterator[Shown]:
@@ -74,36 +81,36 @@ def _about_scores(workspace: Workspace, rounds: Sequence[int]) -> Iterator[Shown
         yield Shown(plots.precision_recall(curves), about, "Precision and recall")
 
 
-def _per_round(workspace: Workspace, rounds: Sequence[int]) -> str:
+def _per_round(snapshot: Snapshot, rounds: Sequence[int]) -> str:
     counts: dict[Any, list[int]] = {state: [] for state in STYLES}
     for number in rounds:
-        states = np.concatenate([
-            np.array(workspace.read(LABELS, v, number)["state"].to_pylist(), dtype=str)
-            for v in workspace.shards(LABELS, number)
-        ])
+        rows = snapshot.rows(LABELS, number)["state"].value_counts().to_pylist()
+        found = {row["values"]: row["counts"] for row in rows}
         for state, row in counts.items():
-            row.append(int((states == state).sum()))
+            row.append(found.get(state, 0))
     return plots.counts_per_round(rounds, counts)
 
 
-def _about_boxes(workspace: Workspace, labels: pa.Table) -> Iterator[Shown]:
+def _about_boxes(snapshot: Snapshot, labels: pa.Table) -> Iterator[Shown]:
     positive = labels.filter(pc.equal(labels["state"], POSITIVE))
     if not len(positive):
         return
-    names = np.array(positive["category"].to_pylist(), dtype=str)
-    xyxy = xyxy_of(positive)
-    sizes = {}
-    for name in np.unique(names):
-        bins = size_bins(xyxy[names == name])
-        sizes[str(name)] = {size: one.n for size, one in bins.items()}
+    parts = dict(_parts(positive, "category"))
+    bins = {name: size_bins(xyxy_of(rows)) for name, rows in parts.items()}
+    sizes = {name: {size: one.n for size, one in found.items()} for name, found in bins.items()}
     yield Shown(plots.label_counts(sizes), "Labels per class and COCO size", "Sizes")
-    videos = {video.video_id: video for video in workspace.videos()}
-    ids = positive["video_id"].to_pylist()
-    scale = np.array([[1 / videos[v].width, 1 / videos[v].height] * 2 for v in ids])
-    shares = (xyxy * scale).astype(np.float32)
-    for name in np.unique(names):
-        covered = heat_map(shares[names == name], (1, 1), (160, 90))
+    for name, rows in parts.items():
+        covered = heat_map(_shares(snapshot, rows), (1, 1), (160, 90))
         yield Shown(plots.heat_map(covered), f"Where boxes of {name} lie", "Heat map")
+
+
+def _shares(snapshot: Snapshot, rows: pa.Table) -> NDArray[np.float32]:
+    """Return the boxes ``(n, 4)`` of rows in shares 0..1 of their pictures."""
+    videos = snapshot.videos()
+    ids = pa.array([video.video_id for video in videos], pa.string())
+    at = pc.index_in(rows["video_id"], value_set=ids).to_numpy()
+    sides = [[max(video.width, 1), max(video.height, 1)] * 2 for video in videos]
+    return (xyxy_of(rows) * (1 / np.array(sides))[at]).astype(np.float32)
 
 
 def _curve(path: Path) -> str | None:
@@ -122,32 +129,30 @@ def _curve(path: Path) -> str | None:
     return plots.training_curve(steps, columns, held)
 
 
-def labelled_frames(workspace: Workspace, labels: pa.Table) -> Iterator[Gallery]:
-    """Yield a gallery of some labelled frames, spread over all videos, if there are any."""
-    shown = list(_labelled_pictures(workspace, labels))
+def labelled_frames(snapshot: Snapshot, number: int) -> Iterator[Gallery]:
+    """Yield a gallery of some labelled frames of a round, spread over all videos, if it has any."""
+    shown = list(_labelled_pictures(snapshot, snapshot.rows(LABELS, number)))
     if shown:
         about = "solid: positive, dashed: ignored, filled: negative"
         yield Gallery("Labelled frames", shown, about)
 
 
-def _labelled_pictures(workspace: Workspace, labels: pa.Table) -> Iterator[Shown]:
-    rows = labels.to_pylist()
-    by_frame: dict[tuple[str, int], list[Row]] = {}
-    for row in rows:
-        by_frame.setdefault((row["video_id"], row["pts"]), []).append(row)
-    keys = [k for k, v in sorted(by_frame.items()) if any(r["state"] == POSITIVE for r in v)]
-    pictures = {
-        (f["video_id"], f["pts"]): f
-        for v in workspace.shards(FRAMES)
-        for f in workspace.read(FRAMES, v).filter(pc.field("kept")).to_pylist()
-    }
-    keys = [key for key in keys if key in pictures]
-    names = {video.video_id: video.name for video in workspace.videos()}
-    for i in np.linspace(0, len(keys) - 1, min(GALLERY, len(keys))).astype(int):
-        frame = pictures[keys[i]]
-        picture = _drawn(workspace.root / frame["picture"], frame, by_frame[keys[i]])
-        caption = f"{names.get(keys[i][0], keys[i][0])}, {frame['time_s']:.2f} s"
-        yield Shown(picture, caption)
+def _labelled_pictures(snapshot: Snapshot, labels: pa.Table) -> Iterator[Shown]:
+    frames = snapshot.rows(FRAMES)
+    positive = labels.filter(pc.equal(labels["state"], POSITIVE)).group_by(FRAME).aggregate([])
+    kept = frames.select(FRAME).append_column("row", pa.array(np.arange(len(frames))))
+    kept = kept.filter(frames["kept"]).join(positive, FRAME, join_type="left semi")
+    order = kept.sort_by([(name, "ascending") for name in FRAME])["row"].to_numpy()
+    names = {video.video_id: video.name for video in snapshot.videos()}
+    for i in np.linspace(0, len(order) - 1, min(GALLERY, len(order))).astype(int):
+        (frame,) = frames.slice(order[i], 1).to_pylist()
+        video_id = frame["video_id"]
+        here = pc.and_(
+            pc.equal(labels["video_id"], video_id), pc.equal(labels["pts"], frame["pts"])
+        )
+        path = snapshot.workspace.root / frame["picture"]
+        picture = _drawn(path, frame, labels.filter(here).to_pylist())
+        yield Shown(picture, f"{names.get(video_id, video_id)}, {frame['time_s']:.2f} s")
 
 
 def _drawn(path: Path, frame: Row, labels: list[Row]) -> str:
