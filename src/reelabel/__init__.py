@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from reelabel.verbs.init import init
     from reelabel.verbs.origins import origins
     from reelabel.verbs.predict import predict
-    from reelabel.verbs.prediction import FramePrediction, Prediction
+    from reelabel.verbs.prediction import FramePrediction, Prediction, PredictionStream
     from reelabel.verbs.recipe import recipe
     from reelabel.verbs.report import report
     from reelabel.verbs.run import RunResult, run, status
@@ -71,6 +71,7 @@ __all__ = [
     "Film",
     "FramePrediction",
     "Prediction",
+    "PredictionStream",
     "ReelabelError",
     "RunResult",
     "SourcePrediction",
@@ -120,6 +121,7 @@ _HOMES = {
     "Film": "reelabel.views.film",
     "FramePrediction": "reelabel.verbs.prediction",
     "Prediction": "reelabel.verbs.prediction",
+    "PredictionStream": "reelabel.verbs.prediction",
     "RunResult": "reelabel.verbs.run",
     "SourcePrediction": "reelabel.verbs.source_prediction",
     "Workspace": "reelabel.workspace",

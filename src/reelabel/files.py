@@ -15,7 +15,7 @@ import secrets
 import shutil
 import stat
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -179,6 +179,40 @@ def write_json(path: Path, value: object) -> None:
         WorkspaceError: if it cannot be written.
     """
     write_text(path, json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+
+
+def json_chunks(value: Mapping[str, Any]) -> Iterator[bytes]:
+    """Yield what `write_json` writes of a mapping, a row at a time.
+
+    Args:
+        value: values that are iterators become lists, of which one entry is in memory at a time; a
+            function is called when its key is reached: keys are written in alphabetical order.
+    """
+    between = "{\n"
+    for key in sorted(value):
+        one = value[key]() if callable(value[key]) else value[key]
+        yield f"{between}  {json.dumps(key)}: ".encode()
+        if isinstance(one, Iterator):
+            yield from _listed(one)
+        else:
+            yield _indented(one, "  ")
+        between = ",\n"
+    yield b"\n}\n"
+
+
+def _listed(rows: Iterator[Any]) -> Iterator[bytes]:
+    """Yield a list that stands at a key of an indented mapping."""
+    between = b"[\n    "
+    for row in rows:
+        yield between + _indented(row, "    ")
+        between = b",\n    "
+    yield b"\n  ]" if between[:1] == b"," else b"[]"
+
+
+def _indented(value: object, indent: str) -> bytes:
+    """Return JSON whose lines, but for the first one, begin with an indent."""
+    text = json.dumps(value, indent=2, sort_keys=True, default=str)
+    return text.replace("\n", f"\n{indent}").encode("utf-8")
 
 
 def read_text(path: Path, limit_bytes: int | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from reelabel.errors import FormatError, UsageError
 from reelabel.files import (
     LONGEST_NAME,
     copy_file,
+    json_chunks,
     new_folder,
     read_text,
     safe_join,
@@ -165,3 +167,19 @@ def test_a_file_in_parts_is_whole_or_as_it_was(tmp_path: Path):
         write_chunks(path, broken())
     assert path.read_bytes() == b"abc"
     assert list(path.parent.iterdir()) == [path]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), st.lists(JSON, max_size=4) | JSON, min_size=1, max_size=5))
+def test_json_in_parts_is_the_json_of_the_whole(value):
+    """Lists as iterators and values as functions give the bytes that the value itself gives."""
+    expected = json.dumps(value, indent=2, sort_keys=True) + "\n"
+    lazy = {k: iter(v) if isinstance(v, list) else (lambda v=v: v) for k, v in value.items()}
+    assert b"".join(json_chunks(value)).decode() == expected
+    assert b"".join(json_chunks(lazy)).decode() == expected

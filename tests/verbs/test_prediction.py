@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -143,3 +144,45 @@ def test_short_forms_are_one_line(disc_clips, tmp_path):
     ws = api.init(tmp_path / "w", classes=["disc"], videos=disc_clips[:1], detector="fake:")
     print(api.sample(ws), api.run(ws, until="sample"), Boxes.empty(), api.clean, file=stream)
     assert stream.getvalue().count("\n") == 1
+
+
+def test_frames_that_are_not_kept_are_the_same_frames(disc_clips, tmp_path):
+    """A stream has the boxes, counts and file of a prediction that is kept, byte by byte."""
+    kept = api.predict("fake:", disc_clips[:2], out=tmp_path / "kept.json")
+    stream = api.predict("fake:", disc_clips[:2], keep=False)
+    assert isinstance(stream, api.PredictionStream)
+    for one, other in zip(stream, kept, strict=True):
+        assert (one.source, one.pts, one.names) == (other.source, other.pts, other.names)
+        np.testing.assert_array_equal(one.boxes.xyxy, other.boxes.xyxy)
+    assert str(stream) == str(kept)
+    written = api.predict("fake:", disc_clips[:2], keep=False, out=tmp_path / "stream.json")
+    assert list(written) == []
+    text = (tmp_path / "stream.json").read_text()
+    assert text == (tmp_path / "kept.json").read_text()
+    assert text == json.dumps(kept.to_json(), indent=2, sort_keys=True) + "\n"
+
+
+def test_only_so_many_frames_are_in_memory(arrays):
+    """However long an iterator of frames is, few of them are alive while boxes are found."""
+    alive = []
+
+    def source():
+        for array in 10 * arrays:
+            alive.append(weakref.ref(one := array.copy()))
+            yield one
+
+    stream = api.predict("fake:", source(), keep=False)
+    assert max(sum(one() is not None for one in alive) for _ in stream) < len(arrays)
+    assert stream.counts.total() == 10 * len(arrays)
+
+
+def test_drawing_a_stream_draws_what_is_kept(disc_clips, tmp_path):
+    """The film of a stream is the film of a prediction."""
+    films = {}
+    for keep in (True, False):
+        target = tmp_path / f"{keep}.mp4"
+        for _ in api.predict("fake:", disc_clips[0], render=target, keep=keep):
+            pass
+        films[keep] = [frame.rgb() for frame in decode(target)]
+    assert len(films[True]) == 20
+    np.testing.assert_array_equal(films[True], films[False])

@@ -256,7 +256,10 @@ def predict(model: str, sources: tuple[Path, ...], **given: Any) -> None:
     """Apply a model, or the best one of a workspace, to videos and pictures."""
     from reelabel.verbs.predict import predict as call
 
-    echo(str(call(model, sources, **given)))
+    found = call(model, sources, **given, keep=False)
+    for _ in found:  # what is not written either: only its numbers are printed
+        pass
+    echo(str(found))
     for path in (given["out"], given["render"], given["keep_frames"]):
         if path is not None:
             echo(f"written to {path}")

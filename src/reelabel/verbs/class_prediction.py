@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from reelabel.errors import MissingExtra, UsageError, few
-from reelabel.files import write_json, write_text
+from reelabel.files import json_chunks, write_chunks, write_text
 from reelabel.labels.segments import UNKNOWN
 from reelabel.verbs.source_prediction import SEGMENT_COLUMNS, SourcePrediction
 
@@ -110,16 +110,26 @@ class ClassPrediction(Sequence[SourcePrediction]):
     def to_json(self) -> Row:
         """Return what `save` writes as JSON: the model, and rows of three kinds."""
         return {
+            key: list(value) if key == "moments" else value
+            for key, value in self._streamed().items()
+        }
+
+    @property
+    def _head(self) -> Row:
+        return {
             "model": self.model,
             "fingerprint": self.fingerprint,
             "classes": list(self.classes),
             "exclusive": self.exclusive,
             "temperature": self.temperature,
             "min_score": self.min_score,
-            "videos": self.rows("videos"),
-            "segments": self.rows("segments"),
-            "moments": self.rows("moments"),
         }
+
+    def _streamed(self) -> Row:
+        """Return what `to_json` returns, with iterators in place of the long lists."""
+        moments = (row for one in self for row in one.moment_rows())
+        few_rows = {"videos": self.rows("videos"), "segments": self.rows("segments")}
+        return {**self._head, **few_rows, "moments": moments}
 
     def save(self, path: Path | str) -> None:
         """Write it: all as JSON, or the segments as CSV, which is read as tags too.
@@ -130,7 +140,7 @@ class ClassPrediction(Sequence[SourcePrediction]):
         """
         path = Path(path)
         if check_suffix(path) == ".json":
-            write_json(path, self.to_json())
+            write_chunks(path, json_chunks(self._streamed()))
             return
         text = io.StringIO()
         writer = csv.DictWriter(text, SEGMENT_COLUMNS, lineterminator="\n")

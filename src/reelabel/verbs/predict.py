@@ -15,7 +15,7 @@ from reelabel.workspace import Workspace
 
 if TYPE_CHECKING:
     from reelabel.verbs.class_prediction import ClassPrediction
-    from reelabel.verbs.prediction import Prediction
+    from reelabel.verbs.prediction import Prediction, PredictionStream
 
 
 def predict(  # noqa: PLR0913 -- one argument for each flag of the command
@@ -35,7 +35,8 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
     keep_frames: Path | str | None = None,
     task: str = "",
     quiet: bool | None = None,
-) -> Prediction | ClassPrediction:
+    keep: bool = True,
+) -> Prediction | PredictionStream | ClassPrediction:
     """Return what a model finds in files or frames: boxes, or classes over time.
 
     Args:
@@ -64,6 +65,9 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
         task: what a model is used for whose name leaves it open, or a function, such as
             ``classify-frames``.
         quiet: show no progress; None shows it to a person only.
+        keep: False returns boxes as a `PredictionStream`: an iterator over frames of which none is
+            kept, or one at its end if `out` is given. Classes are kept in either case, in a few
+            bytes a frame.
 
     Raises:
         UsageError: for a span that does not fit, a file that does not exist or would be
@@ -79,7 +83,8 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
         "min_length_s": min_length_s,
         "keep_frames": keep_frames,
     }
-    found: Prediction | ClassPrediction = own.part("predict")(
+    options |= {} if keep or not _accepts(own, "keep") else {"keep": False}
+    found: Prediction | PredictionStream | ClassPrediction = own.part("predict")(
         model,
         sources,
         span=Span(start_s, end_s, duration_s),
@@ -105,14 +110,18 @@ def _applicable(task: Task, options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: if one of them does not apply to the task.
     """
-    function: Callable[..., Any] = task.part("predict")
-    known = inspect.signature(function).parameters
-    takes_all = any(one.kind is one.VAR_KEYWORD for one in known.values())
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
-        if name not in known and not takes_all:
+        if not _accepts(task, name):
             raise UsageError(
                 f"{name} does not apply to a model of the task {task.name} ({task.meaning}): "
                 "leave it out"
             )
     return given
+
+
+def _accepts(task: Task, name: str) -> bool:
+    """Return whether a task's function takes an argument of this name."""
+    function: Callable[..., Any] = task.part("predict")
+    known = inspect.signature(function).parameters
+    return name in known or any(one.kind is one.VAR_KEYWORD for one in known.values())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import pickle
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+from typing import IO
 
 from reelabel.engine.progress import Display, is_interactive
 from reelabel.files import refuse_overwrite
@@ -27,11 +30,11 @@ from reelabel.verbs.predict_files import (
     stamps_within,
     write_drawn,
 )
-from reelabel.verbs.prediction import FramePrediction, Prediction, Source
+from reelabel.verbs.prediction import FramePrediction, Prediction, PredictionStream, Source
 from reelabel.workspace import Workspace
 
 
-def predict_boxes(
+def predict_boxes(  # noqa: PLR0913 -- those of `predict` that apply
     model: Model,
     sources: Sources,
     *,
@@ -41,29 +44,34 @@ def predict_boxes(
     out: Path | str | None = None,
     render: Path | str | None = None,
     quiet: bool | None = None,
-) -> Prediction:
+    keep: bool = True,
+) -> Prediction | PredictionStream:
     """Return the boxes that a detector finds in files or frames; see `predict`."""
     detector, quiet = find_model(model, classes), not is_interactive() if quiet is None else quiet
     paths, arrays = files_and_arrays(sources)
     infos = {path: probe(path) for path in paths}
     targets, pool = render_targets(infos, render), DetectorPool(detector)
     refuse_overwrite(infos, [out, *targets.values()])
-    found: list[FramePrediction] = []
-    for path, info in infos.items():
-        seen = _of_file(path, info, pool, span, quiet=quiet)
-        some = [_above(one, min_score) for one in seen]
-        found += some
-        if path in targets:
-            _render(path, info, targets[path], some)
-    found += [_above(one, min_score) for one in _of_arrays(arrays, detector)]
-    used = tuple(dict.fromkeys(one.source for one in found))
-    result = Prediction(detector.name, detector.fingerprint, detector.classes, used, tuple(found))
+    files = chain.from_iterable(
+        _drawn_too(
+            path,
+            info,
+            targets.get(path),
+            _of_file(path, info, pool, span, quiet=quiet, min_score=min_score),
+        )
+        for path, info in infos.items()
+    )
+    found = chain(files, _of_arrays(arrays, detector, min_score))
+    stream = PredictionStream(detector.name, detector.fingerprint, detector.classes, found)
+    result = stream.kept() if keep else stream
     if out is not None:
-        result.save(Path(out))
+        result.save(out)
     return result
 
 
-def _of_arrays(arrays: Iterable[Image], detector: Detector) -> Iterator[FramePrediction]:
+def _of_arrays(
+    arrays: Iterable[Image], detector: Detector, min_score: float
+) -> Iterator[FramePrediction]:
     """Yield what the model finds in each frame; memory does not grow with their number."""
     entries, apply = enumerate(arrays), detector.open()
     while batch := list(islice(entries, max(1, detector.batch_size))):
@@ -71,7 +79,7 @@ def _of_arrays(arrays: Iterable[Image], detector: Detector) -> Iterator[FramePre
             check_array(array, index)
         for (index, array), boxes in zip(batch, apply([a for _, a in batch]), strict=True):
             size_wh = (array.shape[1], array.shape[0])
-            inside = boxes.clipped(size_wh)
+            inside = boxes[boxes.score >= min_score].clipped(size_wh)
             source = Source("frames", size_wh)
             yield FramePrediction(source, index, inside, detector.classes, picture=array)
 
@@ -103,7 +111,7 @@ def _of_workspace(named: NamedModel, workspace: Workspace, classes: Sequence[str
 
 
 def _of_file(
-    path: Path, info: VideoInfo, pool: DetectorPool, span: Span, *, quiet: bool
+    path: Path, info: VideoInfo, pool: DetectorPool, span: Span, *, quiet: bool, min_score: float
 ) -> Iterator[FramePrediction]:
     """Yield what the model finds in each frame of a file."""
     start_s, end_s = time_range(info, span.start_s, span.end_s, span.duration_s)
@@ -115,19 +123,43 @@ def _of_file(
             share = (one.time_s - start_s) / max(end_s - start_s, 1e-9)
             display.tick(path.name, share, f"{n} frames")
             names = pool.detector.classes
-            yield FramePrediction(source, one.index, one.boxes, names, one.pts, one.time_s)
+            boxes = one.boxes[one.boxes.score >= min_score]
+            yield FramePrediction(source, one.index, boxes, names, one.pts, one.time_s)
 
 
-def _above(one: FramePrediction, min_score: float) -> FramePrediction:
-    return replace(one, boxes=one.boxes[one.boxes.score >= min_score])
+def _drawn_too(
+    path: Path, info: VideoInfo, target: Path | None, found: Iterator[FramePrediction]
+) -> Iterator[FramePrediction]:
+    """Yield the frames of a file; behind the last one it is drawn, if it has a target.
+
+    Until then the boxes lie in a file without a name, so that memory does not grow.
+    """
+    if target is None:
+        yield from found
+        return
+    with tempfile.TemporaryFile() as aside:
+        for one in found:
+            pickle.dump(one, aside)
+            yield one
+        aside.seek(0)
+        _render(path, info, target, _read_back(aside))
 
 
-def _render(path: Path, info: VideoInfo, target: Path, found: Sequence[FramePrediction]) -> None:
+def _read_back(file: IO[bytes]) -> Iterator[FramePrediction]:
+    """Yield the frames in a file that this process wrote."""
+    with contextlib.suppress(EOFError):
+        while True:
+            yield pickle.load(file)  # noqa: S301 -- nobody else can open it
+
+
+def _render(path: Path, info: VideoInfo, target: Path, found: Iterator[FramePrediction]) -> None:
     """Write the file with its boxes: a picture as JPEG, every frame of a video at its own time."""
-    by_pts = {one.pts: one for one in found}
-    drawn = (
-        (frame.pts, by_pts[frame.pts].on(frame.rgb()))
-        for frame in decode(path)
-        if frame.pts in by_pts
-    )
-    write_drawn(path, info, target, drawn)
+
+    def drawn() -> Iterator[tuple[int, Image]]:
+        one = next(found, None)
+        for frame in decode(path):
+            if one is not None and frame.pts == one.pts:
+                yield frame.pts, one.on(frame.rgb())
+                one = next(found, None)
+
+    write_drawn(path, info, target, drawn())

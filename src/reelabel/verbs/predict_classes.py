@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from array import array
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from reelabel.media.video import decode, time_range
 from reelabel.models.base import Image, Window
 from reelabel.models.classifier_pool import ClassifierPool, classify_ahead
 from reelabel.models.detector_pool import FrameRef
-from reelabel.models.video_moments import MomentPlan, TakenFrame, video_moments
+from reelabel.models.video_moments import MomentPlan, video_moments
 from reelabel.verbs.class_models import find_classifier
 from reelabel.verbs.class_prediction import ClassPrediction, check_suffix
 from reelabel.verbs.model_names import Model
@@ -140,6 +142,31 @@ def _new_folder(folder: Path | str | None) -> Path | None:
 
 
 @dataclass(frozen=True)
+class _Judged:
+    """The moments that were judged, in few bytes each.
+
+    Attributes:
+        places: of each the time stamps of its first and last frame, and the first one's position.
+        times_s: of each the seconds of its first and last frame.
+    """
+
+    places: array[int] = field(default_factory=lambda: array("q"))
+    times_s: array[float] = field(default_factory=lambda: array("d"))
+
+    def __len__(self) -> int:
+        return len(self.times_s) // 2
+
+    def add(self, first: FrameRef, last: FrameRef) -> None:
+        """Add a moment by its first and last frame."""
+        self.places.extend((first.pts, last.pts, first.index))
+        self.times_s.extend((first.time_s, last.time_s))
+
+    def until_s(self, at: int) -> float:
+        """Return the second of the last frame of a moment."""
+        return self.times_s[2 * at + 1]
+
+
+@dataclass(frozen=True)
 class _Run:
     """One call of `predict_classes`.
 
@@ -175,42 +202,42 @@ class _Run:
         self, path: Path, info: VideoInfo, span_s: tuple[float, float], stem: str
     ) -> SourcePrediction:
         start_s, end_s = span_s
-        judged: list[tuple[TakenFrame, TakenFrame]] = []
+        judged = _Judged()
 
         def windows() -> Iterator[Window]:
             for moment in video_moments(path, info, span_s, self.plan):
                 self._keep(stem, {one.ref.pts: one.jpeg for one in moment})
-                judged.append((moment[0], moment[-1]))
+                judged.add(moment[0].ref, moment[-1].ref)
                 yield [one.picture for one in moment]
 
-        rows = []
+        rows = array("f")
         with Display(path.name[:16], 1, quiet=self.quiet) as display:
-            for row in classify_ahead(self.pool, windows()):
-                rows.append(row)
-                at_s = judged[len(rows) - 1][1].ref.time_s
-                share = (at_s - start_s) / max(end_s - start_s, 1e-9)
-                display.tick(path.name, share, f"{len(rows)} moments")
+            for n, row in enumerate(classify_ahead(self.pool, windows())):
+                rows.frombytes(row.astype(np.float32).tobytes())
+                share = (judged.until_s(n) - start_s) / max(end_s - start_s, 1e-9)
+                display.tick(path.name, share, f"{n + 1} moments")
         if not rows:
             raise MediaError(f"{path}: no frame between {start_s:g} s and {end_s:g} s is readable")
         source = Source(str(path), info.display_wh, info.time_base)
-        refs = [(first.ref, last.ref) for first, last in judged]
         span = None if is_picture(path, info) else span_s
-        return self._prediction(source, refs, rows, span_s=span)
+        found = np.frombuffer(rows, np.float32).reshape(len(judged), -1)
+        return self._prediction(source, judged, found, span_s=span)
 
     def of_arrays(self, arrays: Iterable[Image]) -> Iterator[SourcePrediction]:
         """Yield the classes of each array, or of the clip that all of them are."""
         if self.plan.frames > 1:
             yield from self._of_clip(list(self._checked_arrays(arrays)))
             return
-        shown: list[Image] = []
+        shown = deque[Image]()
 
         def windows() -> Iterator[Window]:
-            for array in self._checked_arrays(arrays):
-                shown.append(array)
-                yield [array]
+            for picture in self._checked_arrays(arrays):
+                shown.append(picture)
+                yield [picture]
 
         for i, row in enumerate(classify_ahead(self.pool, windows())):
-            yield self._of_array(f"frames[{i}]", row, shown[i], picture=shown[i])
+            picture = shown.popleft()
+            yield self._of_array(f"frames[{i}]", row, picture, picture=picture)
 
     def _of_clip(self, arrays: list[Image]) -> Iterator[SourcePrediction]:
         """Yield the classes of one clip: of pictures at even distances, as many as are judged."""
@@ -223,15 +250,16 @@ class _Run:
         self, name: str, row: Floats, array: Image, *, last: int = 0, picture: Image | None = None
     ) -> SourcePrediction:
         source = Source(name, (array.shape[1], array.shape[0]))
-        refs = [(FrameRef(0, 0, 0.0), FrameRef(last, last, 0.0))]
-        return self._prediction(source, refs, [row], picture=picture)
+        judged = _Judged()
+        judged.add(FrameRef(0, 0, 0.0), FrameRef(last, last, 0.0))
+        return self._prediction(source, judged, row[None], picture=picture)
 
     def _checked_arrays(self, arrays: Iterable[Image]) -> Iterator[Image]:
-        for index, array in enumerate(arrays):
-            check_array(array, index)
+        for index, picture in enumerate(arrays):
+            check_array(picture, index)
             if self.plan.keep:
-                self._keep("frames", {index: encode_jpeg(array, QUALITY)})
-            yield array
+                self._keep("frames", {index: encode_jpeg(picture, QUALITY)})
+            yield picture
 
     def _keep(self, stem: str, pictures: Mapping[int, bytes]) -> None:
         """Write judged frames, each once."""
@@ -242,25 +270,22 @@ class _Run:
     def _prediction(
         self,
         source: Source,
-        refs: Sequence[tuple[FrameRef, FrameRef]],
-        rows: Sequence[Floats],
+        judged: _Judged,
+        rows: Floats,
         *,
         span_s: tuple[float, float] | None = None,
         picture: Image | None = None,
     ) -> SourcePrediction:
         """Return the classes of a source from the first and last frame of each moment."""
-        moments = Moments(
-            np.full(len(refs), source.name),
-            np.array([first.pts for first, _ in refs]),
-            np.array([last.pts for _, last in refs]),
-        )
+        place = np.frombuffer(judged.places, np.int64).reshape(-1, 3)
+        moments = Moments(np.full(len(judged), source.name), place[:, 0], place[:, 1])
         return SourcePrediction(
             source=source,
             classes=self.pool.classifier.classes,
             exclusive=self.exclusive,
-            predictions=Predictions(moments, np.stack(rows)),
-            index=np.array([first.index for first, _ in refs], np.int64),
-            time_s=np.array([(first.time_s, last.time_s) for first, last in refs], np.float64),
+            predictions=Predictions(moments, rows),
+            index=place[:, 2],
+            time_s=np.frombuffer(judged.times_s, np.float64).reshape(-1, 2),
             span_s=span_s,
             rule=self.rule,
             picture=picture,

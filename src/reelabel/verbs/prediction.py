@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -12,7 +13,7 @@ import numpy as np
 
 from reelabel.data.boxes import Boxes, xyxy_to_xywh
 from reelabel.errors import DecodeError, MissingExtra
-from reelabel.files import write_json
+from reelabel.files import json_chunks, write_chunks
 from reelabel.media.draw import colour_of, draw_boxes
 from reelabel.media.pictures import encode_jpeg
 from reelabel.media.video import frames
@@ -129,6 +130,19 @@ class FramePrediction:
             corners = {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
             yield {**place, "category": name, "score": score, **corners}
 
+    def saved_rows(self) -> Iterator[Row]:
+        """Yield one row per box as files hold them, with left, top, width and height."""
+        for row, bbox in zip(self.rows(), _bboxes(self), strict=True):
+            yield {
+                "video": self.source.name,
+                "frame_index": self.index,
+                "pts": self.pts,
+                "time": None if self.time_s is None else round(self.time_s, 6),
+                "bbox": bbox,
+                "score": round(row["score"], 4),
+                "category": row["category"],
+            }
+
 
 @dataclass(frozen=True)
 class Prediction(Sequence[FramePrediction]):
@@ -172,19 +186,7 @@ class Prediction(Sequence[FramePrediction]):
     @property
     def boxes(self) -> list[Row]:
         """Return one row per box, as `save` writes them, with left, top, width and height."""
-        return [
-            {
-                "video": frame.source.name,
-                "frame_index": frame.index,
-                "pts": frame.pts,
-                "time": None if frame.time_s is None else round(frame.time_s, 6),
-                "bbox": bbox,
-                "score": round(row["score"], 4),
-                "category": row["category"],
-            }
-            for frame in self.frames
-            for row, bbox in zip(frame.rows(), _bboxes(frame), strict=True)
-        ]
+        return [row for frame in self.frames for row in frame.saved_rows()]
 
     def to_supervision(self) -> list[sv.Detections]:
         """Return one `supervision.Detections` per frame.
@@ -231,13 +233,8 @@ class Prediction(Sequence[FramePrediction]):
 
     def to_json(self) -> Row:
         """Return what `save` writes: the model, the sources, and one entry per box."""
-        return {
-            "model": self.model,
-            "fingerprint": self.fingerprint,
-            "classes": list(self.classes),
-            "videos": [_video(source, self.frames) for source in self.sources],
-            "boxes": self.boxes,
-        }
+        stream = self._stream()
+        return {**stream.head, "boxes": list(stream.rows()), "videos": stream.videos()}
 
     def save(self, path: Path | str) -> None:
         """Write it as JSON.
@@ -245,7 +242,75 @@ class Prediction(Sequence[FramePrediction]):
         Raises:
             WorkspaceError: if it cannot be written.
         """
-        write_json(Path(path), self.to_json())
+        self._stream().save(path)
+
+    def _stream(self) -> PredictionStream:
+        return PredictionStream(self.model, self.fingerprint, self.classes, iter(self.frames))
+
+
+@dataclass
+class PredictionStream(Iterator[FramePrediction]):
+    """What a model finds, frame by frame while it is found: nothing is kept.
+
+    It can be iterated once. Its text states the frames and boxes so far.
+
+    Attributes:
+        model: the model's name.
+        fingerprint: what identifies it.
+        classes: its class names.
+        found: the frames to come.
+        counts: number of frames so far by source.
+        n_boxes: number of boxes so far.
+    """
+
+    model: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    found: Iterator[FramePrediction] = field(repr=False)
+    counts: Counter[Source] = field(default_factory=Counter)
+    n_boxes: int = 0
+
+    def __next__(self) -> FramePrediction:
+        """Return the next frame."""
+        one = next(self.found)
+        self.counts[one.source] += 1
+        self.n_boxes += len(one)
+        return one
+
+    def __str__(self) -> str:
+        return f"{self.n_boxes} boxes in {self.counts.total()} frames by {self.model}"
+
+    def kept(self) -> Prediction:
+        """Return all frames to come."""
+        frames = tuple(self)
+        return Prediction(self.model, self.fingerprint, self.classes, tuple(self.counts), frames)
+
+    @property
+    def head(self) -> Row:
+        """What a file of boxes states of the model."""
+        return {
+            "model": self.model,
+            "fingerprint": self.fingerprint,
+            "classes": list(self.classes),
+        }
+
+    def rows(self) -> Iterator[Row]:
+        """Yield one row per box of all frames to come, as files hold them."""
+        return (row for frame in self for row in frame.saved_rows())
+
+    def videos(self) -> list[Row]:
+        """Return what a file states of each source so far."""
+        return [_video(source, frames) for source, frames in self.counts.items()]
+
+    def save(self, path: Path | str) -> None:
+        """Write all frames to come as JSON, a box at a time.
+
+        Raises:
+            WorkspaceError: if it cannot be written.
+        """
+        # The rows come first in alphabetical order, so the sources are known behind them.
+        value = {**self.head, "boxes": self.rows(), "videos": self.videos}
+        write_chunks(Path(path), json_chunks(value))
 
 
 def _bboxes(frame: FramePrediction) -> list[list[float]]:
@@ -261,7 +326,7 @@ def _image(number: int, frame: FramePrediction) -> Row:
     return about | {"file_name": frame.source.name, "video": frame.source.name, "pts": frame.pts}
 
 
-def _video(source: Source, found: Sequence[FramePrediction]) -> Row:
+def _video(source: Source, frames: int) -> Row:
     width, height = source.size_wh
     base = source.time_base
     return {
@@ -269,5 +334,5 @@ def _video(source: Source, found: Sequence[FramePrediction]) -> Row:
         "width": width,
         "height": height,
         "time_base": f"{base.numerator}/{base.denominator}" if base else None,
-        "frames": sum(frame.source == source for frame in found),
+        "frames": frames,
     }

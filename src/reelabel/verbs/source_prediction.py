@@ -210,7 +210,7 @@ class SourcePrediction:
         timed = self.span_s is not None
         moments = self.predictions.moments
         is_file = self.source.time_base is not None
-        for i, row in enumerate(self.predictions.probability.tolist()):
+        for i, row in enumerate(map(np.ndarray.tolist, self.predictions.probability)):
             first_s, last_s = self.time_s[i].tolist()
             yield {
                 "video": self.source.name,
