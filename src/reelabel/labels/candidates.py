@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from reelabel.data.boxes import Bools, Floats, visible_parts
@@ -82,16 +83,17 @@ class Candidates:
         kept = np.flatnonzero(self.decisions.state != DROPPED)
         rows = detections.take(pa.array(kept))
         rule, moved = self.decisions.rule[kept], self.moved[kept]
-        reasons = zip(self.decisions.reason[kept].tolist(), moved, strict=True)
+        ending = pa.array(np.where(moved, "; smoothed", ""))
+        reason = pa.array(self.decisions.reason[kept], pa.string())
         columns: dict[str, Any] = {name: rows[name] for name in DETECTIONS.schema.names}
         return CANDIDATES.build({
             **columns,
             **xyxy_columns(self.xyxy[kept]),
             "detection": kept,
-            "state": self.decisions.state[kept].tolist(),
-            "origin": np.where(rule == GAP, TRACKER, TEACHER).tolist(),
-            "rule": rule.tolist(),
-            "reason": [f"{text}; smoothed" if so else text for text, so in reasons],
+            "state": self.decisions.state[kept],
+            "origin": np.where(rule == GAP, TRACKER, TEACHER),
+            "rule": rule,
+            "reason": pc.binary_join_element_wise(reason, ending, ""),
         })
 
     def _added(self, evidence: pa.Table) -> pa.Table:

@@ -14,10 +14,11 @@ A gap stands only between boxes that the rules themselves keep as positives.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from reelabel.data.boxes import Bools, Floats, Ints, Strings, visible_parts
 from reelabel.data.states import (
@@ -32,6 +33,7 @@ from reelabel.data.states import (
 from reelabel.errors import MissingInput
 from reelabel.labels.rules import EVIDENCE_STATES, Decisions, RuleInput, RuleSettings, apply_rules
 from reelabel.tables import xyxy_of
+from reelabel.tables.columns import Texts, strings_of, texts_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Evidence:
         visible: ``(m,)`` whether enough of the box lies in the picture.
         similarity: ``(m,)`` float32 of a smoothed box, its overlap with the detection, 0..1; NaN
             where there is none.
-        between: ``(m,)`` tuples of detections that a gap lies between.
+        between: ``(m,)`` objects, tuples of detections that a gap lies between.
         reason: ``(m,)`` strings.
     """
 
@@ -56,8 +58,8 @@ class Evidence:
     xyxy: Floats
     visible: Bools
     similarity: Floats
-    between: tuple[tuple[int, ...], ...]
-    reason: Strings
+    between: NDArray[np.object_]
+    reason: Texts
 
     @classmethod
     def of(cls, table: pa.Table, detections: pa.Table, size_wh: tuple[int, int]) -> Evidence:
@@ -77,13 +79,13 @@ class Evidence:
         if not fits or (detections["pts"].to_numpy()[row[about]] != pts[about]).any():
             raise MissingInput("the evidence is about other detections: run  reelabel mine  again")
         return cls(
-            np.array(table["kind"].to_pylist(), dtype=str),
+            strings_of(table, "kind"),
             np.arange(len(table)),
             row.astype(np.int64),
             *visible_parts(xyxy_of(table), size_wh),
             table["similarity"].to_numpy().astype(np.float32),
-            tuple(tuple(ends or ()) for ends in table["between"].to_pylist()),
-            np.array(table["reason"].to_pylist(), dtype=str),
+            _ends(table),
+            texts_of(table, "reason"),
         )
 
     def __getitem__(self, which: Bools) -> Evidence:
@@ -95,7 +97,7 @@ class Evidence:
             self.xyxy[kept],
             self.visible[kept],
             self.similarity[kept],
-            tuple(self.between[i] for i in kept.tolist()),
+            self.between[kept],
             self.reason[kept],
         )
 
@@ -123,6 +125,18 @@ class Evidence:
         return self[stands]
 
 
+def _ends(table: pa.Table) -> NDArray[np.object_]:
+    """Return the detections that each row's gap lies between; none for other evidence."""
+    found = np.full(len(table), None, object)
+    found.fill(())
+    rows = np.flatnonzero(table["between"].is_valid().to_numpy())
+    for row, ends in zip(
+        rows.tolist(), table["between"].take(pa.array(rows)).to_pylist(), strict=True
+    ):
+        found[row] = tuple(ends)
+    return found
+
+
 def decide_by_rules(
     boxes: RuleInput, evidence: Evidence, settings: RuleSettings
 ) -> tuple[Decisions, Evidence]:
@@ -136,10 +150,13 @@ def decide_by_rules(
     Returns:
         The decisions, and the evidence without confirmations that do not stand.
     """
-    evidence = evidence.between_positives(apply_rules(boxes, settings), added=False)
+    decisions = apply_rules(boxes, settings)
+    evidence = evidence.between_positives(decisions, added=False)
     confirmed = np.zeros(len(boxes.boxes), bool)
     confirmed[evidence.about_detections(GAP).detection] = True
-    return apply_rules(boxes, settings, confirmed), evidence
+    if confirmed.any():
+        decisions = apply_rules(boxes, settings, confirmed)
+    return decisions, evidence
 
 
 def decide_by_evidence(
@@ -150,13 +167,13 @@ def decide_by_evidence(
     Evidence for a hard negative outweighs a rule that ignores a box; all other evidence changes
     positive boxes only.
     """
-    state, rule, reason = (a.astype(object) for a in astuple(decisions))
+    state, rule, reason = decisions.writable()
     for kind, usual in EVIDENCE_STATES.items():
         found = evidence.about_detections(kind)
         for i, why in zip(found.detection.tolist(), found.reason.tolist(), strict=True):
             if state[i] == POSITIVE or (usual == NEGATIVE and state[i] != DROPPED):
                 state[i], rule[i], reason[i] = settings.states.get(kind, usual), kind, why
-    return Decisions(state.astype(str), rule.astype(str), reason.astype(str))
+    return Decisions(state.astype(str), rule.astype(str), reason)
 
 
 def smoothed_places(xyxy: Floats, evidence: Evidence, least_iou: float) -> Floats:

@@ -28,6 +28,7 @@ from reelabel.data.sequence import BoxSequence
 from reelabel.data.states import GROUND_TRUTH, IGNORE, PERSON, POSITIVE
 from reelabel.errors import UsageError, nearest
 from reelabel.labels.fusion import fuse_boxes
+from reelabel.tables.columns import Texts
 
 POLICIES = ("new", "old", "higher_score", "fuse", "ignore")
 PROTECTED = (PERSON, GROUND_TRUTH)
@@ -48,8 +49,8 @@ class Labels:
 
     boxes: BoxSequence
     round: Ints
-    rule: Strings
-    reason: Strings
+    rule: Texts
+    reason: Texts
 
     def __post_init__(self) -> None:
         if self.boxes.boxes.state is None or self.boxes.boxes.origin is None:
@@ -91,10 +92,10 @@ class Labels:
     @classmethod
     def empty(cls) -> Labels:
         """Return no labels."""
-        none, words = Boxes.empty(), np.zeros(0, np.str_)
+        none, words, texts = Boxes.empty(), np.zeros(0, np.str_), np.zeros(0, object)
         boxes = replace(none, state=words, origin=words)
         number = np.zeros(0, np.int64)
-        return cls(BoxSequence(number, boxes), number, words, words)
+        return cls(BoxSequence(number, boxes), number, texts, texts)
 
     @classmethod
     def concatenated(cls, parts: Sequence[Labels]) -> Labels:
@@ -158,6 +159,11 @@ def merge_labels(
     is_new = np.arange(len(rows)) >= len(old)
     frames = np.unique(rows.pts)
     processed = new.pts if new_frames is None else np.union1d(new.pts, new_frames)
+    protected = np.isin(rows.origin, PROTECTED).any()
+    if not protected and not len(old):
+        return in_order(rows)
+    if not protected and policy == "new":
+        return in_order(_replaced(rows, is_new, processed))
     made: list[_Made] = []
     merger = _Merger(rows, names, policy, match_iou)
     for (ours, theirs), both in zip(
@@ -165,6 +171,22 @@ def merge_labels(
     ):
         made += merger.frame(ours, theirs, both=bool(both))
     return in_order(_applied(rows, made))
+
+
+def _replaced(rows: Labels, is_new: Bools, processed: Ints) -> Labels:
+    """Return what the policy `new` leaves where no label is protected."""
+    beside_old = np.isin(rows.pts, rows.pts[~is_new])
+    missed = ~is_new & np.isin(rows.pts, processed, invert=True)
+    why = np.select(
+        [missed, is_new & beside_old],
+        ["the new round has no label here", "replaces the round before"],
+        "",
+    ).astype(object)
+    kept = is_new | missed
+    decided = why != ""
+    between = np.where(decided & (rows.reason != ""), "; ", "").astype(object)
+    rule = np.where(decided, "merge:new", rows.rule)
+    return replace(rows, rule=rule, reason=why + between + rows.reason)[kept]
 
 
 def in_order(labels: Labels) -> Labels:
@@ -296,6 +318,6 @@ def _applied(rows: Labels, made: list[_Made]) -> Labels:
     state = [m.state or str(s) for m, s in zip(made, kept.state, strict=True)]
     return replace(
         kept.changed(xyxy=xyxy, score=score, state=np.array(state, dtype=str)),
-        rule=np.array([m.rule for m in made], dtype=str),
-        reason=np.array([m.reason for m in made], dtype=str),
+        rule=np.array([m.rule for m in made], object),
+        reason=np.array([m.reason for m in made], object),
     )

@@ -7,7 +7,7 @@ k-th nearest neighbour (Ramaswamy, Rastogi and Shim, SIGMOD 2000).
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -112,7 +112,7 @@ def ignore_outliers(
         settings: how outliers are found.
         seed: of the isolation forest.
     """
-    state, rule, reason = (a.astype(object) for a in astuple(decisions))
+    state, rule, reason = decisions.writable()
     for class_id in np.unique(crops.class_id):
         of_class = crops.class_id == class_id
         found = find_outliers(crops.embeddings[of_class], settings, seed)
@@ -120,7 +120,7 @@ def ignore_outliers(
         for i, score in zip(crops.row[of_class][found.mask], scores, strict=True):
             state[i], rule[i] = IGNORE, "outlier"
             reason[i] = f"looks unlike other crops: {score:.3g} > {found.threshold:.3g}"
-    return Decisions(state.astype(str), rule.astype(str), reason.astype(str))
+    return Decisions(state.astype(str), rule.astype(str), reason)
 
 
 def _principal(rows: NDArray[np.float64], components: int) -> NDArray[np.float64]:

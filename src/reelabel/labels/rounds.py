@@ -77,6 +77,8 @@ def _visible(labels: Labels, rounds: Rounds) -> Labels:
 
 def _unannotated(labels: Labels, rounds: Rounds) -> Labels:
     """Return the labels of frames and classes that no person has annotated completely."""
+    if not rounds.complete:
+        return labels
     keys = zip(labels.pts.tolist(), labels.boxes.class_id.tolist(), strict=True)
     annotated = [_is_complete(rounds, pts, rounds.names[class_id]) for pts, class_id in keys]
     return labels[~np.array(annotated, bool)]
@@ -147,5 +149,5 @@ def _of_rounds_before(labels: Labels) -> Labels:
         f"of round {number}, not found again; {reason}"
         for number, reason in zip(labels.round, labels.reason, strict=True)
     ]
-    origin = np.array([PREVIOUS] * len(labels), dtype=str)
-    return replace(labels.changed(origin=origin), reason=np.array(reasons, dtype=str))
+    origin = np.full(len(labels), PREVIOUS)
+    return replace(labels.changed(origin=origin), reason=np.array(reasons, object))

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from reelabel.data.boxes import Boxes, Placement, Strings
+from reelabel.data.boxes import Boxes, Placement
 from reelabel.labels.merging import Labels
 from reelabel.tables import CORNERS, LABELS
 from reelabel.tables.boxes import box_columns, boxes_of
+from reelabel.tables.columns import Texts, repeated_text, texts_of
 
 
 def labels_of(table: pa.Table, names: Sequence[str], round_number: int | None = None) -> Labels:
@@ -26,14 +27,14 @@ def labels_of(table: pa.Table, names: Sequence[str], round_number: int | None = 
     return Labels(
         boxes_of(table, names),
         np.full(len(table), rounds).astype(np.int64),
-        _strings(table, "rule", "imported"),
-        _strings(table, "reason", "imported"),
+        _texts(table, "rule", "imported"),
+        _texts(table, "reason", "imported"),
     )
 
 
-def _strings(table: pa.Table, name: str, default: str) -> Strings:
+def _texts(table: pa.Table, name: str, default: str) -> Texts:
     known = name in table.column_names
-    return np.array(table[name].to_pylist() if known else [default] * len(table), dtype=str)
+    return texts_of(table, name) if known else np.full(len(table), default, object)
 
 
 def label_table(
@@ -47,18 +48,17 @@ def label_table(
         sources: the tables that the labels come from: they know each frame's index.
         video_id: the video.
     """
-    index = {
-        pts: i
-        for table in sources
-        for pts, i in zip(table["pts"].to_pylist(), table["frame_index"].to_pylist(), strict=True)
-    }
+    columns = [table.select(["pts", "frame_index"]) for table in sources]
+    pts, position = (column.to_numpy() for column in pa.concat_tables(columns).columns)
+    known, first = np.unique(pts, return_index=True)
+    index = position[first][np.searchsorted(known, labels.pts)] if len(labels) else labels.pts
     return LABELS.build({
         **box_columns(labels.boxes, names),
-        "video_id": [video_id] * len(labels),
-        "frame_index": [index[pts] for pts in labels.pts.tolist()],
+        "video_id": repeated_text(video_id, len(labels)),
+        "frame_index": index,
         "round": labels.round,
-        "rule": labels.rule.tolist(),
-        "reason": labels.reason.tolist(),
+        "rule": labels.rule,
+        "reason": labels.reason,
     })
 
 

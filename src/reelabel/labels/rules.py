@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from reelabel.config import Settings
-from reelabel.data.boxes import Bools, Floats, Ints, Strings, area, iou, visible_parts
+from reelabel.data.boxes import Bools, Floats, Ints, Strings, area, paired_iou, visible_parts
 from reelabel.data.sequence import BoxSequence
 from reelabel.data.states import (
     DECISIONS,
@@ -48,10 +48,13 @@ from reelabel.data.states import (
     Decision,
 )
 from reelabel.errors import nearest
+from reelabel.tables.columns import Texts
 
 RULES = ("score", "area", "aspect", "border", "overlap", "max_per_frame")
 """The rules whose state can be changed."""
 _OUTSIDE = "outside"
+_LARGE = 1_000_000_000  # above any hundredths of a score or threshold
+_PAIRS = 1_000_000  # compared at once
 _DEFAULT_STATES = {_OUTSIDE: DROPPED, "overlap": DROPPED}
 EVIDENCE_STATES = {GAP: POSITIVE, UNSUPPORTED: IGNORE, FLICKER: NEGATIVE, STATIC: NEGATIVE}
 """The state that temporal evidence about a detection leads to; of several kinds the last counts."""
@@ -115,7 +118,11 @@ class Decisions:
 
     state: Strings
     rule: Strings
-    reason: Strings
+    reason: Texts
+
+    def writable(self) -> tuple[Texts, Texts, Texts]:
+        """Return copies of the three that take texts of any length."""
+        return self.state.astype(object), self.rule.astype(object), self.reason.astype(object)
 
 
 @dataclass(frozen=True)
@@ -173,12 +180,11 @@ class _RuleState:
         self.threshold: Floats = np.where(trusted, np.float32(0), per_box)
         self.state = np.full(len(self.boxes), POSITIVE, "U8")
         self.rule = np.full(len(self.boxes), "score", "U16")
-        scores = zip(self.boxes.score, self.threshold, strict=True)
-        self.reason = np.array([f"score {s:.2f} >= {t:.2f}" for s, t in scores], dtype=object)
+        self.reason = _accepted(self.boxes.score, self.threshold)
         self.undecided = np.ones(len(self.boxes), bool)
 
     def decisions(self) -> Decisions:
-        return Decisions(self.state, self.rule, self.reason.astype(str))
+        return Decisions(self.state, self.rule, self.reason)
 
     def by_visibility(self) -> None:
         sides = self.xyxy[:, 2:] - self.xyxy[:, :2]
@@ -239,22 +245,18 @@ class _RuleState:
         rank = self._rank(goodness)
         order = alive[np.argsort(rank[alive])]
         across = self.settings.overlap_across_classes
-        for group in self._groups(order, by_class=not across):
-            self._suppress(group, self.settings.overlap_iou)
+        groups = list(self._groups(order, by_class=not across))
+        if groups:
+            self._suppress(groups, self.settings.overlap_iou)
 
-    def _suppress(self, group: Ints, most: float) -> None:
-        """Drop from boxes of one frame, best first, those that a better one covers."""
-        overlap = iou(self.xyxy[group], self.xyxy[group])
-        gone = np.zeros(len(group), bool)
-        for i in range(len(group)):
-            if gone[i]:
-                continue
-            covered = np.flatnonzero((overlap[i] > most) & ~gone)
-            covered = covered[covered > i]
-            gone[covered] = True
-            for j in covered:
-                reason = f"IoU {overlap[i, j]:.2f} > {most:.2f} with a better box"
-                self._decide(group[j : j + 1], "overlap", [reason])
+    def _suppress(self, groups: Sequence[Ints], most: float) -> None:
+        """Drop from the boxes of each group, best first, those that a better one covers."""
+        gone = np.zeros(len(self.boxes), bool)
+        for better, worse, overlap in _covering(self.xyxy, groups, most):
+            if not gone[better] and not gone[worse]:
+                gone[worse] = True
+                reason = f"IoU {overlap:.2f} > {most:.2f} with a better box"
+                self._decide(np.array([worse]), "overlap", [reason])
 
     def by_count(self) -> None:
         if self.settings.max_per_frame is None:
@@ -298,6 +300,41 @@ class _RuleState:
         self.rule[which] = rule
         self.reason[which] = reasons
         self.undecided[which] = False
+
+
+def _accepted(score: Floats, threshold: Floats) -> Texts:
+    """Return ``score 0.83 >= 0.50`` of each box; equal texts are one object."""
+    # Hundredths of a float32 are exact enough in double precision to be rounded as text is.
+    hundredths = np.rint(np.stack([score, threshold]).astype(np.float64) * 100).astype(np.int64)
+    pairs, position = np.unique(hundredths[0] * _LARGE + hundredths[1], return_inverse=True)
+    texts = [f"score {s / 100:.2f} >= {t / 100:.2f}" for s, t in map(_divided, pairs.tolist())]
+    found: Texts = np.array(texts, object)[position.reshape(-1)]
+    return found
+
+
+def _divided(pair: int) -> tuple[int, int]:
+    return divmod(pair, _LARGE)
+
+
+def _covering(
+    xyxy: Floats, groups: Sequence[Ints], most: float
+) -> Iterator[tuple[int, int, np.float32]]:
+    """Yield pairs of one group that overlap by more than `most`: the better box, the worse, IoU.
+
+    Pairs come in the order of the better box, then of the worse, so many at a time that memory is
+    bounded.
+    """
+    ordered = np.concatenate(groups)
+    ends = np.repeat(np.cumsum([len(g) for g in groups]), [len(g) for g in groups])
+    followers = ends - np.arange(len(ordered)) - 1
+    block = np.cumsum(followers) // _PAIRS
+    for part in np.split(np.arange(len(ordered)), np.flatnonzero(np.diff(block)) + 1):
+        first = np.repeat(part, followers[part])
+        begin = np.cumsum(followers[part]) - followers[part]
+        second = first + 1 + np.arange(len(first)) - np.repeat(begin, followers[part])
+        overlap = paired_iou(xyxy[ordered[first]], xyxy[ordered[second]])
+        for at in np.flatnonzero(overlap > most).tolist():
+            yield int(ordered[first[at]]), int(ordered[second[at]]), overlap[at]
 
 
 def _below(value: Any, least: Any) -> str:

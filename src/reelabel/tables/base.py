@@ -92,6 +92,8 @@ def _array(values: object, kind: pa.DataType) -> pa.Array:
         return values.combine_chunks().cast(kind)
     if isinstance(values, pa.Array):
         return values.cast(kind)
+    if isinstance(values, np.ndarray) and values.dtype.kind == "U":
+        return pa.array(values).cast(kind)
     return pa.array(values, type=kind)
 
 

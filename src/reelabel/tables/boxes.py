@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from reelabel.data.boxes import Boxes
 from reelabel.data.sequence import BoxSequence, Ints
 from reelabel.errors import ShardError
 from reelabel.tables.base import xyxy_columns, xyxy_of
+from reelabel.tables.columns import chosen_texts, strings_of
 
 
 def class_names(*tables: pa.Table) -> tuple[str, ...]:
@@ -42,8 +42,8 @@ def boxes_of(table: pa.Table, names: Sequence[str]) -> BoxSequence:
         score=table["score"].to_numpy() if "score" in has else np.ones(len(table), np.float32),
         class_id=_class_ids(table, names),
         track_id=table["track_id"].to_numpy() if "track_id" in has else None,
-        state=_strings(table, "state") if "state" in has else None,
-        origin=_strings(table, "origin") if "origin" in has else None,
+        state=strings_of(table, "state") if "state" in has else None,
+        origin=strings_of(table, "origin") if "origin" in has else None,
     )
     return BoxSequence(table["pts"].to_numpy(), boxes)
 
@@ -61,13 +61,13 @@ def box_columns(boxes: BoxSequence, names: Sequence[str]) -> dict[str, object]:
     """
     columns: dict[str, object] = {
         "pts": boxes.frame,
-        "category": [names[i] for i in boxes.class_id.tolist()],
+        "category": chosen_texts(names, boxes.class_id),
         "score": boxes.score,
         **xyxy_columns(boxes.xyxy),
     }
     for name in ("state", "origin"):
         values = getattr(boxes.boxes, name)
-        columns |= {} if values is None else {name: values.tolist()}
+        columns |= {} if values is None else {name: values}
     return columns
 
 
@@ -78,7 +78,3 @@ def _class_ids(table: pa.Table, names: Sequence[str]) -> Ints:
         raise ShardError(f"expected boxes of the classes {list(names)}, but got {unknown}")
     result: Ints = found.to_numpy().astype(np.int64)
     return result
-
-
-def _strings(table: pa.Table, name: str) -> NDArray[np.str_]:
-    return np.array(table[name].to_pylist(), dtype=np.str_)

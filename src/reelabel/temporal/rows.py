@@ -14,11 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from reelabel.data.boxes import paired_iou, visible_parts
-from reelabel.data.sequence import Bools, BoxSequence, Floats, Ints
+from reelabel.data.sequence import BoxSequence, Floats, Ints
 from reelabel.data.states import GAP, SMOOTH, STATIC
 from reelabel.errors import ModelError
 from reelabel.tables import EVIDENCE, xyxy_columns
 from reelabel.tables.boxes import boxes_of, class_names
+from reelabel.tables.columns import chosen_texts, repeated_text
 from reelabel.temporal.evidence import Found, SmoothedTracks
 from reelabel.temporal.flicker import Flicker
 from reelabel.temporal.gap import ConfirmedBox, GapBox
@@ -219,19 +220,19 @@ def _smoothed_columns(
     count, smoothed = len(tracks.frame), tracks.smoothed
     starts = np.arange(0, 2 * count + 1, 2, dtype=np.int32)
     return {
-        "video_id": [footage.video_id] * count,
+        "video_id": repeated_text(footage.video_id, count),
         "pts": video.pts[tracks.frame],
         "frame_index": footage.frame_index[tracks.frame],
-        "category": [footage.names[i] for i in tracks.class_id.tolist()],
+        "category": chosen_texts(footage.names, tracks.class_id),
         "score": tracks.score,
-        "kind": [SMOOTH] * count,
+        "kind": repeated_text(SMOOTH, count),
         "detection": smoothed.row,
         "track_id": smoothed.track_id,
         "similarity": _overlap(smoothed, video),
         "sigma": smoothed.sigma_cxcywh[:, :2].max(axis=1),
         "frames": pa.ListArray.from_arrays(starts, video.pts[tracks.ends].ravel()),
         "between": pa.nulls(count, EVIDENCE.schema.field("between").type),
-        "reason": _smoothed_reasons(smoothed.observed),
+        "reason": np.where(smoothed.observed, "smoothed", "filled by smoothing"),
     }
 
 
@@ -239,8 +240,3 @@ def _overlap(smoothed: Smoothed, video: TrackedVideo) -> pa.Array:
     """Return the overlap of smoothed boxes with their detections, null where there is none."""
     found = paired_iou(video.boxes.xyxy[smoothed.row], smoothed.xyxy.astype(np.float32))
     return pa.array(found, pa.float32(), mask=~smoothed.observed)
-
-
-def _smoothed_reasons(observed: Bools) -> list[str]:
-    result: list[str] = np.where(observed, "smoothed", "filled by smoothing").tolist()
-    return result
