@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reelabel.data.dataset import DIGITS, Dataset, ImageEntry
+from reelabel.data.boxes import Boxes
+from reelabel.data.dataset import DIGITS, Dataset, ImageEntry, fitted
 from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, State
 from reelabel.errors import FormatError
 from reelabel.files import safe_join, write_text
@@ -39,7 +40,7 @@ from reelabel.formats.checked import (
     whole_of,
     xyxy_of,
 )
-from reelabel.formats.entries import Entry, Four, dataset_of, to_entries
+from reelabel.formats.entries import Entry, Four, dataset_of, scores_of
 from reelabel.formats.layout import check_layout
 
 __all__ = ["coco_text", "read_coco", "to_coco", "truth_pictures", "write_coco"]
@@ -277,9 +278,20 @@ def coco_text(dataset: Dataset, *, crowds: bool = True) -> str:
         FormatError: if an `extra` holds what JSON cannot.
     """
     try:
-        return json.dumps(to_coco(dataset, crowds=crowds), allow_nan=False) + "\n"
+        return "".join(_chunks(dataset, crowds=crowds))
     except (TypeError, ValueError, RecursionError) as exc:
         raise FormatError(f"expected values that JSON can hold, but {exc}") from exc
+
+
+def _chunks(dataset: Dataset, *, crowds: bool) -> Iterator[str]:
+    """Yield the JSON of `to_coco`, the boxes of a picture at a time."""
+    images, parts = list[str](), list[str]()
+    for row, boxes in _coco_rows(dataset, crowds=crowds):
+        images.append(json.dumps(row, allow_nan=False))
+        if boxes:
+            parts.append(json.dumps(boxes, allow_nan=False)[1:-1])
+    yield from ('{"images": [', ", ".join(images), '], "annotations": [', ", ".join(parts))
+    yield f'], "categories": {json.dumps(_categories(dataset), allow_nan=False)}}}\n'
 
 
 def to_coco(dataset: Dataset, *, crowds: bool = True) -> dict[str, Any]:
@@ -293,21 +305,65 @@ def to_coco(dataset: Dataset, *, crowds: bool = True) -> dict[str, Any]:
             they stand in ``ignore_regions`` of their image, because most other readers take every
             annotation for an object.
     """
+    rows = list(_coco_rows(dataset, crowds=crowds))
+    images, boxes = [row for row, _ in rows], [box for _, some in rows for box in some]
+    return {"images": images, "annotations": boxes, "categories": _categories(dataset)}
+
+
+def _categories(dataset: Dataset) -> list[dict[str, Any]]:
+    return [{"id": i, "name": name} for i, name in enumerate(dataset.classes, start=1)]
+
+
+def _coco_rows(
+    dataset: Dataset, *, crowds: bool
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Yield the row of each picture, and those of its boxes."""
     aside = {state: key for key, state in _REGIONS.items() if not (crowds and state == IGNORE)}
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for image, boxes in zip(dataset.images, dataset.boxes, strict=True):
-        row = _image_row(len(images) + 1, image)
-        for entry in to_entries(boxes, image.size_wh):
-            if entry.state in aside:
-                category = dataset.classes[entry.class_id]
-                region = {"bbox": list(entry.xywh), "category": category, **_optional(entry)}
-                row.setdefault(aside[entry.state], []).append(region)
+    number = 0
+    for id_, (image, boxes) in enumerate(zip(dataset.images, dataset.boxes, strict=True), start=1):
+        row, rows = _image_row(id_, image), []
+        for class_id, xywh, state, values in _entries(boxes, image.size_wh):
+            if state in aside:
+                region = {"bbox": xywh, "category": dataset.classes[class_id], **values}
+                row.setdefault(aside[state], []).append(region)
             else:
-                annotations.append(_box_row(len(annotations) + 1, row["id"], entry))
-        images.append(row)
-    categories = [{"id": i, "name": name} for i, name in enumerate(dataset.classes, start=1)]
-    return {"images": images, "annotations": annotations, "categories": categories}
+                number += 1
+                rows.append({
+                    "id": number,
+                    "image_id": id_,
+                    "category_id": class_id + 1,
+                    "bbox": xywh,
+                    "area": round(xywh[2] * xywh[3], 2 * DIGITS),
+                    "iscrowd": int(state == IGNORE),
+                    **values,
+                })
+        yield row, rows
+
+
+def _entries(
+    boxes: Boxes, size_wh: tuple[int, int]
+) -> Iterator[tuple[int, list[float], State, dict[str, Any]]]:
+    """Yield class, box, state and further values of each box that has an area."""
+    xyxy, kept = fitted(boxes.xyxy, size_wh)
+    count, own = len(boxes), _BOX_KEYS
+    columns = zip(
+        kept.tolist(),
+        xyxy.tolist(),
+        boxes.class_id.tolist(),
+        scores_of(boxes.score),
+        [POSITIVE] * count if boxes.state is None else boxes.state.tolist(),
+        [""] * count if boxes.origin is None else boxes.origin.tolist(),
+        [None] * count if boxes.track_id is None else boxes.track_id.tolist(),
+        [{}] * count if boxes.extra is None else boxes.extra.tolist(),
+        strict=True,
+    )
+    for stays, (x1, y1, x2, y2), class_id, score, state, origin, track_id, extra in columns:
+        if stays:
+            values: dict[str, Any] = {} if score is None else {"score": score}
+            values |= {"origin": origin} if origin else {}
+            values |= {} if track_id is None or track_id < 0 else {"track_id": track_id}
+            values |= _unknown(extra, own)
+            yield class_id, [x1, y1, round(x2 - x1, DIGITS), round(y2 - y1, DIGITS)], state, values
 
 
 def _image_row(id_: int, image: ImageEntry) -> dict[str, Any]:
@@ -328,28 +384,6 @@ def _image_row(id_: int, image: ImageEntry) -> dict[str, Any]:
     if image.complete is not None:
         row["complete_categories"] = [class_id + 1 for class_id in image.complete]
     return row | _unknown(image.extra, _IMAGE_KEYS)
-
-
-def _box_row(id_: int, image_id: int, entry: Entry) -> dict[str, Any]:
-    xywh = entry.xywh
-    return {
-        "id": id_,
-        "image_id": image_id,
-        "category_id": entry.class_id + 1,
-        "bbox": list(xywh),
-        "area": round(xywh[2] * xywh[3], 2 * DIGITS),
-        "iscrowd": int(entry.state == IGNORE),
-    } | _optional(entry)
-
-
-def _optional(entry: Entry) -> dict[str, Any]:
-    """Return what COCO does not define and stands only where it is known."""
-    values: dict[str, Any] = {} if entry.score is None else {"score": entry.score}
-    if entry.origin:
-        values["origin"] = entry.origin
-    if entry.track_id is not None:
-        values["track_id"] = entry.track_id
-    return values | _unknown(entry.extra, _BOX_KEYS)
 
 
 def _unknown(extra: Mapping[str, Any], own: frozenset[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, Self, cast
 
 import numpy as np
 
-from reelabel.data.boxes import Boxes
+from reelabel.data.boxes import Boxes, Floats
 from reelabel.data.dataset import DIGITS, Dataset, ImageEntry, fitted
 from reelabel.data.states import POSITIVE, State
 
@@ -65,15 +65,16 @@ def to_entries(boxes: Boxes, size_wh: tuple[int, int] = (0, 0)) -> list[Entry]:
         size_wh: size of the picture; 0 where it is unknown, then it has no right or bottom edge.
     """
     xyxy, kept = fitted(boxes.xyxy, size_wh)
-    return [_entry(boxes, i, xyxy[i].tolist()) for i in np.flatnonzero(kept).tolist()]
+    scores = scores_of(boxes.score)
+    return [_entry(boxes, i, xyxy[i].tolist(), scores[i]) for i in np.flatnonzero(kept).tolist()]
 
 
-def _entry(boxes: Boxes, i: int, xyxy: list[float]) -> Entry:
+def _entry(boxes: Boxes, i: int, xyxy: list[float], score: float | None) -> Entry:
     left, top, right, bottom = xyxy
     return Entry(
         (left, top, right, bottom),
         int(boxes.class_id[i]),
-        _score(boxes.score[i]),
+        score,
         POSITIVE if boxes.state is None else cast("State", str(boxes.state[i])),
         "" if boxes.origin is None else str(boxes.origin[i]),
         {} if boxes.extra is None else boxes.extra[i],
@@ -81,9 +82,11 @@ def _entry(boxes: Boxes, i: int, xyxy: list[float]) -> Entry:
     )
 
 
-def _score(score: np.float32) -> float | None:
+def scores_of(score: Floats) -> list[float | None]:
+    """Return scores as a file holds them, None where there is none."""
     # The shortest text that means this number, so that 0.4 is not written as 0.4000000059604645.
-    return None if np.isnan(score) else float(str(score))
+    found = score.astype(np.str_).astype(np.float64).tolist()
+    return [None if math.isnan(each) else each for each in found]
 
 
 def to_boxes(entries: Sequence[Entry]) -> Boxes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from reelabel.data.boxes import Boxes, Placement
 from reelabel.labels.merging import Labels
-from reelabel.tables import CORNERS, LABELS
+from reelabel.tables import LABELS
 from reelabel.tables.boxes import box_columns, boxes_of
 from reelabel.tables.columns import Texts, repeated_text, texts_of
 
@@ -62,27 +63,40 @@ def label_table(
     })
 
 
-def boxes_in_picture(
-    frame: Mapping[str, Any], labels: Sequence[Mapping[str, Any]], names: Sequence[str]
-) -> Boxes:
-    """Return the labels of a frame in pixels of its written picture.
+class FrameBoxes:
+    """The labels of one video, frame by frame.
 
     Args:
-        frame: a row of the table `frames`, which places the picture in the video.
-        labels: rows of the table `labels`.
+        table: its rows of the table `labels`.
         names: class names by class id.
 
-    Returns:
-        ``(n,)`` boxes with states and origins; the round and rule of each are its `extra`.
+    Raises:
+        ShardError: if a label is of another class.
     """
-    ids = {name: i for i, name in enumerate(names)}
-    corners = np.array([[row[key] for key in CORNERS] for row in labels], np.float64)
-    extra = [{"round": row["round"], "rule": row["rule"]} for row in labels]
-    return Boxes(
-        Placement.of_frame(frame).to_picture(corners.reshape(-1, 4)).astype(np.float32),
-        np.array([row["score"] for row in labels], np.float32),
-        np.array([ids[row["category"]] for row in labels], np.int64),
-        state=np.array([row["state"] for row in labels], np.str_),
-        origin=np.array([row["origin"] for row in labels], np.str_),
-        extra=np.array(extra, np.object_),
-    )
+
+    def __init__(self, table: pa.Table, names: Sequence[str]) -> None:
+        extra = np.array(_told(table), np.object_)
+        rows = boxes_of(table, names)
+        order = np.argsort(rows.frame, kind="stable")
+        self._boxes = replace(rows.boxes, extra=extra)[order]
+        self._pts = rows.frame[order]
+
+    def in_picture(self, frame: Mapping[str, Any]) -> Boxes:
+        """Return the labels of a frame in pixels of its written picture.
+
+        Args:
+            frame: a row of the table `frames`, which places the picture in the video.
+
+        Returns:
+            ``(n,)`` boxes with states and origins; the round and rule of each are its `extra`.
+        """
+        boxes = self._boxes[slice(*np.searchsorted(self._pts, [frame["pts"], frame["pts"] + 1]))]
+        placed = Placement.of_frame(frame).to_picture(boxes.xyxy.astype(np.float64))
+        return replace(boxes, xyxy=placed.astype(np.float32))
+
+
+def _told(table: pa.Table) -> list[dict[str, Any]]:
+    """Return the round and rule of each row; equal ones are one dictionary."""
+    known: dict[tuple[int, str], dict[str, Any]] = {}
+    pairs = zip(table["round"].to_pylist(), texts_of(table, "rule").tolist(), strict=True)
+    return [known.setdefault(pair, {"round": pair[0], "rule": pair[1]}) for pair in pairs]

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from reelabel.data.states import GAP, NEGATIVE, PERSON, POSITIVE, TEACHER
 
@@ -25,6 +27,14 @@ def by_pts(labels: Iterable[Row]) -> dict[int, list[Row]]:
     for label in labels:
         found.setdefault(label["pts"], []).append(label)
     return found
+
+
+def telling_rows(labels: pa.Table) -> pa.Table:
+    """Return the rows of the table `labels` that matter to which frames are chosen."""
+    origin, state = labels["origin"], labels["state"]
+    negative = pc.and_(pc.equal(state, NEGATIVE), pc.equal(origin, TEACHER))
+    found = pc.and_(pc.equal(state, POSITIVE), pc.equal(labels["rule"], GAP))
+    return labels.filter(pc.or_(pc.or_(negative, found), pc.equal(origin, PERSON)))
 
 
 def sampled_frames(

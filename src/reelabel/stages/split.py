@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from reelabel.data.boxes import Boxes
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE
 from reelabel.engine.stage import Output, Stage, Unit
@@ -29,8 +30,8 @@ from reelabel.labels.division import (
     divide,
     near_pairs,
 )
-from reelabel.labels.rows import boxes_in_picture
-from reelabel.labels.selection import by_pts, sampled_frames, unsampled_pts
+from reelabel.labels.rows import FrameBoxes
+from reelabel.labels.selection import by_pts, sampled_frames, telling_rows, unsampled_pts
 from reelabel.media.pictures import encode_jpeg, fit
 from reelabel.media.video import frames as decoded
 from reelabel.tables import DUPLICATES, FRAMES, LABELS, VIDEOS
@@ -38,8 +39,8 @@ from reelabel.workspace import fingerprint
 from reelabel.workspace.results import SideCounts, SplitReport
 
 Row = dict[str, Any]
-Entry = tuple[Row, Sequence[Row]]
-"""A frame and its labels."""
+Entry = tuple[Row, Boxes]
+"""A frame and its labels, in the pixels of its picture."""
 HARD = "hard"
 """Folder in the data set for pictures of hard frames that `sample` did not take."""
 
@@ -70,6 +71,7 @@ def split(unit: SplitUnit) -> Output:
         unit.files.write(f"{name}.json", text.encode())
         counts[name] = _counts(data)
         digests.append(fingerprint(text, [frame["crc32"] for frame, _ in some]))
+        del data, text  # as large as all labels together
     if not counts[TRAIN].boxes:
         raise SplitError(_nothing_to_learn(unit))
     report = _report(unit, division, counts)
@@ -107,14 +109,15 @@ def _labels(unit: SplitUnit) -> Iterator[tuple[str, pa.Table]]:
 
 def _entries(unit: SplitUnit, video_id: str, rows: pa.Table) -> Iterator[Entry]:
     """Yield the frames of one video that go into the data set, each with its labels."""
-    s, labels = unit.settings, by_pts(rows.to_pylist())
+    s, labels = unit.settings, by_pts(telling_rows(rows).to_pylist())
+    boxes = FrameBoxes(rows, unit.project.classes)
     frames = unit.rows(FRAMES, video_id).to_pylist()
     dropped = set(unit.rows(DUPLICATES, video_id)["pts"].to_pylist())
     for frame in sampled_frames(frames, labels, dropped, hard_frames=s.hard_frames):
-        yield frame, labels.get(frame["pts"], ())
+        yield frame, boxes.in_picture(frame)
     most = s.hard_frames_max if s.hard_frames else 0
     for frame in _taken(unit, video_id, unsampled_pts(frames, labels, hard_frames_max=most)):
-        yield frame, labels[frame["pts"]]
+        yield frame, boxes.in_picture(frame)
 
 
 def _taken(unit: SplitUnit, video_id: str, wanted: list[int]) -> Iterator[Row]:
@@ -140,11 +143,12 @@ def _taken(unit: SplitUnit, video_id: str, wanted: list[int]) -> Iterator[Row]:
 
 def _frames(unit: SplitUnit, video_id: str, entries: Sequence[Entry]) -> VideoFrames:
     """Return when the frames of one video are, and how many positive labels they have."""
-    positive = [[row for row in labels if row["state"] == POSITIVE] for _, labels in entries]
+    positive = [boxes.class_id[boxes.has_state(POSITIVE)].tolist() for _, boxes in entries]
+    names = unit.project.classes
     return VideoFrames(
         time_s=np.array([frame["time_s"] for frame, _ in entries], np.float64),
-        n_labels=np.array([len(rows) for rows in positive], np.int64),
-        classes=Counter(row["category"] for rows in positive for row in rows),
+        n_labels=np.array([len(ids) for ids in positive], np.int64),
+        classes=Counter(names[i] for ids in positive for i in ids),
         source=unit.inputs.video(video_id).origin,
     )
 
@@ -163,9 +167,7 @@ def _dataset(unit: SplitUnit, entries: Sequence[Entry]) -> Dataset:
         )
         for frame, _ in entries
     )
-    classes = unit.project.classes
-    boxes = tuple(boxes_in_picture(frame, labels, classes) for frame, labels in entries)
-    return Dataset(classes, images, boxes).clipped()
+    return Dataset(unit.project.classes, images, tuple(boxes for _, boxes in entries)).clipped()
 
 
 def _counts(data: Dataset) -> SideCounts:
