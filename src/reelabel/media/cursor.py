@@ -103,6 +103,16 @@ class Cursor:
             if frame.is_key:
                 yield frame
 
+    def is_sparse(self, step_s: float) -> bool:
+        """Return whether frames so many seconds apart are reached by jumps, not by decoding all.
+
+        They are where key frames are no further apart than that on average.
+        """
+        line = self.timeline
+        if not line.seekable or not len(line.key_pts) or not self._may_jump:
+            return False
+        return line.length * self.time_base <= Fraction(step_s) * len(line.key_pts)
+
     def at(self, pts: int) -> Frame | None:
         """Go to the frame with exactly this time stamp and return it; None if there is none.
 

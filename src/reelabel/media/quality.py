@@ -25,6 +25,8 @@ _FROZEN_MEAN, _FROZEN_PEAK = 0.05, 12.0
 _HASH_SIDE = 32
 _THUMBNAIL_WH = (32, 24)
 
+USUAL_CHANGE = 2.5
+"""A cut changes the picture so many times as much as the frames before it changed."""
 ANALYSIS_WH = (320, 320)
 """Size to which frames are reduced for quality, hash and shot cuts."""
 
@@ -228,7 +230,7 @@ class CutDetector:
 
     Args:
         min_change: grey levels, 0..255.
-        ratio: 1 and above.
+        ratio: 1 and above; 0 where the frames before imply nothing.
         min_unlike: 0 (the same structure) to 2 (inverted).
         window: frames.
     """
@@ -236,7 +238,7 @@ class CutDetector:
     def __init__(
         self,
         min_change: float = 8.0,
-        ratio: float = 2.5,
+        ratio: float = USUAL_CHANGE,
         min_unlike: float = 0.6,
         window: int = 4,
     ) -> None:

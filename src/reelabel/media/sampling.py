@@ -52,7 +52,7 @@ class FrameSampler:
         self._step_s = settings.every_s
         if settings.per_video is not None:
             self._step_s = duration_s / settings.per_video
-        self._next_s = 0.0
+        self._next_s = self._before_take_s = 0.0
         self._position = count()
         self._before_s = 0.0
 
@@ -66,8 +66,18 @@ class FrameSampler:
         since_s += self._before_s
         if since_s + _SLACK_S < self._next_s:
             return False
+        self._before_take_s = self._next_s
         self._next_s = ((since_s + _SLACK_S) // self._step_s + 1) * self._step_s
         return True
+
+    @property
+    def step_s(self) -> float | None:
+        """Seconds between frames that are taken; None if frames are counted."""
+        return self._step_s
+
+    def take_back(self) -> None:
+        """Forget the last frame that was taken by its time: it cannot be had."""
+        self._next_s = self._before_take_s
 
     def end_clip(self, length_s: float) -> None:
         """Go on with the next clip of the video, after one of this length in seconds."""

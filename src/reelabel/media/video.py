@@ -12,6 +12,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from reelabel.errors import DecodeError, UsageError
 from reelabel.media.cursor import Cursor
 from reelabel.media.frame import Frame
@@ -19,7 +21,7 @@ from reelabel.media.opening import OnError
 from reelabel.media.probe import VideoInfo
 from reelabel.media.stream import read_timeline, scan
 
-__all__ = ["Frame", "decode", "decode_spans", "frames", "time_range"]
+__all__ = ["Frame", "SparseSpans", "decode", "decode_spans", "frames", "time_range"]
 
 _END_SLACK_S = 0.5  # manifests round; an end this little behind the video's end is its end
 
@@ -95,6 +97,32 @@ def decode_spans(
                 cursor.approach(first)
             found = cursor.frames_before(end)
             yield from ((position, frame) for frame in found if frame.pts >= first)
+
+
+class SparseSpans:
+    """Frames of spans of an open video that are far apart: each is reached by a jump.
+
+    Args:
+        cursor: the video, before its first frame; its timeline must be seekable.
+        spans_s: as in `decode_spans`.
+    """
+
+    def __init__(self, cursor: Cursor, spans_s: Sequence[tuple[float, float | None]]) -> None:
+        self._cursor, self._spans_s = cursor, spans_s
+
+    def times(self) -> Iterator[tuple[int, int, float]]:
+        """Yield span, time stamp and second of every frame in a span, without decoding."""
+        cursor, pts = self._cursor, self._cursor.timeline.pts
+        for position, (start_s, end_s) in enumerate(self._spans_s):
+            first = cursor.pts_at(start_s) if start_s else cursor.start_pts
+            low = int(np.searchsorted(pts, first))
+            high = len(pts) if end_s is None else int(np.searchsorted(pts, cursor.pts_at(end_s)))
+            for each in pts[low:high].tolist():
+                yield position, each, float((each - cursor.start_pts) * cursor.time_base)
+
+    def frame(self, pts: int) -> Frame | None:
+        """Return the frame at a time stamp, None if it is damaged; ask in rising order."""
+        return self._cursor.at(pts)
 
 
 def _inside(

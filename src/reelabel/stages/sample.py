@@ -2,6 +2,10 @@
 
 Every frame that the sampling rule takes gets a row; a rejected one has a reason and no picture. The
 embedding is made here because the pixels are here.
+
+Frames that are further apart than key frames are reached by jumps: what lies between is not decoded,
+and shots are then told apart by the taken frames alone. Footage that returns to a scene between two
+of them is one shot; ``track.camera`` looks at every processed frame.
 """
 
 from __future__ import annotations
@@ -17,9 +21,13 @@ from pydantic import Field
 
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import MediaError
+from reelabel.media.convert import Picture
+from reelabel.media.cursor import Cursor
+from reelabel.media.opening import OnError
 from reelabel.media.pictures import encode_jpeg, fit
 from reelabel.media.quality import (
     ANALYSIS_WH,
+    USUAL_CHANGE,
     CutDetector,
     Quality,
     QualityLimits,
@@ -27,7 +35,7 @@ from reelabel.media.quality import (
     reject_reason,
 )
 from reelabel.media.sampling import FrameSampler, SamplingSettings
-from reelabel.media.video import Frame, decode_spans
+from reelabel.media.video import Frame, SparseSpans, decode_spans
 from reelabel.models.base import Embed, Embedder, Image
 from reelabel.models.registry import load_embedder
 from reelabel.tables import CLIPS, EMBEDDINGS, FRAMES, VIDEOS, spans_of
@@ -103,36 +111,87 @@ class SampledFrame:
 
 
 def _sampled_frames(unit: SampleUnit, problems: list[str]) -> Iterator[SampledFrame]:
-    """Yield the frames that the sampling rule takes, from one decode of all clips."""
-    clips = unit.rows(CLIPS).to_pylist()
-    lengths_s = [clip["end_s"] - clip["start_s"] for clip in clips]
-    sampler = FrameSampler(unit.settings, sum(lengths_s))
-    at, shot, cuts, before = -1, -1, CutDetector(), None
-    for position, frame in _frames(unit, clips, problems):
-        if position != at:
-            for length_s in lengths_s[max(at, 0) : position]:
-                sampler.end_clip(length_s)
-            at, shot, cuts, before = position, shot + 1, CutDetector(), None
-        since_s = frame.time_s - clips[at]["start_s"]
-        unit.tick((sum(lengths_s[:at]) + since_s) / max(sum(lengths_s), 1e-9), "")
-        small = frame.rgb(ANALYSIS_WH)
-        shot += bool(cuts.is_cut(small))
-        if sampler.takes(since_s):
-            grey = frame.grey(ANALYSIS_WH)
-            quality = measure(grey, before)
-            yield SampledFrame(frame, clips[at]["clip"], shot, quality, sampler)
-            before = grey
+    """Yield the frames that the sampling rule takes, from one pass over all clips."""
+    taking = _Taking(unit, unit.rows(CLIPS).to_pylist())
+    step_s = taking.sampler.step_s
+    note = _noted(problems)
+    if step_s is not None and not unit.settings.keyframes:
+        with Cursor(unit.video.path, on_error=note) as cursor:
+            if cursor.is_sparse(step_s):
+                yield from taking.far_apart(SparseSpans(cursor, taking.spans_s))
+                return
+    yield from taking.decoded(note)
 
 
-def _frames(
-    unit: SampleUnit, clips: list[dict[str, Any]], problems: list[str]
-) -> Iterator[tuple[int, Frame]]:
-    return decode_spans(
-        unit.video.path,
-        spans_of(clips, unit.video.duration_s),
-        keyframes_only=unit.settings.keyframes,
-        on_error=lambda error: problems.append(str(error)),
-    )
+class _Taking:
+    """Takes the frames of one video: the sampling rule, its clips and shots so far."""
+
+    def __init__(self, unit: SampleUnit, clips: list[dict[str, Any]]) -> None:
+        self.unit, self.clips = unit, clips
+        self.spans_s = spans_of(clips, unit.video.duration_s)
+        self.lengths_s = [clip["end_s"] - clip["start_s"] for clip in clips]
+        self.sampler = FrameSampler(unit.settings, sum(self.lengths_s))
+        self.at, self.shot = -1, -1
+        self.usual_change = USUAL_CHANGE
+        self.cuts = CutDetector()
+        self.before: Picture | None = None
+
+    def decoded(self, on_error: OnError) -> Iterator[SampledFrame]:
+        """Yield the frames from a decode of the clips; cuts are looked for in every frame."""
+        found = decode_spans(
+            self.unit.video.path,
+            self.spans_s,
+            keyframes_only=self.unit.settings.keyframes,
+            on_error=on_error,
+        )
+        for position, frame in found:
+            self.go_on(position)
+            self.see(frame)
+            if self.sampler.takes(self.since_s(frame.time_s)):
+                yield self.taken(frame)
+
+    def far_apart(self, spans: SparseSpans) -> Iterator[SampledFrame]:
+        """Yield the same frames without those between; cuts are looked for among them alone."""
+        self.usual_change = 0.0  # between frames seconds apart large changes are usual: no reason
+        for position, pts, time_s in spans.times():
+            self.go_on(position)
+            if not self.sampler.takes(self.since_s(time_s)):
+                continue
+            frame = spans.frame(pts)
+            if frame is None:  # the next one that is whole is taken in its place
+                self.sampler.take_back()
+                continue
+            self.see(frame)
+            yield self.taken(frame)
+
+    def go_on(self, position: int) -> None:
+        """Go on in a clip; a new one begins a shot."""
+        if position != self.at:
+            for length_s in self.lengths_s[max(self.at, 0) : position]:
+                self.sampler.end_clip(length_s)
+            self.at, self.shot = position, self.shot + 1
+            self.cuts, self.before = CutDetector(ratio=self.usual_change), None
+
+    def since_s(self, time_s: float) -> float:
+        """Return seconds since the start of the clip."""
+        return float(time_s - self.clips[self.at]["start_s"])
+
+    def see(self, frame: Frame) -> None:
+        """Compare a frame with the one before."""
+        done_s = sum(self.lengths_s[: self.at]) + self.since_s(frame.time_s)
+        self.unit.tick(done_s / max(sum(self.lengths_s), 1e-9), "")
+        self.shot += bool(self.cuts.is_cut(frame.rgb(ANALYSIS_WH)))
+
+    def taken(self, frame: Frame) -> SampledFrame:
+        """Return a frame that is taken with its quality."""
+        grey = frame.grey(ANALYSIS_WH)
+        quality, self.before = measure(grey, self.before), grey
+        return SampledFrame(frame, self.clips[self.at]["clip"], self.shot, quality, self.sampler)
+
+
+def _noted(problems: list[str]) -> OnError:
+    """Return what collects errors as text."""
+    return lambda error: problems.append(str(error))
 
 
 def _row(unit: SampleUnit, sampled: SampledFrame) -> dict[str, Any]:
