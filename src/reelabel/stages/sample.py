@@ -3,8 +3,8 @@
 Every frame that the sampling rule takes gets a row; a rejected one has a reason and no picture. The
 embedding is made here because the pixels are here.
 
-Frames that are further apart than key frames are reached by jumps: what lies between is not decoded,
-and shots are then told apart by the taken frames alone. Footage that returns to a scene between two
+Frames that are further apart than key frames are reached by jumps: what lies between is not decoded
+and shots are told apart by the taken frames alone. Footage that returns to a scene between two
 of them is one shot; ``track.camera`` looks at every processed frame.
 """
 
@@ -116,7 +116,8 @@ def _sampled_frames(unit: SampleUnit, problems: list[str]) -> Iterator[SampledFr
     step_s = taking.sampler.step_s
     note = _noted(problems)
     if step_s is not None and not unit.settings.keyframes:
-        with Cursor(unit.video.path, on_error=note) as cursor:
+        # More threads would decode frames behind each wanted one; videos are done side by side.
+        with Cursor(unit.video.path, threads=1, on_error=note) as cursor:
             if cursor.is_sparse(step_s):
                 yield from taking.far_apart(SparseSpans(cursor, taking.spans_s))
                 return
