@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reelabel.data.boxes import Boxes
-from reelabel.data.dataset import DIGITS, Dataset, ImageEntry, fitted
-from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, State
+from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.data.states import IGNORE, POSITIVE, State
 from reelabel.errors import FormatError
 from reelabel.files import safe_join, write_text
 from reelabel.formats.checked import (
@@ -40,42 +39,11 @@ from reelabel.formats.checked import (
     whole_of,
     xyxy_of,
 )
-from reelabel.formats.entries import Entry, Four, dataset_of, scores_of
+from reelabel.formats.coco_rows import BOX_KEYS, IMAGE_KEYS, REGIONS, coco_rows
+from reelabel.formats.entries import Entry, Four, dataset_of
 from reelabel.formats.layout import check_layout
 
 __all__ = ["coco_text", "read_coco", "to_coco", "truth_pictures", "write_coco"]
-
-_IMAGE_KEYS = frozenset({
-    "id",
-    "file_name",
-    "width",
-    "height",
-    "video",
-    "frame_index",
-    "pts",
-    "pts_time",
-    "complete_categories",
-    "hard_negatives",
-    "ignore_regions",
-    "left_out",
-    "time_base",
-    "split",
-})
-_BOX_KEYS = frozenset({
-    "id",
-    "image_id",
-    "category_id",
-    "category",
-    "bbox",
-    "area",
-    "iscrowd",
-    "score",
-    "origin",
-    "segmentation",
-    "track_id",
-})
-_REGIONS: dict[str, State] = {"hard_negatives": NEGATIVE, "ignore_regions": IGNORE}
-"""Lists of boxes in an image's own entry, and their state."""
 
 
 def read_coco(path: Path, *, xyxy: bool | None = None) -> Dataset:
@@ -154,7 +122,7 @@ class _Reader:
                 raise bad(f"{where}: 'id'", "an id of its own", id_)
             self.position[id_] = len(self.images)
             self.regions.append([
-                each for key, state in _REGIONS.items() for each in self._in(where, row, key, state)
+                each for key, state in REGIONS.items() for each in self._in(where, row, key, state)
             ])
             self.shown.append([])
             self.images.append(self._image(where, row))
@@ -175,7 +143,7 @@ class _Reader:
             complete=self._complete(where, row.get("complete_categories")),
             split=text_of(where, row, "split"),
             left_out=_left_out(where, row.get("left_out")),
-            extra={key: value for key, value in row.items() if key not in _IMAGE_KEYS},
+            extra={key: value for key, value in row.items() if key not in IMAGE_KEYS},
         )
 
     def _complete(self, where: str, given: object) -> tuple[int, ...] | None:
@@ -241,7 +209,7 @@ class _Reader:
             score_of(where, row),
             state,
             text_of(where, row, "origin"),
-            {key: value for key, value in row.items() if key not in _BOX_KEYS},
+            {key: value for key, value in row.items() if key not in BOX_KEYS},
             track_id=_track_id(where, row),
         )
 
@@ -286,7 +254,7 @@ def coco_text(dataset: Dataset, *, crowds: bool = True) -> str:
 def _chunks(dataset: Dataset, *, crowds: bool) -> Iterator[str]:
     """Yield the JSON of `to_coco`, the boxes of a picture at a time."""
     images, parts = list[str](), list[str]()
-    for row, boxes in _coco_rows(dataset, crowds=crowds):
+    for row, boxes in coco_rows(dataset, crowds=crowds):
         images.append(json.dumps(row, allow_nan=False))
         if boxes:
             parts.append(json.dumps(boxes, allow_nan=False)[1:-1])
@@ -305,90 +273,13 @@ def to_coco(dataset: Dataset, *, crowds: bool = True) -> dict[str, Any]:
             they stand in ``ignore_regions`` of their image, because most other readers take every
             annotation for an object.
     """
-    rows = list(_coco_rows(dataset, crowds=crowds))
+    rows = list(coco_rows(dataset, crowds=crowds))
     images, boxes = [row for row, _ in rows], [box for _, some in rows for box in some]
     return {"images": images, "annotations": boxes, "categories": _categories(dataset)}
 
 
 def _categories(dataset: Dataset) -> list[dict[str, Any]]:
     return [{"id": i, "name": name} for i, name in enumerate(dataset.classes, start=1)]
-
-
-def _coco_rows(
-    dataset: Dataset, *, crowds: bool
-) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Yield the row of each picture, and those of its boxes."""
-    aside = {state: key for key, state in _REGIONS.items() if not (crowds and state == IGNORE)}
-    number = 0
-    for id_, (image, boxes) in enumerate(zip(dataset.images, dataset.boxes, strict=True), start=1):
-        row, rows = _image_row(id_, image), []
-        for class_id, xywh, state, values in _entries(boxes, image.size_wh):
-            if state in aside:
-                region = {"bbox": xywh, "category": dataset.classes[class_id], **values}
-                row.setdefault(aside[state], []).append(region)
-            else:
-                number += 1
-                rows.append({
-                    "id": number,
-                    "image_id": id_,
-                    "category_id": class_id + 1,
-                    "bbox": xywh,
-                    "area": round(xywh[2] * xywh[3], 2 * DIGITS),
-                    "iscrowd": int(state == IGNORE),
-                    **values,
-                })
-        yield row, rows
-
-
-def _entries(
-    boxes: Boxes, size_wh: tuple[int, int]
-) -> Iterator[tuple[int, list[float], State, dict[str, Any]]]:
-    """Yield class, box, state and further values of each box that has an area."""
-    xyxy, kept = fitted(boxes.xyxy, size_wh)
-    count, own = len(boxes), _BOX_KEYS
-    columns = zip(
-        kept.tolist(),
-        xyxy.tolist(),
-        boxes.class_id.tolist(),
-        scores_of(boxes.score),
-        [POSITIVE] * count if boxes.state is None else boxes.state.tolist(),
-        [""] * count if boxes.origin is None else boxes.origin.tolist(),
-        [None] * count if boxes.track_id is None else boxes.track_id.tolist(),
-        [{}] * count if boxes.extra is None else boxes.extra.tolist(),
-        strict=True,
-    )
-    for stays, (x1, y1, x2, y2), class_id, score, state, origin, track_id, extra in columns:
-        if stays:
-            values: dict[str, Any] = {} if score is None else {"score": score}
-            values |= {"origin": origin} if origin else {}
-            values |= {} if track_id is None or track_id < 0 else {"track_id": track_id}
-            values |= _unknown(extra, own)
-            yield class_id, [x1, y1, round(x2 - x1, DIGITS), round(y2 - y1, DIGITS)], state, values
-
-
-def _image_row(id_: int, image: ImageEntry) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "id": id_,
-        "file_name": image.file_name,
-        "width": image.width,
-        "height": image.height,
-    }
-    for key in ("frame_index", "pts", "pts_time"):
-        if (value := getattr(image, key)) is not None:
-            row[key] = value
-    row |= {key: value for key in ("video", "split") if (value := getattr(image, key))}
-    if image.time_base is not None:
-        row["time_base"] = f"{image.time_base.numerator}/{image.time_base.denominator}"
-    if image.left_out:
-        row["left_out"] = list(image.left_out)
-    if image.complete is not None:
-        row["complete_categories"] = [class_id + 1 for class_id in image.complete]
-    return row | _unknown(image.extra, _IMAGE_KEYS)
-
-
-def _unknown(extra: Mapping[str, Any], own: frozenset[str]) -> dict[str, Any]:
-    """Return the further values, without those whose keys we write ourselves."""
-    return {key: value for key, value in extra.items() if key not in own}
 
 
 def truth_pictures(path: Path) -> list[Path]:

@@ -83,7 +83,7 @@ def _entry(boxes: Boxes, i: int, xyxy: list[float], score: float | None) -> Entr
 
 
 def scores_of(score: Floats) -> list[float | None]:
-    """Return scores as a file holds them, None where there is none."""
+    """Return scores ``(n,)`` as a file holds them, None where there is none."""
     # The shortest text that means this number, so that 0.4 is not written as 0.4000000059604645.
     found = score.astype(np.str_).astype(np.float64).tolist()
     return [None if math.isnan(each) else each for each in found]

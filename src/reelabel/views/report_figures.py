@@ -110,7 +110,8 @@ def _shares(snapshot: Snapshot, rows: pa.Table) -> NDArray[np.float32]:
     ids = pa.array([video.video_id for video in videos], pa.string())
     at = pc.index_in(rows["video_id"], value_set=ids).to_numpy()
     sides = [[max(video.width, 1), max(video.height, 1)] * 2 for video in videos]
-    return (xyxy_of(rows) * (1 / np.array(sides))[at]).astype(np.float32)
+    shares: NDArray[np.float32] = (xyxy_of(rows) * (1 / np.array(sides))[at]).astype(np.float32)
+    return shares
 
 
 def _curve(path: Path) -> str | None:
