@@ -4,7 +4,7 @@
     python benchmarks/many_boxes.py --boxes 200000 --against /path/to/another/checkout
 
 Fifty objects move in every frame, with noise; nothing has to be decoded. Each stage runs in a
-process of its own, stage by stage; what loading the program takes is not counted.
+process of its own, in the order of the flow; what loading the program takes is not counted.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ if what == "coco":
 elif what == "report":
     reelabel.report(ws)
 else:
-    run_one(ws, config, options, task_of(config).flow[what], number=0)
+    done = run_one(ws, config, options, task_of(config).flow[what], number=0)
+    if done.failed:
+        raise SystemExit(str(done.failed))
 status = Path("/proc/self/status").read_text().splitlines()
 peak = next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM"))
 print(used() - before, peak)
