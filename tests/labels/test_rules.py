@@ -136,6 +136,56 @@ def test_doubted_box_never_removes_a_positive():
     assert [s for s, *_ in found] == ["dropped", "positive"]
 
 
+INNER, OUTER = (10, 10, 30, 30), (10, 10, 40, 34)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("inner", "outer", "how"), [(0.9, 0.8, "holds"), (0.8, 0.9, "lies inside")]
+)
+def test_of_nested_boxes_the_less_trusted_is_ignored(inner, outer, how, turned):
+    """Of two positives in one another that of the lower score is ignored, in any order."""
+    rows = [(0, INNER, inner, "ball"), (0, OUTER, outer, "ball")]
+    found = decided(RuleSettings(), *(rows[::-1] if turned else rows))
+    weak = found[::-1] if turned else found
+    state, rule, reason = weak[int(outer < inner)]
+    assert (state, rule) == ("ignore", "nested")
+    assert reason == f"{how} a better box of its class: 100% of the smaller one"
+    assert weak[int(outer > inner)][0] == "positive"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (0, (5, 10, 25, 26), 0.8, "ball"),
+        (0, (20, 20, 24, 26), 0.8, "ball"),
+        (1, INNER, 0.8, "ball"),
+        (0, INNER, 0.8, "dog"),
+        (0, INNER, 0.4, "ball"),
+    ],
+    ids=["half inside", "far smaller", "another frame", "another class", "no positive"],
+)
+def test_boxes_that_are_not_nested_doubles_stay(other):
+    """Only two positives of one class, frame and comparable size are nested doubles."""
+    found = decided(RuleSettings(), (0, OUTER, 0.9, "ball"), other)
+    assert found[0][0] == "positive"
+    assert all(rule != "nested" for _, rule, _ in found)
+
+
+def test_nested_boxes_stay_where_a_track_confirms_them():
+    """A box that its track confirms is an object of its own."""
+    rows = boxes((0, OUTER, 0.9, "ball"), (0, INNER, 0.4, "ball"))
+    confirmed = np.array([False, True])
+    assert apply_rules(rows, RuleSettings(), confirmed).state.tolist() == ["positive"] * 2
+
+
+def test_nested_rule_can_be_turned_off():
+    """Without a share, nested boxes both stay."""
+    rows = [(0, INNER, 0.8, "ball"), (0, OUTER, 0.9, "ball")]
+    found = decided(RuleSettings(nested_share=None), *rows)
+    assert [state for state, *_ in found] == ["positive"] * 2
+
+
 def test_most_per_frame_ignores_the_rest():
     """Of three boxes of one class the best stays; other frames and classes count apart."""
     rows = [(0, (20 * i, 0, 20 * i + 9, 9), 0.6 + 0.1 * i, "ball") for i in range(3)]
@@ -194,6 +244,8 @@ def test_no_boxes_are_fine():
         {"states": {"area": "maybe"}},
         {"floor": float("nan")},
         {"score_per_class": {"dog": 2}},
+        {"nested_share": 0},
+        {"nested_min_size": 1.5},
         {"states": {"outside": "ignore"}},
     ],
 )

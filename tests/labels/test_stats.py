@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelabel.labels.stats import Count, class_counts, heat_map, labels_per_frame, size_bins
+from reelabel.labels.stats import (
+    Count,
+    class_counts,
+    heat_map,
+    labels_per_frame,
+    size_bins,
+    two_classes,
+    two_classes_sentences,
+)
 
 
 def test_class_counts():
@@ -66,3 +74,26 @@ def test_heat_map_keeps_the_covered_area():
     assert grid.shape == (54, 96)
     area = np.prod(xyxy[:, 2:].astype(float) - xyxy[:, :2], axis=1).sum()
     assert grid.sum() * (640 / 96) * (360 / 54) == pytest.approx(area, rel=1e-6)
+
+
+def test_two_classes_on_one_object_are_counted():
+    """Only boxes of one frame and two classes that nearly coincide count, once for each object."""
+    pts = np.array([0, 0, 0, 1, 1, 2, 2])
+    xyxy = np.array(
+        [
+            (0, 0, 10, 10),
+            (0, 0, 10, 9),
+            (50, 50, 60, 60),
+            (0, 0, 10, 10),
+            (0, 0, 10, 10),
+            (0, 0, 9, 10),
+            (0, 0, 10, 10),
+        ],
+        np.float32,
+    )
+    names = np.array(["dog", "cat", "cow", "dog", "dog", "cow", "dog"])
+    found = two_classes(pts, xyxy, names)
+    assert found == {("cat", "dog"): 1, ("cow", "dog"): 1}
+    first, _ = two_classes_sentences(found)
+    assert first.startswith("cat and dog are on one object 1 time (IoU")
+    assert two_classes(pts[:0], xyxy[:0], names[:0]) == {}

@@ -245,6 +245,17 @@ def intersection(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return result
 
 
+def containment(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Return which share of the smaller of two boxes lies in the larger: ``(n, m)`` in 0..1.
+
+    >>> containment(np.array([[0., 0, 4, 4]]), np.array([[1., 1, 3, 3], [3, 0, 5, 2]]))
+    array([[1. , 0.5]])
+    """
+    smaller = np.minimum(area(a)[:, None], area(b)[None, :])
+    result: NDArray[Any] = intersection(a, b) / np.maximum(smaller, 1e-9)
+    return result
+
+
 def paired_iou(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """Return intersection over union of opposite boxes: ``(..., 4)`` twice -> ``(...)``, broadcast.
 

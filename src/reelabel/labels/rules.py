@@ -13,6 +13,7 @@ no rule applies is positive.
 | `aspect` | one side is more than `max_aspect` times the other | ignore |
 | `border` | reaches the picture's edge: the object is truncated | ignore |
 | `overlap` | a better box of the frame covers it | dropped |
+| `nested` | lies almost wholly inside a better box of its class, or holds one | ignore |
 | `max_per_frame` | more boxes of a frame than allowed, the best are kept | ignore |
 
 *Ignore* is for a box under which an object may well be: it contributes no loss.
@@ -33,7 +34,16 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from reelabel.config import Settings
-from reelabel.data.boxes import Bools, Floats, Ints, Strings, area, paired_iou, visible_parts
+from reelabel.data.boxes import (
+    Bools,
+    Floats,
+    Ints,
+    Strings,
+    area,
+    containment,
+    iou,
+    visible_parts,
+)
 from reelabel.data.sequence import BoxSequence
 from reelabel.data.states import (
     DECISIONS,
@@ -50,7 +60,7 @@ from reelabel.data.states import (
 from reelabel.errors import nearest
 from reelabel.tables.columns import Texts
 
-RULES = ("score", "area", "aspect", "border", "overlap", "max_per_frame")
+RULES = ("score", "area", "aspect", "border", "overlap", "nested", "max_per_frame")
 """The rules whose state can be changed."""
 _OUTSIDE = "outside"
 _LARGE = 1_000_000_000  # above any hundredths of a score or threshold
@@ -87,6 +97,12 @@ class RuleSettings(Settings):
     """Which of them is better: the one with the higher score, or the larger one."""
     overlap_across_classes: bool = False
     """Compare boxes of different classes too."""
+    nested_share: float | None = Field(0.95, gt=0, le=1)
+    """Of two positives of one class, where so much of the smaller one lies inside the larger one,
+    the less trusted is ignored, unless a track confirms it. None: no such rule."""
+    nested_min_size: float = Field(0.4, ge=0, le=1)
+    """Smaller boxes than this share of the larger one's area are objects of their own, such as a
+    person far behind another."""
     max_per_frame: int | None = Field(None, ge=1)
     """Boxes per frame and class, at most; the others are ignored."""
     states: dict[str, Decision] = Field(default_factory=dict)
@@ -161,6 +177,7 @@ def apply_rules(
     state.by_aspect()
     state.by_border()
     state.by_overlap()
+    state.by_nesting(spared=trusted)
     state.by_count()
     return state.decisions()
 
@@ -257,6 +274,34 @@ class _RuleState:
                 gone[worse] = True
                 reason = f"IoU {overlap:.2f} > {most:.2f} with a better box"
                 self._decide(np.array([worse]), "overlap", [reason])
+
+    def by_nesting(self, *, spared: Bools) -> None:
+        """Ignore the less trusted of two positives of one class that lie in one another.
+
+        Args:
+            spared: ``(n,)`` boxes that a track confirms as objects of their own.
+        """
+        if self.settings.nested_share is None:
+            return
+        rank = self._rank(self.boxes.score)
+        alive = np.flatnonzero(self.state == POSITIVE)
+        for group in self._groups(alive[np.argsort(rank[alive])], by_class=True):
+            self._ignore_nested(group, spared[group], self.settings.nested_share)
+
+    def _ignore_nested(self, group: Ints, spared: Bools, least: float) -> None:
+        """Ignore from positives of one frame, best first, those nested with a better one."""
+        xyxy, size = self.xyxy[group], self.area[group]
+        share = containment(xyxy, xyxy)
+        smaller = np.minimum.outer(size, size) / np.maximum(np.maximum.outer(size, size), 1e-9)
+        nested = (share >= least) & (smaller >= self.settings.nested_min_size)
+        gone = np.zeros(len(group), bool)
+        for j in np.flatnonzero(~spared):
+            better = np.flatnonzero(nested[:j, j] & ~gone[:j])
+            if len(better):
+                i, gone[j] = better[0], True
+                how = "lies inside" if size[j] <= size[i] else "holds"
+                reason = f"{how} a better box of its class: {share[i, j]:.0%} of the smaller one"
+                self._decide(group[j : j + 1], "nested", [reason])
 
     def by_count(self) -> None:
         if self.settings.max_per_frame is None:

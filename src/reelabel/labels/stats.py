@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reelabel.data.boxes import iou
+from reelabel.errors import counted
+
 SMALL_PX = 32**2
 LARGE_PX = 96**2
+ONE_OBJECT_IOU = 0.7
+"""Boxes of two classes that overlap by this are on one object."""
 _BOXES_AT_ONCE = 4096
 
 
@@ -58,6 +65,36 @@ def labels_per_frame(pts: NDArray[np.int64], frames: NDArray[np.int64]) -> NDArr
     result = np.zeros(len(frames), np.int64)
     result[order] = np.bincount(at, minlength=len(frames))
     return result
+
+
+def two_classes(
+    pts: NDArray[np.int64], xyxy: NDArray[np.float32], class_name: NDArray[np.str_]
+) -> dict[tuple[str, str], int]:
+    """Return how many objects have boxes of two classes, by the pair of classes, most first.
+
+    Args:
+        pts: ``(n,)`` the frame of each box of one video.
+        xyxy: ``(n, 4)`` float32 in pixels.
+        class_name: ``(n,)`` strings.
+    """
+    found: Counter[tuple[str, str]] = Counter()
+    order = np.argsort(pts, kind="stable")
+    for frame in np.split(order, np.flatnonzero(np.diff(pts[order])) + 1):
+        names = class_name[frame]
+        over = iou(xyxy[frame], xyxy[frame]) >= ONE_OBJECT_IOU
+        first, second = np.nonzero(np.triu(over & (names[:, None] != names[None, :])))
+        pairs = zip(names[first].tolist(), names[second].tolist(), strict=True)
+        found.update((min(pair), max(pair)) for pair in pairs)
+    return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
+
+
+def two_classes_sentences(found: Mapping[tuple[str, str], int]) -> list[str]:
+    """Return one sentence for each pair of classes that stand on one object."""
+    return [
+        f"{a} and {b} are on one object {counted(n, 'time')} (IoU {ONE_OBJECT_IOU:g} or more): see  reelabel "
+        "show, or set  clean.overlap_across_classes: true  to keep the better box only"
+        for (a, b), n in found.items()
+    ]
 
 
 def heat_map(

@@ -104,6 +104,6 @@ STAGE = Stage(
     writes=(CANDIDATES,),
     project_keys=("seed",),
     per_round=True,
-    version=4,
+    version=5,
     resource=embedder,
 )

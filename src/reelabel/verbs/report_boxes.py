@@ -16,7 +16,14 @@ from reelabel.config import Config
 from reelabel.data.states import POSITIVE
 from reelabel.errors import MissingInput
 from reelabel.evaluation.figures import ROLES, Comparison, Figure, Measure, Measures
-from reelabel.tables import FRAME, FRAMES, LABELS
+from reelabel.labels.stats import (
+    Count,
+    class_counts,
+    labels_per_frame,
+    two_classes_sentences,
+)
+from reelabel.tables import FRAMES, LABELS
+from reelabel.verbs.label_lines import classes_on_one_object
 from reelabel.verbs.report import base_report
 from reelabel.views import plots
 from reelabel.views.evidence_examples import support_score
@@ -68,8 +75,13 @@ def _data(snapshot: Snapshot, config: Config, rounds: list[int]) -> ReportData:
     time = evidence_section(workspace, last, min_score=support_score(config))
     return replace(
         base,
-        facts=[*base.facts, *_facts(snapshot, rounds)],
-        warnings=[*base.warnings, *score_warnings(workspace, last), *time.warnings],
+        facts=[*base.facts, *_facts(workspace, rounds)],
+        warnings=[
+            *base.warnings,
+            *score_warnings(workspace, last),
+            *two_classes_sentences(classes_on_one_object(workspace, last)),
+            *time.warnings,
+        ],
         scores=list(_tables(workspace, rounds)),
         ablation=_ablation(workspace, rounds),
         counts=_counts(snapshot.rows(LABELS, rounds[0]), labels),
