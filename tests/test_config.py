@@ -99,7 +99,8 @@ def test_what_is_dumped_is_loaded_again(classes, every):
 
 def test_defaults_stand_in_the_file_as_comments():
     """A new file lists each setting with its default and meaning."""
-    assert "#   every: 1             # Take every n-th." in dump({"classes": ["a"]}, SECTIONS)
+    text = dump({"classes": ["a"]}, SECTIONS)
+    assert "# sample.every: 1             # Take every n-th." in text
 
 
 @pytest.mark.parametrize(
@@ -145,3 +146,42 @@ def test_every_number_has_a_lower_bound():
     kinds = [Project, Engine, *(k for t in BUILT_IN for k in task_named(t).sections.values())]
     unbounded = {n for kind in kinds for n, bounded in numbers_of(kind) if not bounded}
     assert unbounded <= ELSEWHERE
+
+
+CLASS_FORMS = [["dog", "cat"], "dog, cat", "dog,cat", ["dog,cat"], ("dog", " cat ")]
+
+
+@pytest.mark.parametrize("given", CLASS_FORMS, ids=str)
+def test_classes_may_be_given_in_every_form(given):
+    """A list, commas, and both together are the same classes."""
+    assert parse({"classes": given}, SECTIONS, "test").project.classes == ("dog", "cat")
+
+
+def test_every_default_may_be_taken_alone():
+    """Each commented line of a new file is valid by itself, and changes nothing."""
+    for task in BUILT_IN:
+        sections = task_named(task).sections
+        values = {"classes": ["a"], "split": {"single_video": True}}
+        text = dump(values, sections)
+        head, tail = text.split("# Everything below")
+        before = parse(yaml.safe_load(head), sections, "test")
+        lines = [line.removeprefix("# ") for line in tail.splitlines()[1:] if line]
+        assert len(lines) > 30
+        for line in lines:
+            assert parse(yaml.safe_load(head + line), sections, "test") == before, line
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ({"sample.every": 2, "sample": {"every": 3}}, "'sample.every' stands there twice"),
+        ({"sample.every.n": 2, "sample": {"every": 3}}, "leads into 'every'"),
+        ({"sample.evry": 2}, "did you mean 'every'"),
+    ],
+    ids=str,
+)
+def test_a_key_with_dots_is_checked_like_its_section(raw, words):
+    """What stands there both ways, leads into a value or is unknown is an error."""
+    with pytest.raises(ConfigError) as caught:
+        parse({"classes": ["a"], **raw}, SECTIONS, "test")
+    assert words in str(caught.value)

@@ -86,6 +86,20 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
+def class_names(given: Any) -> Any:
+    """Return class names that were given in a list, with commas between them, or both, as a list.
+
+    What holds anything else than text is returned as it is, for the check of its type.
+
+    >>> class_names("dog, cat"), class_names(["dog,cat", "sports ball"])
+    (['dog', 'cat'], ['dog', 'cat', 'sports ball'])
+    """
+    parts = [given] if isinstance(given, str) else given
+    if not isinstance(parts, list | tuple) or not all(isinstance(one, str) for one in parts):
+        return given
+    return [name.strip() for part in parts for name in part.split(",")]
+
+
 class NoSettings(Settings):
     """Settings of a stage that has none."""
 
@@ -137,6 +151,12 @@ class Project(Settings):
     """File of hand-made labels to train on; they override those of models and tags."""
     seed: Seed = 0
     """Random seed."""
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def separated(cls, classes: Any) -> Any:
+        """Take names in a list, with commas between them, or both."""
+        return class_names(classes)
 
     @field_validator("classes")
     @classmethod
@@ -286,7 +306,7 @@ class _OnceLoader(yaml.SafeLoader):
 
 def parse(raw: Mapping[str, Any], sections: Mapping[str, type[BaseModel]], where: str) -> Config:
     """Return checked settings from a mapping; see `load`."""
-    known = dict(sections) | Config.own_sections
+    known, raw = dict(sections) | Config.own_sections, with_sections(raw, where)
     top = {key: value for key, value in raw.items() if key not in known}
     unknown = [key for key in top if key not in Project.model_fields]
     if unknown:
@@ -343,31 +363,53 @@ def _nearest_key(kind: Any, place: Sequence[str | int]) -> str:
 
 
 def dump(values: Mapping[str, Any], sections: Mapping[str, type[BaseModel]]) -> str:
-    """Return a `reelabel.yaml` that holds `values` and lists every default as a comment."""
+    """Return a `reelabel.yaml` that holds `values` and lists every default as a comment.
+
+    Each comment is a whole key, such as ``clean.score: 0.5``: any of them may be taken alone.
+    """
     text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
-    lines = [text, "# Everything below is a default; remove the # to change it."]
+    lines = [text, "# Everything below is a default; remove the # of any line to change it."]
     for name, kind in {**Config.own_sections, **sections}.items():
-        if kind.model_fields and name not in values:
-            lines.append(f"\n# {name}:")
-            lines += _comments(kind)
+        given = values.get(name) or {}
+        if found := list(_comments(kind, name, given if isinstance(given, Mapping) else {})):
+            lines += ["", *found]
     return "\n".join(lines) + "\n"
 
 
-def _comments(kind: type[BaseModel], indent: str = "  ") -> list[str]:
-    """Return every default as a commented line with its meaning; nested settings indented."""
-    lines = []
+def _comments(kind: type[BaseModel], above: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield every default that is not given as a commented line with its meaning."""
     for key, field in kind.model_fields.items():
-        meaning = " ".join((field.description or "").split())
-        inner = field.annotation
+        inner, name = field.annotation, f"{above}.{key}"
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            lines.append(f"# {indent}{key}:  # {meaning}")
-            lines += _comments(inner, indent + "  ")
-            continue
-        default = field.get_default(call_default_factory=True)
-        plain = list(default) if isinstance(default, tuple) else default
-        value = yaml.safe_dump(plain, default_flow_style=True, width=1000)
-        lines.append(f"# {indent}{key}: {_first(value):<12}  # {meaning}")
-    return lines
+            yield from _comments(inner, name, given.get(key) or {})
+        elif key not in given:
+            default = field.get_default(call_default_factory=True)
+            plain = list(default) if isinstance(default, tuple) else default
+            value = yaml.safe_dump(plain, default_flow_style=True, width=1000)
+            meaning = " ".join((field.description or "").split())
+            yield f"# {name}: {_first(value):<12}  # {meaning}"
+
+
+def with_sections(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return settings with ``clean.score: 0.4`` in place as ``clean: {score: 0.4}``.
+
+    Raises:
+        ConfigError: if a key stands there both ways, or leads into a value.
+    """
+    result = {key: value for key, value in raw.items() if "." not in str(key)}
+    for key in (key for key in raw if "." in str(key)):
+        *above, last = str(key).split(".")
+        home = result
+        for name in above:
+            inner = home.get(name)
+            if inner is not None and not isinstance(inner, Mapping):
+                raise ConfigError(f"{where}: '{key}' leads into '{name}', which is {inner!r:.80}")
+            home[name] = dict(inner or {})
+            home = home[name]
+        if last in home:
+            raise ConfigError(f"{where}: '{key}' stands there twice: leave one of them")
+        home[last] = raw[key]
+    return result
 
 
 def _first(text: str) -> str:

@@ -515,3 +515,35 @@ def test_no_labels_at_all_ends_with_what_to_do(begun, reelabel):
     code, _, err = reelabel("run", begun, "--quiet")
     assert code == 7
     assert "no label to train on" in err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--classes", "disc", "ring"),
+        ("--classes", "disc,ring"),
+        ("--classes", "disc", "--classes", "ring"),
+    ],
+    ids=" ".join,
+)
+def test_classes_may_be_given_in_every_form_of_flags(flags, footage, tmp_path, reelabel):
+    """Words, commas and repetition name the same classes; files behind them stay files."""
+    root = tmp_path / "w"
+    code, _, err = reelabel("init", root, "--detector", "fake:", *flags, footage)
+    assert (code, err) == (0, "")
+    made = load(root / "reelabel.yaml", DETECT.sections).project
+    assert made.classes == ("disc", "ring")
+    assert made.videos == (str(footage),)
+
+
+def test_a_run_takes_settings_of_its_own(begun, reelabel):
+    """What is set for a run reaches its stages and is not written down."""
+    before = (begun / "reelabel.yaml").read_text()
+    flags = ("--until", "clean", "--quiet")
+    assert reelabel("run", begun, *flags, "--set", "clean.score=0.99")[0] == 0
+    workspace = Workspace.open(begun)
+    rows = [r for v in workspace.shards(CANDIDATES) for r in workspace.read(CANDIDATES, v).to_pylist()]
+    assert rows
+    assert all("0.99" in row["reason"] for row in rows if row["rule"] == "score")
+    assert (begun / "reelabel.yaml").read_text() == before
+    refused(reelabel("run", begun, *flags, "--set", "clean.scor=1"), 2, "did you mean 'score'")

@@ -9,6 +9,7 @@ import click
 
 from reelabel._version import __version__
 from reelabel.cli.class_commands import compare, recipe
+from reelabel.cli.class_flag import ClassesCommand
 from reelabel.cli.console import echo
 from reelabel.cli.fetched_commands import forget, origins
 from reelabel.cli.film_flags import asked_film, film_flags
@@ -17,6 +18,7 @@ from reelabel.cli.stage_commands import (
     COUNT,
     SEED,
     ablated,
+    config_with,
     options_of,
     run_flags,
     work_flags,
@@ -43,10 +45,10 @@ def cli() -> None:
     """  # noqa: D301 -- the backspace is click's mark for lines kept apart
 
 
-@cli.command()
+@cli.command(cls=ClassesCommand)
 @workspace_argument
 @click.option("--task", default="detect", show_default=True, help="What is learnt.")
-@click.option("--classes", multiple=True, help="Name of what to find; repeatable.")
+@click.option("--classes", multiple=True, help="Names of what to find: dog cat, or dog,cat.")
 @click.option("--videos", multiple=True, help="File or folder; repeatable, or list more after --.")
 @click.option(
     "--from",
@@ -83,7 +85,7 @@ def init(
         raise click.UsageError("expected --classes, or --from to take the labels of a manifest")
     made = call(
         workspace,
-        classes=[name.strip() for part in classes for name in part.split(",")],
+        classes=classes,
         videos=[*videos, *more],
         settings=nested(pairs, {**sections_of({"task": task}), **Config.own_sections}),
         task=task,
@@ -97,16 +99,19 @@ def init(
 @workspace_argument
 @click.option("--rounds", type=click.IntRange(1), default=2, show_default=True, help="At most.")
 @click.option("--until", help="Stop after this stage.")
+@click.option("--set", "pairs", multiple=True, help="A setting of this run: --set clean.score=0.4")
 @run_flags
-def run(workspace: Path, rounds: int, until: str | None, **how: Any) -> int:
+def run(
+    workspace: Path, rounds: int, until: str | None, *, pairs: tuple[str, ...], **how: Any
+) -> int:
     """Bring everything up to date, round after round until it no longer helps."""
     from reelabel.cli.printing import print_outcome, print_run
     from reelabel.engine.loop import run as call
-    from reelabel.engine.project import read_config, task_of
+    from reelabel.engine.project import task_of
     from reelabel.workspace import Workspace
 
     ws = Workspace.open(workspace)
-    config = read_config(ws)
+    config = config_with(ws, pairs)
     task = task_of(config)
     done = call(ws, config, options_of(config, how), rounds=rounds, until=until)
     print_run(ws, done)
@@ -227,7 +232,7 @@ def import_labels(
     echo(f"  reelabel run {workspace}")
 
 
-@cli.command()
+@cli.command(cls=ClassesCommand)
 @click.argument("model")
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--start-s", "--start", "start_s", type=float, help="First second.")
@@ -239,7 +244,7 @@ def import_labels(
     type=float,
     help="Leave out boxes below this, default 0.3; classes are unknown below it, default 0.5.",
 )
-@click.option("--classes", multiple=True, help="Look only for these; repeatable.")
+@click.option("--classes", multiple=True, help="Look only for these: dog cat, or dog,cat.")
 @click.option("--step-s", type=float, help="Seconds between frames that are classified.")
 @click.option("--smooth-s", type=float, help="Running median over class probabilities, seconds.")
 @click.option("--min-length-s", type=float, help="Shortest segment of a class, seconds.")

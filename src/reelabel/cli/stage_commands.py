@@ -179,6 +179,25 @@ def ablated(
     return 0
 
 
+def config_with(workspace: Any, pairs: tuple[str, ...]) -> Any:
+    """Return the settings of a workspace with some in place of what its file holds.
+
+    Args:
+        workspace: the workspace.
+        pairs: such as ``clean.score=0.4``; they hold for one command and are not written down.
+    """
+    from reelabel.cli.flags import nested
+    from reelabel.config import Config, merged, read_yaml, with_sections
+    from reelabel.engine.project import parse_config, read_config, sections_of
+
+    if not pairs:
+        return read_config(workspace)
+    path = workspace.config_path
+    raw = with_sections(read_yaml(path), str(path))
+    changes = nested(pairs, {**sections_of(raw), **Config.own_sections})
+    return parse_config(merged(raw, changes), f"{path} with --set")
+
+
 def options_of(config: Any, given: dict[str, Any]) -> Any:
     """Return how work is done: as in the settings, unless flags replace them."""
     from reelabel.engine.run import Options

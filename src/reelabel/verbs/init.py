@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from reelabel.config import FOLDERS, MANIFEST, Project, dump, merged
+from reelabel.config import FOLDERS, MANIFEST, Project, class_names, dump, merged
 from reelabel.engine.project import parse_config, sections_of
 from reelabel.engine.task import task_named
 from reelabel.errors import UsageError
@@ -21,7 +21,7 @@ from reelabel.workspace import CONFIG_NAME, Workspace
 def init(  # noqa: PLR0913 -- one argument for each flag of the command
     root: Path | str,
     *,
-    classes: Sequence[str] = (),
+    classes: Sequence[str] | str = (),
     videos: Sequence[Path | str] = (),
     manifest: tuple[str, Path | str] | None = None,
     detector: str | None = None,
@@ -38,7 +38,8 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
 
     Args:
         root: the folder to make.
-        classes: names of what to find; none: the labels of the manifest.
+        classes: names of what to find, in a list or with commas between them; none: the labels of
+            the manifest.
         videos: video files, picture files or folders of them.
         manifest: kind and file of a list of videos to fetch, such as ``("kinetics", "val.csv")``;
             what is taken of it stands in `settings` under ``want``.
@@ -66,7 +67,7 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
         raise UsageError(f"{root} is a workspace already: change its {CONFIG_NAME}, or remove it")
     values: dict[str, Any] = {
         "task": task,
-        "classes": list(classes),
+        "classes": class_names(classes if isinstance(classes, str) else list(classes)),
         "videos": [_absolute(video) for video in videos],
     }
     if detector is None and "detector" in task_named(task).keys:

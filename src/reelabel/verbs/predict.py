@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reelabel.config import class_names
 from reelabel.engine.task import Task, task_named
 from reelabel.errors import UsageError
 from reelabel.verbs.model_names import DETECT, Model, named_model
@@ -26,7 +27,7 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
     end_s: float | None = None,
     duration_s: float | None = None,
     min_score: float | None = None,
-    classes: Sequence[str] = (),
+    classes: Sequence[str] | str = (),
     step_s: float | None = None,
     smooth_s: float | None = None,
     min_length_s: float | None = None,
@@ -53,7 +54,7 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
         duration_s: seconds from the start, in place of an end.
         min_score: boxes below this are left out (0.3 if it is not given); where no class reaches
             it, the class is unknown (0.5), 0..1.
-        classes: names to look for; empty takes all that the model has.
+        classes: names to look for, in a list or with commas between them; empty takes all that the model has.
         step_s: of classifiers alone: seconds between the frames that are judged. By default those
             that the model was trained with, else 1; 0: every frame.
         smooth_s: of classifiers alone: length of a running median over the probabilities.
@@ -88,7 +89,7 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
         model,
         sources,
         span=Span(start_s, end_s, duration_s),
-        classes=classes,
+        classes=tuple(class_names(classes)),
         out=out,
         render=render,
         quiet=quiet,
