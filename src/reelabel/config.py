@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from reelabel.data.model_names import full_name
 from reelabel.errors import ConfigError, nearest
 from reelabel.terminal import is_text
 
@@ -128,7 +129,7 @@ class Project(Settings):
     test_videos: tuple[str, ...] = ()
     """Videos that are only evaluated on: nothing of them is sampled, labelled or trained on."""
     detector: str = "motion"
-    """The first teacher, such as onnx:FILE, torchvision:NAME, hf:ID, hf-zero-shot:ID, motion."""
+    """The first teacher: yolox-nano (tiny, s, m, l, x), FILE.onnx, hf:ID, hf-zero-shot:ID, motion."""
     detector_options: dict[str, Any] = Field(default_factory=dict)
     """Options of that teacher, such as {floor: 0.05}."""
     teacher: str = ""
@@ -151,6 +152,12 @@ class Project(Settings):
     """File of hand-made labels to train on; they override those of models and tags."""
     seed: Seed = 0
     """Random seed."""
+
+    @field_validator("detector")
+    @classmethod
+    def with_kind(cls, detector: str) -> str:
+        """Take released weights by name, and a file or folder by its path."""
+        return full_name(detector)
 
     @field_validator("classes", mode="before")
     @classmethod

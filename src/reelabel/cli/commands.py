@@ -36,7 +36,7 @@ def cli() -> None:
     """Turn footage into a trained model without hand labelling.
 
     \b
-    reelabel init balls --classes "sports ball" --videos FOLDER --detector onnx:yolox_nano.onnx
+    reelabel init balls --classes "sports ball" --videos FOLDER --detector yolox-nano
     reelabel run balls
     reelabel show balls
 
@@ -56,7 +56,10 @@ def cli() -> None:
     type=(str, str),
     help="KIND FILE of a list of videos to fetch: sports1m, kinetics, youtube8m or urls.",
 )
-@click.option("--detector", help="The first teacher of a detector; default: motion.")
+@click.option(
+    "--detector",
+    help="yolox-nano (tiny, s, m, l, x), FILE.onnx, hf:ID, motion; default: by classes.",
+)
 @click.option("--teacher", help="The first teacher of a classifier; default: the tags alone.")
 @click.option("--tags", help="Weak labels of videos: folders, manifest, or a file.")
 @click.option("--multi-label", is_flag=True, help="Several classes, or none, may be right.")

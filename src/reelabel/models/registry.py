@@ -11,10 +11,12 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from reelabel.data.model_names import RELEASED, full_name
 from reelabel.errors import MissingExtra, ModelError, nearest
 from reelabel.models.base import Classifier, Detector, Embedder
 from reelabel.models.classifiers.mapped import RestOptions, wanted_classes
 from reelabel.models.detectors.mapped import wanted_only
+from reelabel.models.foreign import checkpoint_advice
 from reelabel.models.spec import Request
 
 DETECTORS = "reelabel.detectors"
@@ -80,8 +82,8 @@ def load_detector(
     """Return the detector that a spec names.
 
     Args:
-        spec: ``onnx:PATH_OR_URL``, ``torchvision:NAME``, ``hf:HUB_ID_OR_FOLDER``,
-            ``hf-zero-shot:HUB_ID_OR_FOLDER``, ``motion``, ``round:NUMBER``, ``start:NUMBER``,
+        spec: ``yolox-nano`` (tiny, s, m, l, x), ``onnx:PATH_OR_URL`` or a path that ends in
+            ``.onnx``, ``torchvision:NAME``, ``hf:HUB_ID_OR_FOLDER``, ``hf-zero-shot:HUB_ID_OR_FOLDER``, ``motion``, ``round:NUMBER``, ``start:NUMBER``,
             ``student:FOLDER``, ``detections-txt:FOLDER``, ``fake:``, or the kind of a plug-in.
         home: the workspace, for relative paths, rounds and the lock of weights.
         options: the model's own; each has a default.
@@ -98,7 +100,7 @@ def load_detector(
         MissingExtra: if it needs packages that are not installed.
     """
     prompts = _prompts(wanted, mapping or {})
-    request = _request(spec, home, options, prompts=prompts, wanted=tuple(wanted))
+    request = _request(full_name(spec), home, options, prompts=prompts, wanted=tuple(wanted))
     detector = load_request(request)
     return wanted_only(detector, wanted, mapping) if wanted else detector
 
@@ -146,7 +148,7 @@ def load_classifier(
     own = {name: value for name, value in (options or {}).items() if name not in _REST}
     rest = {name: value for name, value in (options or {}).items() if name in _REST}
     prompts = _prompts(wanted, mapping or {})
-    request = _request(spec, home, own, prompts=prompts, wanted=tuple(wanted))
+    request = _request(full_name(spec), home, own, prompts=prompts, wanted=tuple(wanted))
     classifier = _load(CLASSIFIERS, request)
     if not isinstance(classifier, Classifier):
         raise ModelError(f"{spec} gave a {type(classifier).__name__}, which is no Classifier")
@@ -207,16 +209,24 @@ def _prompts(wanted: Sequence[str], mapping: Mapping[str, str]) -> tuple[str, ..
 def _load(group: str, request: Request) -> Any:
     kind = request.spec.partition(":")[0]
     known = kinds(group)
+    if kind not in known and (advice := checkpoint_advice(request.spec)):
+        raise ModelError(advice)
     if kind not in known:
         what = group.rpartition(".")[2]
         raise ModelError(
             f"'{request.spec}' names no kind of model{nearest(kind, known)}. "
             f"Known {what}: {', '.join(known) or 'none'} (as kind:rest)"
+            f"{_released(group)}"
         )
     try:
         return known[kind].load()(request)
     except ModuleNotFoundError as exc:
         raise _missing(exc, f"'{request.spec}'") from exc
+
+
+def _released(group: str) -> str:
+    """Return the names of released weights, for messages."""
+    return f", and {', '.join(RELEASED)}" if group == DETECTORS else ""
 
 
 def _missing(exc: ModuleNotFoundError, what: str) -> MissingExtra | ModelError:

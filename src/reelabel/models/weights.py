@@ -13,14 +13,24 @@ import os
 import re
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
 from reelabel.errors import ModelError, WorkspaceError
 from reelabel.files import write_chunks, write_json
+from reelabel.terminal import PlainConsole
 
 LOCK_NAME = "weights.lock.json"
 MAX_BYTES = 4 << 30
@@ -166,14 +176,37 @@ def cached_path(url: str) -> Path:
 
 
 def _fetched(url: str, max_bytes: int) -> Path:
-    """Return the cached copy of a URL, made if it is not there."""
+    """Return the cached copy of a URL, made if it is not there; a terminal shows the progress."""
     target = cached_path(url)
     if not target.is_file():
-        write_chunks(target, _downloaded(url, target, max_bytes))
+        with _progress() as bar:
+            task = bar.add_task(url.rpartition("/")[2][-40:], total=None)
+
+            def tick(done: int, declared: int) -> None:
+                bar.update(task, completed=done, total=declared if declared > 0 else None)
+
+            write_chunks(target, _downloaded(url, target, max_bytes, tick))
     return target
 
 
-def _downloaded(url: str, target: Path, max_bytes: int) -> Iterator[bytes]:
+def _progress() -> Progress:
+    """Return a bar that is shown on terminals alone."""
+    console = PlainConsole(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+Tick = Callable[[int, int], None]
+"""Is called with the bytes that are there and those that were announced, -1 if none were."""
+
+
+def _downloaded(url: str, target: Path, max_bytes: int, tick: Tick) -> Iterator[bytes]:
     """Yield the body of an answer in parts.
 
     Raises:
@@ -182,15 +215,16 @@ def _downloaded(url: str, target: Path, max_bytes: int) -> Iterator[bytes]:
     request = urllib.request.Request(url, headers={"User-Agent": "reelabel"})  # noqa: S310 -- resolve() let only http and https through
     try:
         with _opener().open(request, timeout=_TIMEOUT_S) as answer:
-            yield from _body(answer, url, max_bytes)
+            yield from _body(answer, url, max_bytes, tick)
     except (OSError, HTTPException, ValueError) as exc:
         # URLError and HTTPError are OSErrors; ValueError is what a malformed URL gives.
         raise ModelError(
-            f"{url} could not be fetched ({exc}). Without a network, put the file at {target}"
+            f"{url} could not be fetched ({exc}). Without a network, put the file at {target}, or "
+            "name a file that is here: --detector FILE.onnx"
         ) from exc
 
 
-def _body(answer: Any, url: str, max_bytes: int) -> Iterator[bytes]:
+def _body(answer: Any, url: str, max_bytes: int, tick: Tick) -> Iterator[bytes]:
     """Yield an answer's body in parts, and refuse one that is too long or breaks off."""
     declared = int(answer.headers.get("Content-Length") or -1)
     done = 0
@@ -198,6 +232,7 @@ def _body(answer: Any, url: str, max_bytes: int) -> Iterator[bytes]:
         done += len(chunk)
         if done > max_bytes:
             break
+        tick(done, declared)
         yield chunk
     if max(done, declared) > max_bytes:
         raise ModelError(

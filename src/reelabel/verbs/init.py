@@ -7,13 +7,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from reelabel.config import FOLDERS, MANIFEST, Project, class_names, dump, merged
+from reelabel.config import FOLDERS, MANIFEST, class_names, dump, merged
 from reelabel.engine.project import parse_config, sections_of
 from reelabel.engine.task import task_named
 from reelabel.errors import UsageError
 from reelabel.files import explained, write_text
 from reelabel.media.rendering import is_rendering
 from reelabel.sources.footage import Footage, find_footage, left_out_sentences, unusable
+from reelabel.verbs.first_teacher import check_detector, chosen_detector
 from reelabel.verbs.manifests import with_manifest
 from reelabel.workspace import CONFIG_NAME, Workspace
 
@@ -43,8 +44,8 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
         videos: video files, picture files or folders of them.
         manifest: kind and file of a list of videos to fetch, such as ``("kinetics", "val.csv")``;
             what is taken of it stands in `settings` under ``want``.
-        detector: the first teacher of a detector, such as ``onnx:yolox_nano.onnx``; None is
-            ``motion``.
+        detector: the first teacher of a detector, such as ``yolox-nano`` or a path that ends in
+            ``.onnx``; None: see `reelabel.verbs.first_teacher.chosen_detector`.
         teacher: the first teacher of a classifier, such as ``hf-zero-shot-image:ID``; None: the
             tags alone.
         tags: weak labels of whole videos for a classifier: ``"folders"`` (the class is the name of
@@ -60,6 +61,7 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     Raises:
         UsageError: if the folder is a workspace already, a path leads nowhere, or there is no
             footage.
+        ModelError: if a detector on this machine cannot be used, or lacks one of the classes.
         ConfigError: if a setting is unknown or wrong.
     """
     workspace = Workspace(Path(root))
@@ -70,8 +72,8 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
         "classes": class_names(classes if isinstance(classes, str) else list(classes)),
         "videos": [_absolute(video) for video in videos],
     }
-    if detector is None and "detector" in task_named(task).keys:
-        detector = Project.model_fields["detector"].default  # written down, so that it is seen
+    tell = on_message or (lambda _: None)
+    given = detector is not None or "detector" in (settings or {})
     models = {"detector": detector, "teacher": teacher}
     values |= {key: _absolute_spec(spec) for key, spec in models.items() if spec is not None}
     files = {"tags": tags, "truth": truth}
@@ -81,12 +83,16 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     if test_videos:
         values["test_videos"] = [_absolute(video) for video in test_videos]
     values = with_manifest(merged(values, settings or {}), manifest)
+    if not given and "detector" in task_named(task).keys:
+        values["detector"], why = chosen_detector(values["classes"])
+        tell(f"detector: {values['detector']}, {why}")
     sections = sections_of(values)
     project = parse_config(values, "reelabel init").project
+    if given:
+        check_detector(project, workspace.root)
     footage = find_footage(project, workspace.root)
-    if on_message is not None:
-        for sentence in left_out_sentences(footage.left_out):
-            on_message(sentence)
+    for sentence in left_out_sentences(footage.left_out):
+        tell(sentence)
     if truth is None and _is_one_video(footage):
         values["split"] = {"single_video": True} | dict(values.get("split") or {})
     text = dump(values, sections)
@@ -125,5 +131,7 @@ def _absolute(path: Path | str) -> str:
 def _absolute_spec(spec: str) -> str:
     """Return a model's name with a path in it made absolute, if it is one."""
     kind, colon, rest = spec.partition(":")
-    path = Path(rest).expanduser()
-    return f"{kind}:{path.resolve()}" if colon and rest and path.exists() else spec
+    path = Path(rest if colon else spec).expanduser()
+    if not path.exists() or (colon and not rest):
+        return spec
+    return f"{kind}:{path.resolve()}" if colon else str(path.resolve())

@@ -7,9 +7,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from reelabel.data.model_names import RELEASED, full_name
 from reelabel.engine.task import Task, task_named
 from reelabel.errors import ModelError, UsageError
 from reelabel.models.detectors.callable import Finder
+from reelabel.models.foreign import checkpoint_advice
 from reelabel.models.onnx_task import task_in_onnx
 from reelabel.models.registry import CLASSIFIERS, DETECTORS, kinds
 from reelabel.models.students.folder import MODEL_JSON
@@ -67,9 +69,9 @@ def named_model(model: Workspace | Path | str, task: str = "") -> NamedModel:
     if (folder / MODEL_JSON).is_file():
         found = _task_in(folder)
         return NamedModel(str(model), f"student:{folder.resolve()}", _agreed(model, found, task))
-    spec = str(model)
-    if ":" not in spec and folder.suffix == ".onnx":
-        spec = f"onnx:{folder}"
+    spec = full_name(str(model))
+    if ":" not in spec and (advice := checkpoint_advice(spec)):
+        raise ModelError(advice)
     groups = [group for group in OF_GROUP if spec.partition(":")[0] in kinds(group)]
     file = Path(spec.removeprefix("onnx:"))
     if spec.startswith("onnx:") and file.is_file():
@@ -78,7 +80,8 @@ def named_model(model: Workspace | Path | str, task: str = "") -> NamedModel:
     if not groups and ":" not in spec:
         raise ModelError(
             f"{model} is no model: expected a workspace, WORKSPACE@ROUND, a folder with a "
-            f"{MODEL_JSON}, an .onnx file, or a name such as onnx:FILE, hf:ID, torchvision:NAME"
+            f"{MODEL_JSON}, an .onnx file, {', '.join(RELEASED)}, or a name such as onnx:FILE, hf:ID, "
+            "torchvision:NAME"
         )
     # An unknown kind is named by the registry, with those that it has.
     return NamedModel(str(model), spec, task_named(task or OF_GROUP[[*groups, DETECTORS][0]]))

@@ -23,6 +23,7 @@ from reelabel.models.detectors.nanodet import NanoDet
 from reelabel.models.detectors.onnx_inputs import Family, Inputs, NetworkOutput, part_of
 from reelabel.models.detectors.suppress import suppressed
 from reelabel.models.detectors.yolox import Yolox
+from reelabel.models.foreign import checkpoint_advice, ultralytics_advice
 from reelabel.models.names import given_names, literal_names
 from reelabel.models.onnx_session import describe, on_gpu, open_session, run
 from reelabel.models.spec import Request, fingerprint
@@ -111,6 +112,8 @@ def load(request: Request) -> OnnxDetector:
             classes have no names.
     """
     options = request.settings(OnnxOptions)
+    if advice := checkpoint_advice(request.rest):
+        raise ModelError(advice)
     weights = resolve(request.rest, home=request.home)
     session = open_session(weights.path, options.device)
     family = _family(session, weights.path, options)
@@ -142,6 +145,8 @@ def _family(session: Any, path: Path, options: OnnxOptions) -> Family:
         for family in (Yolox, NanoDet):
             if known := family.recognise(size_wh, outputs):
                 return known
+    if advice := ultralytics_advice(session, path):
+        raise ModelError(advice)
     raise ModelError(
         f"{path} is of no known family: it has {describe(session)}. Known are yolox "
         "(1x3xHxW -> 1xNx(5+classes), N cells of strides 8, 16, 32) and nanodet "

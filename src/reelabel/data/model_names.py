@@ -1,0 +1,42 @@
+"""Short names of models: released weights by name, a file or a folder by its path.
+
+``yolox-nano`` stands for ``onnx:URL``, ``net.onnx`` for ``onnx:net.onnx``, and a folder that holds
+a trained student for ``student:FOLDER``.
+
+Source of the released weights: Ge et al., "YOLOX: Exceeding YOLO Series in 2021", and their release
+0.1.1rc0 (https://github.com/Megvii-BaseDetection/YOLOX/releases/tag/0.1.1rc0, Apache-2.0).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_YOLOX = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0"
+RELEASED = {
+    f"yolox-{size}": f"{_YOLOX}/yolox_{size}.onnx" for size in ("nano", "tiny", "s", "m", "l", "x")
+}
+"""Name -> URL of the makers' release; all find the 80 classes of COCO. The makers publish no hashes:
+that of each file is locked at first use."""
+_STUDENT = "model.json"
+
+
+def full_name(spec: str) -> str:
+    """Return a model's name with its kind; one that has a kind, or is unknown, stays as it is.
+
+    >>> full_name("net.onnx"), full_name("motion"), full_name("hf:a/b")
+    ('onnx:net.onnx', 'motion', 'hf:a/b')
+    """
+    if spec in RELEASED:
+        return f"onnx:{RELEASED[spec]}"
+    path = Path(spec).expanduser()
+    if path.suffix.lower() == ".onnx" and not _has_kind(spec):
+        return f"onnx:{spec}"
+    if (path / _STUDENT).is_file():
+        return f"student:{path.resolve()}"
+    return spec
+
+
+def _has_kind(spec: str) -> bool:
+    """Return whether a name begins with a kind; the letter of a drive and a URL's scheme are none."""
+    kind, colon, rest = spec.partition(":")
+    return bool(colon) and len(kind) > 1 and not rest.startswith("//")

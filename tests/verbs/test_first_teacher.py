@@ -1,0 +1,127 @@
+"""A new workspace is told which detector it has and why; one that cannot be used is refused."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+
+import reelabel
+from reelabel.config import Project
+from reelabel.data.model_names import RELEASED, full_name
+from reelabel.errors import ModelError, UsageError
+from reelabel.models.registry import load_detector
+from reelabel.models.weights import cached_path, read_lock
+from reelabel.verbs import first_teacher
+from reelabel.verbs.first_teacher import chosen_detector
+from reelabel.verbs.model_names import named_model
+
+onnx = pytest.importorskip("onnx")
+
+
+@pytest.fixture
+def cached(data_dir, tmp_path, monkeypatch):
+    """Put the weights where a download of the smallest network is kept; return their hash."""
+    monkeypatch.setenv("REELABEL_CACHE", str(tmp_path / "cache"))
+    target = cached_path(RELEASED["yolox-nano"])
+    target.parent.mkdir(parents=True)
+    target.write_bytes((data_dir / "weights/yolox_nano.onnx").read_bytes())
+    return hashlib.sha256(target.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("classes", "extras", "chosen"),
+    [
+        (["dog", "sports ball"], True, "yolox-nano"),
+        (["dog", "hedgehog"], True, first_teacher.ZERO_SHOT),
+        (["hedgehog"], False, "motion"),
+    ],
+)
+def test_the_detector_follows_from_the_classes(classes, extras, chosen, monkeypatch):
+    """Classes of COCO take YOLOX, others a detector by text, and without its packages motion."""
+    monkeypatch.setattr(first_teacher, "find_spec", lambda _: extras or None)
+    found, why = chosen_detector(classes)
+    assert found == chosen
+    assert why.startswith("as ")
+
+
+def test_a_new_workspace_states_its_detector(disc_clips, tmp_path):
+    """The choice and its reason are told, and the choice is written down."""
+    told = []
+    made = reelabel.init(tmp_path / "w", classes="dog", videos=disc_clips, on_message=told.append)
+    assert told[0].startswith("detector: yolox-nano, as all classes are of COCO")
+    assert "detector: yolox-nano" in made.config_path.read_text()
+
+
+def test_released_weights_are_found_by_name(cached, tmp_path):
+    """The name is that of the file at the makers' address, locked at first use."""
+    found = load_detector("yolox-nano", home=tmp_path, wanted=["dog"])
+    assert found.classes == ("dog",)
+    assert read_lock(tmp_path) == {RELEASED["yolox-nano"]: cached}
+    assert Project(classes=("dog",), detector="yolox-nano").detector == full_name("yolox-nano")
+    assert named_model("yolox-nano").spec == full_name("yolox-nano")
+
+
+def test_without_a_network_the_place_of_the_file_is_named(tmp_path, monkeypatch):
+    """An address that cannot be reached leads to the place where the file may be put."""
+    monkeypatch.setenv("REELABEL_CACHE", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(ModelError) as caught:
+        load_detector("yolox-tiny")
+    assert str(cached_path(RELEASED["yolox-tiny"])) in str(caught.value)
+
+
+def test_a_path_alone_is_a_detector_everywhere(data_dir, disc_clips, tmp_path, monkeypatch):
+    """A file without a kind is taken by init, by settings and by predict, from any folder."""
+    monkeypatch.chdir(data_dir / "weights")
+    made = reelabel.init(
+        tmp_path / "w", classes=["dog"], videos=disc_clips, detector="yolox_nano.onnx"
+    )
+    path = data_dir / "weights/yolox_nano.onnx"
+    assert f"detector: {path.resolve()}" in made.config_path.read_text()
+    monkeypatch.chdir(tmp_path)
+    assert reelabel.predict(str(path), np.zeros((64, 64, 3), np.uint8)).boxes == []
+
+
+def ultralytics_file(path):
+    """Write an ONNX file with the outputs and the metadata of an Ultralytics export."""
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    takes = helper.make_tensor_value_info("images", kind, [1, 3, 64, 64])
+    gives = helper.make_tensor_value_info("output0", kind, [1, 3, 64, 64])
+    node = helper.make_node("Identity", ["images"], ["output0"])
+    model = helper.make_model(
+        helper.make_graph([node], "g", [takes], [gives]),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    helper.set_model_props(
+        model, {"author": "Ultralytics", "description": "Ultralytics YOLOv8n model"}
+    )
+    onnx.save(model, path)
+
+
+@pytest.mark.parametrize("name", ["best.pt", "onnx:best.pt", "yolov8n.onnx"])
+def test_files_of_ultralytics_are_explained(name, disc_clips, tmp_path, monkeypatch):
+    """Init, prediction and loading state what the file is and what to take instead."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "best.pt").write_bytes(b"PK\x03\x04")
+    ultralytics_file(tmp_path / "yolov8n.onnx")
+    with pytest.raises(ModelError, match=r"Ultralytics .*--detector yolox-nano"):
+        reelabel.init(tmp_path / "w", classes=["dog"], videos=disc_clips, detector=name)
+    with pytest.raises(ModelError, match=r"Ultralytics .*yolox-nano"):
+        reelabel.predict(name, disc_clips[0], quiet=True)
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_class_that_the_file_lacks_is_refused_at_once(data_dir, disc_clips, tmp_path):
+    """Init names the nearest class, before anything is made."""
+    path = data_dir / "weights/yolox_nano.onnx"
+    with pytest.raises(ModelError, match="did you mean 'sports ball'"):
+        reelabel.init(tmp_path / "w", classes=["ball"], videos=disc_clips, detector=path.as_posix())
+    options = {"detector_options": {"flor": 1}}
+    with pytest.raises(UsageError, match="did you mean 'floor'"):
+        reelabel.init(
+            tmp_path / "w", classes=["dog"], videos=disc_clips, detector=str(path), settings=options
+        )
+    assert not (tmp_path / "w").exists()
