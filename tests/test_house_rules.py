@@ -25,6 +25,7 @@ LEVEL = {
     "errors": 0,
     "files": 1,
     "terminal": 0,
+    "short_names": 0,
     "data": 2,
     "tables": 3,
     "config": 2,

@@ -22,8 +22,8 @@ from pydantic import (
     model_validator,
 )
 
-from reelabel.data.model_names import full_name
 from reelabel.errors import ConfigError, nearest
+from reelabel.short_names import class_names, full_name
 from reelabel.terminal import is_text
 
 T = TypeVar("T", bound=BaseModel)
@@ -87,20 +87,6 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def class_names(given: Any) -> Any:
-    """Return class names that were given in a list, with commas between them, or both, as a list.
-
-    What holds anything else than text is returned as it is, for the check of its type.
-
-    >>> class_names("dog, cat"), class_names(["dog,cat", "sports ball"])
-    (['dog', 'cat'], ['dog', 'cat', 'sports ball'])
-    """
-    parts = [given] if isinstance(given, str) else given
-    if not isinstance(parts, list | tuple) or not all(isinstance(one, str) for one in parts):
-        return given
-    return [name.strip() for part in parts for name in part.split(",")]
-
-
 class NoSettings(Settings):
     """Settings of a stage that has none."""
 
@@ -129,7 +115,7 @@ class Project(Settings):
     test_videos: tuple[str, ...] = ()
     """Videos that are only evaluated on: nothing of them is sampled, labelled or trained on."""
     detector: str = "motion"
-    """The first teacher: yolox-nano (tiny, s, m, l, x), FILE.onnx, hf:ID, hf-zero-shot:ID, motion."""
+    """The first teacher: yolox-nano (tiny ... x), FILE.onnx, hf:ID, hf-zero-shot:ID, motion."""
     detector_options: dict[str, Any] = Field(default_factory=dict)
     """Options of that teacher, such as {floor: 0.05}."""
     teacher: str = ""

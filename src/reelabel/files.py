@@ -275,10 +275,11 @@ def new_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def staged_folder(folder: Path) -> Iterator[Path]:
+def staged_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     """Yield a folder to fill, which gets the name of `folder` when the block ends well.
 
-    So the folder is whole or not there. It must be new or empty.
+    So the folder is whole or not there. It must be new or empty, unless it is replaced: then the
+    old one stays until the new one is whole.
 
     Raises:
         UsageError: if it holds something.
@@ -289,13 +290,18 @@ def staged_folder(folder: Path) -> Iterator[Path]:
         f".{folder.name[:LONGEST_NAME]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     )
     with explained(folder):
-        refuse_content(folder)
+        if not replace:
+            refuse_content(folder)
+        old = scratch.with_suffix(".old.tmp")
         scratch.mkdir(parents=True)
         try:
             yield scratch
+            if replace and folder.exists():
+                folder.replace(old)
             _give_name(scratch, folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _give_name(scratch: Path, folder: Path) -> None:

@@ -176,6 +176,12 @@ def test_init_run_and_status(begun, reelabel):
         assert reelabel("export", begun, out_dir, "--format", kind)[0] == 0
         assert list(out_dir.rglob("*.jpg"))
     refused(reelabel("export", begun, out_dir), 2, "new or empty")
+    (out_dir / "stale.txt").write_text("of the export before")
+    assert reelabel("export", begun, out_dir, "--overwrite")[0] == 0
+    assert (out_dir / "annotations").is_dir()
+    assert not (out_dir / "stale.txt").exists()
+    assert [path for path in begun.parent.iterdir() if path.suffix == ".tmp"] == []
+    refused(reelabel("export", begun, begun, "--overwrite"), 2, "new or empty")
     refused(reelabel("export", begun, begun / "x", "--format", "yoloo"), 2, "did you mean 'yolo'")
 
 
@@ -542,7 +548,9 @@ def test_a_run_takes_settings_of_its_own(begun, reelabel):
     flags = ("--until", "clean", "--quiet")
     assert reelabel("run", begun, *flags, "--set", "clean.score=0.99")[0] == 0
     workspace = Workspace.open(begun)
-    rows = [r for v in workspace.shards(CANDIDATES) for r in workspace.read(CANDIDATES, v).to_pylist()]
+    rows = [
+        r for v in workspace.shards(CANDIDATES) for r in workspace.read(CANDIDATES, v).to_pylist()
+    ]
     assert rows
     assert all("0.99" in row["reason"] for row in rows if row["rule"] == "score")
     assert (begun / "reelabel.yaml").read_text() == before

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reelabel.data.states import GAP, IGNORE, NEGATIVE, POSITIVE, TEACHER, TRACKER
 from reelabel.errors import ShardError
-from reelabel.labels.dedup import most_alike
 from reelabel.labels.known_frames import boxes_by_pts, label_frames, truth_frames
 from reelabel.tables import DETECTIONS, LABELS, TRUTH, TRUTH_FRAMES
 
@@ -71,13 +69,3 @@ def test_hard_negatives_are_no_objects():
     labels = {("v", pts): boxes for pts, boxes in boxes_by_pts(table, ("ball",)).items()}
     frames = label_frames([("v", 0), ("v", 1), ("v", 2)], labels)
     assert [len(frame.boxes) for frame in frames] == [0, 1, 0]
-
-
-def test_the_most_alike_video_is_named():
-    """Half of the hashes must be near; of several videos the nearest counts."""
-    hashes = np.array([0xFF00, 0x0FF0, 0x00FF, 0xF00F], np.uint64)
-    known = {"none": ~hashes, "half": hashes[:2], "all": hashes ^ np.uint64(1)}
-    assert most_alike(hashes, known) == "all"
-    assert most_alike(hashes, {"none": ~hashes, "half": hashes[:2]}) == "half"
-    assert most_alike(hashes, {"none": ~hashes, "one": hashes[:1]}) is None
-    assert most_alike(hashes, {}) is None

@@ -176,7 +176,7 @@ def test_what_is_rejected_says_why(sampled, bench):
         assert row["picture"] == ""
         assert row["sharpness"] > 0
     assert bench.rows(EMBEDDINGS) == []
-    assert bench.run("dedup").notes["all"] == {"frames": 0, "dropped": 0}
+    assert bench.run("dedup").notes["all"] == {"frames": 0, "dropped": 0, "copies": 0}
 
 
 def test_written_pictures_are_the_frames(sampled, bench, disc_clips):

@@ -9,10 +9,10 @@ import pytest
 
 import reelabel
 from reelabel.config import Project
-from reelabel.data.model_names import RELEASED, full_name
 from reelabel.errors import ModelError, UsageError
 from reelabel.models.registry import load_detector
 from reelabel.models.weights import cached_path, read_lock
+from reelabel.short_names import RELEASED, full_name
 from reelabel.verbs import first_teacher
 from reelabel.verbs.first_teacher import chosen_detector
 from reelabel.verbs.model_names import named_model

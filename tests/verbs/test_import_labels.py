@@ -54,7 +54,13 @@ def begin(disc_clips, tmp_path):
             (footage / str(i)).mkdir(parents=True)
             shutil.copy(clip, footage / str(i))
         values = {"sample": {"every": 2}, "engine": {"workers": 1}} | settings
-        return init(tmp_path / "w", classes=classes or ["disc"], videos=[footage], detector="motion", settings=values)
+        return init(
+            tmp_path / "w",
+            classes=classes or ["disc"],
+            videos=[footage],
+            detector="motion",
+            settings=values,
+        )
 
     return make
 

@@ -100,7 +100,9 @@ def test_nothing_that_was_written_is_ever_footage(made, tmp_path, reelabel):
     api.show(workspace, out=home / "drawn")
     api.show(workspace, out=home / "evidence.mp4", evidence=Film(kind="smooth"))
     api.predict("fake:", [clip], render=home / "predicted.mkv")
-    code, out, err = reelabel("init", home / "w2", "--classes", "disc", "--videos", home, "--detector", "fake:")
+    code, out, err = reelabel(
+        "init", home / "w2", "--classes", "disc", "--videos", home, "--detector", "fake:"
+    )
     assert (code, err) == (0, "")
     assert "not taken as footage, workspaces (1)" in out
     assert f"not taken as footage, exports ({len(FORMATS)})" in out

@@ -91,7 +91,7 @@ def test_every_section_is_there(classified):
         "Calibration",
         "Classes over time",
         "Labels",
-        "Split without leaks",
+        "Split without known leaks",
         "Where this comes from",
     ]
     for fact in ("videos with tags", "labels used", "labels ignored", "moments"):
@@ -228,14 +228,14 @@ def test_a_timeline_shows_what_is_known(classes_copy):
 def test_the_split_is_described(classes_copy):
     """Sides with their classes, groups, and by how much a random split would flatter."""
     text = report(classes_copy).read_text()
-    found = section(text, "Split without leaks")
+    found = section(text, "Split without known leaks")
     assert headings(found) == ["Side", "Videos", "Moments", "red", "green"]
-    assert "9 videos in 9 groups that stay together; no two are alike" in found
+    assert "9 videos in 9 groups that stay together; no two were found alike" in found
     assert "Leak test on 48 moments" in found
     receipt = classes_copy.read_receipt("clean", 0)
     notes = {"leak_test": {"random": 0.993, "by_group": 0.81, "moments": 1234, "groups": 9}}
     classes_copy.write_receipt("clean", 0, replace(receipt, notes=notes))
-    found = section(report(classes_copy).read_text(), "Split without leaks")
+    found = section(report(classes_copy).read_text(), "Split without known leaks")
     assert "99.3% if it may be of the same video, in 81.0%" in found
 
 

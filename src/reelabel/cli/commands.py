@@ -168,13 +168,12 @@ def status(workspace: Path, *, as_json: bool, verify: bool) -> int:
     "--round", "number", type=COUNT, help="Default: the last with a data set; onnx: the best."
 )
 @click.option("--into", type=click.Path(path_type=Path), help="COCO file to add to, as a copy.")
-def export(
-    workspace: Path, out: Path, kind: str | None, number: int | None, *, into: Path | None
-) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace an earlier export in that folder.")
+def export(workspace: Path, out: Path, kind: str | None, number: int | None, **how: Any) -> None:
     """Write a round's data set, pictures included, or its student, for other tools."""
     from reelabel.verbs.export import export as call
 
-    made = call(workspace, out, format=kind, round=number, into=into, on_message=echo)
+    made = call(workspace, out, format=kind, round=number, on_message=echo, **how)
     echo(f"written to {made}")
 
 

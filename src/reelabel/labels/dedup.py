@@ -11,7 +11,6 @@ of the rows and priorities alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +20,6 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-ALIKE_BITS, ALIKE_SHARE = 4, 0.5
-"""A video looks like another if so many of its frames' 64-bit hashes are so near to the other's. A
-copy at half the size and a third of the quality has all; clips of other places have none, those of
-one still place may have all too."""
 
 _BLOCK = 512
 _LEADERS_AT_ONCE = 2048
@@ -119,35 +113,6 @@ def hash_duplicates(
             kept[count] = i
             count += 1
     return Duplicates(_unsorted(order[leader], order), _unsorted(1 - distance / 64, order))
-
-
-def alike_share(hashes: NDArray[np.uint64], others: NDArray[np.uint64], max_distance: int) -> float:
-    """Return the share of ``(n,)`` hashes that are near to one of ``(m,)`` others, 0 if none is.
-
-    The hash 0 is that of a blank picture: alike wherever it was filmed, it is near to nothing.
-
-    >>> alike_share(np.array([0, 7, 15, 224], np.uint64), np.array([0, 3], np.uint64), 2)
-    0.5
-    """
-    near = [
-        bool(one) and np.bitwise_count(others ^ one).min(initial=64) <= max_distance
-        for one in hashes
-    ]
-    return float(np.mean(near)) if near else 0.0
-
-
-def most_alike(hashes: NDArray[np.uint64], known: Mapping[str, NDArray[np.uint64]]) -> str | None:
-    """Return the known video that looks most like another, None if none looks like it.
-
-    They may be copies under another name or in another encoding, or the same scene once more.
-
-    Args:
-        hashes: ``(n,)`` perceptual hashes of the video's frames.
-        known: video -> ``(m,)`` hashes of its frames.
-    """
-    share = {name: alike_share(hashes, others, ALIKE_BITS) for name, others in known.items()}
-    best = max(share, key=lambda name: share[name], default=None)
-    return best if best is not None and share[best] >= ALIKE_SHARE else None
 
 
 class _Clusters:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from reelabel.config import Settings
-from reelabel.errors import SplitError
+from reelabel.errors import SplitError, counted
+from reelabel.labels.copies import METHOD
 from reelabel.labels.splits import Item, find_groups, find_leaks, split_items, time_blocks
 
 SIDES = TRAIN, VAL, TEST = "train", "val", "test"
@@ -116,6 +118,72 @@ def near_pairs(duplicates: Iterable[tuple[str, pa.Table]]) -> list[tuple[str, st
         for other in rows["kept_video_id"].unique().to_pylist()
     }
     return sorted((a, b) for a, b in near if a != b)
+
+
+@dataclass(frozen=True)
+class SameRecording:
+    """Pairs of videos that show one recording.
+
+    Attributes:
+        copies: what one shows the other shows too.
+        continued: one goes on where the other ends, or shows the same scene under the next number.
+    """
+
+    copies: tuple[tuple[str, str], ...] = ()
+    continued: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, shards: Iterable[tuple[str, pa.Table]]) -> Self:
+        """Return what the rows of the table `copies` hold, by video."""
+        rows = [row for _, table in shards for row in table.to_pylist()]
+        pairs = {
+            kind: tuple((r["video_id"], r["other_video_id"]) for r in rows if r["kind"] == kind)
+            for kind in ("copy", "continuation")
+        }
+        return cls(pairs["copy"], pairs["continuation"])
+
+
+def divide_recordings(
+    videos: Mapping[str, VideoFrames],
+    near: Near,
+    same: SameRecording,
+    settings: DivisionSettings,
+    *,
+    has_truth: bool = False,
+    seed: int = 0,
+) -> Division:
+    """Return the side of every frame, with what shows one recording on one side.
+
+    Where continuations would leave too few groups, they are divided, and named as leaks.
+
+    Raises:
+        SplitError: if the videos cannot be divided without copies on both sides.
+    """
+    near = [*near, *same.copies]
+    call = partial(divide, videos, settings=settings, has_truth=has_truth, seed=seed)
+    try:
+        return call([*near, *same.continued])
+    except SplitError:
+        if not same.continued:
+            raise
+    found = call(near)
+    side = {name: sides[0] for name, sides in found.sides.items() if sides}
+    leaks = [
+        f"{a} and {b}: one continues the other, but {side[a]} and {side[b]}"
+        for a, b in same.continued
+        if a in side and b in side and side[a] != side[b]
+    ]
+    return replace(found, leaks=[*found.leaks, *leaks])
+
+
+def checked_sentence(same: SameRecording) -> str:
+    """Return what was searched for copies, what was found, and what that does not exclude."""
+    found = len(same.copies) + len(same.continued)
+    what = f"{counted(found, 'pair')} of one recording" if found else "no copy"
+    return (
+        f"{what} found by {METHOD}, which does not exclude others: copies in which next to nothing "
+        "moves, rotated or filmed pictures, other cameras at the same place"
+    )
 
 
 def divide(

@@ -11,13 +11,13 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from reelabel.data.model_names import RELEASED, full_name
 from reelabel.errors import MissingExtra, ModelError, nearest
 from reelabel.models.base import Classifier, Detector, Embedder
 from reelabel.models.classifiers.mapped import RestOptions, wanted_classes
 from reelabel.models.detectors.mapped import wanted_only
 from reelabel.models.foreign import checkpoint_advice
 from reelabel.models.spec import Request
+from reelabel.short_names import RELEASED, full_name
 
 DETECTORS = "reelabel.detectors"
 CLASSIFIERS = "reelabel.classifiers"
@@ -83,7 +83,8 @@ def load_detector(
 
     Args:
         spec: ``yolox-nano`` (tiny, s, m, l, x), ``onnx:PATH_OR_URL`` or a path that ends in
-            ``.onnx``, ``torchvision:NAME``, ``hf:HUB_ID_OR_FOLDER``, ``hf-zero-shot:HUB_ID_OR_FOLDER``, ``motion``, ``round:NUMBER``, ``start:NUMBER``,
+            ``.onnx``, ``torchvision:NAME``, ``hf:HUB_ID_OR_FOLDER``,
+            ``hf-zero-shot:HUB_ID_OR_FOLDER``, ``motion``, ``round:NUMBER``, ``start:NUMBER``,
             ``student:FOLDER``, ``detections-txt:FOLDER``, ``fake:``, or the kind of a plug-in.
         home: the workspace, for relative paths, rounds and the lock of weights.
         options: the model's own; each has a default.

@@ -1,4 +1,4 @@
-"""dedup  frames -> duplicates  N:n  near-duplicates and the frame that stands for each.
+"""dedup  frames -> duplicates, copies  N:n  near-duplicates, and videos that show the same.
 
 Inside a shot the perceptual hash decides, across all videos the embedding does. The sharpest of
 similar frames stays; nothing is chained: a frame is dropped only for one that it resembles itself.
@@ -13,8 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from reelabel.engine.stage import Output, Stage, Unit
+from reelabel.labels.copies import Seen, find_copies
 from reelabel.labels.frames import DedupSettings, FramePool, frame_duplicates
-from reelabel.tables import DUPLICATES, EMBEDDINGS, FRAMES
+from reelabel.tables import COPIES, DUPLICATES, EMBEDDINGS, FRAMES, VIDEOS
+from reelabel.tables.footage import signatures_of
 
 DedupUnit = Unit[DedupSettings, None]
 
@@ -29,7 +31,34 @@ def dedup(unit: DedupUnit) -> Output:
         "frames": 0 if pool is None else len(pool.pts),
         "dropped": sum(map(len, rows.values())),
     }
-    return Output({"duplicates": {v: DUPLICATES.from_rows(r) for v, r in rows.items()}}, counts)
+    copies = _copies(unit)
+    counts["copies"] = sum(map(len, copies.values()))
+    tables = {"duplicates": (DUPLICATES, rows), "copies": (COPIES, copies)}
+    return Output(
+        {
+            name: {v: table.from_rows(found) for v, found in by_video.items()}
+            for name, (table, by_video) in tables.items()
+        },
+        counts,
+    )
+
+
+def _copies(unit: DedupUnit) -> dict[str, list[dict[str, Any]]]:
+    """Return by video the rows on others that show the same, whatever their encoding is."""
+    names = {video.video_id: video.name for video in unit.inputs.videos}
+    videos = {
+        video_id: Seen(names.get(video_id, video_id), signatures_of(frames))
+        for video_id, frames in unit.shards(FRAMES)
+    }
+    rows: dict[str, list[dict[str, Any]]] = {video_id: [] for video_id in videos}
+    for one in find_copies(videos):
+        rows[one.first].append({
+            "video_id": one.first,
+            "other_video_id": one.second,
+            "kind": one.kind,
+            "similarity": one.similarity,
+        })
+    return rows
 
 
 def _pool(unit: DedupUnit) -> FramePool | None:
@@ -72,6 +101,7 @@ STAGE = Stage(
     settings=DedupSettings,
     run=dedup,
     scope="all",
-    reads=(FRAMES, EMBEDDINGS),
-    writes=(DUPLICATES,),
+    reads=(VIDEOS, FRAMES, EMBEDDINGS),
+    writes=(DUPLICATES, COPIES),
+    version=2,
 )

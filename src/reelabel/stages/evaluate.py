@@ -26,13 +26,13 @@ from reelabel.evaluation.without_truth import (
     mirror_consistency,
 )
 from reelabel.formats.coco import read_coco
-from reelabel.labels.dedup import most_alike
+from reelabel.labels.copies import SIDE, Seen, find_copies
 from reelabel.labels.known_frames import boxes_by_pts, label_frames, truth_frames
-from reelabel.media.quality import ANALYSIS_WH, perceptual_hash
-from reelabel.media.video import frames as decoded
+from reelabel.media.signatures import spread_signatures
 from reelabel.models.compared import ComparedModels, ModelDetections
 from reelabel.models.teacher import load_teacher
 from reelabel.tables import DETECTIONS, FRAMES, LABELS, TRUTH, TRUTH_FRAMES, VIDEOS, Table
+from reelabel.tables.footage import signatures_of
 from reelabel.workspace import fingerprint
 from reelabel.workspace.results import Decision, Resamples, Scores, SplitReport
 from reelabel.workspace.rounds import teacher_of
@@ -139,22 +139,26 @@ def _label_quality(unit: EvaluateUnit, truth: Sequence[KnownFrame]) -> LabelQual
 
 
 def _alike(unit: EvaluateUnit, truth: Sequence[KnownFrame], trained: set[str]) -> dict[str, str]:
-    """Return the unseen videos that look like one that was trained on, and that one, by name."""
+    """Return the unseen videos that show what one shows that was trained on, and that one, by name.
+
+    It is the search of the stage `dedup`, for videos that are not sampled.
+    """
     names = {video.video_id: video.name for video in unit.inputs.videos}
-    known = {v: unit.rows(FRAMES, v)["hash"].to_numpy() for v in sorted(trained)}
-    found = {}
-    for video_id in sorted({frame.video for frame in truth} - trained):
-        hashes = _hashes(unit, video_id, [f.pts for f in truth if f.video == video_id])
-        if other := most_alike(hashes, known):
-            found[names[video_id]] = names[other]
+    known = {v: Seen(names[v], signatures_of(unit.rows(FRAMES, v))) for v in sorted(trained)}
+    unseen = sorted({frame.video for frame in truth} - trained)
+    videos = {v: Seen(names[v], _signatures(unit, v)) for v in unseen}
+    found: dict[str, str] = {}
+    for one in find_copies(videos, known):
+        found.setdefault(names[one.first], names[one.second])
     return found
 
 
-def _hashes(unit: EvaluateUnit, video_id: str, pts: Iterable[int]) -> NDArray[np.uint64]:
-    """Return the perceptual hashes of annotated frames, as those that are sampled have them."""
-    path = unit.inputs.video(video_id).path
-    found = decoded(path, sorted(set(pts)), on_error=lambda _: None)
-    return np.array([perceptual_hash(frame.grey(ANALYSIS_WH)) for frame in found], np.uint64)
+def _signatures(unit: EvaluateUnit, video_id: str) -> NDArray[np.uint8]:
+    """Return the signatures of a video: as sampled, or of frames spread over it."""
+    if video_id in unit.inputs.video_ids(FRAMES):
+        return signatures_of(unit.rows(FRAMES, video_id))
+    found = spread_signatures(unit.inputs.video(video_id).path)
+    return np.frombuffer(b"".join(found), np.uint8).reshape(-1, SIDE, SIDE)
 
 
 def _left_out(unit: EvaluateUnit) -> tuple[str, ...]:
@@ -185,7 +189,7 @@ STAGE = Stage(
     after=("split", "train"),
     project_keys=("classes", "seed"),
     per_round=True,
-    version=8,
+    version=9,
     resource=models,
     made_by_run=True,
 )

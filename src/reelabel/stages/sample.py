@@ -35,7 +35,8 @@ from reelabel.media.quality import (
     reject_reason,
 )
 from reelabel.media.sampling import FrameSampler, SamplingSettings
-from reelabel.media.video import Frame, SparseSpans, decode_spans
+from reelabel.media.signatures import chosen, signature
+from reelabel.media.video import Frame, decode_spans
 from reelabel.models.base import Embed, Embedder, Image
 from reelabel.models.registry import load_embedder
 from reelabel.tables import CLIPS, EMBEDDINGS, FRAMES, VIDEOS, spans_of
@@ -107,21 +108,31 @@ class SampledFrame:
     clip: int
     shot: int
     quality: Quality
+    signature: bytes
     sampler: FrameSampler
 
 
 def _sampled_frames(unit: SampleUnit, problems: list[str]) -> Iterator[SampledFrame]:
-    """Yield the frames that the sampling rule takes, from one pass over all clips."""
-    taking = _Taking(unit, unit.rows(CLIPS).to_pylist())
-    step_s = taking.sampler.step_s
-    note = _noted(problems)
-    if step_s is not None and not unit.settings.keyframes:
-        # More threads would decode frames behind each wanted one; videos are done side by side.
-        with Cursor(unit.video.path, threads=1, on_error=note) as cursor:
-            if cursor.is_sparse(step_s):
-                yield from taking.far_apart(SparseSpans(cursor, taking.spans_s))
-                return
-    yield from taking.decoded(note)
+    """Yield the frames that the sampling rule takes, from one decode of all clips."""
+    clips = unit.rows(CLIPS).to_pylist()
+    lengths_s = [clip["end_s"] - clip["start_s"] for clip in clips]
+    sampler = FrameSampler(unit.settings, sum(lengths_s))
+    at, shot, cuts, before = -1, -1, CutDetector(), None
+    for position, frame in _frames(unit, clips, problems):
+        if position != at:
+            for length_s in lengths_s[max(at, 0) : position]:
+                sampler.end_clip(length_s)
+            at, shot, cuts, before = position, shot + 1, CutDetector(), None
+        since_s = frame.time_s - clips[at]["start_s"]
+        unit.tick((sum(lengths_s[:at]) + since_s) / max(sum(lengths_s), 1e-9), "")
+        small = frame.rgb(ANALYSIS_WH)
+        shot += bool(cuts.is_cut(small))
+        if sampler.takes(since_s):
+            grey = frame.grey(ANALYSIS_WH)
+            quality = measure(grey, before)
+            clip = clips[at]["clip"]
+            yield SampledFrame(frame, clip, shot, quality, signature(grey), sampler)
+            before = grey
 
 
 class _Taking:
@@ -211,6 +222,7 @@ def _row(unit: SampleUnit, sampled: SampledFrame) -> dict[str, Any]:
         "exposure": q.exposure,
         "change": q.change,
         "hash": q.phash,
+        "signature": sampled.signature,
         "kept": not reason,
         "reason": reason,
         "picture": "",
@@ -257,6 +269,9 @@ def _output(unit: SampleUnit, taken: Samples, problems: list[str]) -> Output:
         "pts": list(taken.vectors),
         "vector": vectors,
     })
+    signed = set(chosen([row["time_s"] for row in taken.rows]))
+    for i, row in enumerate(taken.rows):
+        row["signature"] = row["signature"] if i in signed else None
     kept = sum(row["kept"] for row in taken.rows)
     notes: dict[str, Any] = {"taken": len(taken.rows), "kept": kept}
     if problems:
@@ -278,5 +293,6 @@ STAGE = Stage(
     reads=(VIDEOS, CLIPS),
     writes=(EMBEDDINGS, FRAMES),
     folder="frames",
+    version=2,
     resource=embedder_of,
 )

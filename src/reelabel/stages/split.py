@@ -25,16 +25,18 @@ from reelabel.labels.division import (
     SIDES,
     TRAIN,
     Division,
+    SameRecording,
     SplitSettings,
     VideoFrames,
-    divide,
+    checked_sentence,
+    divide_recordings,
     near_pairs,
 )
 from reelabel.labels.rows import FrameBoxes
 from reelabel.labels.selection import by_pts, sampled_frames, telling_rows, unsampled_pts
 from reelabel.media.pictures import encode_jpeg, fit
 from reelabel.media.video import frames as decoded
-from reelabel.tables import DUPLICATES, FRAMES, LABELS, VIDEOS
+from reelabel.tables import COPIES, DUPLICATES, FRAMES, LABELS, VIDEOS
 from reelabel.workspace import fingerprint
 from reelabel.workspace.results import SideCounts, SplitReport
 
@@ -51,9 +53,11 @@ def split(unit: SplitUnit) -> Output:
     """Write the data set of this round and report how it was divided."""
     unit.files.clear(HARD)
     entries = {video_id: list(_entries(unit, video_id, rows)) for video_id, rows in _labels(unit)}
-    division = divide(
+    same = SameRecording.of(unit.shards(COPIES))
+    division = divide_recordings(
         {video_id: _frames(unit, video_id, some) for video_id, some in entries.items()},
         near_pairs(unit.shards(DUPLICATES)),
+        same,
         unit.settings,
         has_truth=bool(unit.project.truth),
         seed=unit.project.seed,
@@ -74,7 +78,7 @@ def split(unit: SplitUnit) -> Output:
         del data, text  # as large as all labels together
     if not counts[TRAIN].boxes:
         raise SplitError(_nothing_to_learn(unit))
-    report = _report(unit, division, counts)
+    report = _report(unit, division, same, counts)
     return Output(
         notes=report.to_json(),
         digest=fingerprint(digests, report.leak_free, report.reason),
@@ -82,10 +86,13 @@ def split(unit: SplitUnit) -> Output:
     )
 
 
-def _report(unit: SplitUnit, division: Division, counts: dict[str, SideCounts]) -> SplitReport:
+def _report(
+    unit: SplitUnit, division: Division, same: SameRecording, counts: dict[str, SideCounts]
+) -> SplitReport:
     names = {video.video_id: video.name for video in unit.inputs.videos}
     return SplitReport(
         leak_free=not division.leaks,
+        checked=checked_sentence(same),
         reason=division.reason,
         leaks=tuple(division.leaks),
         groups=division.groups,
@@ -188,8 +195,8 @@ STAGE = Stage(
     run=split,
     scope="all",
     folder="dataset",
-    reads=(VIDEOS, FRAMES, DUPLICATES, LABELS),
+    reads=(VIDEOS, FRAMES, DUPLICATES, COPIES, LABELS),
     project_keys=("classes", "seed", "truth"),
     per_round=True,
-    version=4,
+    version=5,
 )

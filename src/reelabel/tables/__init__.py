@@ -26,7 +26,7 @@ from reelabel.tables.classes import (
     TAGS,
 )
 from reelabel.tables.fetching import DOWNLOADS, WANTS
-from reelabel.tables.footage import CLIPS, DUPLICATES, EMBEDDINGS, FRAMES, VIDEOS, spans_of
+from reelabel.tables.footage import CLIPS, COPIES, DUPLICATES, EMBEDDINGS, FRAMES, VIDEOS, spans_of
 from reelabel.tables.labels import (
     CAMERA,
     CANDIDATES,
@@ -47,6 +47,7 @@ __all__ = [
     "CLASS_LABELS",
     "CLASS_TRUTH",
     "CLIPS",
+    "COPIES",
     "CORNERS",
     "DETECTIONS",
     "DOWNLOADS",
@@ -79,7 +80,7 @@ __all__ = [
 
 ALL = (
     *(WANTS, DOWNLOADS),
-    *(VIDEOS, CLIPS, FRAMES, EMBEDDINGS, DUPLICATES),
+    *(VIDEOS, CLIPS, FRAMES, EMBEDDINGS, DUPLICATES, COPIES),
     TRUTH_FRAMES,
     TRUTH,
     IMPORTED_FRAMES,

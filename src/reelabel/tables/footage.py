@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from reelabel.tables.base import (
     BOOL,
@@ -92,6 +94,11 @@ FRAMES = Table(
             "change", FLOAT32, "mean difference from the frame before it, null at first", "grey"
         ),
         Column("hash", pa.uint64(), "perceptual hash"),
+        Column(
+            "signature",
+            pa.binary(),
+            "32 x 32 grey levels without black bars, of frames half a second apart; else null",
+        ),
         Column("kept", BOOL, "whether it goes on"),
         Column("reason", TEXT, "why it does not, empty if it does"),
         Column("picture", TEXT, "file below the workspace, empty if it was not written"),
@@ -126,3 +133,21 @@ DUPLICATES = Table(
     ),
     "tables",
 )
+
+COPIES = Table(
+    "copies",
+    "videos that show what another one shows, or go on where it ends",
+    (
+        VIDEO_ID,
+        Column("other_video_id", TEXT, "the other video; each pair stands once"),
+        Column("kind", TEXT, "copy or continuation"),
+        Column("similarity", FLOAT32, "correlation that decided", "-1..1"),
+    ),
+    "tables",
+)
+
+
+def signatures_of(frames: pa.Table) -> NDArray[np.uint8]:
+    """Return the signatures in rows of `FRAMES`, in their order: ``(n, 32, 32)`` uint8."""
+    found = [one for one in frames["signature"].to_pylist() if one is not None]
+    return np.frombuffer(b"".join(found), np.uint8).reshape(-1, 32, 32)

@@ -33,6 +33,7 @@ def export(
     format: str | None = None,  # noqa: A002 -- the name of the flag
     round: int | None = None,  # noqa: A002 -- the name of the flag
     into: Path | str | None = None,
+    overwrite: bool = False,
     on_message: Callable[[str], None] | None = None,
 ) -> Path:
     """Write the data set of a round, pictures included, and return its folder.
@@ -56,6 +57,8 @@ def export(
             ``annotations/instances_train.json`` is then that file with them behind
             (`reelabel.formats.coco_into`). It is not changed itself, and val and test stay files
             of their own.
+        overwrite: replace an earlier export in `out`; a folder that is none is refused all the
+            same.
         on_message: is called with sentences on what was added.
 
     Raises:
@@ -73,7 +76,7 @@ def export(
         return _export_student(ws, task.first_teacher(config.project), Path(out), round)
     target = Path(out)
     messages: list[str] = []
-    with staged_folder(target) as folder:
+    with staged_folder(target, replace=overwrite and _is_export(target)) as folder:
         if kind == DETECTIONS_TXT:
             export_detections(ws, folder, round)
         else:
@@ -89,6 +92,11 @@ def export(
         for message in messages:
             on_message(message)
     return target
+
+
+def _is_export(folder: Path) -> bool:
+    """Return whether a folder holds an earlier export, which has a mark."""
+    return (folder / EXPORT_MARK).is_file()
 
 
 def _videos_in(workspace: Workspace, number: int, sides: Collection[str] = SIDES) -> set[str]:

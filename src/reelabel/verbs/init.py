@@ -7,12 +7,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from reelabel.config import FOLDERS, MANIFEST, class_names, dump, merged
+from reelabel.config import FOLDERS, MANIFEST, dump, merged
 from reelabel.engine.project import parse_config, sections_of
 from reelabel.engine.task import task_named
 from reelabel.errors import UsageError
 from reelabel.files import explained, write_text
 from reelabel.media.rendering import is_rendering
+from reelabel.short_names import class_names
 from reelabel.sources.footage import Footage, find_footage, left_out_sentences, unusable
 from reelabel.verbs.first_teacher import check_detector, chosen_detector
 from reelabel.verbs.manifests import with_manifest

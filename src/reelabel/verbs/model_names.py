@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from reelabel.data.model_names import RELEASED, full_name
 from reelabel.engine.task import Task, task_named
 from reelabel.errors import ModelError, UsageError
 from reelabel.models.detectors.callable import Finder
@@ -16,6 +15,7 @@ from reelabel.models.onnx_task import task_in_onnx
 from reelabel.models.registry import CLASSIFIERS, DETECTORS, kinds
 from reelabel.models.students.folder import MODEL_JSON
 from reelabel.pipeline import read_config, task_of
+from reelabel.short_names import RELEASED, full_name
 from reelabel.workspace import CONFIG_NAME, Workspace
 from reelabel.workspace.rounds import best_model, model_dir, student_spec
 
@@ -80,8 +80,8 @@ def named_model(model: Workspace | Path | str, task: str = "") -> NamedModel:
     if not groups and ":" not in spec:
         raise ModelError(
             f"{model} is no model: expected a workspace, WORKSPACE@ROUND, a folder with a "
-            f"{MODEL_JSON}, an .onnx file, {', '.join(RELEASED)}, or a name such as onnx:FILE, hf:ID, "
-            "torchvision:NAME"
+            f"{MODEL_JSON}, an .onnx file, {', '.join(RELEASED)}, or a name such as "
+            "onnx:FILE, hf:ID, torchvision:NAME"
         )
     # An unknown kind is named by the registry, with those that it has.
     return NamedModel(str(model), spec, task_named(task or OF_GROUP[[*groups, DETECTORS][0]]))

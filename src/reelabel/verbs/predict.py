@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reelabel.config import class_names
 from reelabel.engine.task import Task, task_named
 from reelabel.errors import UsageError
+from reelabel.short_names import class_names
 from reelabel.verbs.model_names import DETECT, Model, named_model
 from reelabel.verbs.predict_files import Sources, Span
 from reelabel.workspace import Workspace
@@ -54,7 +54,8 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
         duration_s: seconds from the start, in place of an end.
         min_score: boxes below this are left out (0.3 if it is not given); where no class reaches
             it, the class is unknown (0.5), 0..1.
-        classes: names to look for, in a list or with commas between them; empty takes all that the model has.
+        classes: names to look for, in a list or with commas between them; empty takes
+            all that the model has.
         step_s: of classifiers alone: seconds between the frames that are judged. By default those
             that the model was trained with, else 1; 0: every frame.
         smooth_s: of classifiers alone: length of a running median over the probabilities.

@@ -85,6 +85,9 @@ def _facts(snapshot: Snapshot, rounds: Sequence[int]) -> Iterator[tuple[str, str
     yield "videos", str(len(videos)) + (f" ({failed} failed)" if failed else "")
     yield "frames sampled", str(sampled)
     yield "rounds", str(len(rounds))
+    split = SplitReport.load(workspace.round_dir(rounds[-1]))
+    if split is not None and split.checked:
+        yield "copies", split.checked
 
 
 def _warnings(snapshot: Snapshot, last: int) -> Iterator[str]:

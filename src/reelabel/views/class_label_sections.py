@@ -142,8 +142,9 @@ def split_section(
             "if it is of another group. By so much would a random split of frames flatter."
         )
     parts += [f"Leak: {leak}" for leak in split.leaks]
-    title = "Split without leaks" if split.leak_free else "Split that leaks"
-    return Section(title, parts, split.reason)
+    title = "Split without known leaks" if split.leak_free else "Split that leaks"
+    reason = f"{split.reason}; {split.checked}" if split.checked else split.reason
+    return Section(title, parts, reason)
 
 
 def _described(split: SplitReport, groups: Mapping[str, int]) -> str:
@@ -151,7 +152,7 @@ def _described(split: SplitReport, groups: Mapping[str, int]) -> str:
     text = f"{counted(len(split.groups), 'video')} in {counted(len(groups), 'group')} that stay "
     text += "together"
     if not several:
-        return f"{text}; no two are alike or of one source."
+        return f"{text}; no two were found alike or of one source."
     largest = max(groups, key=lambda name: groups[name])
     alike = few(split.names.get(v, v) for v, group in split.groups.items() if group == largest)
     return f"{text}; {len(several)} hold more than one video, the largest {max(several)}: {alike}."

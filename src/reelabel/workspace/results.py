@@ -123,13 +123,15 @@ class SplitReport(Result):
     """How the data set of a round was divided.
 
     Attributes:
-        leak_free: whether no video or duplicate stands on two sides.
+        leak_free: whether nothing that is known to belong together stands on two sides; see
+            `checked`.
         reason: how it was divided, in words.
         leaks: what stands on two sides.
         groups: video id -> the group that stays together.
         videos: video id -> side -> frames.
         names: video id -> name.
         sides: train, val or test -> what it holds.
+        checked: how copies were searched for, and what that does not exclude.
     """
 
     FILE: ClassVar[str] = "dataset/split.json"
@@ -141,6 +143,7 @@ class SplitReport(Result):
     videos: dict[str, dict[str, int]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     sides: dict[str, SideCounts] = field(default_factory=dict)
+    checked: str = ""
 
     @property
     def trained(self) -> set[str]:

@@ -24,12 +24,14 @@ from reelabel.labels.division import (
     TRAIN,
     ClassSplitSettings,
     Division,
+    SameRecording,
     VideoFrames,
-    divide,
+    checked_sentence,
+    divide_recordings,
     keep_sides,
     near_pairs,
 )
-from reelabel.tables import CLASS_LABELS, DUPLICATES, MOMENTS, VIDEOS
+from reelabel.tables import CLASS_LABELS, COPIES, DUPLICATES, MOMENTS, VIDEOS
 from reelabel.tables.claims import claims_of, moments_of, times_s
 from reelabel.workspace import fingerprint
 from reelabel.workspace.results import SideCounts, SplitReport
@@ -43,9 +45,11 @@ def split(unit: SplitUnit) -> Output:
     """Write the data set of this round and report how it was divided."""
     footage = {v.video_id for v in unit.inputs.videos if v.usable and not v.is_test}
     videos = {v: _labelled(unit, v, rows) for v, rows in unit.shards(CLASS_LABELS) if v in footage}
-    division = divide(
+    same = SameRecording.of(unit.shards(COPIES))
+    division = divide_recordings(
         {v: _frames(unit, v, data) for v, data in videos.items()},
         near_pairs(unit.shards(DUPLICATES)),
+        same,
         unit.settings,
         has_truth=False,
         seed=unit.project.seed,
@@ -56,7 +60,7 @@ def split(unit: SplitUnit) -> Output:
     texts = {name: json.dumps(class_json(data)) for name, data in sides.items()}
     for name, text in texts.items():
         unit.files.write(f"{name}.json", text.encode())
-    report = _report(unit, division, {name: _counts(data) for name, data in sides.items()})
+    report = _report(unit, division, same, {name: _counts(data) for name, data in sides.items()})
     crc32 = [rows["crc32"].to_pylist() for v, rows in unit.shards(MOMENTS) if v in videos]
     return Output(
         notes=report.to_json(),
@@ -146,10 +150,13 @@ def _counts(data: ClassDataset) -> SideCounts:
     )
 
 
-def _report(unit: SplitUnit, division: Division, counts: dict[str, SideCounts]) -> SplitReport:
+def _report(
+    unit: SplitUnit, division: Division, same: SameRecording, counts: dict[str, SideCounts]
+) -> SplitReport:
     names = {video.video_id: video.name for video in unit.inputs.videos}
     return SplitReport(
         leak_free=not division.leaks,
+        checked=checked_sentence(same),
         reason=division.reason,
         leaks=tuple(division.leaks),
         groups=division.groups,
@@ -173,8 +180,9 @@ STAGE = Stage(
     run=split,
     scope="all",
     folder="dataset",
-    reads=(VIDEOS, MOMENTS, DUPLICATES, CLASS_LABELS),
+    reads=(VIDEOS, MOMENTS, DUPLICATES, COPIES, CLASS_LABELS),
     project_keys=("classes", "seed", "multi_label"),
     per_round=True,
+    version=2,
     resource=sides_before,
 )

@@ -1,4 +1,4 @@
-"""Short names of models: released weights by name, a file or a folder by its path.
+"""Names as people give them: several classes in one text, models by a short name or a path.
 
 ``yolox-nano`` stands for ``onnx:URL``, ``net.onnx`` for ``onnx:net.onnx``, and a folder that holds
 a trained student for ``student:FOLDER``.
@@ -10,13 +10,14 @@ Source of the released weights: Ge et al., "YOLOX: Exceeding YOLO Series in 2021
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 _YOLOX = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0"
 RELEASED = {
     f"yolox-{size}": f"{_YOLOX}/yolox_{size}.onnx" for size in ("nano", "tiny", "s", "m", "l", "x")
 }
-"""Name -> URL of the makers' release; all find the 80 classes of COCO. The makers publish no hashes:
-that of each file is locked at first use."""
+"""Name -> URL of the makers' release; all find the 80 classes of COCO. The makers publish no
+hashes: that of each file is locked at first use."""
 _STUDENT = "model.json"
 
 
@@ -37,6 +38,20 @@ def full_name(spec: str) -> str:
 
 
 def _has_kind(spec: str) -> bool:
-    """Return whether a name begins with a kind; the letter of a drive and a URL's scheme are none."""
+    """Return whether a name begins with a kind, which no letter of a drive and no URL scheme is."""
     kind, colon, rest = spec.partition(":")
     return bool(colon) and len(kind) > 1 and not rest.startswith("//")
+
+
+def class_names(given: Any) -> Any:
+    """Return class names that were given in a list, with commas between them, or both, as a list.
+
+    What holds anything else than text is returned as it is, for the check of its type.
+
+    >>> class_names("dog, cat"), class_names(["dog,cat", "sports ball"])
+    (['dog', 'cat'], ['dog', 'cat', 'sports ball'])
+    """
+    parts = [given] if isinstance(given, str) else given
+    if not isinstance(parts, list | tuple) or not all(isinstance(one, str) for one in parts):
+        return given
+    return [name.strip() for part in parts for name in part.split(",")]
