@@ -53,11 +53,11 @@ def go(workspace, **how):
 
 
 def contents(root):
-    """Return every file that a run leaves, but for receipts and indexes, which hold file times."""
+    """Return every file that a run leaves, but for receipts, indexes and logs, which hold times."""
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and "receipts" not in path.parts and path.name not in CACHES
+        if path.is_file() and not {"receipts", "logs"} & set(path.parts) and path.name not in CACHES
     }
 
 

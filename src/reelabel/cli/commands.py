@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from reelabel._version import __version__
 from reelabel.cli.class_commands import compare, recipe
 from reelabel.cli.class_flag import ClassesCommand
-from reelabel.cli.console import echo
+from reelabel.cli.console import echo, print_json
 from reelabel.cli.fetched_commands import forget, origins
 from reelabel.cli.film_flags import asked_film, film_flags
 from reelabel.cli.group import Verbs
+from reelabel.cli.run_command import run
 from reelabel.cli.stage_commands import (
     COUNT,
     SEED,
     ablated,
-    config_with,
+    json_flag,
     options_of,
-    run_flags,
     work_flags,
     workspace_argument,
 )
 
-if TYPE_CHECKING:
-    from reelabel.engine.task import Task
-    from reelabel.workspace import Workspace
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -98,47 +95,12 @@ def init(
     print_new(made)
 
 
-@cli.command()
-@workspace_argument
-@click.option("--rounds", type=click.IntRange(1), default=2, show_default=True, help="At most.")
-@click.option("--until", help="Stop after this stage.")
-@click.option("--set", "pairs", multiple=True, help="A setting of this run: --set clean.score=0.4")
-@run_flags
-def run(
-    workspace: Path, rounds: int, until: str | None, *, pairs: tuple[str, ...], **how: Any
-) -> int:
-    """Bring everything up to date, round after round until it no longer helps."""
-    from reelabel.cli.printing import print_outcome, print_run
-    from reelabel.engine.loop import run as call
-    from reelabel.engine.project import task_of
-    from reelabel.workspace import Workspace
-
-    ws = Workspace.open(workspace)
-    config = config_with(ws, pairs)
-    task = task_of(config)
-    done = call(ws, config, options_of(config, how), rounds=rounds, until=until)
-    print_run(ws, done)
-    if not until:
-        again = any(result.done for result in done.results)
-        print_outcome(ws, task, done, _report(ws, task, again=again))
-    return done.exit_code
-
-
-def _report(workspace: Workspace, task: Task, *, again: bool) -> Path | None:
-    """Return the report, if the task has one; what draws it is loaded only to write it."""
-    from reelabel.workspace.rounds import report_path
-
-    there = report_path(workspace, task.labels)
-    if not task.report or (there is not None and there.is_file() and not again):
-        return there if task.report else None
-    from reelabel.verbs.report import report
-
-    return report(workspace)
+cli.add_command(run)
 
 
 @cli.command()
 @workspace_argument
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@json_flag
 @click.option("--verify", is_flag=True, help="Read all files; are they what was written?")
 def status(workspace: Path, *, as_json: bool, verify: bool) -> int:
     """Show what is done, stale or failed, and why."""
@@ -258,14 +220,16 @@ def import_labels(
     "--keep-frames", type=click.Path(path_type=Path), help="New folder for classified frames."
 )
 @click.option("--task", default="", help="Of a model whose name leaves it open: classify-frames.")
+@json_flag
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
-def predict(model: str, sources: tuple[Path, ...], **given: Any) -> None:
+def predict(model: str, sources: tuple[Path, ...], *, as_json: bool, **given: Any) -> None:
     """Apply a model, or the best one of a workspace, to videos and pictures."""
     from reelabel.verbs.predict import predict as call
 
-    found = call(model, sources, **given, keep=False)
-    for _ in found:  # what is not written either: only its numbers are printed
-        pass
+    found = call(model, sources, **given)
+    if as_json:
+        print_json(found.to_json())
+        return
     echo(str(found))
     for path in (given["out"], given["render"], given["keep_frames"]):
         if path is not None:

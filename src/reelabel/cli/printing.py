@@ -12,10 +12,16 @@ from rich.table import Table
 
 from reelabel.cli.class_printing import print_class_results
 from reelabel.cli.console import OUT
+from reelabel.config import Config
+from reelabel.engine.project import task_of
+from reelabel.engine.run import Result
 from reelabel.errors import counted, few
 from reelabel.evaluation.figures import Comparison, Figure, Measures
+from reelabel.labels.stats import two_classes_sentences
 from reelabel.pipeline import Run
 from reelabel.sources.footage import left_out_sentences
+from reelabel.tables import LABELS
+from reelabel.verbs.label_lines import class_lines, classes_on_one_object
 from reelabel.verbs.run import label_counts
 from reelabel.verbs.status import StageStatus, decisions
 from reelabel.views.score_rows import model_rows
@@ -67,18 +73,71 @@ def print_run(workspace: Workspace, run: Run) -> None:
             OUT.print(f"[red]{result.stage}[/] {escape(words)}")
 
 
+def print_stage(
+    workspace: Workspace, config: Config, result: Result, *, alone: bool = False
+) -> None:
+    """Print what a stage brought: labels, scores, or that the teacher found nothing.
+
+    Args:
+        workspace: the workspace.
+        config: its settings.
+        result: of the stage.
+        alone: whether it is the only one; then also what is up to date is printed.
+    """
+    task, number = task_of(config), result.round_number
+    if not (result.done or alone):
+        return
+    if task.labels is LABELS and result.stage == "detect":
+        _print_found_nothing(workspace, config, result)
+    if task.labels is LABELS and result.stage == "merge":
+        _print_labels(workspace, config, number)
+    if alone and result.stage == "evaluate":
+        print_all_scores(workspace, task, number)
+
+
+def _print_found_nothing(workspace: Workspace, config: Config, result: Result) -> None:
+    """Print at once that the teacher found nothing: the stages behind it have nothing to do."""
+    frames, boxes = (
+        sum(note.get(key, 0) for note in result.notes.values()) for key in ("frames", "boxes")
+    )
+    if boxes or not frames or result.kept:
+        return
+    classes, root = few(config.project.classes), workspace.root
+    OUT.print(
+        f"[yellow]The teacher found nothing[/] in {counted(frames, 'frame')} of "
+        f"{counted(result.done, 'video')}: {escape(config.project.detector)} looked for "
+        f"{escape(classes)}. Are these the names of what is shown? Look at a video "
+        f"with  reelabel predict MODEL VIDEO --score 0.05 , name another --detector, or map its "
+        f"classes by class_map in {escape(str(root / 'reelabel.yaml'))}"
+    )
+
+
+def _print_labels(workspace: Workspace, config: Config, number: int) -> None:
+    """Print the labels of a round, a line for each class, and how to look at them."""
+    for line in class_lines(workspace, number, config.project.classes):
+        OUT.print(escape(str(line)))
+    for sentence in two_classes_sentences(classes_on_one_object(workspace, number)):
+        OUT.print(f"[yellow]{escape(sentence)}[/]")
+    OUT.print(f"next: reelabel show {escape(str(workspace.root))}")
+
+
+def print_all_scores(workspace: Workspace, task: Task, number: int) -> None:
+    """Print the scores of all models up to a round, and what a reader should know of them."""
+    scored = task.scores is Scores
+    if scored:
+        print_scores(workspace, number)
+    if task.scores is ClassificationScores:
+        print_class_results(workspace, number, label_counts(workspace, task, number))
+    for note in truth_notes(workspace):
+        OUT.print(f"[dim]{escape(note)}[/]")
+    for warning in score_warnings(workspace, number) if scored else ():
+        OUT.print(f"[yellow]{escape(warning)}[/]")
+
+
 def print_outcome(workspace: Workspace, task: Task, run: Run, report: Path | None) -> None:
     """Print how the rounds compare, the decision, and where the report is, if the task has one."""
     last = run.results[-1].round_number
-    scored = task.scores is Scores
-    if scored:
-        print_scores(workspace, last)
-    if task.scores is ClassificationScores:
-        print_class_results(workspace, last, label_counts(workspace, task, last))
-    for note in truth_notes(workspace):
-        OUT.print(f"[dim]{escape(note)}[/]")
-    for warning in score_warnings(workspace, last) if scored else ():
-        OUT.print(f"[yellow]{escape(warning)}[/]")
+    print_all_scores(workspace, task, last)
     if run.reason:
         print_findings(workspace, last)
         OUT.print(f"[bold]Decision:[/] {escape(run.reason)}")

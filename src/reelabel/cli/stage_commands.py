@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reelabel.cli.console import echo
+from reelabel.cli.console import echo, print_json
 
 if TYPE_CHECKING:
     from reelabel.engine.stage import AnyStage
@@ -38,6 +38,11 @@ def work_flags(of: str) -> Callable[[Function], Function]:
         click.option("--force", is_flag=True, help="Do it again even if it is up to date."),
         click.option("--quiet", "-q", is_flag=True, help="Show no progress."),
     )
+
+
+def json_flag(command: Function) -> Function:
+    """Add the flag that prints one JSON value instead of text."""
+    return click.option("--json", "as_json", is_flag=True, help="For programs.")(command)
 
 
 def run_flags(command: Function) -> Function:
@@ -76,6 +81,8 @@ def stage_command(name: str, about: str, workspace: Path | None) -> click.Comman
     )
     if name == "train":
         callback = _ablate_flags(callback)
+    if name == "evaluate":
+        callback = json_flag(callback)
     if stage.per_round:
         flag = click.option("--round", "round_number", type=COUNT, help="Default: the last.")
         callback = flag(callback)
@@ -128,7 +135,7 @@ def _ablate_flags(command: Function) -> Function:
 def _stage_callback(name: str) -> Function:
     def call(workspace: Path, round_number: int | None = None, **given: Any) -> int:
         from reelabel.cli.flags import overridden
-        from reelabel.cli.printing import print_run
+        from reelabel.cli.printing import print_run, print_stage
         from reelabel.engine.loop import Run
         from reelabel.engine.project import read_config
         from reelabel.errors import UsageError
@@ -147,10 +154,23 @@ def _stage_callback(name: str) -> Function:
         config = replace(config, stages={**config.stages, name: settings})
         options = options_of(config, given)
         result = run_alone(ws, config, options, name, round_number=round_number)
+        if given.get("as_json"):
+            print_json(_scores_of(ws, config, result.round_number))
+            return Run([result]).exit_code
+        print_stage(ws, config, result, alone=True)
         print_run(ws, Run([result]))
         return Run([result]).exit_code
 
     return call
+
+
+def _scores_of(workspace: Any, config: Any, number: int) -> Any:
+    """Return the scores of a round as JSON values, None if there are none."""
+    from reelabel.engine.project import task_of
+
+    kind = task_of(config).scores
+    found = kind.load(workspace.round_dir(number)) if kind else None
+    return found.to_json() if found else None
 
 
 def ablated(

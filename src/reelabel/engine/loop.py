@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
+from reelabel._version import __version__
 from reelabel.config import Config
+from reelabel.engine.pace import Pace
 from reelabel.engine.plan import bind
 from reelabel.engine.project import task_of
 from reelabel.engine.run import Options, Result, run_stage
@@ -16,6 +19,7 @@ from reelabel.sources.forgetting.removal import carry_out_order
 from reelabel.tables import VIDEOS
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import decision_of
+from reelabel.workspace.run_log import RunLog
 from reelabel.workspace.snapshot import Snapshot
 
 
@@ -42,8 +46,17 @@ def run(
     *,
     rounds: int = 2,
     until: str | None = None,
+    on_result: Callable[[Result], None] | None = None,
 ) -> Run:
-    """Bring a workspace up to date.
+    """Bring a workspace up to date; a log of what was done is left in it.
+
+    Args:
+        workspace: the workspace.
+        config: its settings.
+        options: how work is done and shown.
+        rounds: how many at most.
+        until: the stage after which to stop.
+        on_result: is called with the result of each stage when it is over.
 
     Raises:
         UsageError: if `until` names no stage, or the settings no footage.
@@ -55,12 +68,17 @@ def run(
         stages = ", ".join(task.flow)
         raise UsageError(f"no stage '{until}'{nearest(until, task.flow)}; stages: {stages}")
     report, snapshot = Run(), Snapshot(workspace)
-    with workspace.locked():
+    visits = _Visits(workspace, task, rounds, until)
+    with workspace.locked(), visits.errors():
         carry_out_order(workspace)  # of `forget`, if it was interrupted
         for stage, number in _schedule(task, workspace, rounds):
-            result = run_one(workspace, config, options, stage, number=number, snapshot=snapshot)
+            shown = replace(options, place=visits.pace.begin())
+            result = run_one(workspace, config, shown, stage, number=number, snapshot=snapshot)
+            visits.note(stage, number, result)
             if not result.is_empty:
                 report.results.append(result)
+            if on_result is not None:
+                on_result(result)
             if VIDEOS in stage.writes:
                 _check_footage(workspace)
                 _check_resources(task, workspace, config, until)
@@ -69,7 +87,48 @@ def run(
                 return report
     decision = decision_of(workspace, report.results[-1].round_number)
     report.reason = decision.reason if decision else ""
+    visits.ended(report.reason)
     return report
+
+
+class _Visits:
+    """Notes what becomes of each stage of a run: its pace, and the log."""
+
+    def __init__(self, workspace: Workspace, task: Task, rounds: int, until: str | None) -> None:
+        each_round = [stage.name for stage in task.each_round]
+        names = [*(stage.name for stage in task.once), *each_round * rounds]
+        if until is not None:
+            names = names[: names.index(until) + 1]
+        self.pace = Pace(names)
+        upto = f", until {until}" if until else ""
+        self._log = RunLog(workspace.root, f"reelabel {__version__}: run, {rounds} rounds{upto}")
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Write an error that ends the run into the log."""
+        try:
+            yield
+        except BaseException as exc:
+            self._log.write(f"{type(exc).__name__}: {exc}")
+            raise
+
+    def ended(self, reason: str) -> None:
+        """Write the decision, if there was any work."""
+        if self._log.begun:
+            self._log.write(f"decision: {reason or 'none'}")
+
+    def note(self, stage: AnyStage, number: int, result: Result) -> None:
+        """Note what became of a stage, if there was anything to do."""
+        self.pace.end(worked=bool(result.done or result.failed))
+        if not (result.done or result.failed or result.waiting):
+            return
+        self._log.write(f"{_title(stage, number)}: {result.line} in {result.seconds:.1f} s")
+        for video, message in (result.failed | result.waiting).items():
+            self._log.write(f"{_title(stage, number)}: {video}: {message}")
+
+
+def _title(stage: AnyStage, number: int) -> str:
+    return f"{stage.name} (round {number})" if stage.per_round else stage.name
 
 
 def run_one(

@@ -45,7 +45,7 @@ class Display:
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._bar = Progress(
-            TextColumn("[bold]{task.description:<16}"),
+            TextColumn("{task.description:<16}", style="bold", markup=False),
             BarColumn(bar_width=28),
             TaskProgressColumn(show_speed=True),
             MofNCompleteColumn(),
@@ -96,4 +96,6 @@ class Display:
         """Leave one line behind, in red if something failed."""
         line = f"[red]{line}[/]" if bad else line
         took = time.monotonic() - self._began
-        self._console.print(f"[bold]{self._title:<16}[/] {line} [dim]in {took:.1f} s[/]")
+        self._console.print(
+            f"[bold]{escape(f'{self._title:<16}')}[/] {line} [dim]in {took:.1f} s[/]"
+        )

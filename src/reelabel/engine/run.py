@@ -52,18 +52,28 @@ class Result:
         """Whether there was nothing that the stage could be about."""
         return not (self.done or self.kept or self.failed or self.waiting)
 
+    @property
+    def line(self) -> str:
+        """How many units were done, up to date and failed."""
+        return _line(self)
+
     def __repr__(self) -> str:
-        return f"Result({self.stage}: {_line(self)})"
+        return f"Result({self.stage}: {self.line})"
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a run behaves: how work is spread, what a failure does, what is shown."""
+    """How a run behaves: how work is spread, what a failure does, what is shown.
+
+    Attributes:
+        place: of the stage in a whole run, for the display.
+    """
 
     engine: Engine = field(default_factory=Engine)
     fail_fast: bool = False
     force: bool = False
     quiet: bool = False
+    place: str = ""
 
     @classmethod
     def given(
@@ -111,6 +121,7 @@ def run_stage(bound: Bound, options: Options, snapshot: Snapshot | None = None) 
     units = plan(bound, snapshot)
     todo = [unit for unit in units if options.force or unit.state != "done"]
     title = bound.stage.name + (f" (round {bound.round_number})" if bound.stage.per_round else "")
+    title = f"[{options.place}] {title}" if options.place else title
     result = Result(bound.stage.name, bound.round_number, kept=len(units) - len(todo))
     if bound.stage.scope != "all" and not bound.stage.keeps_gone:
         _remove_gone(bound, {unit.job.key for unit in units}, snapshot)

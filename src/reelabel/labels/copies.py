@@ -236,4 +236,4 @@ def _same_but_for_number(first: str, second: str) -> bool:
     if first == second or _NUMBER.sub("0", first) != _NUMBER.sub("0", second):
         return False
     pairs = zip(_NUMBER.findall(first), _NUMBER.findall(second), strict=True)
-    return sum(a != b for a, b in pairs) == 1
+    return len([1 for a, b in pairs if a != b]) == 1

@@ -92,7 +92,7 @@ def two_classes_sentences(found: Mapping[tuple[str, str], int]) -> list[str]:
     """Return one sentence for each pair of classes that stand on one object."""
     return [
         f"{a} and {b} are on one object {counted(n, 'time')} (IoU {ONE_OBJECT_IOU:g} or "
-        "more): see  reelabel show, or set  clean.overlap_across_classes: true  to keep the better box"
+        "more): see  reelabel show, or set  clean.overlap_across_classes: true  to keep one"
         for (a, b), n in found.items()
     ]
 

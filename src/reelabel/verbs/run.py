@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.compute as pc
 
@@ -52,6 +53,24 @@ class RunResult:
     stages: Sequence[Result]
     reason: str
     exit_code: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was brought as JSON values."""
+        stages = [
+            {"stage": s.stage, "round": s.round_number, "done": s.done, "up_to_date": s.kept}
+            | {"failed": s.failed, "waiting": s.waiting, "seconds": round(s.seconds, 3)}
+            for s in self.stages
+        ]
+        return {
+            "workspace": str(self.workspace),
+            "round": self.round,
+            "labels": self.labels,
+            "scores": self.scores.to_json() if self.scores else None,
+            "decision": self.decision.to_json() if self.decision else None,
+            "stages": stages,
+            "reason": self.reason,
+            "exit_code": self.exit_code,
+        }
 
     def __repr__(self) -> str:
         positive = {name: states.get(POSITIVE, 0) for name, states in self.labels.items()}
@@ -105,10 +124,11 @@ def run(  # noqa: PLR0913 -- one argument for each flag of the command
         force=force,
         quiet=quiet,
     )
-    return _result(ws, config, loop.run(ws, config, options, rounds=rounds, until=until))
+    return result_of(ws, config, loop.run(ws, config, options, rounds=rounds, until=until))
 
 
-def _result(ws: Workspace, config: Config, done: Run) -> RunResult:
+def result_of(ws: Workspace, config: Config, done: Run) -> RunResult:
+    """Return what a run of the loop brought."""
     task = task_of(config)
     labelled = labelled_rounds(ws, task.labels)
     number = labelled[-1] if labelled else None

@@ -35,12 +35,14 @@ from reelabel.workspace.receipts import (
     receipt_in,
     with_receipt,
 )
+from reelabel.workspace.run_log import FOLDER as RUN_LOGS
 
 CONFIG_NAME = "reelabel.yaml"
 PICTURES_OF = {FRAMES.name: "frames", MOMENTS.name: "windows"}
 """Table -> the folder of the pictures that its rows name, ``<video id>/<pts>.jpg``."""
 OWN_FOLDERS = frozenset([
     "downloads",
+    RUN_LOGS,
     "tables",
     "rounds",
     "imports",

@@ -18,7 +18,17 @@ from typing import Any, Self
 INSTEAD = "forgotten"
 """Stands in place of a name in sentences about other things."""
 ABOUT = frozenset([
-    *("video", "video_id", "kept_video_id", "youtube_id", "name", "path", "picture", "pictures"),
+    *(
+        "video",
+        "video_id",
+        "kept_video_id",
+        "other_video_id",
+        "youtube_id",
+        "name",
+        "path",
+        "picture",
+        "pictures",
+    ),
     *("file", "file_name", "image", "first", "second"),
 ])
 """Keys and columns that state what an entry is about."""
