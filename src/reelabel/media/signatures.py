@@ -29,7 +29,7 @@ def signature(grey: Picture) -> bytes:
         grey: ``(height, width)`` uint8.
     """
     small = cv2.resize(without_bars(grey), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return small.astype(np.uint8).tobytes()
+    return bytes(small.astype(np.uint8))
 
 
 def without_bars(grey: Picture) -> Picture:

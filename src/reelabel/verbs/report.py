@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from reelabel._version import __version__
 from reelabel.config import Config
+from reelabel.data.video import Video
 from reelabel.errors import counted
 from reelabel.files import read_json
 from reelabel.pipeline import read_config, task_of
@@ -85,9 +86,6 @@ def _facts(snapshot: Snapshot, rounds: Sequence[int]) -> Iterator[tuple[str, str
     yield "videos", str(len(videos)) + (f" ({failed} failed)" if failed else "")
     yield "frames sampled", str(sampled)
     yield "rounds", str(len(rounds))
-    split = SplitReport.load(workspace.round_dir(rounds[-1]))
-    if split is not None and split.checked:
-        yield "copies", split.checked
 
 
 def _warnings(snapshot: Snapshot, last: int) -> Iterator[str]:
@@ -101,14 +99,22 @@ def _warnings(snapshot: Snapshot, last: int) -> Iterator[str]:
 
 def _duplicates(snapshot: Snapshot) -> list[DuplicateGroup]:
     """Return the largest groups of near-duplicates."""
-    names = {video.video_id: video.name for video in snapshot.videos()}
-    groups: dict[str, list[str]] = {}
-    for row in snapshot.rows(DUPLICATES).to_pylist():
-        kept = f"{names.get(row['kept_video_id'], '')} pts {row['kept_pts']}"
-        dropped = f"{names.get(row['video_id'], '')} pts {row['pts']}"
-        groups.setdefault(kept, []).append(dropped)
+    videos = {video.video_id: video for video in workspace.videos()}
+    groups: dict[tuple[str, int], list[str]] = {}
+    for video_id in workspace.shards(DUPLICATES):
+        for row in workspace.read(DUPLICATES, video_id).to_pylist():
+            kept = (row["kept_video_id"], row["kept_pts"])
+            groups.setdefault(kept, []).append(_moment(videos, video_id, row["pts"]))
     largest = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:8]
-    return [DuplicateGroup(kept, dropped) for kept, dropped in largest]
+    return [DuplicateGroup(_moment(videos, *kept), dropped) for kept, dropped in largest]
+
+
+def _moment(videos: Mapping[str, Video], video_id: str, pts: int) -> str:
+    """Return a frame as people find it again: the file's name and the time in it."""
+    video = videos.get(video_id)
+    if video is None:
+        return video_id
+    return f"{video.name} at {(pts - video.start_pts) * float(video.time_base):.2f} s"
 
 
 def _models(workspace: Workspace, config: Config, rounds: Sequence[int]) -> Iterator[ModelUsed]:

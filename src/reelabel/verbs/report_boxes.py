@@ -40,7 +40,7 @@ from reelabel.views.html import (
 from reelabel.views.report_evidence import evidence_section
 from reelabel.views.report_figures import figures_of, labelled_frames
 from reelabel.views.score_rows import model_rows
-from reelabel.views.sections import Shown
+from reelabel.views.sections import Section, Shown
 from reelabel.workspace import Workspace, results
 from reelabel.workspace.rounds import (
     decision_of,
@@ -89,15 +89,30 @@ def _data(snapshot: Snapshot, config: Config, rounds: list[int]) -> ReportData:
         figures=list(figures_of(snapshot, rounds)),
         evidence=time.kinds,
         findings=time.galleries,
-        galleries=list(labelled_frames(snapshot, last)),
+        galleries=list(labelled_frames(workspace, labels)),
+        closing=[*base.closing, *_division(workspace, last)],
     )
 
 
-def _facts(snapshot: Snapshot, rounds: list[int]) -> Iterator[tuple[str, str]]:
-    counts = {n: _per_frame(snapshot, n) for n in dict.fromkeys((rounds[0], rounds[-1]))}
-    labelled = (np.count_nonzero(per_frame) for per_frame in counts.values())
-    yield "frames labelled", " → ".join(map(str, labelled))
-    last = counts[rounds[-1]]
+def _division(workspace: Workspace, number: int) -> Iterator[Section]:
+    """Yield how the data set was divided, and how copies were searched for."""
+    split = results.SplitReport.load(workspace.round_dir(number))
+    if split is not None:
+        title = "Split without known leaks" if split.leak_free else "Split that leaks"
+        parts = [split.checked, *(f"Leak: {leak}" for leak in split.leaks)]
+        yield Section(title, [part for part in parts if part], split.reason)
+
+
+def labels_of(workspace: Workspace, number: int) -> pa.Table:
+    """Return the labels of all videos of a round."""
+    tables = [workspace.read(LABELS, v, number) for v in workspace.shards(LABELS, number)]
+    return pa.concat_tables(tables) if tables else LABELS.empty()
+
+
+def _facts(workspace: Workspace, rounds: list[int]) -> Iterator[tuple[str, str]]:
+    first, last = (_per_frame(workspace, n) for n in (rounds[0], rounds[-1]))
+    labelled = [np.count_nonzero(counts) for counts in (first, last)]
+    yield "frames labelled", " → ".join(map(str, labelled[: len(rounds)]))
     if len(last):
         yield "labels per frame", f"{last.mean():.2f}, max {last.max()}"
 
@@ -199,10 +214,13 @@ def _shown_ablation(found: results.Ablation) -> Ablation:
     return Ablation(found.on, rows, about, figure)
 
 
-def _counts(first: pa.Table, last: pa.Table) -> list[CountRow]:
-    before, after = _per_class(first), _per_class(last)
-    names = [*after, *(name for name in before if name not in after)]
-    return [CountRow(name, before.get(name, 0), after.get(name, 0)) for name in names]
+def _counts(workspace: Workspace, rounds: list[int], labels: pa.Table) -> list[CountRow]:
+    first, last = _per_class(labels_of(workspace, rounds[0])), _per_class(labels)
+    none = Count(0, 0.0)
+    if len(rounds) == 1:
+        return [CountRow(name, None, one.n) for name, one in last.items()]
+    names = [*last, *(name for name in first if name not in last)]
+    return [CountRow(name, first.get(name, none).n, last.get(name, none).n) for name in names]
 
 
 def _per_class(labels: pa.Table) -> dict[str, int]:

@@ -179,10 +179,10 @@ class KindRow:
 
 @dataclass(frozen=True)
 class CountRow:
-    """How many labels a class had before cleaning and merging, and after."""
+    """How many positive labels a class had in the first round, None if it is the last; and in it."""
 
     category: str
-    before: int
+    before: int | None
     after: int
 
 
