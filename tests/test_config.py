@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from reelabel.config import Engine, Project, Settings, dump, load, parse
+from reelabel.config import Engine, Project, Settings, load, parse
+from reelabel.config_template import dump
 from reelabel.engine.task import BUILT_IN, task_named
 from reelabel.errors import ConfigError
 

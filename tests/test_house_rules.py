@@ -30,6 +30,7 @@ LEVEL = {
     "tables": 3,
     "config": 2,
     "config_edit": 3,
+    "config_template": 3,
     "media": 3,
     "evaluation": 3,
     "workspace": 4,

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import reelabel as api
-from reelabel.config import dump
+from reelabel.config_template import dump
 from reelabel.errors import ConfigError, ModelError, UsageError
 from reelabel.evaluation.classes.calibration import calibrated
 from reelabel.models.calibrated import CalibratedClassifier

@@ -20,11 +20,9 @@ from reelabel.cli.stage_commands import (
     SEED,
     ablated,
     json_flag,
-    options_of,
     work_flags,
     workspace_argument,
 )
-
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})

@@ -7,7 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from reelabel.config import FOLDERS, MANIFEST, dump, merged
+from reelabel.config import FOLDERS, MANIFEST, merged
+from reelabel.config_template import dump
 from reelabel.engine.project import parse_config, sections_of
 from reelabel.engine.task import task_named
 from reelabel.errors import UsageError
