@@ -53,7 +53,7 @@ _LEAST_STILL = 0.99
 _FEW = 3
 _LEAST_JOIN = 0.998
 """Correlation of the last frame of one with the first of the other, if one continues the other."""
-_LEAST_NUMBERED = 0.9
+_LEAST_NUMBERED = 0.95
 """Correlation from which videos whose names differ in a number alone show the same recording."""
 _LEAST_DEVIATION = 1.0
 """Grey levels that are added to each deviation, so that noise on plain pictures does not count."""

@@ -179,7 +179,7 @@ class KindRow:
 
 @dataclass(frozen=True)
 class CountRow:
-    """How many positive labels a class had in the first round, None if it is the last, and there."""
+    """Positive labels of a class in the first round, None if it is the last, and there."""
 
     category: str
     before: int | None
