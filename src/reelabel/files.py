@@ -298,7 +298,12 @@ def staged_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
             yield scratch
             if replace and folder.exists():
                 folder.replace(old)
-            _give_name(scratch, folder)
+            try:
+                _give_name(scratch, folder)
+            except OSError:
+                if old.exists():
+                    old.replace(folder)
+                raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
