@@ -298,13 +298,10 @@ def staged_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
             yield scratch
             if replace and folder.exists():
                 folder.replace(old)
-            try:
-                _give_name(scratch, folder)
-            except OSError:
-                if old.exists():
-                    old.replace(folder)
-                raise
+            _give_name(scratch, folder)
         finally:
+            if old.exists() and not folder.exists():
+                old.replace(folder)
             shutil.rmtree(scratch, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
 
