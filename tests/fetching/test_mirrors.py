@@ -23,6 +23,7 @@ from reelabel.sources.mirrors.kinetics import (
     replacement_urls,
     wants_key,
 )
+from reelabel.sources.mirrors.settings import BASE_URL, MirrorSettings, version_of
 from reelabel.sources.web.outcomes import FetchFailure
 
 PUBLIC = MirrorSettings()

@@ -170,6 +170,6 @@ def test_boxes_are_exported_as_before(disc_clips, tmp_path, reelabel):
     root = tmp_path / "w"
     shutil.copytree(disc_clips[0].parent, tmp_path / "f")
     ws = api.init(root, classes=["disc"], videos=[tmp_path / "f"], detector="fake:")
-    with pytest.raises(UsageError, match="formats: coco, yolo, voc, .*detections-txt, onnx"):
+    with pytest.raises(UsageError, match=r"formats: coco, yolo, voc, .*detections-txt, onnx"):
         api.export(ws, tmp_path / "out", format="image-folder")
     assert export_module.COCO == "coco"

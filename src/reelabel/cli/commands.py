@@ -223,9 +223,13 @@ def import_labels(
 def predict(model: str, sources: tuple[Path, ...], *, as_json: bool, **given: Any) -> None:
     """Apply a model, or the best one of a workspace, to videos and pictures."""
     from reelabel.verbs.predict import predict as call
+    from reelabel.verbs.prediction import PredictionStream
 
-    found = call(model, sources, **given)
-    if as_json:
+    found = call(model, sources, **given, keep=as_json)
+    if isinstance(found, PredictionStream):
+        for _ in found:  # what is not written either: only its numbers are printed
+            pass
+    elif as_json:
         print_json(found.to_json())
         return
     echo(str(found))

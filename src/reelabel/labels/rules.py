@@ -41,7 +41,7 @@ from reelabel.data.boxes import (
     Strings,
     area,
     containment,
-    iou,
+    paired_iou,
     visible_parts,
 )
 from reelabel.data.sequence import BoxSequence

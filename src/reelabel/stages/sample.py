@@ -36,7 +36,7 @@ from reelabel.media.quality import (
 )
 from reelabel.media.sampling import FrameSampler, SamplingSettings
 from reelabel.media.signatures import chosen, signature
-from reelabel.media.video import Frame, decode_spans
+from reelabel.media.video import Frame, SparseSpans, decode_spans
 from reelabel.models.base import Embed, Embedder, Image
 from reelabel.models.registry import load_embedder
 from reelabel.tables import CLIPS, EMBEDDINGS, FRAMES, VIDEOS, spans_of
@@ -113,26 +113,17 @@ class SampledFrame:
 
 
 def _sampled_frames(unit: SampleUnit, problems: list[str]) -> Iterator[SampledFrame]:
-    """Yield the frames that the sampling rule takes, from one decode of all clips."""
-    clips = unit.rows(CLIPS).to_pylist()
-    lengths_s = [clip["end_s"] - clip["start_s"] for clip in clips]
-    sampler = FrameSampler(unit.settings, sum(lengths_s))
-    at, shot, cuts, before = -1, -1, CutDetector(), None
-    for position, frame in _frames(unit, clips, problems):
-        if position != at:
-            for length_s in lengths_s[max(at, 0) : position]:
-                sampler.end_clip(length_s)
-            at, shot, cuts, before = position, shot + 1, CutDetector(), None
-        since_s = frame.time_s - clips[at]["start_s"]
-        unit.tick((sum(lengths_s[:at]) + since_s) / max(sum(lengths_s), 1e-9), "")
-        small = frame.rgb(ANALYSIS_WH)
-        shot += bool(cuts.is_cut(small))
-        if sampler.takes(since_s):
-            grey = frame.grey(ANALYSIS_WH)
-            quality = measure(grey, before)
-            clip = clips[at]["clip"]
-            yield SampledFrame(frame, clip, shot, quality, signature(grey), sampler)
-            before = grey
+    """Yield the frames that the sampling rule takes, from one pass over all clips."""
+    taking = _Taking(unit, unit.rows(CLIPS).to_pylist())
+    step_s = taking.sampler.step_s
+    note = _noted(problems)
+    if step_s is not None and not unit.settings.keyframes:
+        # More threads would decode frames behind each wanted one; videos are done side by side.
+        with Cursor(unit.video.path, threads=1, on_error=note) as cursor:
+            if cursor.is_sparse(step_s):
+                yield from taking.far_apart(SparseSpans(cursor, taking.spans_s))
+                return
+    yield from taking.decoded(note)
 
 
 class _Taking:
@@ -198,7 +189,8 @@ class _Taking:
         """Return a frame that is taken with its quality."""
         grey = frame.grey(ANALYSIS_WH)
         quality, self.before = measure(grey, self.before), grey
-        return SampledFrame(frame, self.clips[self.at]["clip"], self.shot, quality, self.sampler)
+        clip = self.clips[self.at]["clip"]
+        return SampledFrame(frame, clip, self.shot, quality, signature(grey), self.sampler)
 
 
 def _noted(problems: list[str]) -> OnError:

@@ -99,12 +99,11 @@ def _warnings(snapshot: Snapshot, last: int) -> Iterator[str]:
 
 def _duplicates(snapshot: Snapshot) -> list[DuplicateGroup]:
     """Return the largest groups of near-duplicates."""
-    videos = {video.video_id: video for video in workspace.videos()}
+    videos = {video.video_id: video for video in snapshot.videos()}
     groups: dict[tuple[str, int], list[str]] = {}
-    for video_id in workspace.shards(DUPLICATES):
-        for row in workspace.read(DUPLICATES, video_id).to_pylist():
-            kept = (row["kept_video_id"], row["kept_pts"])
-            groups.setdefault(kept, []).append(_moment(videos, video_id, row["pts"]))
+    for row in snapshot.rows(DUPLICATES).to_pylist():
+        kept = (row["kept_video_id"], row["kept_pts"])
+        groups.setdefault(kept, []).append(_moment(videos, row["video_id"], row["pts"]))
     largest = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:8]
     return [DuplicateGroup(_moment(videos, *kept), dropped) for kept, dropped in largest]
 

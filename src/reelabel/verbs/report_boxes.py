@@ -16,13 +16,8 @@ from reelabel.config import Config
 from reelabel.data.states import POSITIVE
 from reelabel.errors import MissingInput
 from reelabel.evaluation.figures import ROLES, Comparison, Figure, Measure, Measures
-from reelabel.labels.stats import (
-    Count,
-    class_counts,
-    labels_per_frame,
-    two_classes_sentences,
-)
-from reelabel.tables import FRAMES, LABELS
+from reelabel.labels.stats import two_classes_sentences
+from reelabel.tables import FRAME, FRAMES, LABELS
 from reelabel.verbs.label_lines import classes_on_one_object
 from reelabel.verbs.report import base_report
 from reelabel.views import plots
@@ -75,7 +70,7 @@ def _data(snapshot: Snapshot, config: Config, rounds: list[int]) -> ReportData:
     time = evidence_section(workspace, last, min_score=support_score(config))
     return replace(
         base,
-        facts=[*base.facts, *_facts(workspace, rounds)],
+        facts=[*base.facts, *_facts(snapshot, rounds)],
         warnings=[
             *base.warnings,
             *score_warnings(workspace, last),
@@ -84,12 +79,12 @@ def _data(snapshot: Snapshot, config: Config, rounds: list[int]) -> ReportData:
         ],
         scores=list(_tables(workspace, rounds)),
         ablation=_ablation(workspace, rounds),
-        counts=_counts(snapshot.rows(LABELS, rounds[0]), labels),
+        counts=_counts(snapshot, rounds),
         states=_states(labels),
         figures=list(figures_of(snapshot, rounds)),
         evidence=time.kinds,
         findings=time.galleries,
-        galleries=list(labelled_frames(workspace, labels)),
+        galleries=list(labelled_frames(snapshot, last)),
         closing=[*base.closing, *_division(workspace, last)],
     )
 
@@ -103,16 +98,11 @@ def _division(workspace: Workspace, number: int) -> Iterator[Section]:
         yield Section(title, [part for part in parts if part], split.reason)
 
 
-def labels_of(workspace: Workspace, number: int) -> pa.Table:
-    """Return the labels of all videos of a round."""
-    tables = [workspace.read(LABELS, v, number) for v in workspace.shards(LABELS, number)]
-    return pa.concat_tables(tables) if tables else LABELS.empty()
-
-
-def _facts(workspace: Workspace, rounds: list[int]) -> Iterator[tuple[str, str]]:
-    first, last = (_per_frame(workspace, n) for n in (rounds[0], rounds[-1]))
-    labelled = [np.count_nonzero(counts) for counts in (first, last)]
-    yield "frames labelled", " → ".join(map(str, labelled[: len(rounds)]))
+def _facts(snapshot: Snapshot, rounds: list[int]) -> Iterator[tuple[str, str]]:
+    counts = {n: _per_frame(snapshot, n) for n in dict.fromkeys((rounds[0], rounds[-1]))}
+    labelled = (np.count_nonzero(per_frame) for per_frame in counts.values())
+    yield "frames labelled", " → ".join(map(str, labelled))
+    last = counts[rounds[-1]]
     if len(last):
         yield "labels per frame", f"{last.mean():.2f}, max {last.max()}"
 
@@ -214,13 +204,13 @@ def _shown_ablation(found: results.Ablation) -> Ablation:
     return Ablation(found.on, rows, about, figure)
 
 
-def _counts(workspace: Workspace, rounds: list[int], labels: pa.Table) -> list[CountRow]:
-    first, last = _per_class(labels_of(workspace, rounds[0])), _per_class(labels)
-    none = Count(0, 0.0)
+def _counts(snapshot: Snapshot, rounds: list[int]) -> list[CountRow]:
+    """Return the positive labels of each class, before and after if there are several rounds."""
+    first, last = (_per_class(snapshot.rows(LABELS, n)) for n in (rounds[0], rounds[-1]))
     if len(rounds) == 1:
-        return [CountRow(name, None, one.n) for name, one in last.items()]
+        return [CountRow(name, None, count) for name, count in last.items()]
     names = [*last, *(name for name in first if name not in last)]
-    return [CountRow(name, first.get(name, none).n, last.get(name, none).n) for name in names]
+    return [CountRow(name, first.get(name, 0), last.get(name, 0)) for name in names]
 
 
 def _per_class(labels: pa.Table) -> dict[str, int]:
