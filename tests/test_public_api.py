@@ -74,7 +74,7 @@ def test_the_work_itself_loads_no_torch():
 
 ALIASES = {"as_json": None, "kind": "format", "number": "round", "round_number": "round"}
 """Names inside our command line whose flags are called otherwise; None has no counterpart."""
-OWN = {"init": {"pairs": "settings", "more": "videos"}}
+OWN = {"init": {"pairs": "settings", "more": "videos"}, "run": {"pairs": "settings"}}
 
 
 @pytest.mark.parametrize("name", sorted({"run", "predict", "export", "report", "init"}))

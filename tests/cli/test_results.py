@@ -72,7 +72,8 @@ def test_results_are_json_for_programs(begun, reelabel, tmp_path):
     assert told["report"].endswith("report.html")
     assert {one["stage"] for one in told["stages"]} >= {"detect", "train", "advance"}
     assert json.loads(reelabel("evaluate", begun, "--json", "-q")[1]) == told["scores"]
-    assert json.loads(reelabel("status", begun, "--json")[1])[0]["stage"] == "register"
+    stages = json.loads(reelabel("status", begun, "--json")[1])
+    assert {"register", "advance"} <= {one["stage"] for one in stages if one["units"]}
     clip = next((tmp_path / "footage").glob("*.mp4"))
     found = json.loads(reelabel("predict", "fake:", clip, "--json", "-q")[1])
     assert len(found["boxes"]) > 10

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reelabel.config import result_values
+from reelabel.sources.mirrors.settings import MirrorSettings
 from reelabel.sources.web.limits import Limits
 from reelabel.sources.web.outcomes import OUTCOMES, FetchFailure
 from reelabel.sources.web.settings import FetchSettings, Politeness
@@ -92,6 +93,7 @@ def test_only_what_changes_the_files_makes_them_stale():
     """Rates, pauses and the contact are properties of the machine and the network."""
     values = {"max_bytes": 4_000_000_000, "allow": [], "exact_spans": False, "politeness": {}}
     values["sites"] = {"max_height": 720, "cookies": None}
+    values["mirror"] = MirrorSettings().model_dump()
     assert result_values(FetchSettings()) == values
 
 

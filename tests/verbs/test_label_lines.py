@@ -7,6 +7,7 @@ import pyarrow as pa
 from reelabel.tables import LABELS
 from reelabel.verbs.label_lines import class_lines, classes_on_one_object
 from reelabel.verbs.report import report
+from reelabel.workspace.snapshot import Snapshot
 
 from .conftest import copied
 
@@ -35,8 +36,9 @@ def test_a_line_counts_labels_by_state_and_frames_without_any(labelled):
 def test_two_classes_on_one_object_are_named_in_the_report(labelled, tmp_path):
     """Labels of two classes at one place are counted, and the page states it."""
     workspace = copied(labelled, tmp_path)
-    assert classes_on_one_object(workspace, 0) == {}
+    assert classes_on_one_object(Snapshot(workspace).rows(LABELS, 0)) == {}
     rows = doubled(workspace)
     positive = rows["state"].to_pylist().count("positive")
-    assert classes_on_one_object(workspace, 0) == {("disc", "ring"): positive}
+    found = classes_on_one_object(Snapshot(workspace).rows(LABELS, 0))
+    assert found == {("disc", "ring"): positive}
     assert "disc and ring are on one object" in report(workspace).read_text(encoding="utf-8")

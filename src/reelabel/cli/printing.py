@@ -29,6 +29,7 @@ from reelabel.workspace import Workspace
 from reelabel.workspace.class_results import ClassificationScores
 from reelabel.workspace.results import Ablation, Scores
 from reelabel.workspace.rounds import decision_of, score_warnings, scores_of, truth_notes
+from reelabel.workspace.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from reelabel.engine.task import Task
@@ -116,7 +117,8 @@ def _print_labels(workspace: Workspace, config: Config, number: int) -> None:
     """Print the labels of a round, a line for each class, and how to look at them."""
     for line in class_lines(workspace, number, config.project.classes):
         OUT.print(escape(str(line)))
-    for sentence in two_classes_sentences(classes_on_one_object(workspace, number)):
+    labels = Snapshot(workspace).rows(LABELS, number)
+    for sentence in two_classes_sentences(classes_on_one_object(labels)):
         OUT.print(f"[yellow]{escape(sentence)}[/]")
     OUT.print(f"next: reelabel show {escape(str(workspace.root))}")
 

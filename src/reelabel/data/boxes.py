@@ -182,7 +182,8 @@ class Placement:
 
 def clip(xyxy: NDArray[Any], size_wh: tuple[float, float]) -> NDArray[Any]:
     """Return boxes clipped to a picture of this size: ``(n, 4)`` -> ``(n, 4)``."""
-    result: NDArray[Any] = np.clip(xyxy, 0, np.array(size_wh * 2, np.float32))
+    largest = np.minimum(np.array(size_wh * 2, np.float64), np.finfo(np.float32).max)
+    result: NDArray[Any] = np.clip(xyxy, 0, largest.astype(np.float32))
     return result
 
 

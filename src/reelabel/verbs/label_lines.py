@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, TRACKER
@@ -81,12 +82,16 @@ def class_lines(workspace: Workspace, number: int, classes: tuple[str, ...]) -> 
     ]
 
 
-def classes_on_one_object(workspace: Workspace, number: int) -> dict[tuple[str, str], int]:
-    """Return how many objects have positive labels of two classes in a round, by the pair."""
+def classes_on_one_object(labels: pa.Table) -> dict[tuple[str, str], int]:
+    """Return how many objects have positive labels of two classes, by the pair of classes.
+
+    Args:
+        labels: the labels of all videos of a round.
+    """
     found: Counter[tuple[str, str]] = Counter()
-    for video_id in workspace.shards(LABELS, number):
-        rows = workspace.read(LABELS, video_id, number).filter(pc.field("state") == POSITIVE)
-        if len(rows):
-            names = np.array(rows["category"].to_pylist(), np.str_)
-            found.update(two_classes(rows["pts"].to_numpy(), xyxy_of(rows), names))
+    positive = labels.filter(pc.field("state") == POSITIVE)
+    for video_id in pc.unique(positive["video_id"]).to_pylist():
+        rows = positive.filter(pc.field("video_id") == video_id)
+        names = np.array(rows["category"].to_pylist(), np.str_)
+        found.update(two_classes(rows["pts"].to_numpy(), xyxy_of(rows), names))
     return dict(found.most_common())

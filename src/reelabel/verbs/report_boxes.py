@@ -74,7 +74,7 @@ def _data(snapshot: Snapshot, config: Config, rounds: list[int]) -> ReportData:
         warnings=[
             *base.warnings,
             *score_warnings(workspace, last),
-            *two_classes_sentences(classes_on_one_object(workspace, last)),
+            *two_classes_sentences(classes_on_one_object(labels)),
             *time.warnings,
         ],
         scores=list(_tables(workspace, rounds)),

@@ -10,11 +10,11 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from reelabel.config import Config
+from reelabel.config import Config, merged, read_yaml
 from reelabel.data.states import POSITIVE
 from reelabel.engine import loop
 from reelabel.engine.loop import Run
-from reelabel.engine.project import read_config, task_of
+from reelabel.engine.project import parse_config, read_config, task_of
 from reelabel.engine.run import Options, Result
 from reelabel.engine.task import Task
 from reelabel.errors import counted
@@ -87,6 +87,7 @@ def run(  # noqa: PLR0913 -- one argument for each flag of the command
     rounds: int = 2,
     until: str | None = None,
     detector: Finder | None = None,
+    settings: Mapping[str, Any] | None = None,
     workers: int | None = None,
     processes: bool | None = None,
     fail_fast: bool = False,
@@ -102,6 +103,7 @@ def run(  # noqa: PLR0913 -- one argument for each flag of the command
         detector: a Python function ``(image) -> boxes``, or an object with such a method
             `predict`, as the first teacher in place of the workspace's
             (`reelabel.models.detectors.callable`).
+        settings: keys of `reelabel.yaml` of this run alone, such as ``{"clean": {"score": 0.4}}``.
         workers: videos worked on at once; 0 is one per core, None as in the settings.
         processes: use processes, not threads; None as in the settings.
         fail_fast: stop at the first video that fails.
@@ -112,7 +114,8 @@ def run(  # noqa: PLR0913 -- one argument for each flag of the command
         ReelabelError: see `reelabel.errors`; everything done before stays done.
     """
     ws = opened(workspace)
-    config = read_config(ws)
+    values = merged(read_yaml(ws.config_path), settings or {})
+    config = parse_config(values, str(ws.config_path))
     if detector is not None:
         changes = {"detector": register_callable(detector), "detector_options": {}}
         config = replace(config, project=config.project.model_copy(update=changes))

@@ -73,7 +73,7 @@ def fetched_footage() -> type[FetchedFootage]:
     return FetchedFootage
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def fetched_already():
     """Leave the stages out that choose and fetch: the tables are as they left them."""
     schedule = loop._schedule
