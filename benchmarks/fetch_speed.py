@@ -19,7 +19,6 @@ from types import SimpleNamespace
 
 import urllib3
 import yt_dlp
-from reelabel.sources.fetching.scheduler import blank_row, brief
 
 from common import DATA, Seconds, interleaved, table, taken
 from reelabel.media.probe import probe
@@ -27,6 +26,7 @@ from reelabel.sources.fetching.fetch_all import fetch_all
 from reelabel.sources.fetching.fetch_tools import Tools
 from reelabel.sources.fetching.journal import Journal
 from reelabel.sources.fetching.queue import Want
+from reelabel.sources.fetching.scheduler import blank_row, brief
 from reelabel.sources.web.settings import FetchSettings, Politeness
 
 CLIPS, TIMES, PLANNED = 60, 5, 100_000
