@@ -137,3 +137,11 @@ def test_the_rest_of_a_run_is_estimated_from_its_work(monkeypatch):
 def test_lengths_of_time_are_said_in_one_unit(seconds, words):
     """Seconds, minutes or hours, whichever is near."""
     assert duration(seconds) == words
+
+
+def test_stages_that_nothing_asks_for_are_not_counted():
+    """A run without a manifest begins at its first stage."""
+    pace = Pace(["want", "register", "cut"])
+    pace.begin()
+    pace.drop()
+    assert pace.begin() == "1/2"

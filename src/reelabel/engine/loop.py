@@ -119,6 +119,9 @@ class _Visits:
 
     def note(self, stage: AnyStage, number: int, result: Result) -> None:
         """Note what became of a stage, if there was anything to do."""
+        if result.is_empty:
+            self.pace.drop()
+            return
         self.pace.end(worked=bool(result.done or result.failed))
         if not (result.done or result.failed or result.waiting):
             return

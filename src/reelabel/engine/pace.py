@@ -37,6 +37,10 @@ class Pace:
             self._seconds += time.monotonic() - self._began
         self._at += 1
 
+    def drop(self) -> None:
+        """Leave the stage that began out of the count: nothing asks for it."""
+        del self._stages[self._at]
+
     def _left(self) -> str:
         """Return about how long the rest takes, as far as the stages so far tell; empty else."""
         if self._seconds < _LEAST_S:
