@@ -27,8 +27,8 @@ SETTINGS = {
     "split": {"held_out": 0.2},
     "engine": {"workers": 1},
 }
-KILLS = int(os.environ.get("REELABEL_KILLS", "3"))
-FULL_DISKS = int(os.environ.get("REELABEL_FULL_DISKS", "2"))
+KILLS = int(os.environ.get("REELABEL_KILLS", "2"))
+FULL_DISKS = int(os.environ.get("REELABEL_FULL_DISKS", "1"))
 TIMES = {".lock", "_receipts.jsonl", "_rows.jsonl", "curve.csv", "model.json", "report.html"}
 """Files that hold times, or what is made from the rest."""
 
