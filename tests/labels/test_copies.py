@@ -175,7 +175,7 @@ def test_copies_stay_together_and_continuations_where_they_can():
     divided = divide_recordings(videos, [], same, settings)
     assert divided.sides["a"] == divided.sides["b"] != divided.sides["c"]
     (leak,) = divided.leaks
-    assert leak.startswith("b and c: one continues the other, but ")
+    assert leak.startswith("b and c show one recording, but ")
 
 
 def test_a_copy_is_a_value():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -154,23 +155,26 @@ def divide_recordings(
 ) -> Division:
     """Return the side of every frame, with what shows one recording on one side.
 
-    Where continuations would leave too few groups, they are divided, and named as leaks.
+    Where that would leave too few groups, continuations are divided, then copies too, and named as
+    leaks: on plain footage, such as that of a fixed camera, they may be found in error.
 
     Raises:
-        SplitError: if the videos cannot be divided without copies on both sides.
+        SplitError: if the videos cannot be divided without near-duplicates on both sides.
     """
-    near = [*near, *same.copies]
     call = partial(divide, videos, settings=settings, has_truth=has_truth, seed=seed)
-    try:
-        return call([*near, *same.continued])
-    except SplitError:
-        if not same.continued:
-            raise
-    found = call(near)
+    if same.copies or same.continued:
+        for kept in ([*same.copies, *same.continued], same.copies):
+            with contextlib.suppress(SplitError):
+                return _with_leaks(call([*near, *kept]), same)
+    return _with_leaks(call(near), same)
+
+
+def _with_leaks(found: Division, same: SameRecording) -> Division:
+    """Return a division that names the recordings which stand on several sides."""
     side = {name: sides[0] for name, sides in found.sides.items() if sides}
     leaks = [
-        f"{a} and {b}: one continues the other, but {side[a]} and {side[b]}"
-        for a, b in same.continued
+        f"{a} and {b} show one recording, but {side[a]} and {side[b]}"
+        for a, b in (*same.copies, *same.continued)
         if a in side and b in side and side[a] != side[b]
     ]
     return replace(found, leaks=[*found.leaks, *leaks])
