@@ -12,10 +12,10 @@ import numpy as np
 from reelabel.data.class_dataset import ClassDataset
 from reelabel.errors import FormatError, UsageError, few
 from reelabel.files import copy_file, safe_stem, write_text
+from reelabel.formats.copied import SPLITS
 from reelabel.formats.detections_txt import class_folders
 from reelabel.formats.pictures import picture_suffix
 
-SPLITS = ("train", "val", "test")
 LEFT_OUT = "left_out.csv"
 """Lists the moments that a format cannot hold; it is there only if there are any."""
 

@@ -21,7 +21,8 @@ from pathlib import Path
 from reelabel.data.tag_rows import TagRow
 from reelabel.errors import FormatError
 from reelabel.files import explained, read_text
-from reelabel.formats.class_export import LEFT_OUT, SPLITS
+from reelabel.formats.class_export import LEFT_OUT
+from reelabel.formats.copied import SPLITS
 from reelabel.formats.tags import Meaning, TagFile, read_tags
 
 CLASSES_CSV = "classes.csv"

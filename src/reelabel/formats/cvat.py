@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 import re
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PureWindowsPath
@@ -30,9 +31,9 @@ import numpy as np
 from reelabel.data.dataset import DIGITS, Dataset, ImageEntry
 from reelabel.data.states import POSITIVE
 from reelabel.errors import FormatError
-from reelabel.files import copy_file, write_text
+from reelabel.files import write_text
+from reelabel.formats.copied import SPLITS, copied_pictures
 from reelabel.formats.entries import Entry, Four, dataset_of, to_entries
-from reelabel.formats.pictures import picture_suffix, size_wh, unique_stems
 from reelabel.formats.side import add_side, write_side
 from reelabel.formats.video_files import FoundFrames
 from reelabel.formats.xml_files import check_names, child, xml_number, xml_root, xml_text
@@ -41,7 +42,6 @@ XML_LIMIT = 256 * 2**20
 """Bytes of the largest file that is read."""
 UNNUMBERED = 10**9
 """Ids of tracks from here up belong to single boxes, which have no track."""
-SPLITS = ("train", "val", "test")
 OWN_ATTRIBUTES = ("score", "origin")
 """Attributes of a box that are fields of an `Entry`."""
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
@@ -64,19 +64,14 @@ def write_cvat(folder: Path, dataset: Dataset, pictures: Callable[[ImageEntry], 
     check_names(dataset.classes)
     roots: dict[str, ET.Element] = {}
     aside: list[tuple[str, Entry]] = []
-    stems = unique_stems(dataset.images)
-    for image, boxes, stem in zip(dataset.images, dataset.boxes, stems, strict=True):
-        source, split = pictures(image), image.split or SPLITS[0]
-        name = f"{stem}{picture_suffix(source)}"
-        copy_file(source, folder / "images" / split / name)
-        picture_wh = size_wh(image, source)
-        entries = to_entries(boxes, picture_wh)
+    sizes = Counter(image.split or SPLITS[0] for image in dataset.images)
+    for one in copied_pictures(folder, dataset, pictures, "images/{split}"):
+        split, name = one.split, Path(one.name).name
         if split not in roots:
-            count = sum((each.split or SPLITS[0]) == split for each in dataset.images)
-            roots[split] = new_root(split, dataset.classes, count, mode="annotation")
-        shown = [entry for entry in entries if entry.state == POSITIVE]
-        _add_image(roots[split], name, picture_wh, _boxes(shown, dataset.classes))
-        aside += [(f"{split}/{name}", entry) for entry in entries if entry.state != POSITIVE]
+            roots[split] = new_root(split, dataset.classes, sizes[split], mode="annotation")
+        shown = [entry for entry in one.entries if entry.state == POSITIVE]
+        _add_image(roots[split], name, one.size_wh, _boxes(shown, dataset.classes))
+        aside += [(f"{split}/{name}", entry) for entry in one.entries if entry.state != POSITIVE]
     for split, root in roots.items():
         write_text(folder / f"{split}.xml", xml_text(root), atomic=False)
     write_side(folder, dataset.classes, aside)

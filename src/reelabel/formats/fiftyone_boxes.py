@@ -20,19 +20,16 @@ from typing import Any
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import POSITIVE
 from reelabel.errors import FormatError
-from reelabel.files import copy_file, write_text
+from reelabel.files import write_text
 from reelabel.formats.checked import Row, bad, load_json, number, text_of, whole_of
-from reelabel.formats.entries import Entry, to_entries
+from reelabel.formats.copied import SPLITS, copied_pictures
+from reelabel.formats.entries import Entry
 from reelabel.formats.pictures import (
     PICTURE_SUFFIXES,
     picture_size_wh,
-    picture_suffix,
-    size_wh,
-    unique_stems,
 )
 from reelabel.formats.side import add_side, write_side
 
-SPLITS = ("train", "val", "test")
 _OUTSIDE = 2
 """Shares beyond are pixels, not a box that reaches over the edge."""
 
@@ -53,16 +50,10 @@ def write_fiftyone_boxes(
     """
     labels: dict[str, dict[str, Any]] = {}
     aside: list[tuple[str, Entry]] = []
-    stems = unique_stems(dataset.images)
-    for image, boxes, stem in zip(dataset.images, dataset.boxes, stems, strict=True):
-        source, split = pictures(image), image.split or SPLITS[0]
-        name = f"{split}/data/{stem}{picture_suffix(source)}"
-        copy_file(source, folder / name)
-        picture_wh = size_wh(image, source)
-        entries = to_entries(boxes, picture_wh)
-        shown = [_row(entry, picture_wh) for entry in entries if entry.state == POSITIVE]
-        labels.setdefault(split, {})[stem] = shown
-        aside += [(name, entry) for entry in entries if entry.state != POSITIVE]
+    for one in copied_pictures(folder, dataset, pictures, "{split}/data"):
+        shown = [_row(entry, one.size_wh) for entry in one.entries if entry.state == POSITIVE]
+        labels.setdefault(one.split, {})[one.stem] = shown
+        aside += [(one.name, entry) for entry in one.entries if entry.state != POSITIVE]
     for split, rows in labels.items():
         content = {"classes": list(dataset.classes), "labels": rows}
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)

@@ -31,7 +31,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import POSITIVE
 from reelabel.errors import FormatError
-from reelabel.files import copy_file, write_text
+from reelabel.files import write_text
 from reelabel.formats.checked import (
     FARTHEST,
     Row,
@@ -42,13 +42,12 @@ from reelabel.formats.checked import (
     score_of,
     whole_of,
 )
-from reelabel.formats.entries import Entry, Four, dataset_of, to_entries
-from reelabel.formats.pictures import picture_suffix, size_wh, unique_stems
+from reelabel.formats.copied import SPLITS, copied_pictures
+from reelabel.formats.entries import Entry, Four, dataset_of
 from reelabel.formats.side import add_side, write_side
 from reelabel.formats.video_files import FoundFrames, OfVideos, VideoFrames
 
 TASKS_FILE = "tasks.json"
-SPLITS = ("train", "val", "test")
 RECTANGLE, VIDEO_RECTANGLE = "rectanglelabels", "videorectangle"
 UNKNOWN_SIDE = 100_000
 """Size that a picture is read with where the file gives none: boxes are shares of it."""
@@ -72,21 +71,15 @@ def write_label_studio(
         WorkspaceError: if something cannot be written.
     """
     tasks, aside = list[Row](), list[tuple[str, Entry]]()
-    stems = unique_stems(dataset.images)
-    for image, boxes, stem in zip(dataset.images, dataset.boxes, stems, strict=True):
-        source, split = pictures(image), image.split or SPLITS[0]
-        name = f"images/{split}/{stem}{picture_suffix(source)}"
-        copy_file(source, folder / name)
-        picture_wh = size_wh(image, source)
-        entries = to_entries(boxes, picture_wh)
-        shown = [entry for entry in entries if entry.state == POSITIVE]
+    for one in copied_pictures(folder, dataset, pictures, "images/{split}"):
+        shown = [entry for entry in one.entries if entry.state == POSITIVE]
         result = [
-            _rectangle(at, entry, dataset.classes, picture_wh) for at, entry in enumerate(shown)
+            _rectangle(at, entry, dataset.classes, one.size_wh) for at, entry in enumerate(shown)
         ]
-        size = {"width": picture_wh[0], "height": picture_wh[1]}
-        data: dict[str, Any] = {_PICTURE: name, "split": split, **size}
+        size = {"width": one.size_wh[0], "height": one.size_wh[1]}
+        data: dict[str, Any] = {_PICTURE: one.name, "split": one.split, **size}
         tasks.append(_task(len(tasks) + 1, data, result))
-        aside += [(name, entry) for entry in entries if entry.state != POSITIVE]
+        aside += [(one.name, entry) for entry in one.entries if entry.state != POSITIVE]
     _write_tasks(folder, tasks)
     write_side(folder, dataset.classes, aside)
 

@@ -25,10 +25,10 @@ import pyarrow.parquet as pq
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import POSITIVE, STATES, State
 from reelabel.errors import FormatError
-from reelabel.files import copy_file, write_atomic
+from reelabel.files import write_atomic
 from reelabel.formats.checked import bad, number, score_of, text_of, whole_of, xyxy_of
-from reelabel.formats.entries import Entry, dataset_of, to_entries
-from reelabel.formats.pictures import picture_suffix, size_wh, unique_stems
+from reelabel.formats.copied import copied_pictures
+from reelabel.formats.entries import Entry, dataset_of
 
 TABLE_FILE = "labels.parquet"
 LIMIT_BYTES = 4 * 2**30
@@ -78,17 +78,11 @@ def write_parquet(folder: Path, dataset: Dataset, pictures: Callable[[ImageEntry
         WorkspaceError: if something cannot be written.
     """
     rows: list[dict[str, Any]] = []
-    stems = unique_stems(dataset.images)
-    for image, boxes, stem in zip(dataset.images, dataset.boxes, stems, strict=True):
-        source, split = pictures(image), image.split or "train"
-        name = f"images/{split}/{stem}{picture_suffix(source)}"
-        copy_file(source, folder / name)
-        picture_wh = size_wh(image, source)
-        width, height = picture_wh
-        shown = replace(image, file_name=name, split=split, width=width, height=height)
+    for one in copied_pictures(folder, dataset, pictures, "images/{split}"):
+        width, height = one.size_wh
+        shown = replace(one.image, file_name=one.name, split=one.split, width=width, height=height)
         place = _picture_row(shown, dataset.classes)
-        entries = to_entries(boxes, picture_wh)
-        rows += [place | _box_row(entry, dataset.classes) for entry in entries] or [place]
+        rows += [place | _box_row(entry, dataset.classes) for entry in one.entries] or [place]
     schema = SCHEMA.with_metadata({_CLASSES: json.dumps(dataset.classes).encode()})
     table = pa.Table.from_pylist(rows, schema=schema)
 

@@ -30,19 +30,16 @@ from pathlib import Path, PureWindowsPath
 from reelabel.data.dataset import DIGITS, Dataset, ImageEntry
 from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, State
 from reelabel.errors import FormatError
-from reelabel.files import copy_file, new_folder, read_text, safe_join, write_text
-from reelabel.formats.entries import Entry, Four, dataset_of, to_entries
+from reelabel.files import new_folder, read_text, safe_join, write_text
+from reelabel.formats.copied import SPLITS, copied_pictures
+from reelabel.formats.entries import Entry, Four, dataset_of
 from reelabel.formats.pictures import (
     PICTURE_SUFFIXES,
     picture_size_wh,
-    picture_suffix,
-    size_wh,
-    unique_stems,
 )
 from reelabel.formats.side import read_side, write_side
 from reelabel.formats.xml_files import check_names, child, xml_number, xml_root, xml_text
 
-SPLITS = ("train", "val", "test")
 XML_LIMIT = 4 * 2**20
 """Bytes of the largest annotation file that is read."""
 _FIRST_PIXEL = "first_pixel"
@@ -69,17 +66,13 @@ def write_voc(folder: Path, dataset: Dataset, pictures: Callable[[ImageEntry], P
     _check(dataset)
     new_folder(folder)
     listed: list[tuple[str, Entry]] = []
-    stems = unique_stems(dataset.images)
-    for image, boxes, stem in zip(dataset.images, dataset.boxes, stems, strict=True):
-        source = pictures(image)
-        name = f"{stem}{picture_suffix(source)}"
-        copy_file(source, folder / "JPEGImages" / name)
-        picture_wh = size_wh(image, source)
-        entries = to_entries(boxes, picture_wh)
-        listed += [(f"JPEGImages/{name}", entry) for entry in entries if not _fits(entry)]
-        objects = [(dataset.classes[e.class_id], e) for e in entries if _fits(e)]
-        text = _xml(name, picture_wh, objects)
-        write_text(folder / "Annotations" / f"{stem}.xml", text, atomic=False)
+    stems: list[str] = []
+    for one in copied_pictures(folder, dataset, pictures, "JPEGImages"):
+        stems.append(one.stem)
+        listed += [(one.name, entry) for entry in one.entries if not _fits(entry)]
+        objects = [(dataset.classes[e.class_id], e) for e in one.entries if _fits(e)]
+        text = _xml(Path(one.name).name, one.size_wh, objects)
+        write_text(folder / "Annotations" / f"{one.stem}.xml", text, atomic=False)
     write_side(folder, dataset.classes, listed)
     lines = ["# label:color_rgb:parts:actions", *(f"{name}:::" for name in dataset.classes)]
     write_text(folder / "labelmap.txt", "".join(f"{line}\n" for line in lines), atomic=False)

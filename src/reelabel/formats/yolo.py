@@ -15,7 +15,7 @@ classes that a picture was not searched for: COCO keeps these.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,24 +25,19 @@ import yaml
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import POSITIVE
 from reelabel.errors import FormatError
-from reelabel.files import copy_file, new_folder, read_text, safe_join, write_text
-from reelabel.formats.entries import Entry, Four, dataset_of, to_entries
+from reelabel.files import new_folder, read_text, safe_join, write_text
+from reelabel.formats.copied import SPLITS, Pictures, copied_pictures
+from reelabel.formats.entries import Entry, Four, dataset_of
 from reelabel.formats.pictures import (
     PICTURE_SUFFIXES,
     picture_size_wh,
-    picture_suffix,
-    size_wh,
-    unique_stems,
 )
 from reelabel.formats.side import read_side, write_side
 
-SPLITS = ("train", "val", "test")
 _YAML_LIMIT = 4 * 2**20
 _BOX_FIELDS, _SCORED_FIELDS = 5, 6
 _UNIT = 10**10
 """Ten decimals of a share: a hundred-thousandth of a pixel in the largest pictures."""
-
-Pictures = Callable[[ImageEntry], Path]
 
 
 def write_yolo(folder: Path, dataset: Dataset, pictures: Pictures) -> None:
@@ -65,17 +60,11 @@ def write_yolo(folder: Path, dataset: Dataset, pictures: Pictures) -> None:
     splits = [_split(image) for image in dataset.images]
     new_folder(folder)
     listed: list[tuple[str, Entry]] = []
-    stems = unique_stems(dataset.images)
-    each = zip(dataset.images, dataset.boxes, stems, splits, strict=True)
-    for image, boxes, stem, split in each:
-        source = pictures(image)
-        name = f"images/{split}/{stem}{picture_suffix(source)}"
-        copy_file(source, folder / name)
-        picture_wh = size_wh(image, source)
-        entries = to_entries(boxes, picture_wh)
-        lines = [_line(entry, picture_wh) for entry in entries if entry.state == POSITIVE]
-        write_text(folder / "labels" / split / f"{stem}.txt", "".join(lines), atomic=False)
-        listed += [(name, entry) for entry in entries if entry.state != POSITIVE]
+    for one in copied_pictures(folder, dataset, pictures, "images/{split}"):
+        lines = [_line(entry, one.size_wh) for entry in one.entries if entry.state == POSITIVE]
+        place = folder / "labels" / one.split / f"{one.stem}.txt"
+        write_text(place, "".join(lines), atomic=False)
+        listed += [(one.name, entry) for entry in one.entries if entry.state != POSITIVE]
     write_side(folder, dataset.classes, listed)
     _write_yaml(folder, dataset.classes, splits)
 
