@@ -24,7 +24,7 @@ from pydantic import (
 
 from reelabel.errors import ConfigError, nearest
 from reelabel.short_names import class_names, full_name
-from reelabel.terminal import is_text
+from reelabel.terminal.text import is_text
 
 T = TypeVar("T", bound=BaseModel)
 

@@ -6,7 +6,7 @@ import pytest
 
 from reelabel.cli import printing
 from reelabel.evaluation.figures import Figure, Measures
-from reelabel.terminal import PlainConsole
+from reelabel.terminal.console import PlainConsole
 from reelabel.workspace import Workspace
 
 

@@ -14,9 +14,9 @@ from types import FrameType
 
 import click
 
+from reelabel.cli.echo import echo
 from reelabel.errors import UNEXPECTED, ReelabelError, WorkspaceError
-from reelabel.files import no_stream, write_text
-from reelabel.terminal import plain
+from reelabel.terminal.text import plain
 
 _STOPPED = "stopped; what was done so far is kept: run it again to go on"
 _TOO_LITTLE_MEMORY = "too little memory: take fewer workers, smaller batches or smaller pictures"
@@ -60,7 +60,7 @@ def _exit_code(call: Callable[[], int]) -> int:
     except BaseException as exc:  # noqa: BLE001 -- the last place: whatever it is, a line
         line, code = _explained(exc)
         with contextlib.suppress(OSError):
-            click.echo(plain(line), err=True)
+            echo(line, err=True)
         return code
 
 
@@ -88,6 +88,7 @@ def _explained(exc: BaseException) -> tuple[str, int]:
 
 def _unexpected(exc: BaseException) -> str:
     """Return a line about an error that no rule foresees, and write its trace into a file."""
+    from reelabel.files import write_text
     from reelabel.models.weights import cache_dir
 
     line = f"unexpected {type(exc).__name__}: {exc}"
@@ -108,6 +109,8 @@ def _flushed(code: int) -> int:
     try:
         sys.stdout.flush()
     except OSError:
+        from reelabel.files import no_stream
+
         sys.stdout = no_stream()  # else the interpreter would try once more at its end
         raise
     return code
@@ -117,6 +120,8 @@ def _open_streams() -> None:
     """Give closed streams a place to write to."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
+            from reelabel.files import no_stream
+
             setattr(sys, name, no_stream())
 
 

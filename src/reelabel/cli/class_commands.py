@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from reelabel.cli.console import echo
+from reelabel.cli.echo import echo
 
 
 @click.command()

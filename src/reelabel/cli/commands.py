@@ -10,7 +10,7 @@ import click
 from reelabel._version import __version__
 from reelabel.cli.class_commands import compare, recipe
 from reelabel.cli.class_flag import ClassesCommand
-from reelabel.cli.console import echo, print_json
+from reelabel.cli.echo import echo, print_json
 from reelabel.cli.fetched_commands import forget, origins
 from reelabel.cli.film_flags import asked_film, film_flags
 from reelabel.cli.group import Verbs

@@ -1,23 +1,9 @@
-"""Where commands print to."""
+"""Where commands print tables to."""
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import Any
 
-import click
-
-from reelabel.terminal import PlainConsole, plain
+from reelabel.terminal.console import PlainConsole
 
 OUT = PlainConsole(highlight=False, width=None if sys.stdout.isatty() else 120)
-
-
-def echo(text: object, *, err: bool = False) -> None:
-    """Print a line as it is, but for control characters: names of files may hold some."""
-    click.echo(plain(str(text)), err=err)
-
-
-def print_json(value: Any) -> None:
-    """Print a value for programs; characters other than ASCII are escaped."""
-    click.echo(json.dumps(value, indent=2))

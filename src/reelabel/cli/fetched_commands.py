@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reelabel.cli.console import echo
+from reelabel.cli.echo import echo
 from reelabel.cli.stage_commands import workspace_argument
 
 if TYPE_CHECKING:

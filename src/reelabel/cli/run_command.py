@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reelabel.cli.console import print_json
+from reelabel.cli.echo import print_json
 from reelabel.cli.stage_commands import (
     config_with,
     json_flag,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reelabel.cli.console import echo, print_json
+from reelabel.cli.echo import echo, print_json
 
 if TYPE_CHECKING:
     from reelabel.engine.stage import AnyStage

@@ -20,7 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from reelabel.terminal import PlainConsole
+from reelabel.terminal.console import PlainConsole
 
 
 def is_interactive() -> bool:

@@ -30,7 +30,7 @@ from rich.progress import (
 
 from reelabel.errors import ModelError, WorkspaceError
 from reelabel.files import write_chunks, write_json
-from reelabel.terminal import PlainConsole
+from reelabel.terminal.console import PlainConsole
 
 LOCK_NAME = "weights.lock.json"
 MAX_BYTES = 4 << 30

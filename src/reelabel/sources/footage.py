@@ -17,7 +17,7 @@ from reelabel.config import Project
 from reelabel.errors import UsageError, few
 from reelabel.formats.coco import truth_pictures
 from reelabel.formats.pictures import EXPORT_MARK, FRAME_PICTURE
-from reelabel.terminal import is_text, plain
+from reelabel.terminal.text import is_text, plain
 from reelabel.workspace.workspace import CONFIG_NAME, OWN_FOLDERS
 
 SUFFIXES = frozenset([

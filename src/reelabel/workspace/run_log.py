@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from reelabel.terminal import plain
+from reelabel.terminal.text import plain
 
 FOLDER = "logs"
 

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any
-
-from rich.console import Console, ConsoleOptions
-from rich.segment import Segment
 
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Control characters but for tab and line feed, and marks that turn the direction of writing."""
@@ -33,12 +28,3 @@ def is_text(name: str) -> bool:
     (True, False)
     """
     return name.encode("utf-8", "replace").decode() == name
-
-
-class PlainConsole(Console):
-    """A console that writes control characters of the texts it is given as escapes."""
-
-    def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yield the parts of what is printed; only those of the console itself steer it."""
-        for part in super().render(renderable, options):
-            yield part if part.control else part._replace(text=plain(part.text))

@@ -1,0 +1,1 @@
+"""What reaches terminals and logs."""
