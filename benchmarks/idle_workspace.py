@@ -30,6 +30,8 @@ from reelabel.media.encode import VideoWriter
 from reelabel.pipeline import read_config
 from reelabel.workspace import Receipt, Workspace
 
+PICTURES = 10
+"""Sampled pictures of each video."""
 SETTINGS = ("train.student=fake", "advance.keep_going=true", "clean.score=0.3", "split.held_out=0")
 
 
@@ -82,7 +84,10 @@ def finish(bound: Any, videos: int) -> None:
             key = getattr(unit.job, "key", None) or unit.job.video["video_id"]
             write(bound, key, unit.job.fingerprint)
         return
-    (unit,) = plan(bound)
+    units = plan(bound)
+    if not units:  # it fetches, and there is no manifest
+        return
+    (unit,) = units
     before = ws.read_receipt(stage.name, bound.number)
     notes, digest = before.notes, before.digest
     if stage.writes:
@@ -101,10 +106,24 @@ def finish(bound: Any, videos: int) -> None:
 def write(bound: Any, key: str, fingerprint: str) -> None:
     """Write one unit's shards; those of the real clip keep their rows."""
     ws, number = bound.workspace, bound.round_number
+    files = pictures(bound, key)
     for table in bound.stage.writes:
         path = ws.shard_path(table, key, number)
         rows = ws.read(table, path.stem, number) if path.exists() else template(ws, table, key)
-        ws.write(table, key, rows, fingerprint=fingerprint, round_number=number)
+        ws.write(table, key, rows, fingerprint=fingerprint, round_number=number, **files)
+
+
+def pictures(bound: Any, key: str) -> dict[str, Any]:
+    """Write a video's files, and return what its receipt lists; older receipts list none."""
+    ws, stage = bound.workspace, bound.stage
+    if stage.folder != "frames" or "files" not in signature(ws.write).parameters:
+        return {}
+    folder = ws.root / stage.folder / key
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(PICTURES):
+        (folder / f"{number}.jpg").write_bytes(b"x")
+    products = import_module("reelabel.workspace.products")
+    return {"files": products.described(ws.root, folder.iterdir())}
 
 
 def template(ws: Any, table: Any, key: str) -> Any:

@@ -112,3 +112,14 @@ def test_concepts_name_every_stage():
     page = (DOCS / "concepts.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     assert [name for name in rows if name in DETECT.flow] == list(DETECT.flow)
+
+
+PROMISES = re.findall(r"`(tests/[^`]+)`", (DOCS / "promises.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("named", PROMISES)
+def test_each_promise_names_a_test_that_exists(named):
+    """The page on crashes and damage names files and functions of the tests."""
+    path, _, function = named.partition(":")
+    text = (DOCS.parent / path).read_text(encoding="utf-8")
+    assert f"def {function}(" in text

@@ -8,25 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelabel.labels.stats import (
-    Count,
-    class_counts,
     heat_map,
-    labels_per_frame,
     size_bins,
     two_classes,
     two_classes_sentences,
 )
-
-
-def test_class_counts():
-    """Most frequent first, equal ones by name, shares of all."""
-    counts = class_counts(np.array(["dog", "ball", "ball", "ant"]))
-    assert list(counts.items()) == [
-        ("ball", Count(2, 0.5)),
-        ("ant", Count(1, 0.25)),
-        ("dog", Count(1, 0.25)),
-    ]
-    assert class_counts(np.array([], dtype=str)) == {}
 
 
 def test_size_bins_have_the_coco_bounds():
@@ -39,16 +25,6 @@ def test_size_bins_have_the_coco_bounds():
         ("medium", 2),
         ("large", 1),
     ]
-
-
-def test_labels_per_frame():
-    """Frames keep their order, and those without a label count 0."""
-    frames = np.array([30, 10, 20])
-    assert labels_per_frame(np.array([10, 30, 30]), frames).tolist() == [2, 1, 0]
-    with pytest.raises(ValueError, match="not among"):
-        labels_per_frame(np.array([11]), frames)
-    with pytest.raises(ValueError, match="not among"):
-        labels_per_frame(np.array([40]), frames)
 
 
 @given(

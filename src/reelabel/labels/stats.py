@@ -1,4 +1,4 @@
-"""Counts that describe a set of labels: classes, sizes, places, labels per frame."""
+"""Counts that describe a set of labels: sizes, places, two classes on one object."""
 
 from __future__ import annotations
 
@@ -27,14 +27,6 @@ class Count:
     share: float
 
 
-def class_counts(class_name: NDArray[np.str_]) -> dict[str, Count]:
-    """Return class name -> count of ``(n,)`` names, most frequent first, equal ones by name."""
-    names, counts = np.unique(class_name, return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    total = max(len(class_name), 1)
-    return {str(names[i]): Count(int(counts[i]), float(counts[i] / total)) for i in order}
-
-
 def size_bins(xyxy: NDArray[np.float32]) -> dict[str, Count]:
     """Return how many of ``(n, 4)`` boxes are small, medium and large.
 
@@ -46,25 +38,6 @@ def size_bins(xyxy: NDArray[np.float32]) -> dict[str, Count]:
     n_small, n_large = int((area < SMALL_PX).sum()), int((area > LARGE_PX).sum())
     counts = {"small": n_small, "medium": len(area) - n_small - n_large, "large": n_large}
     return {name: Count(n, n / max(len(area), 1)) for name, n in counts.items()}
-
-
-def labels_per_frame(pts: NDArray[np.int64], frames: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many labels each frame has, in the order of ``frames`` (which may have none).
-
-    Args:
-        pts: ``(n,)`` the frame of each label.
-        frames: ``(m,)`` the frames that were labelled, without repeats.
-
-    Raises:
-        ValueError: if a label is of a frame that is not among ``frames``.
-    """
-    order = np.argsort(frames, kind="stable")
-    at = np.searchsorted(frames[order], pts)
-    if len(pts) and (at.max() >= len(frames) or (frames[order][at] != pts).any()):
-        raise ValueError("a label is of a frame that is not among the labelled frames")
-    result = np.zeros(len(frames), np.int64)
-    result[order] = np.bincount(at, minlength=len(frames))
-    return result
 
 
 def two_classes(

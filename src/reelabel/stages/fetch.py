@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from reelabel.engine.inputs import notes_of
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
-from reelabel.errors import MissingExtra
+from reelabel.sources.extra import needs_fetch
 from reelabel.sources.fetching.fetch_tools import Tools, tools_for
 from reelabel.sources.fetching.fetched import forgotten_rows
 from reelabel.sources.fetching.journal import Row
@@ -93,12 +93,8 @@ def _fetch_all() -> Callable[..., Any]:
     Raises:
         MissingExtra: if urllib3 is not installed.
     """
-    try:
+    with needs_fetch("fetching footage"):
         from reelabel.sources.fetching.fetch_all import fetch_all  # noqa: PLC0415 -- needs an extra
-    except ModuleNotFoundError as exc:
-        if (exc.name or "").partition(".")[0] != "urllib3":
-            raise
-        raise MissingExtra("fetching footage", "fetch") from exc
     return fetch_all
 
 

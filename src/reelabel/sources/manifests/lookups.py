@@ -10,8 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from reelabel.errors import FormatError, MissingExtra, UsageError
+from reelabel.errors import FormatError, UsageError
 from reelabel.files import remove_leftovers, safe_join, safe_stem, write_bytes
+from reelabel.sources.extra import needs_fetch
 from reelabel.sources.manifests.reading import Lookup
 from reelabel.sources.web.settings import FetchSettings
 
@@ -90,12 +91,8 @@ class Lookups:
         Raises:
             MissingExtra: if urllib3 is not installed.
         """
-        try:
+        with needs_fetch("looking up ids of YouTube-8M by HTTP"):
             from reelabel.sources.manifests.lookups_by_http import asking  # noqa: PLC0415 -- an extra
-        except ModuleNotFoundError as exc:
-            if (exc.name or "").partition(".")[0] != "urllib3":
-                raise
-            raise MissingExtra("looking up ids of YouTube-8M by HTTP", "fetch") from exc
         remove_leftovers(self._path("").parent)
         return asking(self._settings, LARGEST_BYTES)
 

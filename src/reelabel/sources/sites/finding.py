@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from reelabel.errors import MissingExtra
+from reelabel.sources.extra import needs_fetch
 from reelabel.sources.sites.settings import SiteFile, SiteOptions
 from reelabel.sources.web.outcomes import FetchFailure
 
@@ -30,10 +30,8 @@ def find_file(url: str, options: SiteOptions) -> SiteFile:
     """
     if _scheme(url) not in _PLAIN:
         raise FetchFailure("address", f"expected an http or https address, but got {url}")
-    try:
+    with needs_fetch("Finding videos on sites"):
         from reelabel.sources.sites import extraction  # noqa: PLC0415 -- half a second, an extra
-    except ModuleNotFoundError as exc:
-        raise MissingExtra("Finding videos on sites", "fetch") from exc
     warnings = extraction.Warnings()
     extractor = extraction.Extractor(options, warnings)
     try:
