@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+import torch
 
 from reelabel.config import Project
+from reelabel.models.students.folder import WEIGHTS, ModelCard, write_card
+from reelabel.models.students.registry import family_of
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.boxes.start import start_from_detector
 
@@ -42,3 +48,43 @@ def test_detectors_without_weights_to_take_are_not_loaded(tmp_path):
     project = Project(classes=("ball",), videos=("v",), detector="hf:nowhere")
     settings = BoxTrainSettings()
     assert start_from_detector(settings, project, tmp_path) is settings
+
+
+def finished(folder: Path, kind: str, **changes: Any) -> Path:
+    """Write a student of a family that was built but not trained, and return its folder."""
+    settings = BoxTrainSettings(student=kind, **changes)
+    family: Any = family_of(settings)
+    student = family.build(settings, ("cat", "ball"))
+    folder.mkdir()
+    family.save(folder, student)
+    write_card(
+        folder, ModelCard(kind=kind, classes=("cat", "ball"), image_size=96, arch=student.arch)
+    )
+    return folder
+
+
+def test_a_student_starts_from_a_student_that_labels(data_dir, tmp_path):
+    """A workspace whose detector is an earlier student goes on from its weights, class by class."""
+    first = finished(tmp_path / "first", "yolox", weights=data_dir / "weights/yolox_nano.onnx")
+    project = Project(classes=("ball",), videos=("v",), detector=f"student:{first}")
+    found = start_from_detector(BoxTrainSettings(), project, tmp_path)
+    assert (found.student, found.source_classes) == ("yolox", ("cat", "ball"))
+    family: Any = family_of(found)
+    before, after = (
+        family.build(found, names).state_dict() for names in (("cat", "ball"), ("ball",))
+    )
+    assert torch.equal(
+        before["net.heads.0.classes.weight"][1:], after["net.heads.0.classes.weight"]
+    )
+    assert torch.equal(
+        before["net.backbone.stem.conv.weight"], after["net.backbone.stem.conv.weight"]
+    )
+
+
+def test_a_centernet_goes_on_only_with_the_same_classes(tmp_path):
+    """The rows of its head stand for classes in order, so other classes begin from chance."""
+    first = finished(tmp_path / "first", "centernet")
+    for classes, same in ((("cat", "ball"), True), (("ball", "cat"), False)):
+        project = Project(classes=classes, videos=("v",), detector=f"student:{first}")
+        found = start_from_detector(BoxTrainSettings(), project, tmp_path)
+        assert (found.weights == first / WEIGHTS) == same

@@ -12,7 +12,7 @@ from reelabel.data.boxes import Boxes
 from reelabel.models.base import Detector, Image, Predict
 from reelabel.models.devices import has_torch_gpu
 from reelabel.models.students.family import Family, NetworkFamily, OnePassFamily
-from reelabel.models.students.folder import ModelCard
+from reelabel.models.students.folder import WEIGHTS, ModelCard
 from reelabel.models.students.inference import Network, Predictor
 from reelabel.models.students.settings import BoxStudentSettings, Output
 
@@ -25,11 +25,13 @@ class InitialWeights:
     """Weights that a student can start from.
 
     Attributes:
-        path: the file.
+        student: value of the setting `student` that names their network.
+        path: the file; None if `student` names it already.
         classes: the class names of its head, in order.
     """
 
-    path: Path
+    student: str
+    path: Path | None
     classes: tuple[str, ...]
 
 
@@ -50,9 +52,14 @@ class BoxFamily(Family[BoxStudentSettings, ModelCard]):
         del settings
         return False
 
-    def start_from(self, detector: Detector) -> InitialWeights | None:
-        """Return the detector's weights if a student of this family can start from them."""
-        del detector
+    def start_from(self, detector: Detector, classes: tuple[str, ...]) -> InitialWeights | None:
+        """Return the detector's weights if a student of this family can start from them.
+
+        Args:
+            detector: the one that labels.
+            classes: that the student is to find.
+        """
+        del detector, classes
         return None
 
     @abstractmethod
@@ -72,6 +79,24 @@ class BoxNetworkFamily(BoxFamily, NetworkFamily[BoxStudentSettings, ModelCard]):
     """
 
     channels_last: ClassVar[bool] = False
+    detector_kinds: ClassVar[tuple[str, ...]] = ("student",)
+
+    def start_from(self, detector: Detector, classes: tuple[str, ...]) -> InitialWeights | None:
+        """Return the weights of an earlier student of this family, if it has the same classes."""
+        from reelabel.models.students.detector import StudentDetector  # noqa: PLC0415 -- a circle
+
+        if not isinstance(detector, StudentDetector) or detector.card.kind != self.name:
+            return None
+        return self.continued(detector.model_dir, detector.card, classes)
+
+    def continued(
+        self, model_dir: Path, card: ModelCard, classes: tuple[str, ...]
+    ) -> InitialWeights | None:
+        """Return the weights of a student of this family, None if they do not fit the classes."""
+        if card.classes != classes:
+            return None  # the rows of its head stand for others
+        member = f"{self.prefix or self.name}:{card.arch['name']}" if self.rest else self.name
+        return InitialWeights(member, model_dir / WEIGHTS, card.classes)
 
     @abstractmethod
     def build(self, settings: BoxStudentSettings, classes: tuple[str, ...]) -> nn.Module:

@@ -169,23 +169,27 @@ def require_family(model_dir: Path, card: Card, output: Output) -> None:
 
 
 def initial_weights(
-    settings: BoxStudentSettings, kind: str, load: Callable[[], Detector]
-) -> tuple[BoxFamily, InitialWeights] | None:
-    """Return the family that can start from a detector's weights, and the weights.
+    settings: BoxStudentSettings,
+    kind: str,
+    load: Callable[[], Detector],
+    classes: tuple[str, ...],
+) -> InitialWeights | None:
+    """Return the weights of a detector that a student can start from, None if there are none.
 
     Args:
         settings: they name a family, or auto: then all families that come with the package are
             asked, in order.
         kind: of the detector, what stands before the colon in its name.
         load: returns the detector; called only if a family takes weights of this kind.
+        classes: that the student is to find.
     """
     named = None if settings.student == AUTO else family_of(settings)
     families = built_in("boxes").values() if settings.student == AUTO else (named,)
     for family in families:
         if isinstance(family, BoxFamily) and kind in family.detector_kinds:
-            weights = family.start_from(load())
+            weights = family.start_from(load(), classes)
             if weights is not None:
-                return family, weights
+                return weights
     return None
 
 

@@ -33,12 +33,12 @@ def start_from_detector(
 
     if settings.weights is not None:
         return settings
-    found = initial_weights(settings, project.detector.partition(":")[0], load)
+    kind = project.detector.partition(":")[0]
+    found = initial_weights(settings, kind, load, project.classes)
     if found is None:
         return settings
-    family, weights = found
-    names = _own_names(weights.classes, project.class_map)
-    update = {"student": family.spellings()[0], "weights": weights.path, "source_classes": names}
+    names = _own_names(found.classes, project.class_map)
+    update = {"student": found.student, "weights": found.path, "source_classes": names}
     return settings.model_copy(update=update)
 
 

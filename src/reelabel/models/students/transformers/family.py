@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from reelabel.models.students.box_family import BoxNetworkFamily
+from reelabel.models.students.box_family import BoxNetworkFamily, InitialWeights
 from reelabel.models.students.folder import ModelCard
 from reelabel.models.students.settings import BoxStudentSettings
 
@@ -38,6 +38,13 @@ class TransformersFamily(BoxNetworkFamily):
         from reelabel.models.students.transformers import network  # noqa: PLC0415 -- slow to load
 
         return network.load(model_dir, card).eval()
+
+    def continued(
+        self, model_dir: Path, card: ModelCard, classes: tuple[str, ...]
+    ) -> InitialWeights | None:
+        """Return the folder of a student: the library reads network and weights from it."""
+        same = card.classes == classes
+        return InitialWeights(f"{self.prefix}:{model_dir}", None, classes) if same else None
 
 
 FAMILY = TransformersFamily()

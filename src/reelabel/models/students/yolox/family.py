@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from reelabel.errors import UsageError
 from reelabel.models.base import Detector
 from reelabel.models.coco import COCO_80
 from reelabel.models.students.box_family import BoxNetworkFamily, InitialWeights
-from reelabel.models.students.folder import WEIGHTS, ModelCard
+from reelabel.models.students.folder import MODEL_JSON, WEIGHTS, ModelCard, read_card
 from reelabel.models.students.inference import Network
 from reelabel.models.students.settings import BoxStudentSettings
 
@@ -36,51 +36,65 @@ class YoloxFamily(BoxNetworkFamily):
         "epochs": 4,
         "min_steps": 160,
     }
-    detector_kinds = ("onnx",)
+    detector_kinds = ("onnx", "student")
     channels_last = True  # depthwise convolutions are half as fast again
 
     def can_start(self, settings: BoxStudentSettings) -> bool:
-        """Return whether an ONNX file is named."""
-        return settings.weights is not None and settings.weights.suffix == ".onnx"
+        """Return whether an ONNX file is named, or the weights of an earlier student."""
+        given = settings.weights
+        return given is not None and (given.suffix == ".onnx" or _is_student(given))
 
     def check(self, settings: BoxStudentSettings) -> None:
-        """Check that an ONNX file is named.
+        """Check that an ONNX file is named, or the weights of an earlier student.
 
         Raises:
-            UsageError: if none is.
+            UsageError: if neither is.
         """
         if not self.can_start(settings):
             raise UsageError(
-                "the student 'yolox' is trained from the weights of an ONNX file: name one in "
-                f"'weights', or choose another student; got weights = {settings.weights}"
+                "the student 'yolox' is trained from the weights of an ONNX file, or of an earlier "
+                f"student ({WEIGHTS} in its folder): name one in 'weights', or choose another "
+                f"student; got weights = {settings.weights}"
             )
 
     def detects_untrained(self, settings: BoxStudentSettings) -> bool:
         """Return True: it starts from a detector's weights."""
         return self.can_start(settings)
 
-    def start_from(self, detector: Detector) -> InitialWeights | None:
-        """Return the file of an ONNX detector of the YOLOX family."""
+    def start_from(self, detector: Detector, classes: tuple[str, ...]) -> InitialWeights | None:
+        """Return the file of an ONNX detector of the YOLOX family, or of an earlier student."""
         from reelabel.models.detectors.onnx import OnnxDetector  # noqa: PLC0415 -- on demand
         from reelabel.models.detectors.yolox import Yolox  # noqa: PLC0415 -- on demand
 
         if isinstance(detector, OnnxDetector) and isinstance(detector.family, Yolox):
-            return InitialWeights(detector.path, detector.classes)
-        return None
+            return InitialWeights(self.name, detector.path, detector.classes)
+        return super().start_from(detector, classes)
+
+    def continued(
+        self, model_dir: Path, card: ModelCard, classes: tuple[str, ...]
+    ) -> InitialWeights:
+        """Return the weights of a student; its head's rows are taken by the names of classes."""
+        del classes
+        return InitialWeights(self.name, model_dir / WEIGHTS, card.classes)
 
     def build(self, settings: BoxStudentSettings, classes: tuple[str, ...]) -> nn.Module:
-        """Return the network of an ONNX file with a head for these classes.
+        """Return the network of an ONNX file or student with a head for these classes.
 
         Raises:
-            UsageError: if no ONNX file is named.
+            UsageError: if neither is named.
             ModelError: if the file is not of this network.
         """
         from reelabel.models.students.yolox.network import YoloxNetwork  # noqa: PLC0415 -- torch
         from reelabel.models.students.yolox.student import YoloxStudent  # noqa: PLC0415 -- torch
 
         self.check(settings)
-        names = settings.source_classes or COCO_80
-        net = YoloxNetwork.from_onnx(settings.weights or "", classes, names)
+        given = settings.weights or Path()
+        if _is_student(given):
+            card = read_card(given.parent)
+            net: YoloxNetwork = cast("Any", self.load(given.parent, card)).net
+            net.keep_classes(classes, settings.source_classes or card.classes)
+        else:
+            net = YoloxNetwork.from_onnx(given, classes, settings.source_classes or COCO_80)
         return YoloxStudent(
             net, frozen=settings.freeze_backbone, negative_weight=settings.negative_weight
         )
@@ -118,6 +132,10 @@ class YoloxFamily(BoxNetworkFamily):
         del card
         path = model_dir / NETWORK
         return onnx_network(path) if path.is_file() else None
+
+
+def _is_student(weights: Path) -> bool:
+    return weights.name == WEIGHTS and (weights.parent / MODEL_JSON).is_file()
 
 
 FAMILY = YoloxFamily()

@@ -203,10 +203,14 @@ class YoloxNetwork(nn.Module):
         """
         weights = _onnx_convolutions(path)
         network = _built_for(weights, len(source_classes), str(path))
-        known = {name: row for row, name in enumerate(source_classes)}
-        for head in network.heads:
-            cast("Any", head).keep_classes([known.get(name) for name in classes])
+        network.keep_classes(classes, source_classes)
         return network
+
+    def keep_classes(self, classes: Sequence[str], source_classes: Sequence[str]) -> None:
+        """Replace the head's classes by `classes`; those of `source_classes` keep their weights."""
+        known = {name: row for row, name in enumerate(source_classes)}
+        for head in self.heads:
+            cast("Any", head).keep_classes([known.get(name) for name in classes])
 
     def forward(self, images: Tensor) -> Tensor:
         """Return raw outputs (B, cells, 5 + classes) for RGB (B, 3, H, W)."""
