@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -34,13 +34,11 @@ from reelabel.training.checkpoints import (
     WholeCheckpoints,
     read_checkpoint,
 )
-from reelabel.training.job import TrainingJob, loader
+from reelabel.training.job import Log, TrainingJob, loader
 from reelabel.training.jobs import make_job
 from reelabel.training.loggers import training_loggers
 from reelabel.training.module import AGREEMENT, TrainingModule
 from reelabel.training.settings import TrainSettings
-
-Log = Callable[[float, str], None]
 
 
 def train(
@@ -87,6 +85,7 @@ class _Run:
     def result(self) -> tuple[nn.Module | None, Card]:
         """Train; return the student and its card, or no student in processes beside the first."""
         job, module, trainer = self._job, TrainingModule(self._job), self._trainer()
+        job.settle(self._model_dir / START, self._log)
         if trainer.is_global_zero:
             self._keep_start()
         last = self._resumable()

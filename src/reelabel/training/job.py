@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -13,6 +14,9 @@ from reelabel.models.students.family import NetworkFamily
 from reelabel.models.students.folder import Card
 from reelabel.training.schedule import Schedule, StepSampler
 from reelabel.training.settings import TrainSettings
+
+Log = Callable[[float, str], None]
+"""Takes the share done, 0..1, and a line of text."""
 
 
 class ParameterGroup(NamedTuple):
@@ -91,6 +95,16 @@ class TrainingJob(Protocol):
     @property
     def num_workers(self) -> int:
         """Processes that load batches."""
+        ...
+
+    def settle(self, start_dir: Path, log: Log) -> None:
+        """Decide what depends on the footage, before anything else is asked.
+
+        Args:
+            start_dir: folder of the student as it is before its training, finished if the training
+                is resumed.
+            log: takes the share done, 0..1, and a line of text.
+        """
         ...
 
     def batches(self) -> Dataset[Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from reelabel.data.boxes import Boxes
@@ -131,8 +133,17 @@ class BoxNetworkFamily(BoxFamily, NetworkFamily[BoxStudentSettings, ModelCard]):
 
     def open(self, model_dir: Path, card: ModelCard) -> Predict:
         """Load the network, on the GPU if there is one."""
-        network = None if has_torch_gpu() else self.cpu_network(model_dir, card)
-        return Predictor(network or self._torch_network(model_dir, card), card)
+        return Predictor(self._network(model_dir, card), card)
+
+    def network_of(self, student: nn.Module, card: ModelCard) -> Network:
+        """Return what a student that is not saved finds, on the GPU if there is one."""
+        with TemporaryDirectory() as folder:
+            self.save(Path(folder), copy.deepcopy(student).eval())
+            return self._network(Path(folder), card)
+
+    def _network(self, model_dir: Path, card: ModelCard) -> Network:
+        on_cpu = None if has_torch_gpu() else self.cpu_network(model_dir, card)
+        return on_cpu or self._torch_network(model_dir, card)
 
     def _torch_network(self, model_dir: Path, card: ModelCard) -> Network:
         from reelabel.models.students.torch_inference import (  # noqa: PLC0415 -- imports torch

@@ -41,10 +41,17 @@ def detect(network: Network, images: Inputs, card: ModelCard) -> list[Boxes]:
     flipped = network(np.ascontiguousarray(images[..., ::-1]))
     width = images.shape[-1]
     others = (mirrored(_suppressed(each, card), width) for each in flipped)
-    return [_joined(a, b, card) for a, b in zip(found, others, strict=True)]
+    return [joined(a, b, card) for a, b in zip(found, others, strict=True)]
 
 
-def _joined(straight: Boxes, flipped: Boxes, card: ModelCard) -> Boxes:
+def joined(straight: Boxes, flipped: Boxes, card: ModelCard) -> Boxes:
+    """Return the boxes of a picture and of its mirror image, mapped back, as those of one picture.
+
+    Args:
+        straight: of the picture, after suppression.
+        flipped: of its mirror image, where they lie in the picture.
+        card: from which overlap on two boxes are of one object.
+    """
     both = Boxes.concatenated([straight, flipped])
     kept = suppress(both.xyxy, both.score, both.class_id, card.nms_iou)
     best = both[kept]

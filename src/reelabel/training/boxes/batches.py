@@ -129,9 +129,13 @@ def common_canvas(data: TrainingSet, image_size: int) -> tuple[int, int]:
 
 def used_image_size(data: TrainingSet, settings: BoxTrainSettings) -> int:
     """Return the input's longest side in pixels: as set, but not more than the footage has."""
+    return min(settings.image_size or _size_for_objects(data), largest_input(data))
+
+
+def largest_input(data: TrainingSet) -> int:
+    """Return the input size at which no picture is made smaller, in pixels, at least 64."""
     longest = max(max(each.size_wh) for each in data.pictures)
-    chosen = settings.image_size or _size_for_objects(data)
-    return min(chosen, max(64, -(-longest // STRIDE) * STRIDE))
+    return max(64, -(-longest // STRIDE) * STRIDE)
 
 
 def _size_for_objects(data: TrainingSet) -> int:

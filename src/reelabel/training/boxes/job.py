@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,15 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from reelabel.models.students.box_family import BoxNetworkFamily
-from reelabel.models.students.folder import TRAINED_ON, ModelCard
+from reelabel.models.students.folder import TRAINED_ON, ModelCard, is_finished, read_card
 from reelabel.models.students.inputs import STRIDE
 from reelabel.models.students.targets import Student
 from reelabel.training.boxes.batches import Batch, Batches, used_image_size
+from reelabel.training.boxes.input_size import with_chosen_size
 from reelabel.training.boxes.schedule import BatchSchedule
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.boxes.training_set import read_training_set
 from reelabel.training.boxes.validation import BoxValidator
-from reelabel.training.job import ParameterGroup
+from reelabel.training.job import Log, ParameterGroup
 
 
 class BoxJob:
@@ -48,10 +50,29 @@ class BoxJob:
             flip_test=settings.flip_test,
             arch=dict(cast("Student", self.student).arch),
         )
-        val = read_training_set(dataset_dir, "val", settings)
-        self.validator = BoxValidator(val, settings, self.card)
+        self._val = read_training_set(dataset_dir, "val", settings)
         self.keeps_start = family.detects_untrained(settings)
         self.num_workers = settings.num_workers
+
+    @cached_property
+    def validator(self) -> BoxValidator:
+        """The validation split."""
+        return BoxValidator(self._val, self.settings, self.card)
+
+    def settle(self, start_dir: Path, log: Log) -> None:
+        """Choose the input size where the settings leave it open and the student detects."""
+        if self.settings.image_size or not self.keeps_start:
+            return
+        if is_finished(start_dir):  # the training is resumed
+            begun = read_card(start_dir)
+        else:
+            log(0.0, "choosing the input size")
+            begun = with_chosen_size(
+                self.card, self.family.network_of(self.student, self.card), self._data
+            )
+            log(0.0, f"input size {begun.image_size} px")
+        changed = {"image_size": begun.image_size, "training": begun.training}
+        self.card = self.card.model_copy(update=changed)
 
     def batches(self) -> Batches:
         """Return the data set from the items of a step to a batch."""
@@ -81,7 +102,7 @@ class BoxJob:
 
     def notes(self) -> dict[str, Any]:
         """Return how many pictures there are, and of which videos."""
-        return {
+        return self.card.training | {
             "labelled_pictures": len(self._data.labelled),
             "background_pictures": len(self._data.background),
             TRAINED_ON: self._data.videos,

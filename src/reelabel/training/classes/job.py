@@ -29,7 +29,7 @@ from reelabel.training.classes.training_set import (
     read_examples,
 )
 from reelabel.training.classes.validation import ClassValidator, outputs_of
-from reelabel.training.job import ParameterGroup
+from reelabel.training.job import Log, ParameterGroup
 
 
 class ClassJob:
@@ -111,6 +111,9 @@ class ClassJob:
             return None
         views = (False, True) if mirrored else (False,)
         return FeatureStore(self._inputs(data), views, self.settings.cache_mb)
+
+    def settle(self, start_dir: Path, log: Log) -> None:
+        """Do nothing: nothing depends on the footage."""
 
     def batches(self) -> Dataset[ClassBatch]:
         """Return the data set from the items of a step to a batch."""
