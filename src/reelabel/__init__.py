@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         track,
         train,
         truth,
+        tune,
         want,
         window,
     )
@@ -111,6 +112,7 @@ __all__ = [
     "track",
     "train",
     "truth",
+    "tune",
     "want",
     "window",
 ]
@@ -159,6 +161,7 @@ _HOMES = {
     "track": "reelabel.verbs.stages",
     "train": "reelabel.verbs.stages",
     "truth": "reelabel.verbs.stages",
+    "tune": "reelabel.verbs.stages",
     "want": "reelabel.verbs.stages",
     "window": "reelabel.verbs.stages",
 }

@@ -1,7 +1,6 @@
 """The flow of each task, one line per stage. Read this first.
 
-A task is data: stages in order, the labels it learns from, what comes out. A stage is a pure
-function from tables to tables, with a file in `stages/`; `engine/` does what is stale and loops.
+A stage is a pure function with a file in `stages/`; `engine/` does what is stale and loops.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from reelabel.stages import (
     track,
     train,
     truth,
+    tune,
     want,
 )
 
@@ -47,6 +47,7 @@ DETECT = Task(
         dedup.STAGE,  #    frames     -> duplicates
     ),
     each_round=(
+        tune.STAGE,  #     frames     -> input          size at which the teacher is surest
         detect.STAGE,  #   videos     -> detections     by the round's teacher
         track.STAGE,  #    detections -> tracks         which of them are one object
         mine.STAGE,  #     tracks     -> evidence       flicker, gaps, static repeats
@@ -85,7 +86,6 @@ CLASSIFY_FRAMES = Task(
         classes.advance.STAGE,  #       scores     -> decision     does the student label next?
     ),
     keys=("teacher", "teacher_options", "tags", "columns", "multi_label"),
-    teacher_key="teacher",
     check=classes.tag.check_project,
     **outputs.CLASSES,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reelabel.evaluation.deciding import BestSoFar, Limits, decide_by_truth, decide_without_truth
@@ -52,6 +54,16 @@ def test_by_truth_the_highest_ap_wins(start, student, best):
     assert outcome.best == best
     assert outcome.ap == max(0.4, student, start or 0)
     assert len(outcome.findings) == 1 + len(given)
+
+
+@pytest.mark.parametrize(("low", "best"), [(-0.01, "start"), (0.005, "student")])
+def test_by_truth_training_must_add_something_beyond_chance(low, best):
+    """A student that beats its untrained start by chance is not kept: the start is."""
+    scores = truth(teacher=0.4, start=0.5, student=0.52)
+    scores = replace(scores, gains={"start": Gain(0.02, low, 0.05, 0.9)})
+    outcome = decide_by_truth(scores)
+    assert (outcome.best, outcome.ap) == (best, 0.5 if best == "start" else 0.52)
+    assert ("nothing beyond chance" in outcome.reason) == (best == "start")
 
 
 def test_by_truth_the_best_model_so_far_is_the_bar():

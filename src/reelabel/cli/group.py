@@ -19,6 +19,7 @@ STAGES = {
     "sample": "Take frames: quality checks, hash, embedding and JPEG in one decode.",
     "dedup": "Find near-duplicate frames and the frame that stands for each.",
     "window": "Set what a classifier judges: frames, or windows of frames.",
+    "tune": "Choose the teacher's input size by its agreement with itself.",
     "detect": "Detect with the round's teacher; every box is kept with its score.",
     "classify": "Classify with the round's teacher; all probabilities are kept.",
     "track": "Link detections that are one object, inside each shot.",

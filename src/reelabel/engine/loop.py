@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from reelabel._version import __version__
 from reelabel.config import Config
-from reelabel.engine.pace import Pace
+from reelabel.engine.pace import Pace, duration
 from reelabel.engine.plan import bind
 from reelabel.engine.project import task_of
 from reelabel.engine.run import Options, Result, run_stage
@@ -21,6 +21,8 @@ from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import decision_of
 from reelabel.workspace.run_log import RunLog
 from reelabel.workspace.snapshot import Snapshot
+
+_WORTH_NAMING_S = 10.0
 
 
 @dataclass
@@ -85,10 +87,28 @@ def run(
             if stage.name == until:
                 report.reason = f"stopped after {until}, as requested"
                 return report
-    decision = decision_of(workspace, report.results[-1].round_number)
-    report.reason = decision.reason if decision else ""
+    last = report.results[-1].round_number
+    decision = decision_of(workspace, last)
+    if decision is not None:
+        of_round = {stage.name for stage in task.each_round}
+        worked = [r for r in report.results if r.round_number == last and r.stage in of_round]
+        report.reason = decision.reason + _saved(worked, rounds - 1 - last)
     visits.ended(report.reason)
     return report
+
+
+def _saved(results: list[Result], left: int) -> str:
+    """Return in words what rounds that are not run would have taken: as long as the last one.
+
+    Args:
+        results: of the stages of the last round.
+        left: how many rounds are not run.
+    """
+    seconds = left * sum(one.seconds for one in results if one.done)
+    if seconds < _WORTH_NAMING_S:
+        return ""
+    rounds = "another round is" if left == 1 else f"{left} further rounds are"
+    return f"; {rounds} not run, which saves about {duration(seconds)}"
 
 
 class _Visits:

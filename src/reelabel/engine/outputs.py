@@ -22,6 +22,7 @@ BOXES: dict[str, Any] = {
 """Of detection; see `reelabel.engine.task.Task`."""
 
 CLASSES: dict[str, Any] = {
+    "teacher_key": "teacher",
     "labels": CLASS_LABELS,
     "scores": ClassificationScores,
     "exports": {

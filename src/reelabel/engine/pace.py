@@ -5,7 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-TYPICAL = {"sample": 10, "detect": 30, "mine": 10, "classify": 20, "train": 40, "evaluate": 8}
+TYPICAL = {
+    "sample": 10,
+    "tune": 8,
+    "detect": 30,
+    "mine": 10,
+    "classify": 20,
+    "train": 40,
+    "evaluate": 8,
+}
 """What stages usually take of a run, relative to one another; all others are 1."""
 _LEAST_S = 5.0
 """Seconds of work from which the rest is estimated."""

@@ -112,11 +112,19 @@ def decide_by_truth(
     words += _NAMES["teacher"] if best is None else best.name
     words += "" if start is None else f" and {start:.3f} of its untrained start"
     words += _certainty(findings, than=_bars(best))
-    if student - bar > min_gain:
-        return Outcome("student", student, f"the student is better: {words}", findings)
-    better_start = start is not None and start > before
-    role: Role = "start" if better_start else "teacher"
-    return Outcome(role, bar, f"the student is not better: {words}", findings)
+    role: Role = "start" if start is not None and start > before else "teacher"
+    if student - bar <= min_gain:
+        return Outcome(role, bar, f"the student is not better: {words}", findings)
+    if start is not None and role == "start" and _may_be_chance(findings):
+        reason = f"training adds nothing beyond chance: {words}"
+        return Outcome(role, bar, reason, findings)
+    return Outcome("student", student, f"the student is better: {words}", findings)
+
+
+def _may_be_chance(findings: tuple[Finding, ...]) -> bool:
+    """Return whether the interval of the gain over the untrained start covers 0."""
+    low = next((one.gain.low for one in findings if one.against == "start"), None)
+    return low is not None and low <= 0
 
 
 def _bars(best: BestSoFar | None) -> tuple[Rival, ...]:

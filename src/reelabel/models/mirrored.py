@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-import numpy as np
-
 from reelabel.data.boxes import Boxes
 from reelabel.models.base import Detector, Image, Predict
 from reelabel.models.detectors.mapped import MappedDetector
 from reelabel.models.detectors.recorded import RecordedDetector
 from reelabel.models.detectors.wrapped import WrappedDetector
-from reelabel.models.mirror import mirrored
+from reelabel.models.mirror import in_mirror, joined
 from reelabel.models.spec import fingerprint
 from reelabel.models.students.detector import StudentDetector
+
+JOIN_IOU = 0.5
+"""Boxes of the two views that overlap by this are of one object, as in students."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,43 @@ class MirroredDetector(WrappedDetector):
         inner = self.inner.open()
 
         def predict(pictures: Sequence[Image]) -> list[Boxes]:
-            flipped = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
-            found = zip(inner(flipped), pictures, strict=True)
-            return [mirrored(boxes, picture.shape[1]) for boxes, picture in found]
+            return in_mirror(inner, pictures)
+
+        return predict
+
+
+@dataclass(frozen=True)
+class TwoViewDetector(WrappedDetector):
+    """A detector that is shown each picture and its mirror image; the boxes of both are joined.
+
+    It goes around the mapping of classes: one object may have different names in the two views.
+
+    Attributes:
+        inner: the detector that does the work.
+    """
+
+    @property
+    def name(self) -> str:
+        """How the detector was asked for."""
+        return self.inner.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names."""
+        return self.inner.classes
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the detector."""
+        return fingerprint("two views", self.inner.fingerprint)
+
+    def open(self) -> Predict:
+        """Open the detector and return its function on both views."""
+        inner = self.inner.open()
+
+        def predict(pictures: Sequence[Image]) -> list[Boxes]:
+            views = zip(inner(pictures), in_mirror(inner, pictures), strict=True)
+            return [joined(a, b, JOIN_IOU) for a, b in views]
 
         return predict
 
@@ -58,6 +93,8 @@ def single_view(detector: Detector) -> Detector:
     if isinstance(detector, StudentDetector):
         card = detector.card.model_copy(update={"flip_test": False})
         return StudentDetector(detector.model_dir, card)
+    if isinstance(detector, TwoViewDetector):
+        return detector.inner
     if isinstance(detector, MappedDetector):
         return cast("Detector", replace(detector, inner=single_view(detector.inner)))
     return detector

@@ -2,30 +2,77 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from reelabel.config import Project
 from reelabel.errors import ModelError
 from reelabel.models.base import Classifier, Detector
+from reelabel.models.detectors.mapped import MappedDetector
+from reelabel.models.detectors.onnx import OnnxDetector
+from reelabel.models.mirrored import TwoViewDetector
 from reelabel.models.registry import load_classifier, load_detector
+from reelabel.workspace.results import InputChoice
+
+_PROBE_SIZE = 320
 
 
-def load_teacher(project: Project, root: Path, spec: str) -> Detector:
+def load_teacher(
+    project: Project, root: Path, spec: str, choice: InputChoice | None = None
+) -> Detector:
     """Return a round's teacher, with the class names of the workspace.
 
     Args:
         project: names the first detector, its options and how its classes are called here.
         root: the workspace.
         spec: the detector; see `reelabel.workspace.rounds.teacher_of`.
+        choice: the input that the first detector is to have.
     """
     first = spec == project.detector
-    return load_detector(
+    found = load_detector(
         spec,
         home=root,
         options=project.detector_options if first else {},
         wanted=project.classes,
         mapping=project.class_map if first else None,
     )
+    return chosen_input(found, choice) if first else found
+
+
+def chosen_input(detector: Detector, choice: InputChoice | None) -> Detector:
+    """Return a detector with the input that was chosen, as it is if none was."""
+    if choice is None or choice.image_size is None:
+        return detector
+    return with_input(detector, choice.image_size, flip=choice.flip) or detector
+
+
+def is_resizable(detector: Detector, project: Project) -> bool:
+    """Return whether the input of a workspace's first detector can be chosen for it.
+
+    It cannot if its options name one.
+    """
+    return (
+        "input_wh" not in project.detector_options
+        and with_input(detector, _PROBE_SIZE, flip=False) is not None
+    )
+
+
+def with_input(detector: Detector, image_size: int, *, flip: bool) -> Detector | None:
+    """Return a detector with a square input, None if it cannot have it.
+
+    Args:
+        detector: any; only ONNX networks can be resized.
+        image_size: side of the input in pixels.
+        flip: whether to detect in the mirror image too.
+    """
+    found: Detector | None = None
+    if isinstance(detector, OnnxDetector):
+        found = cast("Detector | None", detector.at_size((image_size, image_size)))
+    elif isinstance(detector, MappedDetector):
+        inner = with_input(detector.inner, image_size, flip=False)
+        found = None if inner is None else cast("Detector", replace(detector, inner=inner))
+    return cast("Detector", TwoViewDetector(found)) if flip and found is not None else found
 
 
 def load_class_teacher(project: Project, root: Path, spec: str) -> Classifier:

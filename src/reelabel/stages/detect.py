@@ -23,7 +23,7 @@ from reelabel.models.detector_pool import DetectorPool, detect_frames
 from reelabel.models.detectors.recorded import RecordedDetector
 from reelabel.models.teacher import load_teacher
 from reelabel.tables import CLIPS, DETECTIONS, FRAMES, SEEN, TRUTH_FRAMES, VIDEOS, xyxy_columns
-from reelabel.workspace.results import Decision
+from reelabel.workspace.results import Decision, InputChoice
 from reelabel.workspace.rounds import teacher_of
 
 
@@ -149,7 +149,7 @@ def teacher(context: Context[DetectSettings]) -> Resource[DetectorPool]:
     project = context.project
     decision = context.inputs.result(Decision, previous=True)
     spec = teacher_of(project.detector, context.round_number, decision)
-    detector = load_teacher(project, context.root, spec)
+    detector = load_teacher(project, context.root, spec, context.inputs.result(InputChoice))
     # A model has one session per core; one that needs frames in order has only one.
     pool = DetectorPool(detector, context.settings.sessions)
     return Resource(pool, detector.fingerprint, in_turn=not detector.in_order)

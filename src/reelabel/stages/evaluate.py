@@ -34,7 +34,7 @@ from reelabel.models.teacher import load_teacher
 from reelabel.tables import DETECTIONS, FRAMES, LABELS, TRUTH, TRUTH_FRAMES, VIDEOS, Table
 from reelabel.tables.footage import signatures_of
 from reelabel.workspace import fingerprint
-from reelabel.workspace.results import Decision, Resamples, Scores, SplitReport
+from reelabel.workspace.results import Decision, InputChoice, Resamples, Scores, SplitReport
 from reelabel.workspace.rounds import teacher_of
 
 EvaluateUnit = Unit[EvaluateSettings, ComparedModels]
@@ -172,7 +172,7 @@ def models(context: Context[EvaluateSettings]) -> Resource[ComparedModels]:
     decision = context.inputs.result(Decision, previous=True)
     spec = teacher_of(context.project.detector, context.round_number, decision)
     found = ComparedModels.load(
-        load_teacher(context.project, context.root, spec),
+        load_teacher(context.project, context.root, spec, context.inputs.result(InputChoice)),
         context.inputs.folder("model"),
         context.project.classes,
     )

@@ -18,6 +18,7 @@ from reelabel.models.base import Detector, Image
 from reelabel.models.callables import register_callable
 from reelabel.models.detector_pool import DetectorPool, detect_frames
 from reelabel.models.registry import load_detector
+from reelabel.models.teacher import chosen_input
 from reelabel.pipeline import read_config
 from reelabel.verbs.model_names import Model, NamedModel, named_model
 from reelabel.verbs.predict_files import (
@@ -32,6 +33,7 @@ from reelabel.verbs.predict_files import (
 )
 from reelabel.verbs.prediction import FramePrediction, Prediction, PredictionStream, Source
 from reelabel.workspace import Workspace
+from reelabel.workspace.results import InputChoice
 
 
 def predict_boxes(  # noqa: PLR0913 -- those of `predict` that apply
@@ -101,13 +103,14 @@ def find_model(model: Model, classes: Sequence[str] = ()) -> Detector:
 def _of_workspace(named: NamedModel, workspace: Workspace, classes: Sequence[str]) -> Detector:
     project = read_config(workspace).project
     first = named.spec == project.detector
-    return load_detector(
+    found = load_detector(
         named.spec,
         home=workspace.root,
         options=project.detector_options if first else {},
         wanted=classes or project.classes,
         mapping=project.class_map if first else None,
     )
+    return chosen_input(found, InputChoice.load(workspace.round_dir(0))) if first else found
 
 
 def _of_file(

@@ -98,6 +98,25 @@ class Result:
 
 
 @dataclass(frozen=True)
+class InputChoice(Result):
+    """The input of the teacher, and of the students that start from it, on some footage.
+
+    Attributes:
+        image_size: longest side in pixels; None: the model's own.
+        flip: whether the mirror image is used too.
+        agreement: input size in pixels -> how far the teacher agrees with itself there, 0..1.
+        pictures: on how many frames.
+    """
+
+    FILE: ClassVar[str] = "input.json"
+
+    image_size: int | None = None
+    flip: bool = False
+    agreement: dict[int, float] = field(default_factory=dict)
+    pictures: int = 0
+
+
+@dataclass(frozen=True)
 class SideCounts:
     """What one side of a data set holds.
 

@@ -6,7 +6,7 @@ The shapes of its inputs and outputs determine the family of a file: YOLOX or Na
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -46,8 +46,8 @@ class OnnxOptions(Settings):
     """Names in the network's order, or a text file with one per line; None takes those that the
     file carries, else COCO's for a network with 80 classes."""
     input_wh: tuple[int, int] | None = None
-    """Input size of a network that leaves it open; None takes that of an exported student, else
-    640 x 640."""
+    """Input size, multiples of 32; a network of another size is resized if it can be. None takes
+    what `tune` chose in a workspace, else the file's own, else 640 x 640."""
     rect: bool = True
     """Cut off most of the padding that a picture does not fill: footage of 16:9 needs three
     quarters of a square input. A network that cannot be resized keeps its input."""
@@ -66,6 +66,7 @@ class OnnxDetector:
     family: Family
     options: OnnxOptions
     asked: tuple[int, ...]
+    own_wh: tuple[int, int]
     batch_size: int = 1
     in_order: bool = False
 
@@ -76,7 +77,7 @@ class OnnxDetector:
 
     def open(self) -> Predict:
         """Return a function that finds boxes, with sessions of its own."""
-        inputs = Inputs(self.path, self.family, self.batch_size, self.options.device)
+        inputs = self._inputs()
 
         def predict(pictures: Sequence[Image]) -> list[Boxes]:
             return [
@@ -88,6 +89,27 @@ class OnnxDetector:
 
         return predict
 
+    @property
+    def nms_iou(self) -> float:
+        """From which overlap on the better of two boxes of one class stays."""
+        own = self.options.nms_iou
+        return self.family.nms_iou if own is None else own
+
+    def at_size(self, size_wh: tuple[int, int]) -> OnnxDetector | None:
+        """Return the detector with another input, None if the network cannot have it.
+
+        Args:
+            size_wh: width and height of the input in pixels.
+        """
+        if not self._inputs().has(size_wh):
+            return None
+        family = replace(self.family, size_wh=size_wh)
+        return replace(self, family=family, fingerprint=fingerprint(self.fingerprint, size_wh))
+
+    def _inputs(self) -> Inputs:
+        own = replace(self.family, size_wh=self.own_wh)
+        return Inputs(self.path, own, self.batch_size, self.options.device)
+
     def _size_for(self, picture: Image) -> tuple[int, int]:
         full_wh = self.family.size_wh
         return part_of(full_wh, picture) if self.options.rect else full_wh
@@ -95,8 +117,7 @@ class OnnxDetector:
     def _finish(self, output: NetworkOutput, picture: Image) -> Boxes:
         asked = np.array(self.asked, np.int64)
         found = output.family.decode(output.outputs, self.options.floor, asked)
-        own = self.options.nms_iou
-        found = suppressed(found, self.family.nms_iou if own is None else own)
+        found = suppressed(found, self.nms_iou)
         return found.scaled(output.back_xy).clipped((picture.shape[1], picture.shape[0]))
 
 
@@ -120,7 +141,7 @@ def load(request: Request) -> OnnxDetector:
     classes = _class_names(session, family.n_classes, request, options)
     # Among the wanted classes alone: a ball that scores higher as a frisbee is still found.
     asked = tuple(i for i, name in enumerate(classes) if name in request.prompts)
-    return OnnxDetector(
+    found = OnnxDetector(
         name=request.spec,
         classes=classes,
         fingerprint=fingerprint("onnx", weights.sha256, options, asked),
@@ -128,8 +149,27 @@ def load(request: Request) -> OnnxDetector:
         family=family,
         options=options,
         asked=asked or tuple(range(len(classes))),
+        own_wh=family.size_wh,
         batch_size=_GPU_BATCH if on_gpu(session) and _batch_is_open(session) else 1,
     )
+    return found if options.input_wh in {None, family.size_wh} else _resized(found, options)
+
+
+def _resized(detector: OnnxDetector, options: OnnxOptions) -> OnnxDetector:
+    """Return a detector with the input that its options ask for.
+
+    Raises:
+        ModelError: if the network cannot have it.
+    """
+    wanted = options.input_wh or detector.own_wh
+    found = detector.at_size(wanted)
+    if found is None:
+        raise ModelError(
+            f"{detector.path}: expected a network that can have an input of {wanted[0]} x "
+            f"{wanted[1]} pixels, but it works at {detector.own_wh[0]} x {detector.own_wh[1]} "
+            "alone: leave input_wh out, or export it with another input"
+        )
+    return found
 
 
 def _batch_is_open(session: Any) -> bool:

@@ -69,7 +69,7 @@ class Inputs:
 
     Args:
         path: the network.
-        family: how it is read at its full size.
+        family: how it is read at the file's own size.
         batch_size: pictures per call of the network.
         device: where to compute.
     """
@@ -79,10 +79,13 @@ class Inputs:
         self._known: dict[tuple[int, int], Input] = {}
         self._rigid = False
 
+    def has(self, size_wh: tuple[int, int]) -> bool:
+        """Return whether the network can have an input of this size."""
+        return size_wh == self._family.size_wh or self._cut(size_wh) is not None
+
     def at(self, size_wh: tuple[int, int]) -> Input:
-        """Return the input of this size, or the full one of a network that cannot have it."""
-        full_wh = self._family.size_wh
-        if self._rigid or size_wh == full_wh:
+        """Return the input of this size, or the file's own of a network that cannot have it."""
+        if self._rigid or size_wh == self._family.size_wh:
             return self._full()
         found = self._known.pop(size_wh, None) or self._cut(size_wh)
         if found is None:
@@ -101,7 +104,7 @@ class Inputs:
         return self._known[full_wh]
 
     def _cut(self, size_wh: tuple[int, int]) -> Input | None:
-        """Open the network at a smaller size, if it then answers for all of its cells."""
+        """Open the network at another size, if it then answers for all of its cells."""
         family = replace(self._family, size_wh=size_wh)
         network = rewritten(self._path, size_wh)
         if network is None:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.data.boxes import Boxes, iou
+from reelabel.data.boxes import Boxes
 from reelabel.models.base import Image
 from reelabel.models.detectors.suppress import suppress
-from reelabel.models.mirror import mirrored
+from reelabel.models.mirror import joined, mirrored
 from reelabel.models.students.folder import ModelCard
 from reelabel.models.students.inputs import canvas_wh, fitted_wh, padded, reduce
 
@@ -41,26 +41,7 @@ def detect(network: Network, images: Inputs, card: ModelCard) -> list[Boxes]:
     flipped = network(np.ascontiguousarray(images[..., ::-1]))
     width = images.shape[-1]
     others = (mirrored(_suppressed(each, card), width) for each in flipped)
-    return [joined(a, b, card) for a, b in zip(found, others, strict=True)]
-
-
-def joined(straight: Boxes, flipped: Boxes, card: ModelCard) -> Boxes:
-    """Return the boxes of a picture and of its mirror image, mapped back, as those of one picture.
-
-    Args:
-        straight: of the picture, after suppression.
-        flipped: of its mirror image, where they lie in the picture.
-        card: from which overlap on two boxes are of one object.
-    """
-    both = Boxes.concatenated([straight, flipped])
-    kept = suppress(both.xyxy, both.score, both.class_id, card.nms_iou)
-    best = both[kept]
-    same = iou(best.xyxy, both.xyxy) >= card.nms_iou
-    same |= np.arange(len(both))[None] == kept[:, None]  # also a box without any area
-    same &= best.class_id[:, None] == both.class_id[None]
-    weight = same * np.maximum(both.score, np.finfo(np.float32).tiny)
-    mean = (weight @ both.xyxy) / weight.sum(axis=1, keepdims=True)
-    return Boxes(mean.astype(np.float32), best.score, best.class_id)
+    return [joined(a, b, card.nms_iou) for a, b in zip(found, others, strict=True)]
 
 
 def _suppressed(found: Boxes, card: ModelCard) -> Boxes:

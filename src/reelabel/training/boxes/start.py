@@ -10,6 +10,7 @@ from reelabel.models.base import Detector
 from reelabel.models.registry import load_detector
 from reelabel.models.students.registry import initial_weights
 from reelabel.training.boxes.settings import BoxTrainSettings
+from reelabel.workspace.results import InputChoice
 
 
 def start_from_detector(
@@ -40,6 +41,21 @@ def start_from_detector(
     names = _own_names(found.classes, project.class_map)
     update = {"student": found.student, "weights": found.path, "source_classes": names}
     return settings.model_copy(update=update)
+
+
+def with_input_size(settings: BoxTrainSettings, choice: InputChoice | None) -> BoxTrainSettings:
+    """Return the settings of a student that starts from weights, with the input that suits them.
+
+    An input size that the settings name stays.
+
+    Args:
+        settings: of the training.
+        choice: what `tune` chose for the teacher, whose weights they are.
+    """
+    size = choice.image_size if choice is not None else None
+    if size is None or settings.weights is None or "image_size" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"image_size": size})
 
 
 def _own_names(classes: tuple[str, ...], class_map: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,0 +1,166 @@
+"""What training adds to a teacher whose input was chosen first, on clips with hand-drawn boxes.
+
+For each scene, over several seeds: the teacher as its file says, the same network at the input that
+`tune` chose (not trained), the students of two rounds. Intervals are 95 %, over blocks of frames or
+videos, of the mean over the seeds; each difference is to the line above.
+
+    python benchmarks/learning.py [--seeds 3] [--scenes ball,dogs,trains,rain] [--home DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import reelabel
+from common import DATA
+from reelabel.workspace.results import InputChoice, Resamples, Scores
+
+TRUTH = DATA / "annotated/hand_boxes/instances.json"
+BALL = {"frisbee": "sports ball"}
+ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Clips of one class; `unseen` ones have truth and are not trained on."""
+
+    name: str
+    clips: Sequence[str]
+    unseen: Sequence[str] = ()
+    joined: dict[str, str] = field(default_factory=dict)
+
+
+SCENES = {
+    "ball": Scene("sports ball", ["sports/soccer_juggle.mp4"], joined=BALL),
+    "dogs": Scene("dog", ["dogs/dog_fetch.mp4", "dogs/dogs_play_garden.mp4"]),
+    "trains": Scene("train", ["trains/train_day.mp4", "trains/train_rain.mp4"]),
+    "rain": Scene("train", ["trains/train_day.mp4"], ["trains/train_rain.mp4"]),
+    "garden": Scene("dog", ["dogs/dog_fetch.mp4"], ["dogs/dogs_play_garden.mp4"]),
+}
+
+
+def main() -> None:
+    """Run the scenes and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--scenes", default=",".join(SCENES))
+    parser.add_argument("--home", type=Path, help="keep the workspaces here, and go on with them")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        home = options.home or Path(scratch)
+        for name in options.scenes.split(","):
+            _print_scene(name, home / name, options.seeds)
+
+
+def _print_scene(name: str, home: Path, seeds: int) -> None:
+    scene = SCENES[name]
+    own = _scored(home / "own", scene, 1, tune={"input": "own"}, train={"max_steps": 1})[0]
+    runs = [
+        _scored(_copied(home, scene, seed), scene, ROUNDS, train={"seed": seed})
+        for seed in range(seeds)
+    ]
+    choice = InputChoice.load(home / "base" / "rounds" / "0")
+    print(f"\n{name}: {scene.name}, {own.frames} frames with truth, {seeds} seeds, input {choice}")
+    before = own.models["teacher"]
+    _line("teacher, own input", before)
+    for role in ("teacher", "start"):
+        _line(f"not trained: {role}", runs[0][0].models[role], before)
+    not_trained = max((runs[0][0].models[r] for r in ("teacher", "start")), key=lambda m: m.ap)
+    before = not_trained
+    for number in range(ROUNDS):
+        student = Measured.mean([run[number].models["student"] for run in runs])
+        _line(f"student, round {number}", student, before)
+        before = student
+    _line("the same, to not trained", before, not_trained)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """AP and AP50 of a model on hand-drawn boxes, and its AP in every resample of them."""
+
+    ap: float
+    ap50: float
+    series: np.ndarray
+
+    @classmethod
+    def mean(cls, found: Sequence[Measured]) -> Measured:
+        """Return the mean over trainings with different seeds."""
+        parts = [np.mean([getattr(one, f) for one in found], axis=0) for f in cls.__annotations__]
+        return cls(*parts)
+
+
+@dataclass(frozen=True)
+class Round:
+    """The models of a round, and on how many annotated frames they were scored."""
+
+    frames: int
+    models: dict[str, Measured]
+
+
+def _line(name: str, found: Measured, before: Measured | None = None) -> None:
+    """Print a mean with its interval, and its gain over another."""
+    text = f"  {name:<26} {found.ap:.3f} {_interval(found.series, '.2f')} / {found.ap50:.3f}"
+    if before is not None:
+        gain = found.series - before.series
+        text += f"   {found.ap - before.ap:+.3f} {_interval(gain, '+.3f')}"
+    print(text, flush=True)
+
+
+def _interval(series: np.ndarray, form: str) -> str:
+    low, high = np.percentile(series, (2.5, 97.5))
+    return f"({low:{form}} to {high:{form}})"
+
+
+def _scored(root: Path, scene: Scene, rounds: int, **settings: Any) -> list[Round]:
+    """Bring a workspace to the end of its rounds and return their scores."""
+    _init(root, scene)
+    settings |= {"advance": {"keep_going": True}}
+    reelabel.run(root, rounds=rounds, settings=settings, quiet=True)
+    return [_round(root / "rounds" / str(number)) for number in range(rounds)]
+
+
+def _round(folder: Path) -> Round:
+    scores, resamples = Scores.load(folder), Resamples.load(folder)
+    models = {
+        role: Measured(
+            found.overall.ap.value, found.overall.ap50.value, np.array(resamples.ap[role], float)
+        )
+        for role, found in scores.truth.models.items()
+    }
+    return Round(scores.truth.frames, models)
+
+
+def _init(root: Path, scene: Scene) -> None:
+    if root.exists():
+        return
+    test = {"test_videos": [str(DATA / "videos" / clip) for clip in scene.unseen]}
+    reelabel.init(
+        root,
+        classes=[scene.name],
+        videos=[DATA / "videos" / clip for clip in scene.clips],
+        detector=f"onnx:{DATA}/weights/yolox_nano.onnx",
+        truth=TRUTH,
+        settings={"class_map": dict(scene.joined), **(test if scene.unseen else {})},
+    )
+
+
+def _copied(home: Path, scene: Scene, seed: int) -> Path:
+    """Return a copy of the workspace whose labels are made, so that they are made once."""
+    base, root = home / "base", home / f"seed{seed}"
+    _init(base, scene)
+    reelabel.run(base, rounds=1, until="split", quiet=True)
+    if not root.exists():
+        shutil.copytree(base, root)
+    return root
+
+
+if __name__ == "__main__":
+    main()
