@@ -292,3 +292,12 @@ def test_joining_ball_and_frisbee(data_dir):
         ]
     counts = [sum(len(found) > 0 for found in d.open()(frames)) for d in (alone, joined)]
     assert counts[1] >= counts[0] + len(frames) // 4
+
+
+def test_a_wanted_class_of_the_network_counts_beside_those_mapped_to_it(data_dir):
+    """With frisbee mapped to sports ball, boxes of both are found, whichever scores higher."""
+    spec = f"onnx:{data_dir / 'weights/yolox_nano.onnx'}"
+    both = {"frisbee": "sports ball"}
+    same = load_detector(spec, wanted=["sports ball"], mapping=both)
+    other = load_detector(spec, wanted=["ball"], mapping={"sports ball": "ball", "frisbee": "ball"})
+    assert same.inner.asked == other.inner.asked == (29, 32)

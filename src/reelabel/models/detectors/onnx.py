@@ -140,7 +140,8 @@ def load(request: Request) -> OnnxDetector:
     family = _family(session, weights.path, options)
     classes = _class_names(session, family.n_classes, request, options)
     # Among the wanted classes alone: a ball that scores higher as a frisbee is still found.
-    asked = tuple(i for i, name in enumerate(classes) if name in request.prompts)
+    names = {*request.prompts, *request.wanted}
+    asked = tuple(i for i, name in enumerate(classes) if name in names)
     found = OnnxDetector(
         name=request.spec,
         classes=classes,
