@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import box_iou
 
-from reelabel.models.students.targets import Target
+from reelabel.models.students.targets import LossSums, Target
 
 STRIDES = (8, 16, 32)
 CENTRE_RADIUS = 1.5
@@ -26,10 +26,10 @@ IGNORE_MARGIN = 8.0
 LARGEST_LOG_SIZE = 8.0
 
 
-def losses(
+def loss_sums(
     raw: Tensor, cells: Tensor, targets: Sequence[Target], negative_weight: float = 1.0
-) -> dict[str, Tensor]:
-    """Return the losses ``box``, ``object`` and ``class``, to be summed.
+) -> LossSums:
+    """Return the sums of the losses ``box``, ``object`` and ``class``, and of assigned cells.
 
     Args:
         raw: outputs ``(b, cells, 5 + classes)``.
@@ -38,12 +38,12 @@ def losses(
         negative_weight: weight of a cell in a hard negative, relative to other background.
     """
     parts = [_one_loss(r, cells, t, negative_weight) for r, t in zip(raw, targets, strict=True)]
-    total = torch.stack([p.cells for p in parts]).sum().clamp(min=1.0)
-    return {
-        "box": BOX_WEIGHT * torch.stack([p.box for p in parts]).sum() / total,
-        "object": torch.stack([p.object for p in parts]).sum() / total,
-        "class": torch.stack([p.classes for p in parts]).sum() / total,
+    terms = {
+        "box": BOX_WEIGHT * torch.stack([p.box for p in parts]).sum(),
+        "object": torch.stack([p.object for p in parts]).sum(),
+        "class": torch.stack([p.classes for p in parts]).sum(),
     }
+    return LossSums(terms, torch.stack([p.cells for p in parts]).sum())
 
 
 def grid(images: Tensor) -> Tensor:

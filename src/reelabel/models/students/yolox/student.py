@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from reelabel.models.students.targets import Found, Target
-from reelabel.models.students.yolox.loss import grid, losses
+from reelabel.models.students.targets import Found, LossSums, Target
+from reelabel.models.students.yolox.loss import grid, loss_sums
 from reelabel.models.students.yolox.network import YoloxNetwork
 
 
@@ -39,7 +39,12 @@ class YoloxStudent(nn.Module):
 
     def forward_train(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """Return the terms ``box``, ``object`` and ``class``."""
-        return losses(self.net(images), grid(images), targets, self.negative_weight)
+        sums = self.loss_sums(images, targets)
+        return {name: value / sums.count.clamp(min=1.0) for name, value in sums.terms.items()}
+
+    def loss_sums(self, images: Tensor, targets: list[Target]) -> LossSums:
+        """Return the sums of the same terms over a part of a batch."""
+        return loss_sums(self.net(images), grid(images), targets, self.negative_weight)
 
     def forward_detect(self, images: Tensor) -> list[Found]:
         """Return the detections in each picture, best first."""
