@@ -85,11 +85,11 @@ class TrainingModule(LightningModule):
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Set the gradients of the parameters."""
         if self._gradient is None:
-            return super().backward(loss, *args, **kwargs)
+            super().backward(loss, *args, **kwargs)
+            return
         for parameter, value in zip(self._trained(), self._gradient.values, strict=True):
             parameter.grad = value
         self._gradient = None
-        return None
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Use the student on a batch; Lightning has put the averaged weights in place."""

@@ -55,15 +55,15 @@ def gradient(
         sums = loss()
         summed = torch.stack(list(sums.terms.values())).sum()
         values = torch.autograd.grad(summed, parameters, allow_unused=True, materialize_grads=True)
-        return LossSums({k: v.detach() for k, v in sums.terms.items()}, sums.count), values
+        return LossSums({k: v.detach() for k, v in sums.terms.items()}, sums.divisor), values
 
     first, *others = pool.map(of_part, losses)
-    terms, count, values = dict(first[0].terms), first[0].count, list(first[1])
+    terms, divisor, values = dict(first[0].terms), first[0].divisor, list(first[1])
     for sums, more in others:
         terms = {name: value + sums.terms[name] for name, value in terms.items()}
-        count = count + sums.count
+        divisor = divisor + sums.divisor
         torch._foreach_add_(values, more)
-    factor = 1.0 / max(1.0, float(count))
+    factor = 1.0 / max(1.0, float(divisor))
     torch._foreach_mul_(values, factor)
     return Gradient({name: value * factor for name, value in terms.items()}, values)
 

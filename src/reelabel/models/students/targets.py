@@ -28,11 +28,11 @@ class LossSums(NamedTuple):
 
     Attributes:
         terms: sums of the loss terms.
-        count: ``()``, what the sums of the whole batch are divided by, 1 at least.
+        divisor: ``()``, what the sums of the whole batch are divided by, 1 at least.
     """
 
     terms: dict[str, Tensor]
-    count: Tensor
+    divisor: Tensor
 
 
 @dataclass(frozen=True)

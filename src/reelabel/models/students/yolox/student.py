@@ -40,7 +40,7 @@ class YoloxStudent(nn.Module):
     def forward_train(self, images: Tensor, targets: list[Target]) -> dict[str, Tensor]:
         """Return the terms ``box``, ``object`` and ``class``."""
         sums = self.loss_sums(images, targets)
-        return {name: value / sums.count.clamp(min=1.0) for name, value in sums.terms.items()}
+        return {name: value / sums.divisor.clamp(min=1.0) for name, value in sums.terms.items()}
 
     def loss_sums(self, images: Tensor, targets: list[Target]) -> LossSums:
         """Return the sums of the same terms over a part of a batch."""
