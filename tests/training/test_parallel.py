@@ -52,6 +52,34 @@ def test_parts_have_the_gradient_of_the_whole(squares, data_dir):
         assert torch.allclose(one, two, rtol=1e-3, atol=1e-4 * float(two.abs().max() + 1e-3))
 
 
+def test_a_frozen_backbone_has_the_same_gradient_in_onnx_runtime(squares, data_dir):
+    """Features of ONNX Runtime change terms and gradient by rounding alone."""
+    settings = settings_of(data_dir, freeze_backbone=True)
+    job, (images, targets) = job_of(squares(8, 4), settings)
+    student, pixels = job.student, images.float()
+    trained = [each for each in student.parameters() if each.requires_grad]
+
+    def terms_and_gradient():
+        terms = student.forward_train(pixels, targets)
+        return terms, torch.autograd.grad(sum(terms.values()), trained)
+
+    (terms, values), _ = terms_and_gradient(), student.begin_training(torch.device("cpu"))
+    assert student.frozen_backbone is not None
+    again, others = terms_and_gradient()
+    assert {k: v.item() for k, v in again.items()} == pytest.approx(
+        {k: v.item() for k, v in terms.items()}, rel=1e-3
+    )
+    for one, two in zip(values, others, strict=True):
+        assert torch.allclose(one, two, rtol=1e-2, atol=1e-3 * float(one.abs().max() + 1e-3))
+
+
+def test_a_backbone_that_is_trained_stays_in_torch(squares, data_dir):
+    """Only what no longer changes is given to ONNX Runtime."""
+    job, _ = job_of(squares(), settings_of(data_dir, freeze_backbone=False))
+    job.student.begin_training(torch.device("cpu"))
+    assert job.student.frozen_backbone is None
+
+
 def test_the_student_does_not_depend_on_the_number_of_threads(squares, data_dir, tmp_path):
     """One, two and four threads give the same weights to the bit."""
     folder, states = squares(8, 4), []

@@ -98,6 +98,10 @@ class DivisibleStudent(Student, Protocol):
     No layer may mix the pictures of a batch, keep statistics of them, or draw random numbers.
     """
 
+    def begin_training(self, device: torch.device) -> None:
+        """Prepare for the first step; weights and device are those of the training."""
+        ...
+
     def loss_sums(self, images: Tensor, targets: list[Target]) -> LossSums:
         """Return the losses of a part of a batch; see `Student.forward_train`."""
         ...

@@ -83,7 +83,9 @@ class BoxJob:
         return Batches(self._data, self.settings, self.card.image_size)
 
     def start(self, student: Any, device: torch.device) -> None:
-        """Do nothing: the pictures are read when they are needed."""
+        """Let a divisible student prepare; the pictures are read when they are needed."""
+        if self.family.divisible:
+            student.begin_training(device)
 
     def begin_step(self, student: Any, step: int) -> None:
         """Do nothing: all steps are alike."""

@@ -214,7 +214,11 @@ class YoloxNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return raw outputs (B, cells, 5 + classes) for RGB (B, 3, H, W)."""
-        levels = zip(self.heads, self.pyramid(*self.backbone(images.flip(1))), strict=True)
+        return self.outputs(*self.backbone(images.flip(1)))
+
+    def outputs(self, *features: Tensor) -> Tensor:
+        """Return raw outputs (B, cells, 5 + classes) for the backbone's features."""
+        levels = zip(self.heads, self.pyramid(*features), strict=True)
         return torch.cat([head(level) for head, level in levels], 1).float()
 
     def forward_detect(
