@@ -59,7 +59,8 @@ class TrainSettings(StudentSettings):
     num_workers: Annotated[int, MACHINE] = Field(0, ge=0, le=256)
     """Processes that load pictures."""
     cache_mb: Annotated[int, MACHINE] = Field(1024, ge=0)
-    """Memory for decoded pictures, per loading process, in MB."""
+    """Room for decoded pictures in a temporary file, per loading process, in MB; the system keeps
+    it in memory where it can."""
     loggers: Annotated[tuple[Literal["csv", "tensorboard", "wandb", "mlflow"], ...], MACHINE] = ()
     """Further loggers of the training curve; curve.csv is always written."""
     threads: Annotated[int, MACHINE] = Field(0, ge=0, le=256)

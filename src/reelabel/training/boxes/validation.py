@@ -34,7 +34,7 @@ class BoxValidator(Dataset[Item]):
 
     Args:
         data: the validation split.
-        settings: for the seed that picks the pictures, and the memory for them.
+        settings: for the seed that picks the pictures, and the room for them.
         card: how pictures are given to the student.
     """
 
