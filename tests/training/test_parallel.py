@@ -81,13 +81,15 @@ def test_a_backbone_that_is_trained_stays_in_torch(squares, data_dir):
 
 
 def test_the_student_does_not_depend_on_the_number_of_threads(squares, data_dir, tmp_path):
-    """One, two and four threads give the same weights to the bit."""
-    folder, states = squares(8, 4), []
+    """One, two and four threads give the same weights to the bit, and the same agreement."""
+    folder, states, curves = squares(8, 4), [], []
     for threads in (1, 2, 4):
         model = tmp_path / str(threads)
         trainer = load_trainer(settings_of(data_dir, batch_size=16, threads=threads))
         trainer.fit(folder, model, lambda *_: None)
         states.append(load_file(model / "model.safetensors"))
+        curves.append((model / "curve.csv").read_text())
+    assert len(set(curves)) == 1
     assert all(torch.equal(states[0][k], other[k]) for other in states[1:] for k in other)
 
 

@@ -38,7 +38,7 @@ from reelabel.training.job import Log, TrainingJob, loader
 from reelabel.training.jobs import make_job
 from reelabel.training.loggers import training_loggers
 from reelabel.training.module import AGREEMENT, TrainingModule
-from reelabel.training.parallel import available_cores
+from reelabel.training.parallel import Prefetched, available_cores
 from reelabel.training.settings import TrainSettings
 
 
@@ -104,13 +104,20 @@ class _Run:
         trainer.fit(
             module,
             loader(job, start, trainer.global_rank, trainer.world_size, ahead=ahead),
-            job.validator.loader() if job.validator.has_labels else None,
+            self._validation(ahead=ahead),
             ckpt_path=None if last is None else self._checkpoints / LAST,
             weights_only=True,
         )
         if not trainer.is_global_zero:
             return None, job.card
         return self._chosen(module), self._last_card(trainer)
+
+    def _validation(self, *, ahead: bool) -> Any:
+        """Return the loader of validation batches, None without labels."""
+        if not self._job.validator.has_labels:
+            return None
+        batches = self._job.validator.loader()
+        return Prefetched(batches) if ahead else batches
 
     def _resumable(self) -> dict[str, Any] | None:
         """Return the last checkpoint, None if it or the best one that it goes with is not whole."""

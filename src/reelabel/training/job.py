@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +18,8 @@ from reelabel.training.settings import TrainSettings
 
 Log = Callable[[float, str], None]
 """Takes the share done, 0..1, and a line of text."""
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""Applies a function to items and returns the results in their order."""
 
 
 class ParameterGroup(NamedTuple):
@@ -46,8 +48,15 @@ class Validator(Protocol):
         """Return the loader that yields the validation batches."""
         ...
 
-    def add(self, student: Any, batch: Any, device: torch.device) -> None:
-        """Use the student on a batch and keep the result for `agreement`."""
+    def add(self, student: Any, batch: Any, device: torch.device, each: Map) -> None:
+        """Use the student on a batch and keep the result for `agreement`.
+
+        Args:
+            student: in eval mode.
+            batch: of `loader`.
+            device: of the student.
+            each: applies a function to items, as `map` does, perhaps in threads.
+        """
         ...
 
     def agreement(self) -> float:

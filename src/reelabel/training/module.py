@@ -94,7 +94,8 @@ class TrainingModule(LightningModule):
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Use the student on a batch; Lightning has put the averaged weights in place."""
         del batch_idx
-        self._job.validator.add(self.student, batch, self.device)
+        each = self._pool.map if self._pool else map
+        self._job.validator.add(self.student, batch, self.device, each)
 
     def on_validation_epoch_end(self) -> None:
         """Compare the results with the labels."""

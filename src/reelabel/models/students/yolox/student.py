@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from reelabel.models.students.targets import Found, LossSums, Target
 from reelabel.models.students.yolox.frozen import FrozenBackbone
 from reelabel.models.students.yolox.loss import grid, loss_sums
-from reelabel.models.students.yolox.network import YoloxNetwork
+from reelabel.models.students.yolox.network import YoloxNetwork, detections
 
 
 class YoloxStudent(nn.Module):
@@ -22,7 +22,7 @@ class YoloxStudent(nn.Module):
         negative_weight: weight of a cell in a hard negative, relative to other background.
 
     Attributes:
-        frozen_backbone: computes the features for the loss in place of a frozen backbone.
+        frozen_backbone: computes the features in place of a frozen backbone while it is trained.
     """
 
     default_lr: ClassVar[float] = 2e-4  # a higher rate loses what the initial weights know
@@ -56,11 +56,13 @@ class YoloxStudent(nn.Module):
 
     def loss_sums(self, images: Tensor, targets: list[Target]) -> LossSums:
         """Return the sums of the same terms over a part of a batch."""
-        backbone = self.frozen_backbone
-        raw = self.net.outputs(*backbone(images)) if backbone else self.net(images)
-        return loss_sums(raw, grid(images), targets, self.negative_weight)
+        return loss_sums(self._raw(images), grid(images), targets, self.negative_weight)
 
     def forward_detect(self, images: Tensor) -> list[Found]:
         """Return the detections in each picture, best first."""
-        found: list[Found] = self.net.forward_detect(images)
-        return found
+        return detections(self._raw(images), images)
+
+    def _raw(self, images: Tensor) -> Tensor:
+        backbone = self.frozen_backbone
+        raw: Tensor = self.net.outputs(*backbone(images)) if backbone else self.net(images)
+        return raw
