@@ -58,14 +58,17 @@ def train(
         ModelError: if weights cannot be used, or the loss is no longer a number.
     """
     (model_dir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-    threads = settings.threads or (available_cores() if family.divisible else 1)
+    cores = settings.threads or available_cores()
     by_parts = computes_parts(settings, family)
-    own = 1 if by_parts else threads
-    with _own_threads(own), torch.random.fork_rng(), _quiet_lightning():
+    with (
+        _own_threads(1 if by_parts else settings.threads or 1),
+        torch.random.fork_rng(),
+        _quiet_lightning(),
+    ):
         torch.manual_seed(settings.seed)
         job = make_job(dataset_dir, settings, family)
         run = _Run(job, model_dir, log)
-        student, card = run.result(threads if by_parts else 0, ahead=threads > 1)
+        student, card = run.result(cores if by_parts else 0, ahead=cores > 1)
     if student is not None:
         family.save(model_dir, student)
         write_card(model_dir, card)

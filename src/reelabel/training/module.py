@@ -39,6 +39,7 @@ class TrainingModule(LightningModule):
         self.student: Any = job.student
         self._job, self._part_threads = job, part_threads
         self._pool: Executor | None = None
+        self._trained: list[nn.Parameter] = []
         self._gradient: Gradient | None = None
         self.agreement: float | None = None
 
@@ -47,6 +48,7 @@ class TrainingModule(LightningModule):
         if self._part_threads and self.device.type == "cpu":
             # Here and no earlier: a module with threads cannot be copied for the average.
             self._pool = ThreadPoolExecutor(self._part_threads, "part")
+            self._trained = [each for each in self.student.parameters() if each.requires_grad]
         self._job.start(self.student, self.device)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -76,18 +78,15 @@ class TrainingModule(LightningModule):
         if self._pool is None:
             return self._job.loss_terms(self.student, batch)
         parts = self._job.parts(self.student, batch)
-        self._gradient = gradient(parts, self._trained(), self._pool)
+        self._gradient = gradient(parts, self._trained, self._pool)
         return self._gradient.terms
-
-    def _trained(self) -> list[nn.Parameter]:
-        return [each for each in self.student.parameters() if each.requires_grad]
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Set the gradients of the parameters."""
         if self._gradient is None:
             super().backward(loss, *args, **kwargs)
             return
-        for parameter, value in zip(self._trained(), self._gradient.values, strict=True):
+        for parameter, value in zip(self._trained, self._gradient.values, strict=True):
             parameter.grad = value
         self._gradient = None
 
