@@ -3,7 +3,7 @@
     python benchmarks/memory_train.py                  200, 1,000 and 3,000 pictures of 1280x720
     python benchmarks/memory_train.py 200 --against /path/to/another/checkout
 
-A step computes as many pixels as one of the defaults does, in smaller crops of more pictures.
+Settings are the defaults but for the number of steps.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from common import DATA
 
 HERE = Path(__file__).resolve().parents[1]
 SIZE_WH, BOX_XYWH = (1280, 720), (600, 300, 128, 128)
-BATCH, CROP, SHARE_HELD_OUT = 32, 160, 0.2
+BATCH, SHARE_HELD_OUT = 8, 0.2
 
 TRAIN = """
 import json, sys
@@ -39,12 +39,11 @@ import lightning.pytorch, onnxruntime
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.registry import load_trainer
 
-data, model, weights, steps, batch, crop = sys.argv[1:]
+data, model, weights, steps = sys.argv[1:]
 libraries = mb("VmRSS")
 settings = BoxTrainSettings(
     student="yolox", weights=weights, max_steps=int(steps), check_every=int(steps),
-    batch_size=int(batch), crop=int(crop), image_size=640, accelerator="cpu", precision="32",
-    epochs=1,
+    image_size=640, accelerator="cpu", precision="32",
 )
 load_trainer(settings).fit(Path(data), Path(model), lambda *_: None)
 print(json.dumps({"libraries": libraries, "peak": mb("VmHWM")}))
@@ -79,7 +78,7 @@ def peak_mb(checkout: Path, data: Path, count: int) -> dict[str, int]:
     """Train in a process of its own; return the memory of its libraries and its peak."""
     steps = -(-int(count * (1 - SHARE_HELD_OUT)) // BATCH)
     with tempfile.TemporaryDirectory() as model:
-        order = [data, model, DATA / "weights/yolox_nano.onnx", steps, BATCH, CROP]
+        order = [data, model, DATA / "weights/yolox_nano.onnx", steps]
         done = subprocess.run(
             [sys.executable, "-c", TRAIN, *map(str, order)],
             env={**os.environ, "PYTHONPATH": str(checkout / "src")},
