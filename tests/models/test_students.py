@@ -208,7 +208,8 @@ def test_cells_in_hard_negatives_count_more_for_yolox():
     cells = yolox_loss.grid(torch.zeros(1, 3, 64, 64))
     raw = torch.zeros(1, len(cells), 6)
     whole = [target(negative=[[0, 0, 64, 64]])]
-    plain, harder = (yolox_loss.losses(raw, cells, whole, w)["object"].item() for w in (1.0, 4.0))
+    sums = (yolox_loss.loss_sums(raw, cells, whole, weight) for weight in (1.0, 4.0))
+    plain, harder = (each.terms["object"].item() for each in sums)
     assert harder == pytest.approx(4 * plain)
     assert plain > 0
 

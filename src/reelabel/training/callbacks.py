@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint, WeightAveraging
 from torch import Tensor, nn
@@ -27,12 +28,14 @@ class Averaging(WeightAveraging):
     """
 
     def __init__(self, decay: float) -> None:
-        def average(kept: Tensor, now: Tensor, updates: Tensor | int) -> Tensor:
+        def average(kept: list[Tensor], now: list[Tensor], updates: Tensor | int) -> None:
             used = min(decay, (1 + float(updates)) / (10 + float(updates)))
-            # Counters, such as those in batch norms, have no mean.
-            return kept.lerp(now, 1 - used) if kept.is_floating_point() else now
+            if kept[0].is_floating_point():
+                torch._foreach_lerp_(kept, now, 1 - used)
+            else:  # counters, such as those in batch norms, have no mean
+                torch._foreach_copy_(kept, now)
 
-        super().__init__(avg_fn=average)
+        super().__init__(multi_avg_fn=average)
 
     def student(self) -> nn.Module:
         """Return the averaged student."""

@@ -38,6 +38,7 @@ from reelabel.training.job import Log, TrainingJob, loader
 from reelabel.training.jobs import make_job
 from reelabel.training.loggers import training_loggers
 from reelabel.training.module import AGREEMENT, TrainingModule
+from reelabel.training.parallel import Prefetched, available_cores
 from reelabel.training.settings import TrainSettings
 
 
@@ -57,10 +58,17 @@ def train(
         ModelError: if weights cannot be used, or the loss is no longer a number.
     """
     (model_dir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-    with _own_threads(settings.threads), torch.random.fork_rng(), _quiet_lightning():
+    cores = settings.threads or available_cores()
+    by_parts = computes_parts(settings, family)
+    with (
+        _own_threads(1 if by_parts else settings.threads or 1),
+        torch.random.fork_rng(),
+        _quiet_lightning(),
+    ):
         torch.manual_seed(settings.seed)
         job = make_job(dataset_dir, settings, family)
-        student, card = _Run(job, model_dir, log).result()
+        run = _Run(job, model_dir, log)
+        student, card = run.result(cores if by_parts else 0, ahead=cores > 1)
     if student is not None:
         family.save(model_dir, student)
         write_card(model_dir, card)
@@ -82,23 +90,37 @@ class _Run:
             AGREEMENT, mode="max", patience=settings.early_stop_patience, check_finite=False
         )
 
-    def result(self) -> tuple[nn.Module | None, Card]:
-        """Train; return the student and its card, or no student in processes beside the first."""
-        job, module, trainer = self._job, TrainingModule(self._job), self._trainer()
+    def result(self, part_threads: int, *, ahead: bool) -> tuple[nn.Module | None, Card]:
+        """Train; return the student and its card, or no student in processes beside the first.
+
+        Args:
+            part_threads: threads that compute parts of a batch; 0: none does.
+            ahead: load the next batch in a thread while one is computed.
+        """
+        job = self._job
         job.settle(self._model_dir / START, self._log)
+        module, trainer = TrainingModule(job, part_threads), self._trainer()
         if trainer.is_global_zero:
             self._keep_start()
         last = self._resumable()
+        start = 0 if last is None else int(last["global_step"])
         trainer.fit(
             module,
-            self._loader(trainer, 0 if last is None else int(last["global_step"])),
-            job.validator.loader() if job.validator.has_labels else None,
+            loader(job, start, trainer.global_rank, trainer.world_size, ahead=ahead),
+            self._validation(ahead=ahead),
             ckpt_path=None if last is None else self._checkpoints / LAST,
             weights_only=True,
         )
         if not trainer.is_global_zero:
             return None, job.card
         return self._chosen(module), self._last_card(trainer)
+
+    def _validation(self, *, ahead: bool) -> Any:
+        """Return the loader of validation batches, None without labels."""
+        if not self._job.validator.has_labels:
+            return None
+        batches = self._job.validator.loader()
+        return Prefetched(batches) if ahead else batches
 
     def _resumable(self) -> dict[str, Any] | None:
         """Return the last checkpoint, None if it or the best one that it goes with is not whole."""
@@ -125,9 +147,6 @@ class _Run:
             student.load_state_dict({k.removeprefix("student."): v for k, v in state.items()})
         chosen: nn.Module = student.cpu().eval()
         return chosen
-
-    def _loader(self, trainer: Trainer, start: int) -> Any:
-        return loader(self._job, start, trainer.global_rank, trainer.world_size)
 
     def _trainer(self) -> Trainer:
         settings = self._settings
@@ -191,6 +210,12 @@ def _strategy(job: TrainingJob) -> str:
     """
     late = any(group.starts > 0 for group in job.groups(job.student))
     return "ddp_find_unused_parameters_true" if late else "auto"
+
+
+def computes_parts(settings: TrainSettings, family: NetworkFamily[Any, Any]) -> bool:
+    """Return whether threads compute the parts of a batch, if the training is on a CPU."""
+    full = precision_of(settings, family) == "32-true"
+    return family.divisible and full and settings.devices == 1
 
 
 def check_share(settings: TrainSettings, devices: int) -> None:

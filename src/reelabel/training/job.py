@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -12,11 +12,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from reelabel.models.students.family import NetworkFamily
 from reelabel.models.students.folder import Card
+from reelabel.training.parallel import PartLoss, Prefetched
 from reelabel.training.schedule import Schedule, StepSampler
 from reelabel.training.settings import TrainSettings
 
 Log = Callable[[float, str], None]
 """Takes the share done, 0..1, and a line of text."""
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""Applies a function to items and returns the results in their order."""
 
 
 class ParameterGroup(NamedTuple):
@@ -45,8 +48,15 @@ class Validator(Protocol):
         """Return the loader that yields the validation batches."""
         ...
 
-    def add(self, student: Any, batch: Any, device: torch.device) -> None:
-        """Use the student on a batch and keep the result for `agreement`."""
+    def add(self, student: Any, batch: Any, device: torch.device, each: Map) -> None:
+        """Use the student on a batch and keep the result for `agreement`.
+
+        Args:
+            student: in eval mode.
+            batch: of `loader`.
+            device: of the student.
+            each: applies a function to items, as `map` does, perhaps in threads.
+        """
         ...
 
     def agreement(self) -> float:
@@ -127,6 +137,10 @@ class TrainingJob(Protocol):
         """Return the loss terms of a batch; training minimises their sum."""
         ...
 
+    def parts(self, student: Any, batch: Any) -> list[PartLoss]:
+        """Return the losses of the parts of a batch, if the family is divisible."""
+        ...
+
     def groups(self, student: Any) -> Iterator[ParameterGroup]:
         """Yield the student's parameters that are trained."""
         ...
@@ -136,7 +150,9 @@ class TrainingJob(Protocol):
         ...
 
 
-def loader(job: TrainingJob, start: int, rank: int, world: int) -> DataLoader[Any]:
+def loader(
+    job: TrainingJob, start: int, rank: int, world: int, *, ahead: bool = False
+) -> DataLoader[Any] | Prefetched:
     """Return the loader that yields the batches from a step on.
 
     Args:
@@ -144,8 +160,9 @@ def loader(job: TrainingJob, start: int, rank: int, world: int) -> DataLoader[An
         start: number of steps that are done.
         rank: of this process.
         world: number of processes that share each step.
+        ahead: load the next batch in a thread, if no processes load.
     """
-    return DataLoader(
+    batches = DataLoader(
         job.batches(),
         sampler=StepSampler(job.schedule, start, rank, world),
         batch_size=None,  # the data set makes whole batches itself
@@ -154,6 +171,7 @@ def loader(job: TrainingJob, start: int, rank: int, world: int) -> DataLoader[An
         # Forked children of a process that has run OpenMP or CUDA threads can hang.
         multiprocessing_context="spawn" if job.num_workers else None,
     )
+    return Prefetched(batches) if ahead and not job.num_workers else batches
 
 
 def as_is(batch: Any) -> Any:

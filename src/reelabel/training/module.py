@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from reelabel.errors import ModelError
 from reelabel.training.job import ParameterGroup, TrainingJob
+from reelabel.training.parallel import Gradient, gradient
 from reelabel.training.settings import TrainSettings
 
 AGREEMENT = "val_agreement"
@@ -26,19 +28,27 @@ class TrainingModule(LightningModule):
 
     Args:
         job: the training.
+        part_threads: threads that compute parts of a batch; 0: batches are computed as a whole.
 
     Attributes:
         agreement: result of the last validation, 0..1; None before the first.
     """
 
-    def __init__(self, job: TrainingJob) -> None:
+    def __init__(self, job: TrainingJob, part_threads: int = 0) -> None:
         super().__init__()
         self.student: Any = job.student
-        self._job = job
+        self._job, self._part_threads = job, part_threads
+        self._pool: Executor | None = None
+        self._trained: list[nn.Parameter] = []
+        self._gradient: Gradient | None = None
         self.agreement: float | None = None
 
     def on_fit_start(self) -> None:
         """Prepare the data; the student is on its device."""
+        if self._part_threads and self.device.type == "cpu":
+            # Here and no earlier: a module with threads cannot be copied for the average.
+            self._pool = ThreadPoolExecutor(self._part_threads, "part")
+            self._trained = [each for each in self.student.parameters() if each.requires_grad]
         self._job.start(self.student, self.device)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -55,7 +65,7 @@ class TrainingModule(LightningModule):
             ModelError: if the loss is no longer a number.
         """
         del batch_idx
-        terms: dict[str, Tensor] = self._job.loss_terms(self.student, batch)
+        terms = self._loss_terms(batch)
         loss = torch.stack([each.float() for each in terms.values()]).sum()
         if self.global_step % _FINITE_EVERY == 0 and not bool(loss.isfinite()):
             raise ModelError(
@@ -63,10 +73,28 @@ class TrainingModule(LightningModule):
             )
         return {"loss": loss, "terms": {name: each.detach() for name, each in terms.items()}}
 
+    def _loss_terms(self, batch: Any) -> dict[str, Tensor]:
+        """Return the terms; where parts are computed, their gradient is known then too."""
+        if self._pool is None:
+            return self._job.loss_terms(self.student, batch)
+        parts = self._job.parts(self.student, batch)
+        self._gradient = gradient(parts, self._trained, self._pool)
+        return self._gradient.terms
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Set the gradients of the parameters."""
+        if self._gradient is None:
+            super().backward(loss, *args, **kwargs)
+            return
+        for parameter, value in zip(self._trained, self._gradient.values, strict=True):
+            parameter.grad = value
+        self._gradient = None
+
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Use the student on a batch; Lightning has put the averaged weights in place."""
         del batch_idx
-        self._job.validator.add(self.student, batch, self.device)
+        each = self._pool.map if self._pool else map
+        self._job.validator.add(self.student, batch, self.device, each)
 
     def on_validation_epoch_end(self) -> None:
         """Compare the results with the labels."""
@@ -91,7 +119,9 @@ class TrainingModule(LightningModule):
             for decay, parameters in _by_decay(group, settings.weight_decay):
                 groups.append({"params": parameters, "weight_decay": decay})
                 rates.append(_rate(group, settings, total))
-        optimizer = torch.optim.AdamW(groups, lr=rate)
+        # The trainer refuses to clip the gradients of a fused optimiser where it could scale them.
+        fused = self.trainer.precision == "32-true"
+        optimizer = torch.optim.AdamW(groups, lr=rate, fused=fused)
         schedule = LambdaLR(optimizer, rates)
         return {
             "optimizer": optimizer,

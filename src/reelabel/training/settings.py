@@ -59,11 +59,13 @@ class TrainSettings(StudentSettings):
     num_workers: Annotated[int, MACHINE] = Field(0, ge=0, le=256)
     """Processes that load pictures."""
     cache_mb: Annotated[int, MACHINE] = Field(1024, ge=0)
-    """Memory for decoded pictures, per loading process, in MB."""
+    """Room for decoded pictures in a temporary file, per loading process, in MB; the system keeps
+    it in memory where it can."""
     loggers: Annotated[tuple[Literal["csv", "tensorboard", "wandb", "mlflow"], ...], MACHINE] = ()
     """Further loggers of the training curve; curve.csv is always written."""
-    threads: Annotated[int, MACHINE] = Field(1, ge=1, le=256)
-    """CPU threads of the network."""
+    threads: Annotated[int, MACHINE] = Field(0, ge=0, le=256)
+    """CPU threads; 0: one for each core if the student is `yolox`, which computes parts of a batch
+    at the same time, else 1."""
 
     @field_validator("student")
     @classmethod

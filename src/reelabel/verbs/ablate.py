@@ -161,7 +161,10 @@ def _trained(base: Branch, config: Config, cells: list[Cell], how: Options) -> d
     jobs = [cell for cell in cells if same_as[cell[0]] == cell[0]]
     found: dict[Cell, Branch] = {}
     workers = min(how.engine.workers or os.cpu_count() or 1, len(jobs))
-    call = partial(_train_one, labelled=labelled, config=config, how=still)
+    # Trainings side by side use the cores better than threads of each would.
+    threads = getattr(config.stages["train"], "threads", 0) or int(workers > 1)
+    one_each = changed(config, "train", {"threads": threads})
+    call = partial(_train_one, labelled=labelled, config=one_each, how=still)
 
     def tick(cell: Cell, share: float, words: str) -> None:
         display.tick(_name(cell), share, words)

@@ -103,11 +103,13 @@ class NetworkFamily(Family[S, C]):
 
     Attributes:
         mixed_precision: devices on which `precision: auto` may use a 16-bit format.
+        divisible: its students are of `targets.DivisibleStudent`.
     """
 
     packages: ClassVar[tuple[str, ...]] = ("torch", "lightning")
     files: ClassVar[tuple[str, ...]] = (WEIGHTS,)
     mixed_precision: ClassVar[frozenset[Device]] = frozenset({"cuda"})
+    divisible: ClassVar[bool] = False
 
     def save(self, model_dir: Path, student: nn.Module) -> None:
         """Write everything but `model.json`."""

@@ -23,6 +23,18 @@ class Found(NamedTuple):
     class_id: Tensor
 
 
+class LossSums(NamedTuple):
+    """Losses of a part of a batch; those of the batch are the sums over its parts.
+
+    Attributes:
+        terms: sums of the loss terms.
+        divisor: ``()``, what the sums of the whole batch are divided by, 1 at least.
+    """
+
+    terms: dict[str, Tensor]
+    divisor: Tensor
+
+
 @dataclass(frozen=True)
 class Target:
     """The labels of one picture as the loss uses them; boxes are xyxy in input pixels.
@@ -76,4 +88,20 @@ class Student(Protocol):
 
     def forward_detect(self, images: Tensor) -> list[Found]:
         """Return the detections in each picture, from a low score up."""
+        ...
+
+
+@runtime_checkable
+class DivisibleStudent(Student, Protocol):
+    """A student of which the parts of a batch can be computed apart, also at the same time.
+
+    No layer may mix the pictures of a batch, keep statistics of them, or draw random numbers.
+    """
+
+    def begin_training(self, device: torch.device) -> None:
+        """Prepare for the first step; weights and device are those of the training."""
+        ...
+
+    def loss_sums(self, images: Tensor, targets: list[Target]) -> LossSums:
+        """Return the losses of a part of a batch; see `Student.forward_train`."""
         ...

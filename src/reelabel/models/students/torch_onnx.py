@@ -16,18 +16,18 @@ OpenSides = Mapping[str, Mapping[int, str]]
 
 
 def write_onnx(module: nn.Module, example: Tensor, path: Path, open_sides: OpenSides) -> None:
-    """Write a network of one input and one output.
+    """Write a network of one input.
 
     Args:
         module: in eval mode, on the CPU.
         example: an input ``(1, ...)``.
         path: the file.
-        open_sides: of the input and of the output, in this order.
+        open_sides: of the input and of the outputs, in this order.
 
     Raises:
         ModelError: if the network cannot be written.
     """
-    given, taken = open_sides
+    given, *taken = open_sides
     try:
         with warnings.catch_warnings():
             # The newer exporter needs one more package and writes the same network.
@@ -38,7 +38,7 @@ def write_onnx(module: nn.Module, example: Tensor, path: Path, open_sides: OpenS
                 str(path),
                 dynamo=False,
                 input_names=[given],
-                output_names=[taken],
+                output_names=taken,
                 dynamic_axes={name: dict(sides) for name, sides in open_sides.items()},
             )
     except Exception as exc:  # its errors share no base class

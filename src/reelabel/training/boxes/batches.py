@@ -18,6 +18,7 @@ from reelabel.training.augmentation import Augmentation, augment_image
 from reelabel.training.boxes.augmentation import augment_boxes, clip_visible, crop_around, sample
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.boxes.training_set import TrainingPicture, TrainingSet, target_scores
+from reelabel.training.picture_store import PictureStore
 from reelabel.training.schedule import BatchItem
 
 OBJECT_PX = 128
@@ -30,12 +31,11 @@ Batch = tuple[Tensor, list[Target]]
 
 
 class PictureCache:
-    """The pictures of a training set, reduced to the input size; kept while there is room."""
+    """The pictures of a training set, reduced to the input size; decoded once if there is room."""
 
     def __init__(self, data: TrainingSet, image_size: int, cache_mb: int) -> None:
         self._data, self._image_size = data, image_size
-        self._kept: dict[int, Image] = {}
-        self._room = cache_mb * 2**20
+        self._store = PictureStore(cache_mb)
 
     def image(self, number: int) -> Image:
         """Return a picture ``(h, w, 3)``, reduced to the input size.
@@ -43,12 +43,10 @@ class PictureCache:
         Raises:
             DecodeError: if its file is missing or damaged.
         """
-        found = self._kept.get(number)
+        found = self._store.get(number)
         if found is None:
             found = reduce(read_rgb(self._data.pictures[number].path), self._image_size)
-            if found.nbytes <= self._room:
-                self._room -= found.nbytes
-                self._kept[number] = found
+            self._store.put(number, found)
         return found
 
 

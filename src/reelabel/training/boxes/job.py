@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from reelabel.models.students.box_family import BoxNetworkFamily
 from reelabel.models.students.folder import TRAINED_ON, ModelCard, is_finished, read_card
 from reelabel.models.students.inputs import STRIDE
-from reelabel.models.students.targets import Student
+from reelabel.models.students.targets import LossSums, Student, Target
 from reelabel.training.boxes.batches import Batch, Batches, used_image_size
 from reelabel.training.boxes.input_size import with_chosen_size
 from reelabel.training.boxes.schedule import BatchSchedule
@@ -21,6 +21,10 @@ from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.boxes.training_set import read_training_set
 from reelabel.training.boxes.validation import BoxValidator
 from reelabel.training.job import Log, ParameterGroup
+from reelabel.training.parallel import PartLoss
+
+PART_SIZE = 4
+"""Pictures of a batch that one thread computes at a time."""
 
 
 class BoxJob:
@@ -79,7 +83,9 @@ class BoxJob:
         return Batches(self._data, self.settings, self.card.image_size)
 
     def start(self, student: Any, device: torch.device) -> None:
-        """Do nothing: the pictures are read when they are needed."""
+        """Let a divisible student prepare; the pictures are read when they are needed."""
+        if self.family.divisible:
+            student.begin_training(device)
 
     def begin_step(self, student: Any, step: int) -> None:
         """Do nothing: all steps are alike."""
@@ -95,6 +101,19 @@ class BoxJob:
         pixels = images.float().contiguous(memory_format=self._layout)
         terms: dict[str, Tensor] = student.forward_train(pixels, targets)
         return terms
+
+    def parts(self, student: Any, batch: Batch) -> list[PartLoss]:
+        """Return the losses of each `PART_SIZE` pictures."""
+        images, targets = batch
+        return [
+            partial(self._loss_sums, student, images[i : i + PART_SIZE], targets[i : i + PART_SIZE])
+            for i in range(0, len(targets), PART_SIZE)
+        ]
+
+    def _loss_sums(self, student: Any, images: Tensor, targets: list[Target]) -> LossSums:
+        pixels = images.float().contiguous(memory_format=self._layout)
+        sums: LossSums = student.loss_sums(pixels, targets)
+        return sums
 
     def groups(self, student: Any) -> Iterator[ParameterGroup]:
         """Yield all parameters that are trained, with one learning rate."""

@@ -21,9 +21,10 @@ from reelabel.models.students.torch_inference import torch_network
 from reelabel.training.boxes.batches import PictureCache
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.boxes.training_set import TrainingSet
-from reelabel.training.job import as_is
+from reelabel.training.job import Map, as_is
 
 _MAX_PICTURES = 200  # enough to see a trend, few enough to validate often
+_TOGETHER = 8  # pictures that threads share
 
 Item = tuple[int, Image]
 """The position of a picture in the validation split, and the picture, reduced to the input size."""
@@ -34,12 +35,14 @@ class BoxValidator(Dataset[Item]):
 
     Args:
         data: the validation split.
-        settings: for the seed that picks the pictures, and the memory for them.
+        settings: for the seed that picks the pictures, and the room for them.
         card: how pictures are given to the student.
     """
 
     def __init__(self, data: TrainingSet, settings: BoxTrainSettings, card: ModelCard) -> None:
-        self._data, self._card = data, card
+        self._data = data
+        # The mirrored view takes as long again, and does not change which step is the best.
+        self._card = card.model_copy(update={"flip_test": False})
         self._numbers = _picked(len(data.pictures), settings.seed)
         self._cache = PictureCache(data, card.image_size, settings.cache_mb)
         self._found: dict[int, Boxes] = {}
@@ -57,18 +60,22 @@ class BoxValidator(Dataset[Item]):
         return number, self._cache.image(number)
 
     def loader(self) -> DataLoader[Item]:
-        """Return the loader that yields one picture after the other."""
-        return DataLoader(self, batch_size=None, collate_fn=as_is)
+        """Return the loader that yields lists of some pictures."""
+        return DataLoader(self, batch_size=_TOGETHER, collate_fn=as_is)
 
-    def add(self, student: Student, item: Item, device: torch.device) -> None:
-        """Detect in one picture and keep the result for `agreement`."""
+    def add(self, student: Student, batch: list[Item], device: torch.device, each: Map) -> None:
+        """Detect in some pictures and keep the results for `agreement`."""
+        found = each(lambda item: self._detect(student, item, device), batch)
+        self._found.update(zip((number for number, _ in batch), found, strict=True))
+
+    def _detect(self, student: Student, item: Item, device: torch.device) -> Boxes:
         number, image = item
         size_wh = canvas_wh((image.shape[1], image.shape[0]), self._card.stride)
         with torch.autocast(device.type, enabled=False):
             images = as_input([padded(image, size_wh)])
             found = detect(torch_network(student, device), images, self._card)[0]
         size_wh = self._data.pictures[number].size_wh
-        self._found[number] = to_picture(found, size_wh, self._card.image_size)
+        return to_picture(found, size_wh, self._card.image_size)
 
     def agreement(self) -> float:
         """Return mean average precision over IoU .5 to .95, 0..1, and discard the detections."""

@@ -30,6 +30,7 @@ from reelabel.training.classes.training_set import (
 )
 from reelabel.training.classes.validation import ClassValidator, outputs_of
 from reelabel.training.job import Log, ParameterGroup
+from reelabel.training.parallel import PartLoss
 
 
 class ClassJob:
@@ -147,6 +148,10 @@ class ClassJob:
             outputs, batch.target, batch.weight, smoothing=smoothing, positive_weight=positive
         )
         return {"class": loss}
+
+    def parts(self, student: ClassNetwork, batch: ClassBatch) -> list[PartLoss]:
+        """Refuse: batch norms and dropout see a batch as a whole."""
+        raise NotImplementedError
 
     def groups(self, student: ClassNetwork) -> Iterator[ParameterGroup]:
         """Yield the head, and the backbone if it is trained."""

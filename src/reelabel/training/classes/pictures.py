@@ -9,6 +9,7 @@ from reelabel.errors import DecodeError
 from reelabel.media.pictures import read_rgb
 from reelabel.models.base import Image
 from reelabel.models.students.classes.inputs import Preprocessing, reduced
+from reelabel.training.picture_store import PictureStore
 
 
 class PictureCache:
@@ -16,12 +17,11 @@ class PictureCache:
 
     Args:
         how: the input that pictures are reduced for.
-        cache_mb: memory in MB.
+        cache_mb: room for them in MB.
     """
 
     def __init__(self, how: Preprocessing, cache_mb: int) -> None:
-        self._how, self._room = how, cache_mb * 2**20
-        self._kept: dict[Path, Image] = {}
+        self._how, self._store = how, PictureStore(cache_mb)
 
     def image(self, path: Path) -> Image:
         """Return a picture ``(h, w, 3)``, reduced.
@@ -29,12 +29,10 @@ class PictureCache:
         Raises:
             DecodeError: if the file is missing or damaged.
         """
-        found = self._kept.get(path)
+        found = self._store.get(path)
         if found is None:
             found = reduced(read_rgb(path), self._how)
-            if found.nbytes <= self._room:
-                self._room -= found.nbytes
-                self._kept[path] = found
+            self._store.put(path, found)
         return found
 
     def window(self, paths: Sequence[Path]) -> list[Image]:

@@ -15,7 +15,7 @@ from reelabel.models.students.classes.inference import probabilities, stacked
 from reelabel.models.students.classes.networks.base import ClassNetwork
 from reelabel.training.classes.batches import ClassBatch, Inputs
 from reelabel.training.classes.features import FeatureStore, stacked_features
-from reelabel.training.job import as_is
+from reelabel.training.job import Map, as_is
 
 Item = tuple[Ints, ClassBatch]
 """The numbers of some examples ``(b,)``, and the examples."""
@@ -62,8 +62,9 @@ class ClassValidator(Dataset[Item]):
         """Return the loader that yields one batch after the other."""
         return DataLoader(self, batch_size=None, collate_fn=as_is)
 
-    def add(self, student: ClassNetwork, batch: Item, device: torch.device) -> None:
+    def add(self, student: ClassNetwork, batch: Item, device: torch.device, each: Map) -> None:
         """Classify a batch and keep the result for `agreement`."""
+        del each
         numbers, examples = batch
         examples = examples.to(device)
         with torch.autocast(device.type, enabled=False), torch.inference_mode():

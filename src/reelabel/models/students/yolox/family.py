@@ -38,6 +38,7 @@ class YoloxFamily(BoxNetworkFamily):
     }
     detector_kinds = ("onnx", "student")
     channels_last = True  # depthwise convolutions are half as fast again
+    divisible = True
 
     def can_start(self, settings: BoxStudentSettings) -> bool:
         """Return whether an ONNX file is named, or the weights of an earlier student."""

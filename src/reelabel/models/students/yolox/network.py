@@ -214,26 +214,35 @@ class YoloxNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return raw outputs (B, cells, 5 + classes) for RGB (B, 3, H, W)."""
-        levels = zip(self.heads, self.pyramid(*self.backbone(images.flip(1))), strict=True)
+        return self.outputs(*self.backbone(images.flip(1)))
+
+    def outputs(self, *features: Tensor) -> Tensor:
+        """Return raw outputs (B, cells, 5 + classes) for the backbone's features."""
+        levels = zip(self.heads, self.pyramid(*features), strict=True)
         return torch.cat([head(level) for head, level in levels], 1).float()
 
-    def forward_detect(
-        self, images: Tensor, floor: float = 0.01, overlap: float = 0.65
-    ) -> list[Found]:
-        """Return the detections in each picture of RGB 0 to 255 (B, 3, H, W), best first.
 
-        Of boxes of one class with a higher IoU than `overlap` only the best stays.
-        """
-        raw, cells = self(images), grid(images)
-        boxes, scores = decode(raw, cells), raw[..., 4:5].sigmoid() * raw[..., 5:].sigmoid()
-        corner = boxes.new_tensor([images.shape[3], images.shape[2]] * 2)
-        found = []
-        for of_one, by_class in zip(boxes, scores, strict=True):
-            cell, label = (by_class >= floor).nonzero(as_tuple=True)
-            inside, score = of_one[cell].clamp(min=0).minimum(corner), by_class[cell, label]
-            i = batched_nms(inside, score, label, overlap)
-            found.append(Found(inside[i], score[i], label[i]))
-        return found
+def detections(
+    raw: Tensor, images: Tensor, floor: float = 0.01, overlap: float = 0.65
+) -> list[Found]:
+    """Return the detections in each picture, best first.
+
+    Args:
+        raw: outputs (B, cells, 5 + classes).
+        images: RGB 0 to 255 (B, 3, H, W), of which only the size counts.
+        floor: lowest score.
+        overlap: of boxes of one class with a higher IoU only the best stays.
+    """
+    cells = grid(images)
+    boxes, scores = decode(raw, cells), raw[..., 4:5].sigmoid() * raw[..., 5:].sigmoid()
+    corner = boxes.new_tensor([images.shape[3], images.shape[2]] * 2)
+    found = []
+    for of_one, by_class in zip(boxes, scores, strict=True):
+        cell, label = (by_class >= floor).nonzero(as_tuple=True)
+        inside, score = of_one[cell].clamp(min=0).minimum(corner), by_class[cell, label]
+        i = batched_nms(inside, score, label, overlap)
+        found.append(Found(inside[i], score[i], label[i]))
+    return found
 
 
 def _onnx_convolutions(path: Path | str) -> list[tuple[Tensor, Tensor]]:

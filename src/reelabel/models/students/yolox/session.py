@@ -20,7 +20,7 @@ _LARGEST_LOGIT = 80.0  # its exponential is a float32
 
 
 def onnx_network(path: Path) -> Network:
-    """Return what the network in a file finds, as `YoloxNetwork.forward_detect` does.
+    """Return what the network in a file finds, as `network.detections` does.
 
     Raises:
         ModelError: if it is no network that ONNX Runtime opens.
