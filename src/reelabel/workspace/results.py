@@ -131,6 +131,8 @@ class SplitReport(Result):
         videos: video id -> side -> frames.
         names: video id -> name.
         sides: train, val or test -> what it holds.
+        unlabelled: why -> frames without positive labels that are left out, as nothing shows that
+            they are background.
         checked: how copies were searched for, and what that does not exclude.
     """
 
@@ -143,12 +145,21 @@ class SplitReport(Result):
     videos: dict[str, dict[str, int]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     sides: dict[str, SideCounts] = field(default_factory=dict)
+    unlabelled: dict[str, int] = field(default_factory=dict)
     checked: str = ""
 
     @property
     def trained(self) -> set[str]:
         """The ids of the videos of which frames are trained on."""
         return {video_id for video_id, sides in self.videos.items() if sides.get("train")}
+
+    @property
+    def pictures(self) -> dict[str, int]:
+        """How many pictures are labelled, background, and left out as unlabelled."""
+        labelled = sum(side.labelled_images for side in self.sides.values())
+        images = sum(side.images for side in self.sides.values())
+        left_out = sum(self.unlabelled.values())
+        return {"labelled": labelled, "background": images - labelled, "unlabelled": left_out}
 
 
 @dataclass(frozen=True)
