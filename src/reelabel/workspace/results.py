@@ -14,7 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from reelabel.errors import ShardError
 from reelabel.evaluation.figures import Comparison, Figure, Finding, Role
-from reelabel.evaluation.label_quality import LabelQuality
+from reelabel.evaluation.label_quality import BackgroundQuality, LabelQuality
+from reelabel.evaluation.label_rules import RuleQuality
 from reelabel.evaluation.without_truth import HeldOutLabels, MirrorConsistency
 from reelabel.files import read_json, write_json
 
@@ -177,6 +178,9 @@ class Scores(Result):
         held_out: what the models keep of the labels of these frames.
         mirror: how consistent the models are under mirroring.
         labels: the pseudo-labels of this round against hand-drawn boxes.
+        rules: the positive labels by the rule that made them, and what was gained and lost since
+            the round before.
+        background: the background pictures of this round against hand-drawn boxes.
         left_out: names of annotated videos that could not be scored.
         alike: name of an unseen video -> name of one that was trained on and looks like it.
     """
@@ -193,6 +197,8 @@ class Scores(Result):
     held_out: HeldOutLabels | None = None
     mirror: MirrorConsistency | None = None
     labels: LabelQuality | None = None
+    rules: tuple[RuleQuality, ...] = ()
+    background: BackgroundQuality | None = None
     left_out: tuple[str, ...] = ()
     alike: dict[str, str] = field(default_factory=dict)
 
