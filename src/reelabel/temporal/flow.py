@@ -59,11 +59,13 @@ class FlowQuery:
     Attributes:
         gap: its ends and the frames between them.
         weak: frame -> rows and boxes ``(m, 4)`` of the weak detections in it.
-        windows: frame -> window to crop.
+        shrink: by how much the pictures are reduced.
+        windows: frame -> window to crop, in pixels of the reduced pictures.
     """
 
     gap: GapQuery
     weak: Mapping[int, tuple[Ints, Floats]]
+    shrink: int
     windows: Mapping[int, Window]
 
     def evaluate(self, patches: Mapping[int, GreyPatch]) -> FlowAnswer:
@@ -71,32 +73,33 @@ class FlowQuery:
         a, b = self.gap.frames
         if any(t not in patches for t in range(a, b + 1)):
             return FlowAnswer()
-        forward = _moved(self.gap.ends[0], [patches[t] for t in range(a, b)])
-        backward = _moved(self.gap.ends[1], [patches[t] for t in range(b, a, -1)])
-        places = zip(range(a + 1, b), forward, list(backward)[::-1], strict=True)
-        found = (self._between(t, places, patches) for t, *places in places)
+        ends = [end / self.shrink for end in self.gap.ends]
+        forward = _moved(ends[0], [patches[t] for t in range(a, b)])
+        backward = _moved(ends[1], [patches[t] for t in range(b, a, -1)])
+        pairs = zip(forward, list(backward)[::-1], strict=True)
+        around = [patches[t].part(box_window(end)) for t, end in zip((a, b), ends, strict=True)]
+        found = (
+            self._between(t, pair, patches[t], around)
+            for t, pair in zip(range(a + 1, b), pairs, strict=True)
+        )
         return FlowAnswer(tuple(box for box in found if box is not None))
 
     def _between(
-        self, t: int, places: list[Floats], patches: Mapping[int, GreyPatch]
+        self, t: int, places: tuple[Floats, Floats], patch: GreyPatch, ends: list[GreyPatch]
     ) -> Filled | None:
-        """Return what both places in a frame imply."""
+        """Return what both places in a frame imply, the pictures of the ends being given."""
         gap, settings = self.gap, self.gap.settings
         agreement = float(paired_iou(*places))
         if not agreement > settings.agreement_iou:
             return None
-        ends = [
-            patches[frame].part(box_window(end))
-            for frame, end in zip(gap.frames, gap.ends, strict=True)
-        ]
-        here = (patches[t].part(box_window(place)) for place in places)
-        similar = [_similarity(end, patch) for end, patch in zip(ends, here, strict=True)]
-        if min(similar) < settings.flow_similarity:
+        here = [patch.part(box_window(place)) for place in places]
+        forward, backward = (_similarity(*pair) for pair in zip(ends, here, strict=True))
+        if min(forward, backward) < settings.flow_similarity:
             return None
-        xyxy = (1 - gap.share[t]) * places[0] + gap.share[t] * places[1]
+        xyxy = ((1 - gap.share[t]) * places[0] + gap.share[t] * places[1]) * self.shrink
         if paired_iou(xyxy, gap.taken[t]).max(initial=0.0) > settings.taken_iou:
             return None
-        return self._filled(t, xyxy, agreement, (similar[0], similar[1]))
+        return self._filled(t, xyxy, agreement, (forward, backward))
 
     def _filled(
         self, t: int, xyxy: Floats, agreement: float, similarity: tuple[float, float]
@@ -206,41 +209,37 @@ def _continuations(video: TrackedVideo, row: int, others: Ints) -> list[int]:
 
 def _query(gap: GapQuery, weak: BoxesByFrame) -> FlowQuery:
     a, b = gap.frames
-    lines = {a: gap.ends[0], **gap.lines, b: gap.ends[1]}
     side = max(float((end[2:] - end[:2]).max()) for end in gap.ends)
-    margin = max(_MARGIN * side, _MARGIN_PX)
+    shrink = max(1, int(np.ceil(side / _SIDE_PX)))
+    lines = {t: line / shrink for t, line in ({a: gap.ends[0], b: gap.ends[1]} | gap.lines).items()}
+    margin = max(_MARGIN * side / shrink, _MARGIN_PX)
     windows = {}
     for t in range(a, b + 1):
         near = np.array([lines[other] for other in (t - 1, t, t + 1) if other in lines])
         around = np.concatenate([near[:, :2].min(axis=0), near[:, 2:].max(axis=0)])
         windows[t] = box_window(around, margin)
-    return FlowQuery(gap, {t: weak.rows_at(t) for t in gap.lines}, windows)
+    return FlowQuery(gap, {t: weak.rows_at(t) for t in gap.lines}, shrink, windows)
 
 
 def _moved(box: Floats, patches: list[GreyPatch]) -> Iterator[Floats]:
     """Yield the box moved from each patch to the next by the flow between them."""
-    shrink = max(1, int(np.ceil((box[2:] - box[:2]).max() / _SIDE_PX)))
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     for before, after in pairwise(patches):
-        box = box + np.tile(_shift(box, before, after, shrink), 2)
+        box = box + np.tile(_shift(box, *_common(before, after), flow), 2)
         yield box
 
 
-def _shift(box: Floats, before: GreyPatch, after: GreyPatch, shrink: int) -> Floats:
+def _shift(box: Floats, before: GreyPatch, after: GreyPatch, flow: cv2.DISOpticalFlow) -> Floats:
     """Return by how many pixels a box moves, ``(2,)``; 0 where there is no picture."""
-    first, second = _common(before, after)
-    small = [_reduced(patch.pixels, shrink) for patch in (first, second)]
-    if min(small[0].shape) < _MARGIN_PX:
+    if min(before.pixels.shape) < _MARGIN_PX:
         return np.zeros(2)
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*small, None)
-    corner = np.array([first.left, first.top])
+    field = flow.calc(before.pixels, after.pixels, None)
+    corner = np.array([before.left, before.top])
     middle, half = centres(box) - corner, (box[2:] - box[:2]) * _CORE / 2
-    core = np.concatenate([middle - half, middle + half]) / shrink
-    left, top, right, bottom = np.round(core).astype(int).tolist()
-    inside = flow[max(top, 0) : max(bottom, top + 1, 0), max(left, 0) : max(right, left + 1, 0)]
-    found: Floats = (
-        np.median(inside.reshape(-1, 2), axis=0) * shrink if inside.size else np.zeros(2)
-    )
-    return found.astype(np.float64)
+    left, top, right, bottom = np.round([*(middle - half), *(middle + half)]).astype(int).tolist()
+    inside = field[max(top, 0) : max(bottom, top + 1, 0), max(left, 0) : max(right, left + 1, 0)]
+    result: Floats = np.zeros(2)
+    return np.median(inside.reshape(-1, 2), axis=0).astype(np.float64) if inside.size else result
 
 
 def _common(first: GreyPatch, second: GreyPatch) -> tuple[GreyPatch, GreyPatch]:
@@ -261,10 +260,3 @@ def _similarity(template: GreyPatch, patch: GreyPatch) -> float:
     same = cv2.resize(patch.pixels, template.pixels.shape[::-1], interpolation=cv2.INTER_AREA)
     response: NDArray[Any] = cv2.matchTemplate(same, template.pixels, cv2.TM_CCOEFF_NORMED)
     return float(np.clip(response[0, 0], -1, 1))
-
-
-def _reduced(pixels: NDArray[np.uint8], shrink: int) -> NDArray[np.uint8]:
-    if shrink == 1 or not pixels.size:
-        return pixels
-    size_wh = (max(1, pixels.shape[1] // shrink), max(1, pixels.shape[0] // shrink))
-    return np.asarray(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA), np.uint8)

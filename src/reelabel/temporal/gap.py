@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -154,6 +154,7 @@ class GapQuery:
         windows: frame -> window to crop.
     """
 
+    shrink: ClassVar[int] = 1
     track_id: int
     rows: tuple[int, int]
     frames: tuple[int, int]
