@@ -27,7 +27,7 @@ from reelabel.evaluation.label_quality import (
     background_quality,
     label_quality,
 )
-from reelabel.evaluation.label_rules import VideoLabels, rule_quality
+from reelabel.evaluation.label_rules import RuledLabels, VideoLabels, rule_quality
 from reelabel.evaluation.without_truth import (
     MirrorConsistency,
     held_out_labels,
@@ -165,17 +165,16 @@ def _ruled(unit: EvaluateUnit, truth: Sequence[KnownFrame]) -> Iterator[VideoLab
         known.setdefault(frame.video, []).append(frame)
     videos = {v for previous in rounds for v in unit.inputs.video_ids(LABELS, previous=previous)}
     for video_id in sorted(videos):
-        now, *before = (
-            ruled_labels(
-                *(
-                    _rows_of(unit, table, video_id, previous=previous)
-                    for table in (LABELS, CANDIDATES)
-                ),
-                names,
-            )
-            for previous in rounds
-        )
+        now, *before = (_labels_of(unit, video_id, previous=previous) for previous in rounds)
         yield VideoLabels(now, before[0] if before else None, known.get(video_id, []))
+
+
+def _labels_of(unit: EvaluateUnit, video_id: str, *, previous: bool) -> RuledLabels:
+    """Return a video's labels with their rules, of this round or of the one before."""
+    labels, candidates = (
+        _rows_of(unit, table, video_id, previous=previous) for table in (LABELS, CANDIDATES)
+    )
+    return ruled_labels(labels, candidates, unit.project.classes)
 
 
 def _rows_of(unit: EvaluateUnit, table: Table, video_id: str, *, previous: bool) -> pa.Table:

@@ -14,7 +14,7 @@ from reelabel.config import Settings
 from reelabel.data.sequence import Floats, Ints, rows_by_track
 from reelabel.data.states import UNSUPPORTED
 from reelabel.temporal.flicker import Flicker, FlickerSettings, flicker_queries
-from reelabel.temporal.flow import FlowAnswer, flow_queries, without_doubles
+from reelabel.temporal.flow import Filled, FlowAnswer, flow_queries, without_doubles
 from reelabel.temporal.gap import (
     ConfirmedBox,
     GapBox,
@@ -93,7 +93,8 @@ class Search:
         repeats = tuple(a for a in answers if isinstance(a, StaticRepeat))
         filled = [box for a in answers if isinstance(a, list) for box in a]
         moved = [box for a in answers if isinstance(a, FlowAnswer) for box in a.boxes]
-        known = without_repeats([*filled, *self.confirmed], repeats)
+        without_flow: list[Filled] = [*filled, *self.confirmed]
+        known = without_repeats(without_flow, repeats)
         every = [*known, *without_doubles(without_repeats(moved, repeats), known, self.video)]
         return Found(
             tuple(f for f in flickers if _testable(f, self.settings.flicker)),

@@ -211,7 +211,8 @@ def _query(gap: GapQuery, weak: BoxesByFrame) -> FlowQuery:
     a, b = gap.frames
     side = max(float((end[2:] - end[:2]).max()) for end in gap.ends)
     shrink = max(1, int(np.ceil(side / _SIDE_PX)))
-    lines = {t: line / shrink for t, line in ({a: gap.ends[0], b: gap.ends[1]} | gap.lines).items()}
+    ends = {a: gap.ends[0], b: gap.ends[1]}
+    lines = {t: line / shrink for t, line in {**ends, **gap.lines}.items()}
     margin = max(_MARGIN * side / shrink, _MARGIN_PX)
     windows = {}
     for t in range(a, b + 1):
@@ -223,7 +224,7 @@ def _query(gap: GapQuery, weak: BoxesByFrame) -> FlowQuery:
 
 def _moved(box: Floats, patches: list[GreyPatch]) -> Iterator[Floats]:
     """Yield the box moved from each patch to the next by the flow between them."""
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     for before, after in pairwise(patches):
         box = box + np.tile(_shift(box, *_common(before, after), flow), 2)
         yield box
