@@ -101,6 +101,18 @@ def test_frames_beside_a_positive_are_unlabelled():
     assert reasons(empty, labels, teacher()) == dict.fromkeys(sorted(near), NEAR)
 
 
+def test_frames_may_be_background_around_ignored_regions():
+    """If so set, what is doubtful is out of the loss and the rest of the frame is background."""
+    found = boxes((30, HERE, 0.4), (31, HERE, 0.4))
+    labels = boxes((20, HERE, 0.9), (21, HERE, 0.4, "ignore"), (30, HERE, 0.4, "ignore"))
+    frames, seen = (21, 22, 30, 31, 150), teacher(found)
+    strict = {21: NEAR, 22: NEAR, 30: DETECTION, 31: DETECTION, 150: NOT_PROCESSED}
+    assert reasons(frames, labels, seen) == strict
+    around = SETTINGS.model_copy(update={"around_ignored": True})
+    expected = {22: NEAR, 31: DETECTION, 150: NOT_PROCESSED}
+    assert reasons(frames, labels, seen, around) == expected
+
+
 def test_a_cut_ends_what_is_near():
     """A positive of another shot is no sign that the object is there."""
     labels = boxes((20, HERE, 0.9))

@@ -23,7 +23,7 @@ from pydantic import Field
 from reelabel.config import Settings
 from reelabel.data.boxes import Boxes
 from reelabel.data.sequence import Bools, BoxSequence, Floats, Ints, covered, rows_by_track
-from reelabel.data.states import NEGATIVE, PERSON, POSITIVE
+from reelabel.data.states import IGNORE, NEGATIVE, PERSON, POSITIVE
 from reelabel.tables.boxes import boxes_of, class_names
 from reelabel.tables.columns import Texts
 
@@ -44,6 +44,9 @@ class BackgroundSettings(Settings):
     """Take a frame as background only on evidence. Off: every frame without positive labels."""
     max_score: float = Field(0.2, ge=0, le=1)
     """A background frame has no detection that reaches this score, hard negatives aside."""
+    around_ignored: bool = False
+    """Take a frame with an ignored region as background around that, whatever else is known: what
+    is doubtful in it is out of the loss already."""
     near_s: float = Field(0.25, ge=0)
     """Nor is there a positive label of its shot within so many seconds,"""
     gap_s: float = Field(1.0, ge=0)
@@ -142,6 +145,8 @@ def unlabelled_reasons(
     reasons: Texts = np.full(len(pts), "", object)
     for reason in reversed(REASONS):
         reasons[found[reason]] = reason
+    if settings.around_ignored:
+        reasons[np.isin(pts, labels.frame[state == IGNORE]) & ~found[NOT_PROCESSED]] = ""
     return reasons
 
 

@@ -159,7 +159,7 @@ def _label_quality(unit: EvaluateUnit, truth: Sequence[KnownFrame]) -> LabelQual
 
 def _ruled(unit: EvaluateUnit, truth: Sequence[KnownFrame]) -> Iterator[VideoLabels]:
     """Yield the labels of each video with their rules, of this round and of the one before."""
-    names, rounds = unit.project.classes, (False, True) if unit.round_number else (False,)
+    rounds = (False, True) if unit.round_number else (False,)
     known: dict[str, list[KnownFrame]] = {}
     for frame in truth:
         known.setdefault(frame.video, []).append(frame)
