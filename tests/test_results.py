@@ -16,7 +16,8 @@ from reelabel.evaluation.figures import (
     ModelScores,
     VideoScores,
 )
-from reelabel.evaluation.label_quality import LabelQuality
+from reelabel.evaluation.label_quality import BackgroundQuality, LabelQuality
+from reelabel.evaluation.label_rules import LabelCount, RuleQuality
 from reelabel.workspace.results import (
     Ablation,
     Decision,
@@ -49,8 +50,17 @@ RESULTS = (
         videos={"a": {"train": 3}},
         names={"a": "a.mp4"},
         sides={"train": SideCounts(3, 2, 4, 1, 0)},
+        unlabelled={"near": 2},
     ),
-    Scores(0, 0.5, truth=COMPARED, labels=LabelQuality(FIGURE, FIGURE, FIGURE), alike={"a": "b"}),
+    Scores(
+        0,
+        0.5,
+        truth=COMPARED,
+        labels=LabelQuality(FIGURE, FIGURE, FIGURE),
+        rules=(RuleQuality("score", LabelCount(3, 2, 1), LabelCount(1), None),),
+        background=BackgroundQuality(3, 2, 1),
+        alike={"a": "b"},
+    ),
     Resamples({"student": (0.5, None)}),
     Decision(
         1,

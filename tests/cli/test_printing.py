@@ -6,8 +6,11 @@ import pytest
 
 from reelabel.cli import printing
 from reelabel.evaluation.figures import Figure, Measures
+from reelabel.evaluation.label_quality import BackgroundQuality, LabelQuality
+from reelabel.evaluation.label_rules import LabelCount, RuleQuality
 from reelabel.terminal.console import PlainConsole
 from reelabel.workspace import Workspace
+from reelabel.workspace.results import Scores
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -25,3 +28,25 @@ def test_scores_show_every_figure(tmp_path, monkeypatch, width, capsys):
     assert row.count("0.12") == 7
     assert "…" not in row
     assert len(row) <= width
+
+
+def test_labels_by_rule_fit_into_80_columns(tmp_path, monkeypatch, capsys):
+    """Ten columns of large counts stand in one row for each rule, below their sum's headings."""
+    count = LabelCount(123_456, 23_456, 3_456)
+    rules = tuple(RuleQuality(name, count, count, count) for name in ("merge:fuse", "previous"))
+    quality = LabelQuality(*(Figure(0.5) for _ in range(3)))
+    shown = BackgroundQuality(52, 4, 1)
+    workspace = Workspace(tmp_path)
+    scores = Scores(1, 0.5, labels=quality, rules=rules, background=shown)
+    workspace.round_dir(1).mkdir(parents=True)
+    scores.save(workspace.round_dir(1))
+    monkeypatch.setattr(printing, "OUT", PlainConsole(width=80, highlight=False))
+    printing.print_rules(workspace, 1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].strip() == "Labels of round 1 by rule"
+    judged = ["right", "wrong"]
+    assert lines[1].split() == ["rule", "labels", *judged, "gained", *judged, "lost", *judged]
+    assert lines[2].split() == ["merge:fuse", *["123456", "23456", "3456"] * 3]
+    assert lines[4].split() == ["all", *["246912", "46912", "6912"] * 3]
+    assert "4 of 52 background pictures with truth show an object, 1 of them" in lines[5]
+    assert all(len(line.rstrip()) <= 80 for line in lines)

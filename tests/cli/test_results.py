@@ -145,3 +145,30 @@ def test_stages_that_nothing_asks_for_are_not_counted():
     pace.begin()
     pace.drop()
     assert pace.begin() == "1/2"
+
+
+def test_pictures_and_labels_by_rule_are_printed_and_in_json(begun, reelabel):
+    """After split how many pictures are which; with the scores what each rule gained and lost."""
+    flags = ("--rounds", 2, "--quiet", "--set", "advance.keep_going=true")
+    code, out, _ = reelabel("run", begun, *flags)
+    assert code == 0
+    pictures = [line for line in out.splitlines() if " labelled pictures, " in line]
+    assert len(pictures) == 2, "one for each round"
+    table = out[out.index("Labels of round 1 by rule") :].splitlines()
+    assert table[1].split() == ["rule", "labels", "gained", "lost"]
+    code, shown, _ = reelabel("status", begun)
+    assert pictures[1] in shown
+    assert "Labels of round 0 by rule" in shown
+    stages = json.loads(reelabel("status", begun, "--json")[1])
+    split, evaluate = (
+        next(s["figures"] for s in stages if (s["stage"], s["round_number"]) == (name, 1))
+        for name in ("split", "evaluate")
+    )
+    assert f"{split['labelled']} labelled pictures, {split['background']} background" in pictures[1]
+    assert sum(split["unlabelled_because"].values()) == split["unlabelled"]
+    labels = sum(rule["labels"]["count"] for rule in evaluate["rules"])
+    gained = sum(rule["gained"]["count"] for rule in evaluate["rules"])
+    rules = [line.split() for line in table[2 : 3 + len(evaluate["rules"])]]
+    total = rules[0] if len(evaluate["rules"]) == 1 else rules[-1]
+    assert total[1:3] == [str(labels), str(gained)]
+    assert evaluate["background"] is None, "there is no truth"

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelabel.data.states import GAP, IGNORE, NEGATIVE, POSITIVE, TEACHER, TRACKER
+from reelabel.data.states import GAP, IGNORE, NEGATIVE, POSITIVE, PREVIOUS, TEACHER, TRACKER
 from reelabel.errors import ShardError
-from reelabel.labels.known_frames import boxes_by_pts, label_frames, truth_frames
-from reelabel.tables import DETECTIONS, LABELS, TRUTH, TRUTH_FRAMES
+from reelabel.labels.known_frames import boxes_by_pts, label_frames, ruled_labels, truth_frames
+from reelabel.tables import CANDIDATES, DETECTIONS, LABELS, TRUTH, TRUTH_FRAMES
 
 CORNERS = {"x1": 1.0, "y1": 2.0, "x2": 5.0, "y2": 9.0}
 
@@ -69,3 +69,32 @@ def test_hard_negatives_are_no_objects():
     labels = {("v", pts): boxes for pts, boxes in boxes_by_pts(table, ("ball",)).items()}
     frames = label_frames([("v", 0), ("v", 1), ("v", 2)], labels)
     assert [len(frame.boxes) for frame in frames] == [0, 1, 0]
+
+
+def made(pts, rule, *, x1=0.0, **more):
+    """Return one row that stands in both tables of labels and candidates."""
+    place = {"video_id": "v", "pts": pts, "frame_index": pts, "category": "ball", "score": 0.9}
+    corners = {"x1": x1, "y1": 0.0, "x2": 9.0, "y2": 9.0}
+    words = {"state": POSITIVE, "origin": TEACHER, "rule": rule, "reason": "", "round": 1}
+    return place | corners | words | {"detection": 0} | more
+
+
+def rows_of(table, *rows):
+    """Return rows as a table, with its columns alone."""
+    return table.from_rows([{k: row[k] for k in table.schema.names} for row in rows])
+
+
+def test_labels_name_the_rule_that_made_them_and_not_that_of_merging():
+    """A merged label has its candidate's rule, unless it was changed; old ones are "previous"."""
+    candidates = rows_of(CANDIDATES, made(0, GAP), made(1, "score"), made(3, "score"))
+    labels = rows_of(
+        LABELS,
+        made(0, "merge:new"),
+        made(1, "merge:fuse", x1=1.0),
+        made(2, "score", origin=PREVIOUS, round=0),
+        made(3, "score"),
+        made(4, "score", state=IGNORE),
+    )
+    found = ruled_labels(labels, candidates, ("ball",))
+    assert found.rule.tolist() == [GAP, "merge:fuse", PREVIOUS, "score"]
+    assert found.boxes.frame.tolist() == [0, 1, 2, 3]

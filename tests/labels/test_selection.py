@@ -27,22 +27,26 @@ def label(pts, state=POSITIVE, origin=TEACHER, rule="score"):
     return {"pts": pts, "state": state, "origin": origin, "rule": rule}
 
 
-@given(frames=FRAMES, labels=LABELS, dropped=st.sets(st.integers(0, 12)), most=st.integers(0, 5))
-def test_no_frame_goes_in_twice_and_every_drawn_one_does(frames, labels, dropped, most):
-    """Sampled and added frames do not overlap, and hold every frame in which a person drew."""
-    rows = by_pts(labels)
-    sampled = {f["pts"] for f in sampled_frames(frames, rows, dropped, hard_frames=True)}
-    added = unsampled_pts(frames, rows, hard_frames_max=most)
+PTS = st.sets(st.integers(0, 12))
+
+
+@given(frames=FRAMES, labels=LABELS, chosen=st.tuples(PTS, PTS), most=st.integers(0, 5))
+def test_no_frame_goes_in_twice_and_every_drawn_one_does(frames, labels, chosen, most):
+    """Sampled and added frames do not overlap, and hold every frame that a person annotated."""
+    rows, (dropped, annotated) = by_pts(labels), chosen
+    found = sampled_frames(frames, rows, dropped, annotated, hard_frames=True)
+    sampled = {f["pts"] for f in found}
+    added = unsampled_pts(frames, rows, annotated, hard_frames_max=most)
     assert added == sorted(set(added))
     assert sampled.isdisjoint(added)
-    drawn = {one["pts"] for one in labels if one["origin"] == PERSON}
+    drawn = {one["pts"] for one in labels if one["origin"] == PERSON} | annotated
     assert drawn <= sampled | set(added)
     assert len(set(added) - drawn) <= most
 
 
 @given(frames=FRAMES, dropped=st.sets(st.integers(0, 12)))
 def test_without_labels_duplicates_decide(frames, dropped):
-    """A frame without labels is background, unless it was rejected or another stands for it."""
+    """A frame without labels may go in, unless it was rejected or another stands for it."""
     found = sampled_frames(frames, {}, dropped, hard_frames=True)
     assert {f["pts"] for f in found} == {f["pts"] for f in frames if f["kept"]} - dropped
 

@@ -7,7 +7,15 @@ import json
 import pytest
 
 from reelabel.errors import ConfigError, SplitError
-from reelabel.tables import DUPLICATES, FRAMES, LABELS, VIDEOS
+from reelabel.tables import (
+    DETECTIONS,
+    DUPLICATES,
+    FRAMES,
+    IMPORTED_FRAMES,
+    LABELS,
+    SEEN,
+    VIDEOS,
+)
 
 
 def put(bench, video_id, *, labelled=(0, 1, 2), origin="", copies_of=None, role="footage"):
@@ -23,6 +31,8 @@ def put(bench, video_id, *, labelled=(0, 1, 2), origin="", copies_of=None, role=
         for i in range(6)
     ]
     ws.write(FRAMES, video_id, FRAMES.from_rows(frames), fingerprint="t")
+    seen = [{key: frame[key] for key in SEEN.schema.names} for frame in frames]
+    ws.write(SEEN, video_id, SEEN.from_rows(seen), fingerprint="t")
     gone = [
         {"video_id": video_id, "pts": 4, "kept_video_id": copies_of or video_id, "kept_pts": 3}
         | {"similarity": 1.0, "rule": "embedding"}
@@ -234,3 +244,41 @@ def test_shares_must_leave_something_to_train_on(bench):
     """What is held out and what is kept for a last test cannot be everything."""
     with pytest.raises(ConfigError, match="leave something to train on"):
         bench.run("split", held_out=0.5, test_share=0.5)
+
+
+def test_frames_that_may_show_the_object_are_left_out_and_counted(bench):
+    """A weak detection or no pass of the teacher leaves a frame unlabelled, by reason."""
+    put(bench, "v")
+    put(bench, "weak", labelled=())
+    found = {k: v for k, v in label("weak", 1).items() if k in DETECTIONS.schema.names}
+    rows = [found | {"score": 0.3}, found | {"pts": 2, "frame_index": 2, "score": 0.1}]
+    bench.workspace.write(DETECTIONS, "weak", DETECTIONS.from_rows(rows), fingerprint="t")
+    put(bench, "not_processed", labelled=())
+    bench.workspace.write(SEEN, "not_processed", SEEN.from_rows([]), fingerprint="t")
+    report, parts = done(bench, held_out=0)
+    used = {v: sum(i["video"] == v for i in parts["train"]["images"]) for v in report["videos"]}
+    assert used == {"v": 4, "weak": 3, "not_processed": 0}
+    assert report["unlabelled"] == {"detection": 1, "not processed": 4}
+    report, parts = done(bench, held_out=0, background={"by_evidence": False})
+    assert len(parts["train"]["images"]) == 12
+    assert not report["unlabelled"]
+
+
+@pytest.mark.parametrize(
+    ("complete", "used"), [(None, {0, 3, 4, 24}), (["ball"], {0, 3, 4, 24}), (["cat"], {0})]
+)
+def test_frames_that_a_person_annotated_are_used_as_drawn(bench, disc_clips, complete, used):
+    """Without boxes too, and whatever the sampling and the teacher brought, if for all classes."""
+    put(bench, "v", labelled=(0,))
+    ws = bench.workspace
+    clip = {"path": str(disc_clips[0]), "width": 160, "height": 96}
+    ws.write(
+        VIDEOS, "v", VIDEOS.from_rows([ws.read(VIDEOS, "v").to_pylist()[0] | clip]), fingerprint="t"
+    )
+    ws.write(SEEN, "v", SEEN.from_rows([]), fingerprint="t")
+    frames = [
+        {"video_id": "v", "pts": i, "frame_index": i, "complete": complete} for i in (3, 4, 24)
+    ]
+    ws.write(IMPORTED_FRAMES, "v", IMPORTED_FRAMES.from_rows(frames), fingerprint="t")
+    _, parts = done(bench, held_out=0)
+    assert {image["pts"] for image in parts["train"]["images"]} == used

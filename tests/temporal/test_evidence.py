@@ -362,6 +362,7 @@ def test_only_needed_frames_are_made():
         return pictures[t]
 
     class Query:
+        shrink = 1
         windows = {3: (0, 0, 5, 5), 7: (-5, -5, 5, 5)}  # noqa: RUF012 -- never changed
 
         def evaluate(self, patches):

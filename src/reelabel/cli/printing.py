@@ -21,13 +21,14 @@ from reelabel.labels.stats import two_classes_sentences
 from reelabel.pipeline import Run
 from reelabel.sources.footage import left_out_sentences
 from reelabel.tables import LABELS
-from reelabel.verbs.label_lines import class_lines, classes_on_one_object
+from reelabel.verbs.label_lines import class_lines, classes_on_one_object, pictures_sentence
 from reelabel.verbs.run import label_counts
 from reelabel.verbs.status import StageStatus, decisions
+from reelabel.views.label_rules import rules_head, rules_rows, rules_title
 from reelabel.views.score_rows import model_rows
 from reelabel.workspace import Workspace
 from reelabel.workspace.class_results import ClassificationScores
-from reelabel.workspace.results import Ablation, Scores
+from reelabel.workspace.results import Ablation, Scores, SplitReport
 from reelabel.workspace.rounds import decision_of, score_warnings, scores_of, truth_notes
 from reelabel.workspace.snapshot import Snapshot
 
@@ -92,6 +93,8 @@ def print_stage(
         _print_found_nothing(workspace, config, result)
     if task.labels is LABELS and result.stage == "merge":
         _print_labels(workspace, config, number)
+    if task.labels is LABELS and result.stage == "split":
+        _print_pictures(workspace, number)
     if alone and result.stage == "evaluate":
         print_all_scores(workspace, task, number)
 
@@ -123,11 +126,35 @@ def _print_labels(workspace: Workspace, config: Config, number: int) -> None:
     OUT.print(f"next: reelabel show {escape(str(workspace.root))}")
 
 
+def _print_pictures(workspace: Workspace, number: int) -> None:
+    """Print how many pictures of a round are labelled, background and left out."""
+    split = SplitReport.load(workspace.round_dir(number))
+    if split is not None:
+        OUT.print(f"Data of round {number}: {escape(pictures_sentence(split))}")
+
+
+def print_rules(workspace: Workspace, number: int) -> None:
+    """Print the labels of a round by rule, and how many background pictures show an object."""
+    scores = scores_of(workspace, number)
+    if scores is None or not scores.rules:
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in rules_head(scores):
+        table.add_column(column, justify="left" if column == "rule" else "right", no_wrap=True)
+    for row in rules_rows(scores):
+        table.add_row(*map(escape, row))
+    OUT.print(f"[italic]{rules_title(scores)}[/]")  # may be wider than the table
+    OUT.print(table)
+    if scores.background is not None and scores.background.pictures:
+        OUT.print(f"Truth: {scores.background}")
+
+
 def print_all_scores(workspace: Workspace, task: Task, number: int) -> None:
     """Print the scores of all models up to a round, and what a reader should know of them."""
     scored = task.scores is Scores
     if scored:
         print_scores(workspace, number)
+        print_rules(workspace, number)
     if task.scores is ClassificationScores:
         print_class_results(workspace, number, label_counts(workspace, task, number))
     for note in truth_notes(workspace):
@@ -267,14 +294,30 @@ def print_status(workspace: Workspace, found: list[StageStatus], *, as_json: boo
         table.add_row(one.stage, number, *cells, waits)
     OUT.print(table)
     for one in found:
-        for name, message in one.failures.items():
-            OUT.print(f"[red]{one.stage}[/] {escape(f'{name}: {message}')}")
-        for name, message in one.partial.items():
-            OUT.print(f"[yellow]{one.stage}[/] {escape(f'{name}: read in part: {message}')}")
-        for name, again in one.altered.items():
-            OUT.print(f"[red]{one.stage}[/] {escape(f'{name}: not what was written: {again}')}")
+        _print_problems(one)
+    for one in found:
+        _print_figures(workspace, one)
     for round_number, decision in decisions(workspace):
         OUT.print(f"[bold]round {round_number}:[/] {escape(decision.reason)}")
+
+
+def _print_problems(of: StageStatus) -> None:
+    """Print what failed in a stage, was read in part, or was altered."""
+    for name, message in of.failures.items():
+        OUT.print(f"[red]{of.stage}[/] {escape(f'{name}: {message}')}")
+    for name, message in of.partial.items():
+        OUT.print(f"[yellow]{of.stage}[/] {escape(f'{name}: read in part: {message}')}")
+    for name, again in of.altered.items():
+        OUT.print(f"[red]{of.stage}[/] {escape(f'{name}: not what was written: {again}')}")
+
+
+def _print_figures(workspace: Workspace, of: StageStatus) -> None:
+    """Print the pictures and the labels by rule of a round, with the stage that counted them."""
+    number = of.round_number or 0
+    if of.figures and of.stage == "split":
+        _print_pictures(workspace, number)
+    if of.figures and of.stage == "evaluate":
+        print_rules(workspace, number)
 
 
 def print_demo(done: Demo) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.data.boxes import Boxes
+from reelabel.data.boxes import Boxes, iou
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -129,6 +129,28 @@ def rows_by_track(track_id: Ints, frame: Ints) -> list[Ints]:
     """
     rows = np.lexsort((frame, track_id))
     return np.split(rows, np.flatnonzero(np.diff(track_id[rows])) + 1) if len(rows) else []
+
+
+def covered(boxes: BoxSequence, others: BoxSequence, least_iou: float) -> Bools:
+    """Return which boxes overlap one of the others in the same frame: ``(n,)``.
+
+    Args:
+        boxes: ``(n,)`` boxes of one video.
+        others: boxes of the same video.
+        least_iou: overlap in 0..1 from which it counts.
+    """
+    result = np.zeros(len(boxes), bool)
+    first, second = (np.argsort(some.frame, kind="stable") for some in (boxes, others))
+    frames = np.intersect1d(boxes.frame, others.frame)
+    sides = (frames, frames + 1)
+    ends = (np.searchsorted(boxes.frame[first], side) for side in sides)
+    other_ends = (np.searchsorted(others.frame[second], side) for side in sides)
+    # Frame by frame: all pairs of a long video would not fit into memory.
+    for a, b, c, d in zip(*ends, *other_ends, strict=True):
+        rows, other_rows = first[a:b], second[c:d]
+        overlap = iou(boxes.xyxy[rows], others.xyxy[other_rows])
+        result[rows] = (overlap >= least_iou).any(axis=1)
+    return result
 
 
 def centres(xyxy: Floats) -> Floats:

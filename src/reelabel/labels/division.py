@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from reelabel.config import Settings
 from reelabel.errors import SplitError, counted
+from reelabel.labels.background import BackgroundSettings
 from reelabel.labels.copies import METHOD
 from reelabel.labels.splits import Item, find_groups, find_leaks, split_items, time_blocks
 
@@ -64,6 +65,8 @@ class SplitSettings(DivisionSettings):
     `sample` did not take them."""
     hard_frames_max: int = Field(200, ge=0)
     """So many per video that `sample` did not take, at most; more are thinned evenly."""
+    background: BackgroundSettings = BackgroundSettings()
+    """When a frame without positive labels is background."""
 
 
 class ClassSplitSettings(DivisionSettings):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from reelabel.data.boxes import Boxes
-from reelabel.data.states import GAP, IGNORE, NEGATIVE, POSITIVE, TRACKER
+from reelabel.data.states import GAP, IGNORE, NEGATIVE, POSITIVE, PREVIOUS, TRACKER
 from reelabel.evaluation.frames import FrameKey, KnownFrame
+from reelabel.evaluation.label_rules import RuledLabels
+from reelabel.labels.merging import MERGED_BY
+from reelabel.tables import CORNERS
 from reelabel.tables.boxes import boxes_of
 
 
@@ -65,6 +69,33 @@ def truth_frames(
         )
         for row in frames.to_pylist()
     ]
+
+
+def ruled_labels(labels: pa.Table, candidates: pa.Table, names: Sequence[str]) -> RuledLabels:
+    """Return the positive labels of a video with the rule that made each.
+
+    A label that merging took over as it was has the rule of its candidate; one that fills in from
+    an earlier round has the rule "previous".
+
+    Args:
+        labels: the video's rows of the table `labels`.
+        candidates: its rows of the table `candidates` of the same round.
+        names: class names by class id.
+    """
+    positive = labels.filter(pc.equal(labels["state"], POSITIVE))
+    made = dict(zip(_places(candidates), candidates["rule"].to_pylist(), strict=True))
+    rule = np.array(positive["rule"].to_pylist(), object)
+    for i, place in enumerate(_places(positive)):
+        if str(rule[i]).startswith(MERGED_BY):
+            rule[i] = made.get(place, rule[i])
+    rule[np.array(positive["origin"].to_pylist(), np.str_) == PREVIOUS] = PREVIOUS
+    return RuledLabels(boxes_of(positive, names), rule)
+
+
+def _places(table: pa.Table) -> Iterator[tuple[object, ...]]:
+    """Yield frame, class and corners of each row."""
+    columns = (table[name].to_pylist() for name in ("pts", "category", *CORNERS))
+    return zip(*columns, strict=True)
 
 
 def label_frames(keys: Iterable[FrameKey], labels: Mapping[FrameKey, Boxes]) -> list[KnownFrame]:

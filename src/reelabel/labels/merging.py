@@ -32,6 +32,8 @@ from reelabel.tables.columns import Texts
 
 POLICIES = ("new", "old", "higher_score", "fuse", "ignore")
 PROTECTED = (PERSON, GROUND_TRUTH)
+MERGED_BY = "merge:"
+"""What the rule of a label begins with on which a policy decided; the policy follows."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ def _replaced(rows: Labels, is_new: Bools, processed: Ints) -> Labels:
     kept = is_new | missed
     decided = why != ""
     between = np.where(decided & (rows.reason != ""), "; ", "").astype(object)
-    rule = np.where(decided, "merge:new", rows.rule)
+    rule = np.where(decided, f"{MERGED_BY}new", rows.rule)
     return replace(rows, rule=rule, reason=why + between + rows.reason)[kept]
 
 
@@ -298,7 +300,7 @@ class _Merger:
         before = str(self.rows.reason[i])
         if why is None:
             return _Made(int(i), str(self.rows.rule[i]), before)
-        return _Made(int(i), f"merge:{self.policy}", f"{why}; {before}" if before else why)
+        return _Made(int(i), f"{MERGED_BY}{self.policy}", f"{why}; {before}" if before else why)
 
 
 def _by_frame(pts: Ints, is_new: Bools) -> Iterator[tuple[Ints, Ints]]:

@@ -14,7 +14,8 @@ import numpy as np
 from pydantic import Field
 
 from reelabel.config import Settings
-from reelabel.data.boxes import Bools, area, clip, iou, visible_parts
+from reelabel.data.boxes import area, clip, visible_parts
+from reelabel.data.sequence import covered
 from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, PREVIOUS
 from reelabel.labels.merging import Labels, in_order, merge_labels
 
@@ -109,11 +110,11 @@ class _ClassMerger:
         found = np.unique(new.pts[new.state == POSITIVE])
         filled = np.isin(old.pts, found, invert=True) & (old.state == POSITIVE)
         # Boxes under new hard negatives are dropped.
-        filled &= ~_covered(old, new[new.state == NEGATIVE], match_iou)
+        filled &= ~covered(old.boxes, new[new.state == NEGATIVE].boxes, match_iou)
         old = self._aged(old)
         # An ignored new box must not replace an old one, nor lie under the old one that fills in.
         doubtful = new[np.isin(new.pts, found, invert=True)]
-        kept = doubtful[~_covered(doubtful, old[filled], match_iou)]
+        kept = doubtful[~covered(doubtful.boxes, old[filled].boxes, match_iou)]
         both = merge_labels(
             old[np.isin(old.pts, found)],
             new[np.isin(new.pts, found)],
@@ -127,20 +128,6 @@ class _ClassMerger:
         """Ignore what was not found for too many rounds."""
         age = self.rounds.number - old.round
         return old.changed(state=np.where(age > self.settings.max_age, IGNORE, old.state))
-
-
-def _covered(labels: Labels, others: Labels, match_iou: float) -> Bools:
-    """Return which labels overlap one of the others in the same frame."""
-    result = np.zeros(len(labels), bool)
-    first, second = (np.argsort(some.pts, kind="stable") for some in (labels, others))
-    # Frame by frame: all pairs of a long video would not fit into memory.
-    for pts in np.intersect1d(labels.pts, others.pts):
-        a, b = (
-            order[slice(*np.searchsorted(some.pts[order], (pts, pts + 1)))]
-            for some, order in ((labels, first), (others, second))
-        )
-        result[a] = (iou(labels.boxes.xyxy[a], others.boxes.xyxy[b]) >= match_iou).any(axis=1)
-    return result
 
 
 def _of_rounds_before(labels: Labels) -> Labels:

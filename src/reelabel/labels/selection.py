@@ -2,7 +2,8 @@
 
 Frames that sampling rejected stay out. So do those for which a near-duplicate stands, unless
 temporal evidence found hard examples in them. Frames with hard examples that were never sampled are
-added, and so is every frame in which a person drew.
+added, and so is every frame in which a person drew. Of frames without positive labels only those
+are taken that are background (`reelabel.labels.background`).
 """
 
 from __future__ import annotations
@@ -37,8 +38,27 @@ def telling_rows(labels: pa.Table) -> pa.Table:
     return labels.filter(pc.or_(pc.or_(negative, found), pc.equal(origin, PERSON)))
 
 
+def annotated_pts(frames: Iterable[Row], classes: Collection[str]) -> set[int]:
+    """Return the time stamps of the frames in which a person annotated all classes.
+
+    Args:
+        frames: rows of the table `imported_frames`.
+        classes: the class names of the workspace.
+    """
+    return {
+        frame["pts"]
+        for frame in frames
+        if frame["complete"] is None or set(classes) <= set(frame["complete"])
+    }
+
+
 def sampled_frames(
-    frames: Iterable[Row], labels: LabelsByPts, dropped: Collection[int], *, hard_frames: bool
+    frames: Iterable[Row],
+    labels: LabelsByPts,
+    dropped: Collection[int],
+    annotated: Collection[int] = (),
+    *,
+    hard_frames: bool,
 ) -> list[Row]:
     """Return the sampled frames that go into the data set.
 
@@ -46,12 +66,14 @@ def sampled_frames(
         frames: rows of the table `frames`.
         labels: the labels of each frame.
         dropped: time stamps of frames for which a near-duplicate stands.
+        annotated: time stamps of frames that a person annotated completely.
         hard_frames: whether hard examples bring a dropped frame back.
     """
+    gone = set(dropped) - set(annotated)
     return [
         frame
         for frame in frames
-        if frame["kept"] and _belongs(frame["pts"], labels, dropped, hard_frames=hard_frames)
+        if frame["kept"] and _belongs(frame["pts"], labels, gone, hard_frames=hard_frames)
     ]
 
 
@@ -61,17 +83,25 @@ def _belongs(pts: int, labels: LabelsByPts, dropped: Collection[int], *, hard_fr
     return hard or any(map(is_drawn, rows)) or pts not in dropped
 
 
-def unsampled_pts(frames: Sequence[Row], labels: LabelsByPts, *, hard_frames_max: int) -> list[int]:
-    """Return the time stamps of frames to add: with drawn boxes, or never sampled and hard.
+def unsampled_pts(
+    frames: Sequence[Row],
+    labels: LabelsByPts,
+    annotated: Collection[int] = (),
+    *,
+    hard_frames_max: int,
+) -> list[int]:
+    """Return the time stamps of frames to add: drawn in by a person, or never sampled and hard.
 
     Args:
         frames: rows of the table `frames`, also those that were rejected.
         labels: the labels of each frame.
+        annotated: time stamps of frames that a person annotated completely, with boxes or without.
         hard_frames_max: so many frames with hard examples at most; more are thinned evenly.
     """
     known = {frame["pts"] for frame in frames}
     kept = {frame["pts"] for frame in frames if frame["kept"]}
-    drawn = {p for p, rows in labels.items() if p not in kept and any(map(is_drawn, rows))}
+    drawn = {p for p, rows in labels.items() if any(map(is_drawn, rows))} | set(annotated)
+    drawn -= kept
     new = {p: rows for p, rows in labels.items() if p not in known | drawn}
     hard = sorted(p for p, rows in new.items() if any(map(is_hard, rows)))
     if len(hard) > hard_frames_max:

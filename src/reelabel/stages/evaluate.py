@@ -8,18 +8,26 @@ held out the models are also compared without any: by their consistency under mi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from reelabel.data.boxes import Boxes
+from reelabel.data.states import POSITIVE
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.evaluation.comparison import EvaluateSettings, Scoring, compare
 from reelabel.evaluation.frames import FrameKey, KnownFrame, spread
-from reelabel.evaluation.label_quality import LabelQuality, label_quality
+from reelabel.evaluation.label_quality import (
+    BackgroundQuality,
+    LabelQuality,
+    background_quality,
+    label_quality,
+)
+from reelabel.evaluation.label_rules import RuledLabels, VideoLabels, rule_quality
 from reelabel.evaluation.without_truth import (
     MirrorConsistency,
     held_out_labels,
@@ -27,11 +35,20 @@ from reelabel.evaluation.without_truth import (
 )
 from reelabel.formats.coco import read_coco
 from reelabel.labels.copies import SIDE, Seen, find_copies
-from reelabel.labels.known_frames import boxes_by_pts, label_frames, truth_frames
+from reelabel.labels.known_frames import boxes_by_pts, label_frames, ruled_labels, truth_frames
 from reelabel.media.signatures import spread_signatures
 from reelabel.models.compared import ComparedModels, ModelDetections
 from reelabel.models.teacher import load_teacher
-from reelabel.tables import DETECTIONS, FRAMES, LABELS, TRUTH, TRUTH_FRAMES, VIDEOS, Table
+from reelabel.tables import (
+    CANDIDATES,
+    DETECTIONS,
+    FRAMES,
+    LABELS,
+    TRUTH,
+    TRUTH_FRAMES,
+    VIDEOS,
+    Table,
+)
 from reelabel.tables.footage import signatures_of
 from reelabel.workspace import fingerprint
 from reelabel.workspace.results import Decision, InputChoice, Resamples, Scores, SplitReport
@@ -59,6 +76,8 @@ def evaluate(unit: EvaluateUnit) -> Output:
         held_out=held_out_labels(held_out, detections.of(held_out), scoring) if held_out else None,
         mirror=_mirrored(unit, detections, scoring) if held_out else None,
         labels=_label_quality(unit, truth),
+        rules=rule_quality(_ruled(unit, truth)),
+        background=_background_quality(unit, truth),
         left_out=_left_out(unit),
         alike=_alike(unit, truth, split.trained),
     )
@@ -138,6 +157,50 @@ def _label_quality(unit: EvaluateUnit, truth: Sequence[KnownFrame]) -> LabelQual
     return label_quality(some, labels, unit.project.classes)
 
 
+def _ruled(unit: EvaluateUnit, truth: Sequence[KnownFrame]) -> Iterator[VideoLabels]:
+    """Yield the labels of each video with their rules, of this round and of the one before."""
+    rounds = (False, True) if unit.round_number else (False,)
+    known: dict[str, list[KnownFrame]] = {}
+    for frame in truth:
+        known.setdefault(frame.video, []).append(frame)
+    videos = {v for previous in rounds for v in unit.inputs.video_ids(LABELS, previous=previous)}
+    for video_id in sorted(videos):
+        now, *before = (_labels_of(unit, video_id, previous=previous) for previous in rounds)
+        yield VideoLabels(now, before[0] if before else None, known.get(video_id, []))
+
+
+def _labels_of(unit: EvaluateUnit, video_id: str, *, previous: bool) -> RuledLabels:
+    """Return a video's labels with their rules, of this round or of the one before."""
+    labels, candidates = (
+        _rows_of(unit, table, video_id, previous=previous) for table in (LABELS, CANDIDATES)
+    )
+    return ruled_labels(labels, candidates, unit.project.classes)
+
+
+def _rows_of(unit: EvaluateUnit, table: Table, video_id: str, *, previous: bool) -> pa.Table:
+    """Return a video's rows of a table, none where there are none."""
+    there = video_id in unit.inputs.video_ids(table, previous=previous)
+    return unit.rows(table, video_id, previous=previous) if there else table.empty()
+
+
+def _background_quality(
+    unit: EvaluateUnit, truth: Sequence[KnownFrame]
+) -> BackgroundQuality | None:
+    """Return how many background pictures show an object, None without truth in the footage."""
+    videos = set(unit.inputs.video_ids(LABELS))
+    some = [frame for frame in truth if frame.video in videos]
+    if not some:
+        return None
+    data = read_coco(unit.inputs.folder("dataset") / "train.json")
+    background = {
+        (image.video, image.pts or 0)
+        for image, boxes in zip(data.images, data.boxes, strict=True)
+        if not boxes.has_state(POSITIVE).any()
+    }
+    labels = _stored(unit, LABELS, {frame.video for frame in some})
+    return background_quality(some, labels, background, len(unit.project.classes))
+
+
 def _alike(unit: EvaluateUnit, truth: Sequence[KnownFrame], trained: set[str]) -> dict[str, str]:
     """Return the unseen videos that show what one shows that was trained on, and that one, by name.
 
@@ -185,11 +248,12 @@ STAGE = Stage(
     settings=EvaluateSettings,
     run=evaluate,
     scope="all",
-    reads=(VIDEOS, FRAMES, TRUTH_FRAMES, TRUTH, DETECTIONS, LABELS),
+    reads=(VIDEOS, FRAMES, TRUTH_FRAMES, TRUTH, DETECTIONS, LABELS, CANDIDATES),
+    reads_previous=(LABELS, CANDIDATES),
     after=("split", "train"),
     project_keys=("classes", "seed"),
     per_round=True,
-    version=9,
+    version=10,
     resource=models,
     made_by_run=True,
 )

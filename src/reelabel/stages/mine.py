@@ -113,5 +113,5 @@ STAGE = Stage(
     reads=(VIDEOS, DETECTIONS, CAMERA, TRACKS),
     writes=(EVIDENCE,),
     per_round=True,
-    version=7,
+    version=8,
 )

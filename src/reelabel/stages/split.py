@@ -1,7 +1,8 @@
 """split  labels -> dataset  N:1  by video, source and duplicate cluster; a COCO data set.
 
 Which frames go in is `labels.selection`, which side they are on `labels.division`. Frames to be
-added that were never sampled are decoded here. Frames without labels are background.
+added that were never sampled are decoded here. Frames without positive labels are background where
+`labels.background` finds evidence for it; the others are unlabelled and left out.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE
 from reelabel.engine.stage import Output, Stage, Unit
 from reelabel.errors import SplitError
 from reelabel.formats.coco import coco_text
+from reelabel.labels.background import TeacherPass, needs_evidence, unlabelled_reasons
 from reelabel.labels.division import (
     SIDES,
     TRAIN,
@@ -33,10 +36,28 @@ from reelabel.labels.division import (
     near_pairs,
 )
 from reelabel.labels.rows import FrameBoxes
-from reelabel.labels.selection import by_pts, sampled_frames, telling_rows, unsampled_pts
+from reelabel.labels.selection import (
+    annotated_pts,
+    by_pts,
+    sampled_frames,
+    telling_rows,
+    unsampled_pts,
+)
 from reelabel.media.pictures import encode_jpeg, fit
 from reelabel.media.video import frames as decoded
-from reelabel.tables import COPIES, DUPLICATES, FRAMES, LABELS, VIDEOS
+from reelabel.tables import (
+    CAMERA,
+    COPIES,
+    DETECTIONS,
+    DUPLICATES,
+    FRAMES,
+    IMPORTED_FRAMES,
+    LABELS,
+    SEEN,
+    TRACKS,
+    VIDEOS,
+)
+from reelabel.tables.boxes import boxes_of
 from reelabel.workspace import fingerprint
 from reelabel.workspace.results import SideCounts, SplitReport
 
@@ -52,7 +73,8 @@ SplitUnit = Unit[SplitSettings, None]
 def split(unit: SplitUnit) -> Output:
     """Write the data set of this round and report how it was divided."""
     unit.files.clear(HARD)
-    entries = {video_id: list(_entries(unit, video_id, rows)) for video_id, rows in _labels(unit)}
+    chosen = {video_id: _chosen(unit, video_id, rows) for video_id, rows in _labels(unit)}
+    entries = {video_id: one.entries for video_id, one in chosen.items()}
     same = SameRecording.of(unit.shards(COPIES))
     division = divide_recordings(
         {video_id: _frames(unit, video_id, some) for video_id, some in entries.items()},
@@ -78,7 +100,8 @@ def split(unit: SplitUnit) -> Output:
         del data, text  # as large as all labels together
     if not counts[TRAIN].boxes:
         raise SplitError(_nothing_to_learn(unit))
-    report = _report(unit, division, same, counts)
+    unlabelled = sum((one.unlabelled for one in chosen.values()), Counter[str]())
+    report = replace(_report(unit, division, same, counts), unlabelled=dict(unlabelled))
     return Output(
         notes=report.to_json(),
         digest=fingerprint(digests, report.leak_free, report.reason),
@@ -114,16 +137,58 @@ def _labels(unit: SplitUnit) -> Iterator[tuple[str, pa.Table]]:
     yield from ((v, rows) for v, rows in unit.shards(LABELS) if v in footage)
 
 
-def _entries(unit: SplitUnit, video_id: str, rows: pa.Table) -> Iterator[Entry]:
-    """Yield the frames of one video that go into the data set, each with its labels."""
+@dataclass(frozen=True)
+class _Chosen:
+    """The frames of one video that go into the data set, and how many are unlabelled, and why."""
+
+    entries: list[Entry]
+    unlabelled: Counter[str]
+
+
+def _chosen(unit: SplitUnit, video_id: str, rows: pa.Table) -> _Chosen:
+    """Return the frames of one video that are labelled or background."""
+    annotated = annotated_pts(
+        unit.rows(IMPORTED_FRAMES, video_id).to_pylist(), unit.project.classes
+    )
+    entries = list(_entries(unit, video_id, rows, annotated))
+    empty = {frame["pts"] for frame, boxes in entries if needs_evidence(boxes)} - annotated
+    reasons = _unlabelled(unit, video_id, rows, sorted(empty))
+    kept = [entry for entry in entries if entry[0]["pts"] not in reasons]
+    return _Chosen(kept, Counter(reasons.values()))
+
+
+def _unlabelled(
+    unit: SplitUnit, video_id: str, rows: pa.Table, pts: Sequence[int]
+) -> dict[int, str]:
+    """Return which of these frames are unlabelled, and why."""
+    settings = unit.settings.background
+    if not pts or not settings.by_evidence:
+        return {}
+    teacher = TeacherPass.of(
+        unit.rows(SEEN, video_id),
+        unit.rows(DETECTIONS, video_id),
+        camera=unit.rows(CAMERA, video_id),
+        tracks=unit.rows(TRACKS, video_id),
+        time_base=float(unit.inputs.video(video_id).time_base),
+    )
+    labels = boxes_of(rows, unit.project.classes)
+    reasons = unlabelled_reasons(np.array(pts, np.int64), labels, teacher, settings)
+    return {p: str(why) for p, why in zip(pts, reasons, strict=True) if why}
+
+
+def _entries(
+    unit: SplitUnit, video_id: str, rows: pa.Table, annotated: set[int]
+) -> Iterator[Entry]:
+    """Yield the frames of one video that may go into the data set, each with its labels."""
     s, labels = unit.settings, by_pts(telling_rows(rows).to_pylist())
     boxes = FrameBoxes(rows, unit.project.classes)
     frames = unit.rows(FRAMES, video_id).to_pylist()
     dropped = set(unit.rows(DUPLICATES, video_id)["pts"].to_pylist())
-    for frame in sampled_frames(frames, labels, dropped, hard_frames=s.hard_frames):
+    for frame in sampled_frames(frames, labels, dropped, annotated, hard_frames=s.hard_frames):
         yield frame, boxes.in_picture(frame)
     most = s.hard_frames_max if s.hard_frames else 0
-    for frame in _taken(unit, video_id, unsampled_pts(frames, labels, hard_frames_max=most)):
+    new = unsampled_pts(frames, labels, annotated, hard_frames_max=most)
+    for frame in _taken(unit, video_id, new):
         yield frame, boxes.in_picture(frame)
 
 
@@ -196,7 +261,8 @@ STAGE = Stage(
     scope="all",
     folder="dataset",
     reads=(VIDEOS, FRAMES, DUPLICATES, COPIES, LABELS),
+    optional=(SEEN, DETECTIONS, CAMERA, TRACKS, IMPORTED_FRAMES),
     project_keys=("classes", "seed", "truth"),
     per_round=True,
-    version=5,
+    version=6,
 )

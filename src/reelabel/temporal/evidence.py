@@ -14,6 +14,7 @@ from reelabel.config import Settings
 from reelabel.data.sequence import Floats, Ints, rows_by_track
 from reelabel.data.states import UNSUPPORTED
 from reelabel.temporal.flicker import Flicker, FlickerSettings, flicker_queries
+from reelabel.temporal.flow import Filled, FlowAnswer, flow_queries, without_doubles
 from reelabel.temporal.gap import (
     ConfirmedBox,
     GapBox,
@@ -28,7 +29,7 @@ from reelabel.temporal.static import StaticRepeat, StaticSettings, static_querie
 from reelabel.temporal.video import TrackedVideo, UniformTime
 
 _DEFAULTS = SmoothSettings()
-Answer = Flicker | StaticRepeat | list[GapBox] | None
+Answer = Flicker | StaticRepeat | list[GapBox] | FlowAnswer | None
 
 
 class EvidenceSettings(Settings):
@@ -76,6 +77,7 @@ class Search:
     """
 
     settings: EvidenceSettings
+    video: TrackedVideo
     queries: tuple[PatchQuery[Answer], ...]
     confirmed: tuple[ConfirmedBox, ...]
 
@@ -90,11 +92,15 @@ class Search:
         flickers = (a for a in answers if isinstance(a, Flicker))
         repeats = tuple(a for a in answers if isinstance(a, StaticRepeat))
         filled = [box for a in answers if isinstance(a, list) for box in a]
+        moved = [box for a in answers if isinstance(a, FlowAnswer) for box in a.boxes]
+        without_flow: list[Filled] = [*filled, *self.confirmed]
+        known = without_repeats(without_flow, repeats)
+        every = [*known, *without_doubles(without_repeats(moved, repeats), known, self.video)]
         return Found(
             tuple(f for f in flickers if _testable(f, self.settings.flicker)),
             repeats if self.settings.static.enabled else (),
-            tuple(without_repeats(filled, repeats)),
-            tuple(without_repeats(self.confirmed, repeats)),
+            tuple(box for box in every if isinstance(box, GapBox)),
+            tuple(box for box in every if isinstance(box, ConfirmedBox)),
         )
 
 
@@ -110,13 +116,15 @@ def plan_search(video: TrackedVideo, settings: EvidenceSettings) -> Search:
     queries: list[PatchQuery[Answer]] = []
     if settings.flicker.enabled:
         queries += flicker_queries(video, settings.flicker)
+    flow = flow_queries(video, settings.gap) if settings.gap.enabled and settings.gap.flow else []
     filled = [row for query in gaps for row in query.rows]
+    filled += [row for query in flow for row in query.gap.rows]
     filled += [row for box in confirmed for row in box.rows]
     if settings.static.enabled or filled:
         # No gap is filled at a static repeat, whether or not those are evidence themselves.
         about = None if settings.static.enabled else np.array(filled)
         queries += static_queries(video, settings.static, about=about)
-    return Search(settings, (*queries, *gaps), tuple(confirmed))
+    return Search(settings, video, (*queries, *gaps, *flow), tuple(confirmed))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -114,6 +114,7 @@ class FlickerQuery:
         windows: frame -> window to crop.
     """
 
+    shrink: ClassVar[int] = 1
     row: int
     frame: int
     xyxy: Floats

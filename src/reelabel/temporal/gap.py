@@ -6,13 +6,14 @@ after it backward, if both are confident or confirmed, by normalised cross-corre
 straight line between them. Where both searches lead to the same place and the pictures are similar,
 the object is there. Where it is occluded the pictures are not similar, and no box is added. Nor is
 one added at a static repeat (`reelabel.temporal.static`): the same background causes the same error.
+Optical flow fills what this search leaves open (`reelabel.temporal.flow`).
 """  # noqa: E501 -- a module name at the end of a line
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -52,6 +53,10 @@ class GapSettings(Settings):
     """Overlap of the two places that were found, above which they agree."""
     taken_iou: float = Field(0.5, ge=0, lt=1)
     """No box is added where a box that is confident or of a started track overlaps by more."""
+    flow: bool = True
+    """Fill gaps by optical flow too, between boxes of one track or of two that may be one."""
+    flow_similarity: float = Field(0.4, ge=-1, le=1)
+    """Correlation with both ends that a place must have to which optical flow leads."""
 
 
 _DEFAULTS = GapSettings()
@@ -87,10 +92,13 @@ class ConfirmedBox:
     Attributes:
         row: the detection.
         rows: the confident detections before and after it.
+        agreement: overlap of the places to which optical flow leads from them, 0..1; None if their
+            track confirms it.
     """
 
     row: int
     rows: tuple[int, int]
+    agreement: float | None = None
 
 
 def confirmed_boxes(video: TrackedVideo, settings: GapSettings = _DEFAULTS) -> list[ConfirmedBox]:
@@ -110,13 +118,20 @@ def confirmed_boxes(video: TrackedVideo, settings: GapSettings = _DEFAULTS) -> l
     )
     near &= (track[a] == track[weak]) & (track[b] == track[weak])
     found = zip(order[weak[near]], order[a[near]], order[b[near]], strict=True)
-    rivals = _ByFrame.of(video, boxes.score >= settings.confident_score)
+    rivals = BoxesByFrame.of(video, boxes.score >= settings.confident_score)
     confirmed = [ConfirmedBox(int(i), (int(j), int(k))) for i, j, k in found]
     free = [c for c in confirmed if not rivals.overlap(video, c.row) > settings.taken_iou]
     return sorted(free, key=lambda c: c.row)
 
 
-Filled = TypeVar("Filled", GapBox, ConfirmedBox)
+def trusted_boxes(video: TrackedVideo, settings: GapSettings = _DEFAULTS) -> Bools:
+    """Return which boxes are confident, or weak and confirmed: ``(n,)``."""
+    trusted: Bools = video.boxes.score >= settings.confident_score
+    trusted[[box.row for box in confirmed_boxes(video, settings)]] = True
+    return trusted
+
+
+Filled = TypeVar("Filled", bound=GapBox | ConfirmedBox)
 
 
 def without_repeats(found: Iterable[Filled], repeats: Iterable[StaticRepeat]) -> list[Filled]:
@@ -139,6 +154,7 @@ class GapQuery:
         windows: frame -> window to crop.
     """
 
+    shrink: ClassVar[int] = 1
     track_id: int
     rows: tuple[int, int]
     frames: tuple[int, int]
@@ -195,32 +211,38 @@ def gap_queries(video: TrackedVideo, settings: GapSettings = _DEFAULTS) -> list[
     step = frame[1:] - frame[:-1]
     searched = (track[1:] == track[:-1]) & (step > 1) & (step <= settings.max_frames + 1)
     searched &= (tracks.started & (tracks.lengths >= settings.min_length))[track[1:]]
-    trusted = (boxes.score >= settings.confident_score)[rows]
-    confirmed = [box.row for box in confirmed_boxes(video, settings)]
-    trusted[np.isin(rows, confirmed)] = True
+    trusted = trusted_boxes(video, settings)[rows]
     searched &= trusted[1:] & trusted[:-1]
     # A weak box of no track does not show that the place belongs to another object.
     objects = (boxes.score >= settings.confident_score) | tracks.started[tracks.track_id]
-    finder = _GapFinder(video, _ByFrame.of(video, objects), settings)
+    finder = GapFinder(video, BoxesByFrame.of(video, objects), settings)
     return [finder.query((int(rows[k]), int(rows[k + 1]))) for k in np.flatnonzero(searched)]
 
 
 @dataclass(frozen=True)
-class _ByFrame:
+class BoxesByFrame:
     """Boxes in order of frame."""
 
     xyxy: Floats
     frame: Ints
+    rows: Ints
 
     @classmethod
-    def of(cls, video: TrackedVideo, which: Bools) -> _ByFrame:
+    def of(cls, video: TrackedVideo, which: Bools) -> BoxesByFrame:
+        """Return the chosen boxes of a video."""
         rows = np.flatnonzero(which)
         rows = rows[np.argsort(video.boxes.frame[rows], kind="stable")]
-        return cls(video.xyxy[rows], video.boxes.frame[rows])
+        return cls(video.xyxy[rows], video.boxes.frame[rows], rows)
 
     def at(self, frame: int) -> Floats:
+        """Return the boxes ``(m, 4)`` of a frame."""
         low, high = np.searchsorted(self.frame, [frame, frame + 1])
         return self.xyxy[low:high]
+
+    def rows_at(self, frame: int) -> tuple[Ints, Floats]:
+        """Return the rows ``(m,)`` and the boxes ``(m, 4)`` of a frame."""
+        low, high = np.searchsorted(self.frame, [frame, frame + 1])
+        return self.rows[low:high], self.xyxy[low:high]
 
     def overlap(self, video: TrackedVideo, row: int) -> float:
         """Return the largest overlap of a detection with one of these boxes in its frame, 0..1."""
@@ -229,7 +251,7 @@ class _ByFrame:
 
 
 @dataclass(frozen=True)
-class _GapFinder:
+class GapFinder:
     """Makes the query of one gap.
 
     Attributes:
@@ -237,7 +259,7 @@ class _GapFinder:
     """
 
     video: TrackedVideo
-    objects: _ByFrame
+    objects: BoxesByFrame
     settings: GapSettings
 
     def query(self, rows: tuple[int, int]) -> GapQuery:

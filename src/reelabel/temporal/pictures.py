@@ -100,8 +100,14 @@ class PatchQuery(Protocol[T_co]):
     """A question about a video that certain patches of certain frames answer.
 
     Attributes:
-        windows: for each needed frame the window to crop.
+        shrink: by how much the picture is reduced before it is cropped; 1 for not at all.
+        windows: for each needed frame the window to crop, in pixels of the reduced picture.
     """
+
+    @property
+    def shrink(self) -> int:
+        """Return how many pixels of a side become one."""
+        ...
 
     @property
     def windows(self) -> Mapping[int, Window]:
@@ -137,18 +143,36 @@ def evaluate_queries(
     shape: tuple[int, ...] | None = None
     for frame, source in enumerate(pictures):
         numbers = needed.pop(frame, ())
-        picture = LazyGrey(source)() if numbers else None
+        picture = _Sizes(LazyGrey(source)()) if numbers else None
         if picture is not None:
-            shape = _same_shape(picture.shape, shape, frame)
+            shape = _same_shape(picture.reduced(1).shape, shape, frame)
         for number in numbers:
             assert picture is not None  # noqa: S101 -- for the type checker: numbers were found
-            patches[number][frame] = GreyPatch.crop(picture, pending[number].windows[frame])
+            small = picture.reduced(pending[number].shrink)
+            patches[number][frame] = GreyPatch.crop(small, pending[number].windows[frame])
         for number in (n for n in numbers if last[n] == frame):
             yield pending[number].evaluate(patches.pop(number))
         if not needed:
             return
     for number in sorted({n for numbers in needed.values() for n in numbers}):
         yield pending[number].evaluate(patches.pop(number, {}))
+
+
+class _Sizes:
+    """One picture in the sizes in which queries need it, each made once."""
+
+    def __init__(self, picture: Grey) -> None:
+        self._made = {1: picture}
+
+    def reduced(self, shrink: int) -> Grey:
+        """Return the picture reduced so many times; what is left over at the edges is cut off."""
+        if shrink not in self._made:
+            picture = self._made[1]
+            height, width = (side // shrink for side in picture.shape)
+            whole = picture[: height * shrink, : width * shrink]
+            empty = not min(height, width)
+            self._made[shrink] = whole[:0, :0] if empty else _reduced(whole, shrink)
+        return self._made[shrink]
 
 
 def _same_shape(

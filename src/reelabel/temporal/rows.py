@@ -197,13 +197,17 @@ class _Writer:
     def _confirmed(self, box: ConfirmedBox) -> Row:
         ends = list(box.rows)
         a, b = self.video.boxes.score[ends].tolist()
+        why = f"weak, but confident before ({a:.2f}) and behind ({b:.2f}) on the same track"
+        if box.agreement is not None:
+            why = f"weak, but optical flow leads to it from before ({a:.2f}) and behind ({b:.2f})"
+            why += f", IoU {box.agreement:.2f}"
         return self._detection(
             box.row,
             kind=GAP,
             similarity=None,
             frames=self.video.pts[self.video.boxes.frame[ends]].tolist(),
             between=ends,
-            reason=f"weak, but confident before ({a:.2f}) and behind ({b:.2f}) on the same track",
+            reason=why,
         )
 
 

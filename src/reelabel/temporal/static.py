@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -95,6 +96,7 @@ class StaticRepeat:
 class StaticQuery:
     """A place to compare with itself over time; attributes as in `StaticRepeat`."""
 
+    shrink: ClassVar[int] = 1
     rows: tuple[int, ...]
     xyxy: Floats
     fill: float

@@ -10,9 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, TRACKER
+from reelabel.labels.background import DETECTION, NEAR, NOT_PROCESSED, ON_TRACK
 from reelabel.labels.stats import two_classes
 from reelabel.tables import FRAMES, LABELS, xyxy_of
 from reelabel.workspace import Workspace
+from reelabel.workspace.results import SplitReport
+
+_WHY = {
+    NOT_PROCESSED: "not processed",
+    DETECTION: "with a weak detection",
+    ON_TRACK: "inside a track",
+    NEAR: "near a label",
+}
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,16 @@ def class_lines(workspace: Workspace, number: int, classes: tuple[str, ...]) -> 
         )
         for name in classes
     ]
+
+
+def pictures_sentence(split: SplitReport) -> str:
+    """Return how many pictures of a round are labelled, background and left out, and why."""
+    count = split.pictures
+    words = f"{count['labelled']} labelled pictures, {count['background']} background"
+    if not count["unlabelled"]:
+        return words
+    why = ", ".join(f"{n} {_WHY[reason]}" for reason, n in sorted(split.unlabelled.items()))
+    return f"{words}, {count['unlabelled']} unlabelled and left out ({why})"
 
 
 def classes_on_one_object(labels: pa.Table) -> dict[tuple[str, str], int]:

@@ -18,7 +18,7 @@ from reelabel.errors import MissingInput
 from reelabel.evaluation.figures import ROLES, Comparison, Figure, Measure, Measures
 from reelabel.labels.stats import two_classes_sentences
 from reelabel.tables import FRAME, FRAMES, LABELS
-from reelabel.verbs.label_lines import classes_on_one_object
+from reelabel.verbs.label_lines import classes_on_one_object, pictures_sentence
 from reelabel.verbs.report import base_report
 from reelabel.views import plots
 from reelabel.views.evidence_examples import support_score
@@ -32,10 +32,11 @@ from reelabel.views.html import (
     StateRow,
     write_report,
 )
+from reelabel.views.label_rules import rules_about, rules_head, rules_rows, rules_title
 from reelabel.views.report_evidence import evidence_section
 from reelabel.views.report_figures import figures_of, labelled_frames
 from reelabel.views.score_rows import model_rows
-from reelabel.views.sections import Section, Shown
+from reelabel.views.sections import DataTable, Section, Shown
 from reelabel.workspace import Workspace, results
 from reelabel.workspace.rounds import (
     decision_of,
@@ -78,6 +79,7 @@ def _data(snapshot: Snapshot, config: Config, rounds: list[int]) -> ReportData:
             *time.warnings,
         ],
         scores=list(_tables(workspace, rounds)),
+        sections=list(_rules(workspace, last)),
         ablation=_ablation(workspace, rounds),
         counts=_counts(snapshot, rounds),
         states=_states(labels),
@@ -94,8 +96,20 @@ def _division(workspace: Workspace, number: int) -> Iterator[Section]:
     split = results.SplitReport.load(workspace.round_dir(number))
     if split is not None:
         title = "Split without known leaks" if split.leak_free else "Split that leaks"
-        parts = [split.checked, *(f"Leak: {leak}" for leak in split.leaks)]
+        scores = scores_of(workspace, number)
+        background = scores.background if scores else None
+        shown = f"Truth: {background}." if background and background.pictures else ""
+        pictures = f"{pictures_sentence(split)}."
+        parts = [pictures, shown, split.checked, *(f"Leak: {leak}" for leak in split.leaks)]
         yield Section(title, [part for part in parts if part], split.reason)
+
+
+def _rules(workspace: Workspace, number: int) -> Iterator[Section]:
+    """Yield the labels of a round by rule, with what was gained and lost, if it was evaluated."""
+    scores = scores_of(workspace, number)
+    if scores is not None and scores.rules:
+        table = DataTable(rules_head(scores), rules_rows(scores))
+        yield Section(rules_title(scores), [table], rules_about(scores))
 
 
 def _facts(snapshot: Snapshot, rounds: list[int]) -> Iterator[tuple[str, str]]:

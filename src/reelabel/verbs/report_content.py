@@ -17,7 +17,7 @@ from reelabel.workspace.rounds import model_dir, report_path
 from reelabel.workspace.snapshot import Snapshot
 
 _NAME = "report"  # of its receipt
-_LAYOUT = 1  # raised when the report shows other things of the same content
+_LAYOUT = 2  # raised when the report shows other things of the same content
 
 
 @dataclass(frozen=True)

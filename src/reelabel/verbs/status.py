@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from reelabel.config import Config
 from reelabel.engine.plan import bind, counts, plan
 from reelabel.engine.stage import AnyStage
 from reelabel.errors import MissingInput, ReelabelError, WorkspaceError
 from reelabel.pipeline import task_of
-from reelabel.tables import DOWNLOADS
+from reelabel.tables import DOWNLOADS, LABELS
 from reelabel.workspace import Workspace
 from reelabel.workspace.products import altered
-from reelabel.workspace.results import Decision
+from reelabel.workspace.results import Decision, Scores, SplitReport
 from reelabel.workspace.rounds import decision_of
 from reelabel.workspace.snapshot import Snapshot
 
@@ -30,6 +31,8 @@ class StageStatus:
         altered: files that are not what was written, with the command that makes them again; only
             looked for where it is asked for.
         waits: why it cannot be planned yet, empty if it can.
+        figures: what the round holds, for boxes: of `split` the pictures by kind and why some are
+            left out, of `evaluate` the labels by rule and the background pictures on truth.
     """
 
     stage: str
@@ -39,6 +42,7 @@ class StageStatus:
     partial: dict[str, str] = field(default_factory=dict)
     altered: dict[str, str] = field(default_factory=dict)
     waits: str = ""
+    figures: dict[str, Any] = field(default_factory=dict)
 
 
 def status(workspace: Workspace, config: Config, *, verify: bool = False) -> list[StageStatus]:
@@ -57,12 +61,25 @@ def status(workspace: Workspace, config: Config, *, verify: bool = False) -> lis
     stages += [(stage, number) for number in numbers for stage in task.each_round]
     snapshot = Snapshot(workspace)
     found = [_status(snapshot, config, stage, number) for stage, number in stages]
+    if task.labels is LABELS:
+        found = [replace(one, figures=_figures(workspace, one)) for one in found]
     if not verify:
         return found
     return [
         replace(one, altered=_altered(snapshot, stage, number))
         for one, (stage, number) in zip(found, stages, strict=True)
     ]
+
+
+def _figures(workspace: Workspace, of: StageStatus) -> dict[str, Any]:
+    """Return what a stage of a round that finds boxes found, if it is one of those with figures."""
+    folder = workspace.round_dir(of.round_number or 0)
+    if of.stage == "split" and (split := SplitReport.load(folder)):
+        return {**split.pictures, "unlabelled_because": split.unlabelled}
+    if of.stage == "evaluate" and (scores := Scores.load(folder)):
+        values = scores.to_json()
+        return {key: values[key] for key in ("rules", "background")}
+    return {}
 
 
 def decisions(workspace: Workspace) -> Iterator[tuple[int, Decision]]:

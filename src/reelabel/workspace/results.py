@@ -14,7 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from reelabel.errors import ShardError
 from reelabel.evaluation.figures import Comparison, Figure, Finding, Role
-from reelabel.evaluation.label_quality import LabelQuality
+from reelabel.evaluation.label_quality import BackgroundQuality, LabelQuality
+from reelabel.evaluation.label_rules import RuleQuality
 from reelabel.evaluation.without_truth import HeldOutLabels, MirrorConsistency
 from reelabel.files import read_json, write_json
 
@@ -150,6 +151,8 @@ class SplitReport(Result):
         videos: video id -> side -> frames.
         names: video id -> name.
         sides: train, val or test -> what it holds.
+        unlabelled: why -> frames without positive labels that are left out, as nothing shows that
+            they are background.
         checked: how copies were searched for, and what that does not exclude.
     """
 
@@ -162,12 +165,21 @@ class SplitReport(Result):
     videos: dict[str, dict[str, int]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     sides: dict[str, SideCounts] = field(default_factory=dict)
+    unlabelled: dict[str, int] = field(default_factory=dict)
     checked: str = ""
 
     @property
     def trained(self) -> set[str]:
         """The ids of the videos of which frames are trained on."""
         return {video_id for video_id, sides in self.videos.items() if sides.get("train")}
+
+    @property
+    def pictures(self) -> dict[str, int]:
+        """How many pictures are labelled, background, and left out as unlabelled."""
+        labelled = sum(side.labelled_images for side in self.sides.values())
+        images = sum(side.images for side in self.sides.values())
+        left_out = sum(self.unlabelled.values())
+        return {"labelled": labelled, "background": images - labelled, "unlabelled": left_out}
 
 
 @dataclass(frozen=True)
@@ -185,6 +197,9 @@ class Scores(Result):
         held_out: what the models keep of the labels of these frames.
         mirror: how consistent the models are under mirroring.
         labels: the pseudo-labels of this round against hand-drawn boxes.
+        rules: the positive labels by the rule that made them, and what was gained and lost since
+            the round before.
+        background: the background pictures of this round against hand-drawn boxes.
         left_out: names of annotated videos that could not be scored.
         alike: name of an unseen video -> name of one that was trained on and looks like it.
     """
@@ -201,6 +216,8 @@ class Scores(Result):
     held_out: HeldOutLabels | None = None
     mirror: MirrorConsistency | None = None
     labels: LabelQuality | None = None
+    rules: tuple[RuleQuality, ...] = ()
+    background: BackgroundQuality | None = None
     left_out: tuple[str, ...] = ()
     alike: dict[str, str] = field(default_factory=dict)
 
