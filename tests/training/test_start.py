@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from reelabel.config import Project
 from reelabel.training.boxes.settings import BoxTrainSettings
-from reelabel.training.boxes.start import start_from_detector
+from reelabel.training.boxes.start import FEW_BOXES, start_from_detector
 
 CLASS_MAP = {"sports ball": "ball", "frisbee": "ball"}
 
@@ -42,3 +44,12 @@ def test_detectors_without_weights_to_take_are_not_loaded(tmp_path):
     project = Project(classes=("ball",), videos=("v",), detector="hf:nowhere")
     settings = BoxTrainSettings()
     assert start_from_detector(settings, project, tmp_path) is settings
+
+
+def test_drawn_boxes_without_a_detector_have_settings_of_their_own(tmp_path):
+    """What the user set stays, the rest is for few boxes, also before weights that are named."""
+    project = Project(classes=("ball",), videos=("v",), detector="none")
+    found = start_from_detector(BoxTrainSettings(min_steps=9, weights="a.onnx"), project, tmp_path)
+    assert found.model_dump(include=set(FEW_BOXES)) == {**FEW_BOXES, "min_steps": 9}
+    assert found.weights == Path("a.onnx")
+    assert found.student == "auto"

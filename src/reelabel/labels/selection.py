@@ -79,6 +79,19 @@ def unsampled_pts(frames: Sequence[Row], labels: LabelsByPts, *, hard_frames_max
     return sorted({*drawn, *hard})
 
 
+def annotated_frames(
+    frames: Sequence[Row], annotated: Collection[int]
+) -> tuple[list[Row], list[int]]:
+    """Return the sampled frames that a person annotated, and the time stamps of the others.
+
+    Args:
+        frames: rows of the table `frames`, also those that were rejected.
+        annotated: time stamps of the frames that a person annotated, with boxes or without.
+    """
+    sampled = [frame for frame in frames if frame["kept"] and frame["pts"] in annotated]
+    return sampled, sorted(set(annotated) - {frame["pts"] for frame in sampled})
+
+
 def is_drawn(label: Row) -> bool:
     """Return whether a person made this label: it is trained on, whatever was sampled."""
     return bool(label["origin"] == PERSON)

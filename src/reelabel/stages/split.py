@@ -1,7 +1,8 @@
 """split  labels -> dataset  N:1  by video, source and duplicate cluster; a COCO data set.
 
 Which frames go in is `labels.selection`, which side they are on `labels.division`. Frames to be
-added that were never sampled are decoded here. Frames without labels are background.
+added that were never sampled are decoded here. Frames without labels are background; but where no
+detector processed them (`none`), those that nobody annotated are unlabelled and left out.
 """
 
 from __future__ import annotations
@@ -33,10 +34,17 @@ from reelabel.labels.division import (
     near_pairs,
 )
 from reelabel.labels.rows import FrameBoxes
-from reelabel.labels.selection import by_pts, sampled_frames, telling_rows, unsampled_pts
+from reelabel.labels.selection import (
+    annotated_frames,
+    by_pts,
+    sampled_frames,
+    telling_rows,
+    unsampled_pts,
+)
 from reelabel.media.pictures import encode_jpeg, fit
 from reelabel.media.video import frames as decoded
-from reelabel.tables import COPIES, DUPLICATES, FRAMES, LABELS, VIDEOS
+from reelabel.short_names import NO_DETECTOR
+from reelabel.tables import COPIES, DUPLICATES, FRAMES, IMPORTED_FRAMES, LABELS, VIDEOS
 from reelabel.workspace import fingerprint
 from reelabel.workspace.results import SideCounts, SplitReport
 
@@ -59,7 +67,8 @@ def split(unit: SplitUnit) -> Output:
         near_pairs(unit.shards(DUPLICATES)),
         same,
         unit.settings,
-        has_truth=bool(unit.project.truth),
+        # Few drawn boxes are worth more in the training than as a figure of a handful of them.
+        has_truth=bool(unit.project.truth) or unit.project.detector == NO_DETECTOR,
         seed=unit.project.seed,
     )
     digests, counts = [], {}
@@ -103,8 +112,14 @@ def _report(
 
 
 def _nothing_to_learn(unit: SplitUnit) -> str:
-    return (
-        f"round {unit.round_number}: there is no label to train on. The teacher found nothing that "
+    none = f"round {unit.round_number}: there is no label to train on. "
+    if _is_unlabelled(unit):
+        return none + (
+            f"The detector is '{NO_DETECTOR}', so boxes must be drawn: bring them in with  "
+            "reelabel import WORKSPACE FILE --as labels, or name a detector"
+        )
+    return none + (
+        "The teacher found nothing that "
         "passed the rules: look at  reelabel show, lower clean.score, or take another detector"
     )
 
@@ -120,11 +135,21 @@ def _entries(unit: SplitUnit, video_id: str, rows: pa.Table) -> Iterator[Entry]:
     boxes = FrameBoxes(rows, unit.project.classes)
     frames = unit.rows(FRAMES, video_id).to_pylist()
     dropped = set(unit.rows(DUPLICATES, video_id)["pts"].to_pylist())
-    for frame in sampled_frames(frames, labels, dropped, hard_frames=s.hard_frames):
-        yield frame, boxes.in_picture(frame)
+    sampled = sampled_frames(frames, labels, dropped, hard_frames=s.hard_frames)
     most = s.hard_frames_max if s.hard_frames else 0
-    for frame in _taken(unit, video_id, unsampled_pts(frames, labels, hard_frames_max=most)):
+    added = unsampled_pts(frames, labels, hard_frames_max=most)
+    if _is_unlabelled(unit):
+        annotated = unit.rows(IMPORTED_FRAMES, video_id)["pts"].to_pylist()
+        sampled, added = annotated_frames(frames, annotated)
+    for frame in sampled:
         yield frame, boxes.in_picture(frame)
+    for frame in _taken(unit, video_id, added):
+        yield frame, boxes.in_picture(frame)
+
+
+def _is_unlabelled(unit: SplitUnit) -> bool:
+    """Return whether frames without labels are unlabelled, as no detector processed any."""
+    return unit.round_number == 0 and unit.project.detector == NO_DETECTOR
 
 
 def _taken(unit: SplitUnit, video_id: str, wanted: list[int]) -> Iterator[Row]:
@@ -196,7 +221,8 @@ STAGE = Stage(
     scope="all",
     folder="dataset",
     reads=(VIDEOS, FRAMES, DUPLICATES, COPIES, LABELS),
-    project_keys=("classes", "seed", "truth"),
+    optional=(IMPORTED_FRAMES,),
+    project_keys=("classes", "seed", "truth", "detector"),
     per_round=True,
-    version=5,
+    version=6,
 )

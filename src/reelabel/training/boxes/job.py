@@ -13,7 +13,8 @@ from reelabel.models.students.box_family import BoxNetworkFamily
 from reelabel.models.students.folder import TRAINED_ON, ModelCard
 from reelabel.models.students.inputs import STRIDE
 from reelabel.models.students.targets import Student
-from reelabel.training.boxes.batches import Batch, Batches, used_image_size
+from reelabel.training.boxes.batches import Batch, Batches
+from reelabel.training.boxes.input_size import used_image_size
 from reelabel.training.boxes.schedule import BatchSchedule
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.boxes.training_set import read_training_set
