@@ -10,7 +10,7 @@ import reelabel
 from reelabel.errors import MissingInput, ModelError, UsageError
 from reelabel.models.registry import load_detector
 from reelabel.pipeline import read_config
-from reelabel.tables import DETECTIONS, LABELS, SEEN
+from reelabel.tables import CANDIDATES, DETECTIONS, LABELS, SEEN
 from reelabel.workspace.results import Decision
 from reelabel.workspace.rounds import best_model
 
@@ -105,6 +105,22 @@ def test_the_student_labels_the_second_round(workspace):
     found = {(r["video_id"], r["frame_index"]) for r in rows if r["origin"] == "teacher"}
     assert found
     assert (drawn[0]["video_id"], EMPTY) not in found, "a person annotated it as empty"
+
+
+def test_the_student_labels_no_more_than_people_drew(workspace):
+    """With a bound on boxes per frame only the best stay; the others are ignored."""
+    import_drawn(workspace)
+    states = {}
+    for bound in (None, 0.7):
+        settings = {"clean": {"score": 0.05, "drawn_density": bound}}
+        reelabel.run(workspace, rounds=2, settings=settings, quiet=True)
+        tables = [workspace.read(CANDIDATES, v, 1) for v in workspace.shards(CANDIDATES, 1)]
+        rows = [row for table in tables for row in table.to_pylist()]
+        states[bound] = {row["score"]: row["state"] for row in rows}
+    worst, best = (function(states[None]) for function in (min, max))
+    assert worst < best
+    assert set(states[None].values()) == {"positive"}
+    assert (states[0.7][worst], states[0.7][best]) == ("ignore", "positive")
 
 
 def test_the_detector_none_detects_nothing():

@@ -77,17 +77,22 @@ class Batches(Dataset[Batch]):
         size_wh = (image.shape[1], image.shape[0])
         augmentation = sample(rng, self._settings, size_wh)
         if self._settings.crop:
-            objects = np.concatenate((picture.positive.xyxy, picture.negative.xyxy))
             augmentation = crop_around(
                 augmentation,
                 rng,
-                reduced(objects, picture, size_wh),
+                reduced(self._crop_objects(picture, pasting), picture, size_wh),
                 size_wh=size_wh,
                 canvas_wh=self.canvas_wh,
             )
         augmented = augment_image(image, augmentation, self.canvas_wh)
         target = self.target(picture, augmentation, size_wh)
         return torch.from_numpy(augmented).permute(2, 0, 1).contiguous(), target
+
+    def _crop_objects(self, picture: TrainingPicture, rng: np.random.Generator) -> Floats:
+        """Return the boxes of which one is in the crop: none if the crop may lie anywhere."""
+        objects = np.concatenate((picture.positive.xyxy, picture.negative.xyxy))
+        is_anywhere = rng.random() < self._settings.crop_anywhere
+        return objects[:0] if is_anywhere else objects
 
     def target(
         self, picture: TrainingPicture, augmentation: Augmentation, size_wh: tuple[int, int]

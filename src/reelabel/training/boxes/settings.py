@@ -23,6 +23,9 @@ class BoxTrainSettings(TrainSettings, BoxStudentSettings):
     crop: int = Field(0, ge=0, le=4096)
     """Side in pixels of the square around an object that a step is trained on, a multiple of 32; 0:
     the whole picture."""
+    crop_anywhere: float = Field(0.0, ge=0, le=1)
+    """Share of such squares that lie anywhere in the picture: with an object in every square, scores
+    in whole pictures are too high."""
     flip_test: bool = False
     """Detect in the mirrored picture too when labelling, and take the mean."""
     flip: float = Field(0.5, ge=0, le=1)
@@ -40,6 +43,8 @@ class BoxTrainSettings(TrainSettings, BoxStudentSettings):
     """Pictures without labels for each picture with labels."""
     negative_repeat: int = Field(2, ge=1, le=100)
     """Frequency of pictures with hard negatives, relative to other pictures."""
+    drawn_repeat: int = Field(1, ge=1, le=100)
+    """Frequency of pictures in which a person drew, relative to other pictures."""
     use_negatives: bool = True
     """Use hard negatives in the loss."""
     use_ignore: bool = True

@@ -15,7 +15,9 @@ from reelabel.training.boxes.settings import BoxTrainSettings
 FEW_BOXES: Mapping[str, object] = {
     "image_size": 0,
     "crop": 320,
+    "crop_anywhere": 0.5,
     "copy_paste": 0.7,
+    "drawn_repeat": 3,
     "freeze_backbone": False,
     "lr": 1e-3,
     "schedule": "cosine",
