@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 import reelabel
 from common import DATA
 from reelabel.data.boxes import Boxes, xywh_to_xyxy
 from reelabel.evaluation.frames import KnownFrame
 from reelabel.evaluation.scores import ClassScores, detection_scores
 from reelabel.media.pictures import read_rgb
+from reelabel.media.probe import probe
 from reelabel.media.video import decode
 from reelabel.models.registry import load_detector
 from reelabel.tables import LABELS
@@ -118,10 +120,10 @@ def drawn_frames(case: Case, truth: Mapping[int, np.ndarray]) -> list[int]:
 
 def drawn_file(path: Path, case: Case, truth: Mapping[int, np.ndarray]) -> Path:
     """Write the boxes that are given as COCO."""
-    images, notes = [], []
+    images, notes, (width, height) = [], [], probe(case.drawn).display_wh
     for number, index in enumerate(drawn_frames(case, truth), 1):
         images.append({"id": number, "file_name": f"{number}.png", "frame_index": index})
-        images[-1] |= {"video": case.drawn.name, "width": 1, "height": 1}
+        images[-1] |= {"video": case.drawn.name, "width": width, "height": height}
         for x1, y1, x2, y2 in truth[index].tolist():
             note = {"id": len(notes) + 1, "image_id": number, "category_id": 1, "iscrowd": 0}
             notes.append(note | {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": 1.0})
@@ -177,7 +179,7 @@ def run_case(name: str, seed: int, rounds: int, home: Path) -> None:
     workspace = Workspace(root / "w")
     if not workspace.config_path.exists():
         root.mkdir(parents=True, exist_ok=True)
-        settings = {"seed": seed, "sample": {"every": 1}, "train": {"weights": str(WEIGHTS)}}
+        settings = {"seed": seed, "sample": {"every": 2}, "train": {"weights": str(WEIGHTS)}}
         workspace = reelabel.init(
             root / "w",
             classes=["thing"],

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from reelabel.config import Project
+from reelabel.models.students.registry import family_named
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.boxes.start import FEW_BOXES, start_from_detector
 
@@ -53,3 +54,13 @@ def test_drawn_boxes_without_a_detector_have_settings_of_their_own(tmp_path):
     assert found.model_dump(include=set(FEW_BOXES)) == {**FEW_BOXES, "min_steps": 9}
     assert found.weights == Path("a.onnx")
     assert found.student == "auto"
+
+
+@pytest.mark.parametrize(
+    ("source_classes", "classes", "expected"),
+    [((), ("dog", "thing"), True), ((), ("thing",), False), (("thing",), ("thing",), True)],
+)
+def test_a_yolox_of_other_classes_detects_nothing_untrained(source_classes, classes, expected):
+    """New classes have outputs without weights: such a start is no model to compare with."""
+    settings = BoxTrainSettings(weights="a.onnx", source_classes=source_classes)
+    assert family_named("yolox", "", "boxes").detects_untrained(settings, classes) is expected

@@ -36,8 +36,8 @@ class CandidateSettings(RuleSettings):
     """A smoothed box replaces the detection if they overlap by this; where they are further apart
     the object's motion deviates from the model."""
     drawn_density: float | None = Field(0.7, gt=0, le=10)
-    """Where drawn boxes take the place of a detector: `score` is raised until a frame has on average
-    at most so many detections for each box that people drew in a frame; none: it is not raised."""
+    """Where drawn boxes take the place of a detector: the threshold rises until a frame has on
+    average at most so many detections for each box that people drew per frame; none: it stays."""
     outliers: OutlierSettings = OutlierSettings()
     """Boxes whose crop looks unlike the others of their class."""
 

@@ -79,7 +79,7 @@ def _detections(unit: EvaluateUnit) -> ModelDetections:
 def _needs_mirror(unit: EvaluateUnit, held_out: Sequence[KnownFrame]) -> bool:
     """Return whether the models are compared without labels: some were held out, or all drawn."""
     drawn = unit.project.detector == NO_DETECTOR and not unit.project.truth
-    return bool(held_out) or drawn
+    return bool(held_out) or (drawn and unit.round_number > 0)
 
 
 def _mirrored(

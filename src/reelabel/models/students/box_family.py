@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -45,9 +45,9 @@ class BoxFamily(Family[BoxStudentSettings, ModelCard]):
     detector_kinds: ClassVar[tuple[str, ...]] = ()
     reduces_input: ClassVar[bool] = True
 
-    def detects_untrained(self, settings: BoxStudentSettings) -> bool:
-        """Return whether the student detects its classes before its first training step."""
-        del settings
+    def detects_untrained(self, settings: BoxStudentSettings, classes: Sequence[str]) -> bool:
+        """Return whether the student detects any of its classes before its first training step."""
+        del settings, classes
         return False
 
     def start_from(self, detector: Detector) -> InitialWeights | None:

@@ -51,7 +51,7 @@ class BoxJob:
         )
         val = read_training_set(dataset_dir, "val", settings)
         self.validator = BoxValidator(val, settings, self.card)
-        self.keeps_start = family.detects_untrained(settings)
+        self.keeps_start = family.detects_untrained(settings, self._data.classes)
         self.num_workers = settings.num_workers
 
     def batches(self) -> Batches:

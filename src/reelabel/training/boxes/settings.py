@@ -24,8 +24,8 @@ class BoxTrainSettings(TrainSettings, BoxStudentSettings):
     """Side in pixels of the square around an object that a step is trained on, a multiple of 32; 0:
     the whole picture."""
     crop_anywhere: float = Field(0.0, ge=0, le=1)
-    """Share of such squares that lie anywhere in the picture: with an object in every square, scores
-    in whole pictures are too high."""
+    """Share of such squares that lie anywhere in the picture: with an object in every square,
+    scores in whole pictures are too high."""
     flip_test: bool = False
     """Detect in the mirrored picture too when labelling, and take the mean."""
     flip: float = Field(0.5, ge=0, le=1)
