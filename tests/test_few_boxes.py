@@ -108,7 +108,7 @@ def test_the_student_labels_the_second_round(workspace):
 
 
 def test_the_student_labels_no_more_than_people_drew(workspace):
-    """With a bound on boxes per frame only the best stay; the others are ignored."""
+    """With a bound on boxes per frame only the best stay, the next are ignored."""
     import_drawn(workspace)
     states = {}
     for bound in (None, 0.7):

@@ -79,17 +79,25 @@ def unsampled_pts(frames: Sequence[Row], labels: LabelsByPts, *, hard_frames_max
     return sorted({*drawn, *hard})
 
 
-def annotated_frames(
-    frames: Sequence[Row], annotated: Collection[int]
+def labelled_frames(
+    sampled: Sequence[Row], added: Collection[int], labels: pa.Table, annotated: Collection[int]
 ) -> tuple[list[Row], list[int]]:
-    """Return the sampled frames that a person annotated, and the time stamps of the others.
+    """Return the frames that have positive labels or were annotated; the others are unlabelled.
 
     Args:
-        frames: rows of the table `frames`, also those that were rejected.
+        sampled: rows of the table `frames` that would go into the data set.
+        added: time stamps of frames that would be added to them.
+        labels: the rows of the table `labels`.
         annotated: time stamps of the frames that a person annotated, with boxes or without.
+
+    Returns:
+        The rows that stay, and the time stamps of the frames that are added.
     """
-    sampled = [frame for frame in frames if frame["kept"] and frame["pts"] in annotated]
-    return sampled, sorted(set(annotated) - {frame["pts"] for frame in sampled})
+    positive = labels.filter(pc.equal(labels["state"], POSITIVE))["pts"].to_pylist()
+    known = {*positive, *annotated}
+    stay = [frame for frame in sampled if frame["pts"] in known]
+    more = ({*added} & known) | {*annotated}
+    return stay, sorted(more - {frame["pts"] for frame in stay})
 
 
 def is_drawn(label: Row) -> bool:

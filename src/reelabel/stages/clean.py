@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -51,11 +52,11 @@ class CleanModels:
 
     Attributes:
         embedder: compares crops; None if they are not compared.
-        score_per_class: thresholds in place of those of the settings.
+        thresholds: `score_per_class` and `floor` in place of those of the settings, if raised.
     """
 
     embedder: Embedder | None
-    score_per_class: Mapping[str, float]
+    thresholds: Mapping[str, Any]
 
 
 CleanUnit = Unit[CandidateSettings, CleanModels | None]
@@ -81,8 +82,7 @@ def _used_settings(unit: CleanUnit) -> CandidateSettings:
     """Return the settings with the thresholds that were raised for the density of drawn boxes."""
     if unit.resource is None:
         return unit.settings
-    update = {"score_per_class": dict(unit.resource.score_per_class)}
-    return unit.settings.model_copy(update=update)
+    return unit.settings.model_copy(update=dict(unit.resource.thresholds))
 
 
 def _crops(unit: CleanUnit, boxes: RuleInput, decisions: Decisions) -> Crops:
@@ -128,29 +128,29 @@ def models(context: Context[CandidateSettings]) -> Resource[CleanModels | None]:
             hint = nearest(name, classes)
             raise UsageError(f"clean.score_per_class names '{name}', which is no class{hint}")
     found = load_embedder("tiny") if settings.outliers.enabled else None
-    scores = _thresholds(context)
-    raised = "" if scores == settings.score_per_class else fingerprint(sorted(scores.items()))
+    raised = _raised(context)
     if found is None and not raised:
         return Resource(None)
-    return Resource(CleanModels(found, scores), (found.fingerprint if found else "") + raised)
+    values = (found.fingerprint if found else "") + (fingerprint(raised) if raised else "")
+    return Resource(CleanModels(found, raised), values)
 
 
-def _thresholds(context: Context[CandidateSettings]) -> dict[str, float]:
-    """Return the threshold of each class that has one of its own, raised where it is too low."""
-    s, classes = context.settings, context.project.classes
-    drawn = context.project.detector == NO_DETECTOR and context.round_number > 0
-    if not drawn or s.drawn_density is None:
-        return dict(s.score_per_class)
-    per_frame = _drawn_per_frame(context)
+def _raised(context: Context[CandidateSettings]) -> dict[str, Any]:
+    """Return the thresholds that rise because a student of few boxes finds more than was drawn."""
+    s, per_frame = context.settings, dict[str, float]()
+    if context.project.detector == NO_DETECTOR and context.round_number > 0:
+        per_frame = _drawn_per_frame(context)
+    if s.drawn_density is None or not per_frame:
+        return {}
     frames = sum(len(context.inputs.rows(SEEN, v)) for v in context.inputs.video_ids(SEEN))
-    raised = {}
-    for name in (name for name in classes if name in per_frame):
-        found = _found(context, name)
-        if s.max_per_frame is not None:
-            found = found.best_of_frames(s.max_per_frame)
-        least = density_threshold(found, s.drawn_density * per_frame[name] * frames)
-        raised[name] = max(s.score_per_class.get(name, s.score), min(least, 1.0))
-    return {**s.score_per_class, **raised}
+    scores, floors = dict(s.score_per_class), []
+    for name in (name for name in context.project.classes if name in per_frame):
+        found, allowed = _found(context, name), s.drawn_density * per_frame[name] * frames
+        best = found if s.max_per_frame is None else found.best_of_frames(s.max_per_frame)
+        scores[name] = max(scores.get(name, s.score), density_threshold(best, allowed))
+        floors.append(density_threshold(found, 2 * allowed))
+    # There is one floor for all classes: the lowest, as a box above its own may be an object.
+    return {"score_per_class": scores, "floor": max(s.floor, min(floors, default=0.0))}
 
 
 def _drawn_per_frame(context: Context[CandidateSettings]) -> dict[str, float]:

@@ -1,8 +1,9 @@
 """split  labels -> dataset  N:1  by video, source and duplicate cluster; a COCO data set.
 
 Which frames go in is `labels.selection`, which side they are on `labels.division`. Frames to be
-added that were never sampled are decoded here. Frames without labels are background; but where no
-detector processed them (`none`), those that nobody annotated are unlabelled and left out.
+added that were never sampled are decoded here. Frames without labels are background; but where
+drawn boxes take the place of a detector (`none`), those that nobody annotated are unlabelled: a
+student of few boxes misses too much.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from reelabel.labels.division import (
 )
 from reelabel.labels.rows import FrameBoxes
 from reelabel.labels.selection import (
-    annotated_frames,
     by_pts,
+    labelled_frames,
     sampled_frames,
     telling_rows,
     unsampled_pts,
@@ -113,7 +114,7 @@ def _report(
 
 def _nothing_to_learn(unit: SplitUnit) -> str:
     none = f"round {unit.round_number}: there is no label to train on. "
-    if _is_unlabelled(unit):
+    if unit.round_number == 0 and unit.project.detector == NO_DETECTOR:
         return none + (
             f"The detector is '{NO_DETECTOR}', so boxes must be drawn: bring them in with  "
             "reelabel import WORKSPACE FILE --as labels, or name a detector"
@@ -138,18 +139,13 @@ def _entries(unit: SplitUnit, video_id: str, rows: pa.Table) -> Iterator[Entry]:
     sampled = sampled_frames(frames, labels, dropped, hard_frames=s.hard_frames)
     most = s.hard_frames_max if s.hard_frames else 0
     added = unsampled_pts(frames, labels, hard_frames_max=most)
-    if _is_unlabelled(unit):
+    if unit.project.detector == NO_DETECTOR:
         annotated = unit.rows(IMPORTED_FRAMES, video_id)["pts"].to_pylist()
-        sampled, added = annotated_frames(frames, annotated)
+        sampled, added = labelled_frames(sampled, added, rows, annotated)
     for frame in sampled:
         yield frame, boxes.in_picture(frame)
     for frame in _taken(unit, video_id, added):
         yield frame, boxes.in_picture(frame)
-
-
-def _is_unlabelled(unit: SplitUnit) -> bool:
-    """Return whether frames without labels are unlabelled, as no detector processed any."""
-    return unit.round_number == 0 and unit.project.detector == NO_DETECTOR
 
 
 def _taken(unit: SplitUnit, video_id: str, wanted: list[int]) -> Iterator[Row]:
