@@ -115,7 +115,8 @@ class Project(Settings):
     test_videos: tuple[str, ...] = ()
     """Videos that are only evaluated on: nothing of them is sampled, labelled or trained on."""
     detector: str = "motion"
-    """The first teacher: yolox-nano (tiny ... x), FILE.onnx, hf:ID, hf-zero-shot:ID, motion."""
+    """The first teacher: yolox-nano (tiny ... x), FILE.onnx, hf:ID, hf-zero-shot:ID, motion; none:
+    the first round is trained on drawn boxes alone (`labels`)."""
     detector_options: dict[str, Any] = Field(default_factory=dict)
     """Options of that teacher, such as {floor: 0.05}."""
     teacher: str = ""

@@ -18,6 +18,8 @@ RELEASED = {
 }
 """Name -> URL of the makers' release; all find the 80 classes of COCO. The makers publish no
 hashes: that of each file is locked at first use."""
+NO_DETECTOR = "none"
+"""As the first teacher: there is none, people's labels alone are trained on in the first round."""
 _STUDENT = "model.json"
 
 

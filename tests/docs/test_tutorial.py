@@ -1,4 +1,4 @@
-"""The tutorial, run as it stands."""
+"""The tutorial, run as it stands, and the page on few boxes, but for the length of its training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -94,23 +94,48 @@ def test_outputs_are_compared_with_their_figures(shown, came, alike):
     assert agrees(shown, came) is alike
 
 
-def test_the_tutorial_does_what_it_says(tmp_path, monkeypatch):
-    """Every block of the tutorial runs, in order, and says what is printed below it."""
-    monkeypatch.chdir(tmp_path)
+def run_page(page: Path, *, changed: Callable[[str], str] = str) -> tuple[set[str], list[str]]:
+    """Run every block of a page in order; return the languages, and the commands that were called.
+
+    `changed` returns the command that is called in place of the one that is shown.
+    """
     names: dict[str, object] = {}
-    said = ""
-    seen = set()
-    for language, content in blocks((DOCS / "tutorial.md").read_text(encoding="utf-8")):
+    said, seen, done = "", set(), []
+    for language, content in blocks(page.read_text(encoding="utf-8")):
         seen.add(language)
         if language == "python":
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
-                exec(compile(content, "tutorial.md", "exec"), names)  # noqa: S102 -- our own page
+                exec(compile(content, page.name, "exec"), names)  # noqa: S102 -- our own page
             said = out.getvalue()
         elif language == "text":
             assert agrees(content, said), f"expected:\n{content}\ncame:\n{said}"
         elif language == "console":
             for command, shown in commands(content):
-                came = called(command)
+                done.append(command.split()[1])
+                came = called(changed(command))
                 assert agrees(shown, came), f"{command}\nexpected:\n{shown}\ncame:\n{came}"
+    return seen, done
+
+
+def test_the_tutorial_does_what_it_says(tmp_path, monkeypatch):
+    """Every block of the tutorial runs, in order, and says what is printed below it."""
+    monkeypatch.chdir(tmp_path)
+    seen, _ = run_page(DOCS / "tutorial.md")
     assert seen == {"python", "text", "console"}
+
+
+@pytest.mark.train
+def test_the_page_on_few_boxes_does_what_it_says(tmp_path, monkeypatch):
+    """Every block runs, in order, with a training of two steps."""
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    short = " --set train.max_steps=2 --set train.crop=64 --set sample.every=4"
+
+    def shortened(command: str) -> str:
+        return command + short if " init " in command else command
+
+    _, done = run_page(DOCS / "how-to" / "few-boxes.md", changed=shortened)
+    assert done == ["init", "run", "import", "run", "show", "predict"]
+    assert list(Path("balls/rounds").glob("*/show/**/*.jpg"))
+    assert Path("found.mp4").is_file()

@@ -28,11 +28,11 @@ def decide(tmp_path):
     (tmp_path / "reelabel.yaml").write_text("classes: [ball]\n")
     workspace = Workspace.open(tmp_path)
 
-    def run(scores, number=0, *, resamples=None, **settings):
+    def run(scores, number=0, *, resamples=None, project=PROJECT, **settings):
         folder = workspace.round_dir(number)
         Scores(number, 0.5, **scores).save(folder)
         Resamples(resamples or {}).save(folder)
-        bound = bind(STAGE, workspace, PROJECT, STAGE.settings(**settings), round_number=number)
+        bound = bind(STAGE, workspace, project, STAGE.settings(**settings), round_number=number)
         (planned,) = plan(bound)
         notes = do(bound, planned.job, lambda *_: None)
         written = Decision.load(folder)
@@ -82,6 +82,19 @@ def test_a_student_that_is_not_better_is_not_used(decide):
     assert decision.best == decision.next_teacher == "motion"
     assert decision.best_ap == 0.4
     assert "motion stays the best model" in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("scores", "ap", "by"), [({}, None, "nothing"), (truth(0.0, 0.2), 0.2, "truth")]
+)
+def test_the_first_student_is_the_best_where_there_was_no_detector(decide, scores, ap, by):
+    """Nothing labelled before it; its AP is kept for the next round, if there is truth."""
+    none = Project(classes=("ball",), detector="none")
+    decision = decide(scores, project=none)
+    assert (decision.action, decision.best) == ("advance", "round:0")
+    assert (decision.best_ap, decision.by) == (ap, by)
+    worse = decide(truth(0.2, 0.1), number=1, project=none)
+    assert (worse.action, worse.best) == ("stop", "round:0")
 
 
 def test_the_gain_that_is_asked_for_must_be_reached(decide):

@@ -148,6 +148,20 @@ def test_pictures_with_hard_negatives_come_more_often(squares):
     assert sorted(seen.values()) == [10, 10, 30]
 
 
+def test_pictures_that_a_person_drew_in_come_more_often(squares):
+    """One of three labelled pictures holds a drawn box and comes four times as often."""
+
+    def change(coco):
+        for note in coco["annotations"]:
+            note["origin"] = "person" if note["image_id"] == 1 else "teacher"
+
+    settings = BoxTrainSettings(drawn_repeat=4, batch_size=6, max_steps=20)
+    data = read_training_set(edited(squares(3, 0), change), "train", settings)
+    schedule = BatchSchedule(data, settings)
+    seen = Counter(each.example for step in range(10) for each in schedule.batch(step))
+    assert [seen[number] for number in range(3)] == [40, 10, 10]
+
+
 def test_a_crop_is_aimed_at_hard_negatives_too(squares):
     """Where a crop shows a part of the picture, a hard negative far from any object is seen."""
 
@@ -160,6 +174,19 @@ def test_a_crop_is_aimed_at_hard_negatives_too(squares):
     batches = Batches(data, settings, SIZE)
     targets = [batches.example(BatchItem(0, step, 0))[1] for step in range(40)]
     assert sum(len(target.negative) > 0 for target in targets) >= 10
+
+
+def test_crops_may_lie_anywhere(squares):
+    """A share of the crops is not aimed at an object, so that many show none."""
+    empty = {}
+    for share in (0.0, 1.0):
+        settings = BoxTrainSettings(crop=32, image_size=96, crop_anywhere=share)
+        data = read_training_set(squares(1, 0, name=f"s{share}"), "train", settings)
+        batches = Batches(data, settings, SIZE)
+        targets = [batches.example(BatchItem(0, step, 0))[1] for step in range(40)]
+        empty[share] = sum(not len(target.xyxy) for target in targets)
+    assert empty[0.0] <= 2
+    assert empty[1.0] >= 8
 
 
 def test_order_depends_on_the_step_alone(squares):

@@ -10,9 +10,9 @@ import torch
 
 from reelabel.config import Project
 from reelabel.models.students.folder import WEIGHTS, ModelCard, write_card
-from reelabel.models.students.registry import family_of
+from reelabel.models.students.registry import family_named, family_of
 from reelabel.training.boxes.settings import BoxTrainSettings
-from reelabel.training.boxes.start import start_from_detector
+from reelabel.training.boxes.start import FEW_BOXES, start_from_detector
 
 CLASS_MAP = {"sports ball": "ball", "frisbee": "ball"}
 
@@ -88,3 +88,22 @@ def test_a_centernet_goes_on_only_with_the_same_classes(tmp_path):
         project = Project(classes=classes, videos=("v",), detector=f"student:{first}")
         found = start_from_detector(BoxTrainSettings(), project, tmp_path)
         assert (found.weights == first / WEIGHTS) == same
+
+
+def test_drawn_boxes_without_a_detector_have_settings_of_their_own(tmp_path):
+    """What the user set stays, the rest is for few boxes, also before weights that are named."""
+    project = Project(classes=("ball",), videos=("v",), detector="none")
+    found = start_from_detector(BoxTrainSettings(min_steps=9, weights="a.onnx"), project, tmp_path)
+    assert found.model_dump(include=set(FEW_BOXES)) == {**FEW_BOXES, "min_steps": 9}
+    assert found.weights == Path("a.onnx")
+    assert found.student == "auto"
+
+
+@pytest.mark.parametrize(
+    ("source_classes", "classes", "expected"),
+    [((), ("dog", "thing"), True), ((), ("thing",), False), (("thing",), ("thing",), True)],
+)
+def test_a_yolox_of_other_classes_detects_nothing_untrained(source_classes, classes, expected):
+    """New classes have outputs without weights: such a start is no model to compare with."""
+    settings = BoxTrainSettings(weights="a.onnx", source_classes=source_classes)
+    assert family_named("yolox", "", "boxes").detects_untrained(settings, classes) is expected

@@ -53,7 +53,7 @@ def cli() -> None:
 )
 @click.option(
     "--detector",
-    help="yolox-nano (tiny, s, m, l, x), FILE.onnx, hf:ID, motion; default: by classes.",
+    help="yolox-nano (tiny ... x), FILE.onnx, hf:ID, motion, none; default: by classes.",
 )
 @click.option("--teacher", help="The first teacher of a classifier; default: the tags alone.")
 @click.option("--tags", help="Weak labels of videos: folders, manifest, or a file.")

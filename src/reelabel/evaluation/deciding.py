@@ -167,6 +167,20 @@ def _certainty(findings: tuple[Finding, ...], than: tuple[Rival, ...]) -> str:
     return f" (difference {each}{': it covers 0, so this may be chance' if chance else ''})"
 
 
+def first_student(truth: Comparison | None) -> Outcome:
+    """Return that the student is the best model, as no detector labelled before it.
+
+    Args:
+        truth: its scores, None if there is no truth.
+    """
+    ap = truth.models["student"].overall.ap.value if truth is not None else None
+    words = (
+        f": AP {ap:.3f} on {truth.frames} frames" if truth is not None and ap is not None else ""
+    )
+    reason = f"the student is the first model, as there was no detector{words}"
+    return Outcome("student", ap, reason, ())
+
+
 def decide_without_truth(
     held_out: HeldOutLabels | None, mirror: MirrorConsistency | None, limits: Limits
 ) -> Outcome:

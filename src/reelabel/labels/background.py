@@ -31,6 +31,8 @@ NOT_PROCESSED: Final = "not processed"
 DETECTION: Final = "detection"
 ON_TRACK: Final = "track"
 NEAR: Final = "near"
+NO_EVIDENCE: Final = "no detector"
+"""Where drawn boxes take the place of a detector nothing shows that a frame is background."""
 REASONS = (NOT_PROCESSED, DETECTION, ON_TRACK, NEAR)
 """Why a frame is unlabelled; of several reasons the first counts."""
 _SAME_IOU = 0.5  # from this overlap on a detection and a label are of one object

@@ -35,6 +35,10 @@ class CandidateSettings(RuleSettings):
     smooth_iou: float = Field(0.85, ge=0, le=1)
     """A smoothed box replaces the detection if they overlap by this; where they are further apart
     the object's motion deviates from the model."""
+    drawn_density: float | None = Field(0.7, gt=0, le=10)
+    """Where drawn boxes take the place of a detector: the threshold rises until a frame has on
+    average at most so many detections for each box that people drew per frame, and `floor` until it
+    has twice as many; none: both stay."""
     outliers: OutlierSettings = OutlierSettings()
     """Boxes whose crop looks unlike the others of their class."""
 

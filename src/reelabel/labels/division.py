@@ -31,7 +31,8 @@ class DivisionSettings(Settings):
 
     held_out: float | None = Field(None, ge=0, lt=1)
     """Share of the labels kept out of training for validation, by whole videos; 0 for none. None:
-    a fifth without truth, nothing with truth, which is worth more than held-out pseudo-labels."""
+    a fifth without truth, nothing with truth, which is worth more than held-out pseudo-labels, or
+    where boxes are drawn in place of a detector (none), as these are few."""
     test_share: float = Field(0.0, ge=0, lt=1)
     """Share of the labels kept out of everything for a last test, by whole videos."""
     single_video: bool = False

@@ -31,6 +31,7 @@ _BUILT_IN = {
         "hf": "reelabel.models.detectors.transformers:load",
         "hf-zero-shot": "reelabel.models.detectors.zero_shot:load",
         "motion": "reelabel.models.detectors.motion:load",
+        "none": "reelabel.models.detectors.nothing:load",
         "onnx": "reelabel.models.detectors.onnx:load",
         "round": "reelabel.models.detectors.student:load_round",
         "start": "reelabel.models.detectors.student:load_start",
@@ -84,8 +85,9 @@ def load_detector(
     Args:
         spec: ``yolox-nano`` (tiny, s, m, l, x), ``onnx:PATH_OR_URL`` or a path that ends in
             ``.onnx``, ``torchvision:NAME``, ``hf:HUB_ID_OR_FOLDER``,
-            ``hf-zero-shot:HUB_ID_OR_FOLDER``, ``motion``, ``round:NUMBER``, ``start:NUMBER``,
-            ``student:FOLDER``, ``detections-txt:FOLDER``, ``fake:``, or the kind of a plug-in.
+            ``hf-zero-shot:HUB_ID_OR_FOLDER``, ``motion``, ``none``, ``round:NUMBER``,
+            ``start:NUMBER``, ``student:FOLDER``, ``detections-txt:FOLDER``, ``fake:``, or the kind
+            of a plug-in.
         home: the workspace, for relative paths, rounds and the lock of weights.
         options: the model's own; each has a default.
         wanted: the classes to detect; empty takes the model as it is. Zero-shot and motion

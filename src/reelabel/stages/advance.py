@@ -23,8 +23,10 @@ from reelabel.evaluation.deciding import (
     Outcome,
     decide_by_truth,
     decide_without_truth,
+    first_student,
 )
 from reelabel.evaluation.figures import Comparison, Role
+from reelabel.short_names import NO_DETECTOR
 from reelabel.workspace import fingerprint
 from reelabel.workspace.results import BestResamples, Decision, Resamples, Scores
 from reelabel.workspace.rounds import start_spec, student_spec
@@ -111,7 +113,11 @@ def _resamples(unit: AdvanceUnit, decision: Decision) -> tuple[int, tuple[float 
 
 def _decision(unit: AdvanceUnit, scores: Scores | None) -> Decision:
     truth = scores.truth if scores is not None else None
-    if truth is not None and _truth_decides(unit.settings, truth):
+    by_truth = truth is not None and _truth_decides(unit.settings, truth)
+    if unit.resource.name == NO_DETECTOR:
+        first = first_student(truth if by_truth else None)
+        return _decided(unit, first, by="truth" if by_truth else "nothing")
+    if truth is not None and by_truth:
         outcome = decide_by_truth(truth, _best_so_far(unit, truth), unit.settings.min_gain_ap)
         if outcome is not None:
             return _decided(unit, outcome, by="truth")

@@ -4,14 +4,19 @@ Dropped boxes become no labels (too weak, a worse copy of another box) and stay 
 Temporal evidence is applied after the rules: a flicker or a static repeat is a hard negative, a
 confident box without support is ignored, a box found in a gap of a track is added, a weak one that
 its track confirms is positive, and a smoothed box replaces the detection where it is near. Every
-box is clipped to the picture.
+box is clipped to the picture. The student of few drawn boxes (detector `none`) labels no more boxes
+per frame than people drew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from reelabel.data.boxes import Placement
@@ -19,21 +24,48 @@ from reelabel.data.states import POSITIVE
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import UsageError, nearest
 from reelabel.labels.candidates import CandidateSettings, find_candidates
+from reelabel.labels.density import FoundBoxes, density_threshold
 from reelabel.labels.evidence import Evidence, decide_by_rules
 from reelabel.labels.outliers import Crops, ignore_outliers
 from reelabel.labels.rules import Decisions, RuleInput
 from reelabel.media.pictures import read_rgb
 from reelabel.models.base import Embedder, Image
 from reelabel.models.registry import load_embedder
-from reelabel.tables import CANDIDATES, DETECTIONS, EVIDENCE, FRAMES, VIDEOS
+from reelabel.short_names import NO_DETECTOR
+from reelabel.tables import (
+    CANDIDATES,
+    DETECTIONS,
+    EVIDENCE,
+    FRAMES,
+    IMPORTED,
+    IMPORTED_FRAMES,
+    SEEN,
+    VIDEOS,
+)
 from reelabel.tables.boxes import boxes_of, class_names
+from reelabel.workspace import fingerprint
 
-CleanUnit = Unit[CandidateSettings, Embedder | None]
+
+@dataclass(frozen=True)
+class CleanModels:
+    """What is made once for all videos.
+
+    Attributes:
+        embedder: compares crops; None if they are not compared.
+        thresholds: `score_per_class` and `floor` in place of those of the settings, if raised.
+    """
+
+    embedder: Embedder | None
+    thresholds: Mapping[str, Any]
+
+
+CleanUnit = Unit[CandidateSettings, CleanModels | None]
 
 
 def clean(unit: CleanUnit) -> Output:
     """Return the detections that stay, each with its state, and the boxes that are added."""
-    detections, s, size_wh = unit.rows(DETECTIONS), unit.settings, unit.video.size_wh
+    detections, size_wh = unit.rows(DETECTIONS), unit.video.size_wh
+    s = _used_settings(unit)
     names = class_names(detections)
     boxes = RuleInput(boxes_of(detections, names), names, size_wh)
     table = unit.rows(EVIDENCE)
@@ -46,16 +78,24 @@ def clean(unit: CleanUnit) -> Output:
     return Output({"candidates": found.table(detections, table)}, found.counts())
 
 
+def _used_settings(unit: CleanUnit) -> CandidateSettings:
+    """Return the settings with the thresholds that were raised for the density of drawn boxes."""
+    if unit.resource is None:
+        return unit.settings
+    return unit.settings.model_copy(update=dict(unit.resource.thresholds))
+
+
 def _crops(unit: CleanUnit, boxes: RuleInput, decisions: Decisions) -> Crops:
     """Return the embedded crops of positive boxes in frames that have a picture."""
-    if unit.resource is None:
+    if unit.resource is None or unit.resource.embedder is None:
         raise AssertionError("crops are compared without an embedder")
-    embed = unit.resource.open()
+    embedder = unit.resource.embedder
+    embed = embedder.open()
     rows, vectors = [], []
     for row, crop in _cropped(unit, boxes, np.flatnonzero(decisions.state == POSITIVE)):
         rows.append(row)
         vectors.append(np.asarray(embed([crop])[0], np.float32))
-    stacked = np.stack(vectors) if vectors else np.zeros((0, unit.resource.dimensions), np.float32)
+    stacked = np.stack(vectors) if vectors else np.zeros((0, embedder.dimensions), np.float32)
     at = np.array(rows, np.int64)
     return Crops(at, boxes.boxes.class_id[at], stacked)
 
@@ -77,8 +117,8 @@ def _cropped(
             yield row, picture[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
 
 
-def embedder(context: Context[CandidateSettings]) -> Resource[Embedder | None]:
-    """Return the embedder that crops are compared with, if they are compared at all.
+def models(context: Context[CandidateSettings]) -> Resource[CleanModels | None]:
+    """Return the embedder that crops are compared with, if they are, and the thresholds.
 
     Raises:
         UsageError: if a class has a score of its own that is no class of the workspace.
@@ -88,10 +128,50 @@ def embedder(context: Context[CandidateSettings]) -> Resource[Embedder | None]:
         if name not in classes:
             hint = nearest(name, classes)
             raise UsageError(f"clean.score_per_class names '{name}', which is no class{hint}")
-    if not settings.outliers.enabled:
+    found = load_embedder("tiny") if settings.outliers.enabled else None
+    raised = _raised(context)
+    if found is None and not raised:
         return Resource(None)
-    found = load_embedder("tiny")
-    return Resource(found, found.fingerprint)
+    values = (found.fingerprint if found else "") + (fingerprint(raised) if raised else "")
+    return Resource(CleanModels(found, raised), values)
+
+
+def _raised(context: Context[CandidateSettings]) -> dict[str, Any]:
+    """Return the thresholds that rise because a student of few boxes finds more than was drawn."""
+    s, per_frame = context.settings, dict[str, float]()
+    if context.project.detector == NO_DETECTOR and context.round_number > 0:
+        per_frame = _drawn_per_frame(context)
+    if s.drawn_density is None or not per_frame:
+        return {}
+    frames = sum(len(context.inputs.rows(SEEN, v)) for v in context.inputs.video_ids(SEEN))
+    scores, floors = dict(s.score_per_class), []
+    for name in (name for name in context.project.classes if name in per_frame):
+        found, allowed = _found(context, name), s.drawn_density * per_frame[name] * frames
+        best = found if s.max_per_frame is None else found.best_of_frames(s.max_per_frame)
+        scores[name] = max(scores.get(name, s.score), density_threshold(best, allowed))
+        floors.append(density_threshold(found, 2 * allowed))
+    # There is one floor for all classes: the lowest, as a box above its own may be an object.
+    return {"score_per_class": scores, "floor": max(s.floor, min(floors, default=0.0))}
+
+
+def _drawn_per_frame(context: Context[CandidateSettings]) -> dict[str, float]:
+    """Return how many boxes of each class people drew per frame that they annotated."""
+    inputs, counts, frames = context.inputs, Counter[str](), 0
+    for video_id in inputs.video_ids(IMPORTED_FRAMES):
+        frames += len(inputs.rows(IMPORTED_FRAMES, video_id))
+        rows = inputs.rows(IMPORTED, video_id)
+        counts.update(rows.filter(pc.field("state") == POSITIVE)["category"].to_pylist())
+    return {name: count / frames for name, count in counts.items()}
+
+
+def _found(context: Context[CandidateSettings], name: str) -> FoundBoxes:
+    """Return what the teacher found of a class, in all videos."""
+    inputs = context.inputs
+    tables = (inputs.rows(DETECTIONS, v) for v in inputs.video_ids(DETECTIONS))
+    own = (table.filter(pc.field("category") == name) for table in tables)
+    return FoundBoxes.joined(
+        FoundBoxes(rows["score"].to_numpy(), rows["pts"].to_numpy()) for rows in own
+    )
 
 
 STAGE = Stage(
@@ -100,10 +180,10 @@ STAGE = Stage(
     settings=CandidateSettings,
     run=clean,
     reads=(VIDEOS, FRAMES, DETECTIONS),
-    optional=(EVIDENCE,),
+    optional=(EVIDENCE, SEEN, IMPORTED, IMPORTED_FRAMES),
     writes=(CANDIDATES,),
-    project_keys=("seed",),
+    project_keys=("seed", "detector"),
     per_round=True,
     version=5,
-    resource=embedder,
+    resource=models,
 )

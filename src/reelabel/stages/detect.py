@@ -20,8 +20,10 @@ from reelabel.errors import MissingInput
 from reelabel.media.stream import scan
 from reelabel.models.base import FrameDetections
 from reelabel.models.detector_pool import DetectorPool, detect_frames
+from reelabel.models.detectors.nothing import NoDetector
 from reelabel.models.detectors.recorded import RecordedDetector
 from reelabel.models.teacher import load_teacher
+from reelabel.short_names import NO_DETECTOR
 from reelabel.tables import CLIPS, DETECTIONS, FRAMES, SEEN, TRUTH_FRAMES, VIDEOS, xyxy_columns
 from reelabel.workspace.results import Decision, InputChoice
 from reelabel.workspace.rounds import teacher_of
@@ -45,7 +47,7 @@ DetectUnit = Unit[DetectSettings, DetectorPool]
 def detect(unit: DetectUnit) -> Output:
     """Return all boxes that the teacher detects in one video."""
     detector = unit.resource.detector
-    if isinstance(detector, RecordedDetector):
+    if isinstance(detector, RecordedDetector | NoDetector):
         frames = _replayed(unit, detector)
     else:
         frames = _detected(unit)
@@ -67,7 +69,9 @@ def _detected(unit: DetectUnit) -> Iterator[FrameDetections]:
     return detect_frames(path, unit.resource, _wanted(unit), size_wh=size_wh)
 
 
-def _replayed(unit: DetectUnit, detector: RecordedDetector) -> Iterator[FrameDetections]:
+def _replayed(
+    unit: DetectUnit, detector: RecordedDetector | NoDetector
+) -> Iterator[FrameDetections]:
     """Yield recorded detections: of all frames, as none has to be decoded for it."""
     path = unit.video.path
     wanted = set(_wanted(unit) or ()) if unit.video.is_test else None
@@ -149,6 +153,11 @@ def teacher(context: Context[DetectSettings]) -> Resource[DetectorPool]:
     project = context.project
     decision = context.inputs.result(Decision, previous=True)
     spec = teacher_of(project.detector, context.round_number, decision)
+    if spec == NO_DETECTOR and project.labels is None:
+        raise MissingInput(
+            f"the detector is '{NO_DETECTOR}' and there are no labels: bring drawn boxes in with  "
+            "reelabel import WORKSPACE FILE --as labels, or name a detector in reelabel.yaml"
+        )
     detector = load_teacher(project, context.root, spec, context.inputs.result(InputChoice))
     # A model has one session per core; one that needs frames in order has only one.
     pool = DetectorPool(detector, context.settings.sessions)

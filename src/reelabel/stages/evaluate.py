@@ -3,7 +3,8 @@
 Against hand-drawn truth where there is some, and against the pseudo-labels of frames that were kept
 out of training, which is called agreement and never AP. Scores of footage that was trained on (with
 pseudo-labels, never with truth) and of videos kept out of training stand apart. Where labels were
-held out the models are also compared without any: by their consistency under mirroring.
+held out, or no detector was there before drawn boxes, the models are also compared without any: by
+their consistency under mirroring.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from reelabel.labels.known_frames import boxes_by_pts, label_frames, ruled_label
 from reelabel.media.signatures import spread_signatures
 from reelabel.models.compared import ComparedModels, ModelDetections
 from reelabel.models.teacher import load_teacher
+from reelabel.short_names import NO_DETECTOR
 from reelabel.tables import (
     CANDIDATES,
     DETECTIONS,
@@ -74,7 +76,7 @@ def evaluate(unit: EvaluateUnit) -> Output:
         truth_unseen=compare(unseen, detections.of(unseen), scoring)[0],
         agreement=compare(held_out, detections.of(held_out), scoring)[0],
         held_out=held_out_labels(held_out, detections.of(held_out), scoring) if held_out else None,
-        mirror=_mirrored(unit, detections, scoring) if held_out else None,
+        mirror=_mirrored(unit, detections, scoring) if _needs_mirror(unit, held_out) else None,
         labels=_label_quality(unit, truth),
         rules=rule_quality(_ruled(unit, truth)),
         background=_background_quality(unit, truth),
@@ -91,6 +93,12 @@ def evaluate(unit: EvaluateUnit) -> Output:
 def _detections(unit: EvaluateUnit) -> ModelDetections:
     stored = partial(_stored, unit, DETECTIONS)
     return ModelDetections(unit.resource, stored, video_of=unit.inputs.video, tick=unit.tick)
+
+
+def _needs_mirror(unit: EvaluateUnit, held_out: Sequence[KnownFrame]) -> bool:
+    """Return whether the models are compared without labels: some were held out, or all drawn."""
+    drawn = unit.project.detector == NO_DETECTOR and not unit.project.truth
+    return bool(held_out) or (drawn and unit.round_number > 0)
 
 
 def _mirrored(
@@ -251,7 +259,7 @@ STAGE = Stage(
     reads=(VIDEOS, FRAMES, TRUTH_FRAMES, TRUTH, DETECTIONS, LABELS, CANDIDATES),
     reads_previous=(LABELS, CANDIDATES),
     after=("split", "train"),
-    project_keys=("classes", "seed"),
+    project_keys=("classes", "seed", "detector", "truth"),
     per_round=True,
     version=10,
     resource=models,

@@ -2,7 +2,8 @@
 
 Which frames go in is `labels.selection`, which side they are on `labels.division`. Frames to be
 added that were never sampled are decoded here. Frames without positive labels are background where
-`labels.background` finds evidence for it; the others are unlabelled and left out.
+`labels.background` finds evidence for it; the others are unlabelled and left out. Where drawn boxes
+take the place of a detector (`none`) nothing is evidence: a student of few boxes misses too much.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE
 from reelabel.engine.stage import Output, Stage, Unit
 from reelabel.errors import SplitError
 from reelabel.formats.coco import coco_text
-from reelabel.labels.background import TeacherPass, needs_evidence, unlabelled_reasons
+from reelabel.labels.background import NO_EVIDENCE, TeacherPass, needs_evidence, unlabelled_reasons
 from reelabel.labels.division import (
     SIDES,
     TRAIN,
@@ -45,6 +46,7 @@ from reelabel.labels.selection import (
 )
 from reelabel.media.pictures import encode_jpeg, fit
 from reelabel.media.video import frames as decoded
+from reelabel.short_names import NO_DETECTOR
 from reelabel.tables import (
     CAMERA,
     COPIES,
@@ -81,7 +83,8 @@ def split(unit: SplitUnit) -> Output:
         near_pairs(unit.shards(DUPLICATES)),
         same,
         unit.settings,
-        has_truth=bool(unit.project.truth),
+        # Few drawn boxes are worth more in the training than as a figure of a handful of them.
+        has_truth=bool(unit.project.truth) or unit.project.detector == NO_DETECTOR,
         seed=unit.project.seed,
     )
     digests, counts = [], {}
@@ -126,8 +129,14 @@ def _report(
 
 
 def _nothing_to_learn(unit: SplitUnit) -> str:
-    return (
-        f"round {unit.round_number}: there is no label to train on. The teacher found nothing that "
+    none = f"round {unit.round_number}: there is no label to train on. "
+    if unit.round_number == 0 and unit.project.detector == NO_DETECTOR:
+        return none + (
+            f"The detector is '{NO_DETECTOR}', so boxes must be drawn: bring them in with  "
+            "reelabel import WORKSPACE FILE --as labels, or name a detector"
+        )
+    return none + (
+        "The teacher found nothing that "
         "passed the rules: look at  reelabel show, lower clean.score, or take another detector"
     )
 
@@ -151,8 +160,12 @@ def _chosen(unit: SplitUnit, video_id: str, rows: pa.Table) -> _Chosen:
         unit.rows(IMPORTED_FRAMES, video_id).to_pylist(), unit.project.classes
     )
     entries = list(_entries(unit, video_id, rows, annotated))
-    empty = {frame["pts"] for frame, boxes in entries if needs_evidence(boxes)} - annotated
-    reasons = _unlabelled(unit, video_id, rows, sorted(empty))
+    if unit.project.detector == NO_DETECTOR:
+        empty = {f["pts"] for f, boxes in entries if not boxes.has_state(POSITIVE).any()}
+        reasons = dict.fromkeys(empty - annotated, NO_EVIDENCE)
+    else:
+        empty = {f["pts"] for f, boxes in entries if needs_evidence(boxes)}
+        reasons = _unlabelled(unit, video_id, rows, sorted(empty - annotated))
     kept = [entry for entry in entries if entry[0]["pts"] not in reasons]
     return _Chosen(kept, Counter(reasons.values()))
 
@@ -262,7 +275,7 @@ STAGE = Stage(
     folder="dataset",
     reads=(VIDEOS, FRAMES, DUPLICATES, COPIES, LABELS),
     optional=(SEEN, DETECTIONS, CAMERA, TRACKS, IMPORTED_FRAMES),
-    project_keys=("classes", "seed", "truth"),
+    project_keys=("classes", "seed", "truth", "detector"),
     per_round=True,
     version=6,
 )

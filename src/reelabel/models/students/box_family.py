@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,9 +49,9 @@ class BoxFamily(Family[BoxStudentSettings, ModelCard]):
     detector_kinds: ClassVar[tuple[str, ...]] = ()
     reduces_input: ClassVar[bool] = True
 
-    def detects_untrained(self, settings: BoxStudentSettings) -> bool:
-        """Return whether the student detects its classes before its first training step."""
-        del settings
+    def detects_untrained(self, settings: BoxStudentSettings, classes: Sequence[str]) -> bool:
+        """Return whether the student detects any of its classes before its first training step."""
+        del settings, classes
         return False
 
     def start_from(self, detector: Detector, classes: tuple[str, ...]) -> InitialWeights | None:
@@ -85,11 +85,10 @@ class BoxNetworkFamily(BoxFamily, NetworkFamily[BoxStudentSettings, ModelCard]):
 
     def start_from(self, detector: Detector, classes: tuple[str, ...]) -> InitialWeights | None:
         """Return the weights of an earlier student of this family, if it has the same classes."""
-        from reelabel.models.students.detector import StudentDetector  # noqa: PLC0415 -- a circle
-
-        if not isinstance(detector, StudentDetector) or detector.card.kind != self.name:
+        card, folder = (getattr(detector, name, None) for name in ("card", "model_dir"))
+        if not isinstance(card, ModelCard) or folder is None or card.kind != self.name:
             return None
-        return self.continued(detector.model_dir, detector.card, classes)
+        return self.continued(Path(folder), card, classes)
 
     def continued(
         self, model_dir: Path, card: ModelCard, classes: tuple[str, ...]

@@ -9,22 +9,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from reelabel.data.boxes import Floats, area
+from reelabel.data.boxes import Floats
 from reelabel.media.pictures import read_rgb
 from reelabel.models.base import Image
 from reelabel.models.students.inputs import STRIDE, canvas_wh, fitted_wh, reduce
 from reelabel.models.students.targets import Target
 from reelabel.training.augmentation import Augmentation, augment_image
 from reelabel.training.boxes.augmentation import augment_boxes, clip_visible, crop_around, sample
+from reelabel.training.boxes.pasting import ObjectPaster
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.boxes.training_set import TrainingPicture, TrainingSet, target_scores
 from reelabel.training.picture_store import PictureStore
 from reelabel.training.schedule import BatchItem
-
-OBJECT_PX = 128
-"""Side of the median object where the input size is chosen by the labels, in pixels."""
-AUTO_SIZES = (320, 640)
-"""Smallest and largest input size that is chosen so, in pixels."""
 
 Batch = tuple[Tensor, list[Target]]
 """``(b, 3, height, width)`` uint8 RGB and as many targets."""
@@ -56,6 +52,7 @@ class Batches(Dataset[Batch]):
     def __init__(self, data: TrainingSet, settings: BoxTrainSettings, image_size: int) -> None:
         self._data, self._settings = data, settings
         self._cache = PictureCache(data, image_size, settings.cache_mb)
+        self._paster = ObjectPaster(data, settings, self._cache.image)
         self.canvas_wh = common_canvas(data, image_size)
         if settings.crop:
             self.canvas_wh = (
@@ -69,22 +66,31 @@ class Batches(Dataset[Batch]):
 
     def example(self, item: BatchItem) -> tuple[Tensor, Target]:
         """Return one augmented picture ``(3, h, w)`` uint8 and its target."""
-        picture, image = self._data.pictures[item.example], self._cache.image(item.example)
-        rng = np.random.default_rng((self._settings.seed, 2, item.step, item.slot))
+        # Generators of their own: what is pasted changes no other augmentation.
+        rng, pasting = (
+            np.random.default_rng((self._settings.seed, stream, item.step, item.slot))
+            for stream in (2, 4)
+        )
+        picture, image = self._paster.example(item.example, pasting)
         size_wh = (image.shape[1], image.shape[0])
         augmentation = sample(rng, self._settings, size_wh)
         if self._settings.crop:
-            objects = np.concatenate((picture.positive.xyxy, picture.negative.xyxy))
             augmentation = crop_around(
                 augmentation,
                 rng,
-                reduced(objects, picture, size_wh),
+                reduced(self._crop_objects(picture, pasting), picture, size_wh),
                 size_wh=size_wh,
                 canvas_wh=self.canvas_wh,
             )
         augmented = augment_image(image, augmentation, self.canvas_wh)
         target = self.target(picture, augmentation, size_wh)
         return torch.from_numpy(augmented).permute(2, 0, 1).contiguous(), target
+
+    def _crop_objects(self, picture: TrainingPicture, rng: np.random.Generator) -> Floats:
+        """Return the boxes of which one is in the crop: none if the crop may lie anywhere."""
+        objects = np.concatenate((picture.positive.xyxy, picture.negative.xyxy))
+        is_anywhere = rng.random() < self._settings.crop_anywhere
+        return objects[:0] if is_anywhere else objects
 
     def target(
         self, picture: TrainingPicture, augmentation: Augmentation, size_wh: tuple[int, int]
@@ -123,25 +129,3 @@ def common_canvas(data: TrainingSet, image_size: int) -> tuple[int, int]:
     """Return the size of whole strides that holds each of the pictures, once reduced."""
     sizes = [canvas_wh(fitted_wh(each.size_wh, image_size), STRIDE) for each in data.pictures]
     return max(w for w, _ in sizes), max(h for _, h in sizes)
-
-
-def used_image_size(data: TrainingSet, settings: BoxTrainSettings) -> int:
-    """Return the input's longest side in pixels: as set, but not more than the footage has."""
-    return min(settings.image_size or _size_for_objects(data), largest_input(data))
-
-
-def largest_input(data: TrainingSet) -> int:
-    """Return the input size at which no picture is made smaller, in pixels, at least 64."""
-    longest = max(max(each.size_wh) for each in data.pictures)
-    return max(64, -(-longest // STRIDE) * STRIDE)
-
-
-def _size_for_objects(data: TrainingSet) -> int:
-    """Return the longest side at which the median object measures `OBJECT_PX`."""
-    shares = [
-        np.sqrt(area(each.positive.xyxy)) / max(each.size_wh)
-        for each in data.pictures
-        if len(each.positive)
-    ]
-    side = OBJECT_PX / max(float(np.median(np.concatenate(shares))), 1e-3)
-    return int(np.clip(round(side / STRIDE) * STRIDE, *AUTO_SIZES))

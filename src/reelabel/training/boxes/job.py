@@ -14,8 +14,8 @@ from reelabel.models.students.box_family import BoxNetworkFamily
 from reelabel.models.students.folder import TRAINED_ON, ModelCard, is_finished, read_card
 from reelabel.models.students.inputs import STRIDE
 from reelabel.models.students.targets import LossSums, Student, Target
-from reelabel.training.boxes.batches import Batch, Batches, used_image_size
-from reelabel.training.boxes.input_size import with_chosen_size
+from reelabel.training.boxes.batches import Batch, Batches
+from reelabel.training.boxes.input_size import used_image_size, with_chosen_size
 from reelabel.training.boxes.schedule import BatchSchedule
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.boxes.training_set import read_training_set
@@ -55,7 +55,7 @@ class BoxJob:
             arch=dict(cast("Student", self.student).arch),
         )
         self._val = read_training_set(dataset_dir, "val", settings)
-        self.keeps_start = family.detects_untrained(settings)
+        self.keeps_start = family.detects_untrained(settings, self._data.classes)
         self.num_workers = settings.num_workers
 
     @cached_property

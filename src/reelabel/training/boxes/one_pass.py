@@ -10,6 +10,7 @@ from reelabel.media.pictures import read_rgb
 from reelabel.models.base import Image
 from reelabel.models.students.box_family import BoxOnePassFamily
 from reelabel.models.students.folder import TRAINED_ON, ModelCard
+from reelabel.training.boxes.input_size import used_image_size
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.boxes.training_set import TrainingSet, read_training_set, require_labels
 
@@ -28,7 +29,7 @@ def learn(
     card = ModelCard(
         kind=family.name,
         classes=data.classes,
-        image_size=settings.image_size,
+        image_size=settings.image_size or used_image_size(data, settings),
         batch_size=1,
         arch=family.learn(_examples(data), data.classes),
         training={

@@ -9,7 +9,7 @@ import numpy as np
 
 from reelabel.data.boxes import Ints
 from reelabel.training.boxes.settings import BoxTrainSettings
-from reelabel.training.boxes.training_set import TrainingSet, require_labels
+from reelabel.training.boxes.training_set import TrainingPicture, TrainingSet, require_labels
 from reelabel.training.schedule import BatchItem, total_steps
 
 
@@ -18,7 +18,7 @@ class BatchSchedule:
 
     Labelled and background pictures are two endless queues of shuffled passes; the share decides
     which queue is next. No background picture is seen more often than a labelled one, except those
-    with hard negatives, which are in their queue several times.
+    with hard negatives or drawn by a person, which are in their queue several times.
 
     Raises:
         UsageError: if no picture has a positive label.
@@ -27,8 +27,7 @@ class BatchSchedule:
     def __init__(self, data: TrainingSet, settings: BoxTrainSettings) -> None:
         require_labels(data)
         self._queues = tuple(
-            _repeated(data, queue, settings.negative_repeat)
-            for queue in (data.labelled, data.background)
+            _repeated(data, queue, settings) for queue in (data.labelled, data.background)
         )
         self._seed, self._batch = settings.seed, settings.batch_size
         share = min(settings.background_share, len(data.background) / len(data.labelled))
@@ -58,6 +57,13 @@ class BatchSchedule:
         )
 
 
-def _repeated(data: TrainingSet, queue: Sequence[int], times: int) -> tuple[int, ...]:
-    """Return the pictures of a queue, those with hard negatives so many times."""
-    return tuple(i for i in queue for _ in range(times if len(data.pictures[i].negative) else 1))
+def _repeated(
+    data: TrainingSet, queue: Sequence[int], settings: BoxTrainSettings
+) -> tuple[int, ...]:
+    """Return the pictures of a queue, those with hard negatives or drawn boxes several times."""
+
+    def times(picture: TrainingPicture) -> int:
+        negative = settings.negative_repeat if len(picture.negative) else 1
+        return max(negative, settings.drawn_repeat if picture.is_drawn else 1)
+
+    return tuple(i for i in queue for _ in range(times(data.pictures[i])))

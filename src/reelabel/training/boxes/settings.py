@@ -17,11 +17,15 @@ class BoxTrainSettings(TrainSettings, BoxStudentSettings):
     """
 
     image_size: int = Field(480, ge=0, le=4096)
-    """Longest side of the input in pixels, a multiple of 32; 0: such that the median object is
-    about 128 pixels large, within 320 to 640."""
+    """Longest side of the input in pixels, a multiple of 32, at most that of the footage; 0: such
+    that the median object is about 128 pixels large, within 320 to 640. An object that would then
+    have less than 12 is given 24, within 640 to 1280, and its pictures may be enlarged twofold."""
     crop: int = Field(0, ge=0, le=4096)
     """Side in pixels of the square around an object that a step is trained on, a multiple of 32; 0:
     the whole picture."""
+    crop_anywhere: float = Field(0.0, ge=0, le=1)
+    """Share of such squares that lie anywhere in the picture: with an object in every square,
+    scores in whole pictures are too high."""
     flip_test: bool = False
     """Detect in the mirrored picture too when labelling, and take the mean."""
     flip: float = Field(0.5, ge=0, le=1)
@@ -32,10 +36,15 @@ class BoxTrainSettings(TrainSettings, BoxStudentSettings):
     """Largest random scale."""
     shift: float = Field(0.1, ge=0, le=0.5)
     """Largest random shift, as a share of the picture's side."""
+    copy_paste: float = Field(0.0, ge=0, le=1)
+    """Share of pictures into which one to three labelled objects of any picture are pasted: more
+    examples of few labels, and the places where no object is become background more often."""
     background_share: float = Field(0.33, ge=0, le=10)
     """Pictures without labels for each picture with labels."""
     negative_repeat: int = Field(2, ge=1, le=100)
     """Frequency of pictures with hard negatives, relative to other pictures."""
+    drawn_repeat: int = Field(1, ge=1, le=100)
+    """Frequency of pictures in which a person drew, relative to other pictures."""
     use_negatives: bool = True
     """Use hard negatives in the loss."""
     use_ignore: bool = True

@@ -9,8 +9,24 @@ from reelabel.config import Project
 from reelabel.models.base import Detector
 from reelabel.models.registry import load_detector
 from reelabel.models.students.registry import initial_weights
+from reelabel.short_names import NO_DETECTOR
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.workspace.results import InputChoice
+
+FEW_BOXES: Mapping[str, object] = {
+    "image_size": 0,
+    "crop": 320,
+    "crop_anywhere": 0.5,
+    "copy_paste": 0.7,
+    "drawn_repeat": 3,
+    "freeze_backbone": False,
+    "lr": 1e-3,
+    "schedule": "cosine",
+    "epochs": 4,
+    "min_steps": 500,
+}
+"""Settings in place of the family's own where drawn boxes take the place of a detector: new classes
+are learnt from few pictures, which takes more steps at a higher rate. See docs/experiments.md."""
 
 
 def start_from_detector(
@@ -19,6 +35,7 @@ def start_from_detector(
     """Return the settings, completed by the weights of the project's detector.
 
     They stay as they are if they name weights, or if no family can use those of the detector.
+    Without a detector (`none`) the settings are completed by `FEW_BOXES`.
 
     Args:
         settings: of the training.
@@ -32,6 +49,9 @@ def start_from_detector(
     def load() -> Detector:
         return load_detector(project.detector, home=root, options=project.detector_options)
 
+    if project.detector == NO_DETECTOR:
+        unset = {k: v for k, v in FEW_BOXES.items() if k not in settings.model_fields_set}
+        return settings.model_copy(update=unset)
     if settings.weights is not None:
         return settings
     kind = project.detector.partition(":")[0]

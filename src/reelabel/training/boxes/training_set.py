@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from reelabel.data.boxes import Boxes, Floats, Strings
-from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, TRACKER
+from reelabel.data.states import IGNORE, NEGATIVE, PERSON, POSITIVE, TRACKER
 from reelabel.errors import MissingInput, UsageError
 from reelabel.formats.coco import read_coco
 from reelabel.training.boxes.settings import BoxTrainSettings
@@ -49,6 +49,11 @@ class TrainingPicture:
     def negative(self) -> Boxes:
         """The boxes that are known to be background."""
         return self._of(NEGATIVE)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a person drew any of its boxes."""
+        return bool((_origin(self.boxes) == PERSON).any())
 
     def _of(self, state: str) -> Boxes:
         if self.boxes.state is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,9 @@ class CenterNetFamily(BoxNetworkFamily):
     purpose = "centre points, 0.4 million weights, random initial weights"
     mixed_precision = frozenset({"cpu", "cuda"})
 
-    def detects_untrained(self, settings: BoxStudentSettings) -> bool:
+    def detects_untrained(self, settings: BoxStudentSettings, classes: Sequence[str]) -> bool:
         """Return whether it continues an earlier CenterNet."""
+        del classes
         return settings.weights is not None
 
     def build(self, settings: BoxStudentSettings, classes: tuple[str, ...]) -> nn.Module:

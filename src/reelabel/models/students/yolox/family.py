@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -58,9 +59,10 @@ class YoloxFamily(BoxNetworkFamily):
                 f"student; got weights = {settings.weights}"
             )
 
-    def detects_untrained(self, settings: BoxStudentSettings) -> bool:
-        """Return True: it starts from a detector's weights."""
-        return self.can_start(settings)
+    def detects_untrained(self, settings: BoxStudentSettings, classes: Sequence[str]) -> bool:
+        """Return whether it starts from the weights of a detector of one of the classes."""
+        known = settings.source_classes or COCO_80
+        return self.can_start(settings) and not set(known).isdisjoint(classes)
 
     def start_from(self, detector: Detector, classes: tuple[str, ...]) -> InitialWeights | None:
         """Return the file of an ONNX detector of the YOLOX family, or of an earlier student."""
