@@ -20,6 +20,7 @@ ORDER = (
     "interval_coverage.py",
     "memory.py",
     "memory_predict.py",
+    "memory_train.py",
     "many_boxes.py",
     "speed_report.py",
     "sparse_sample.py",

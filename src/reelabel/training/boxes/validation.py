@@ -41,7 +41,7 @@ class BoxValidator(Dataset[Item]):
 
     def __init__(self, data: TrainingSet, settings: BoxTrainSettings, card: ModelCard) -> None:
         self._data = data
-        # The mirrored view takes as long again, and does not change which step is the best.
+        # Steps are compared with each other alone; the mirrored view would take as long again.
         self._card = card.model_copy(update={"flip_test": False})
         self._numbers = _picked(len(data.pictures), settings.seed)
         self._cache = PictureCache(data, card.image_size, settings.cache_mb)

@@ -105,9 +105,8 @@ def _background(cells: Tensor, targets: Sequence[Target], negative_weight: float
     """Return the weight of each cell as background, 0 in ignore regions; (b, cells)."""
     centres = cells[:, :2] + cells[:, 2:] / 2
     weight = cells.new_ones((len(targets), len(cells)))
-    ignore, negative = (
-        _together([getattr(each, name) for each in targets]) for name in ("ignore", "negative")
-    )
+    ignore = _together([each.ignore for each in targets])
+    negative = _together([each.negative for each in targets])
     weight[_inside(centres, ignore, IGNORE_MARGIN).any(1)] = 0.0
     weight[_inside(centres, negative).any(1)] = negative_weight
     return weight

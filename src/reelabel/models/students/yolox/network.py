@@ -228,8 +228,8 @@ def detections(
     """Return the detections in each picture, best first.
 
     Args:
-        raw: outputs (B, cells, 5 + classes).
-        images: RGB 0 to 255 (B, 3, H, W), of which only the size counts.
+        raw: outputs ``(b, cells, 5 + classes)``.
+        images: RGB 0 to 255 ``(b, 3, h, w)``, of which only the size counts.
         floor: lowest score.
         overlap: of boxes of one class with a higher IoU only the best stays.
     """
