@@ -89,12 +89,6 @@ class OnnxDetector:
 
         return predict
 
-    @property
-    def nms_iou(self) -> float:
-        """From which overlap on the better of two boxes of one class stays."""
-        own = self.options.nms_iou
-        return self.family.nms_iou if own is None else own
-
     def at_size(self, size_wh: tuple[int, int]) -> OnnxDetector | None:
         """Return the detector with another input, None if the network cannot have it.
 
@@ -117,7 +111,8 @@ class OnnxDetector:
     def _finish(self, output: NetworkOutput, picture: Image) -> Boxes:
         asked = np.array(self.asked, np.int64)
         found = output.family.decode(output.outputs, self.options.floor, asked)
-        found = suppressed(found, self.nms_iou)
+        own = self.options.nms_iou
+        found = suppressed(found, self.family.nms_iou if own is None else own)
         return found.scaled(output.back_xy).clipped((picture.shape[1], picture.shape[0]))
 
 

@@ -138,7 +138,10 @@ class YoloxFamily(BoxNetworkFamily):
 
 
 def _is_student(weights: Path) -> bool:
-    return weights.name == WEIGHTS and (weights.parent / MODEL_JSON).is_file()
+    """Return whether a file holds the weights of a student of this family."""
+    folder = weights.parent
+    known = weights.name == WEIGHTS and (folder / MODEL_JSON).is_file()
+    return known and read_card(folder).kind == YoloxFamily.name
 
 
 FAMILY = YoloxFamily()
