@@ -10,6 +10,7 @@ import click
 from reelabel._version import __version__
 from reelabel.cli.class_commands import compare, recipe
 from reelabel.cli.class_flag import ClassesCommand
+from reelabel.cli.completion import completes, detectors, exported, imported, tasks
 from reelabel.cli.echo import echo, print_json
 from reelabel.cli.fetched_commands import forget, origins
 from reelabel.cli.film_flags import asked_film, film_flags
@@ -42,7 +43,13 @@ def cli() -> None:
 
 @cli.command(cls=ClassesCommand)
 @workspace_argument
-@click.option("--task", default="detect", show_default=True, help="What is learnt.")
+@click.option(
+    "--task",
+    default="detect",
+    show_default=True,
+    help="What is learnt.",
+    shell_complete=completes(tasks),
+)
 @click.option("--classes", multiple=True, help="Names of what to find: dog cat, or dog,cat.")
 @click.option("--videos", multiple=True, help="File or folder; repeatable, or list more after --.")
 @click.option(
@@ -54,6 +61,7 @@ def cli() -> None:
 @click.option(
     "--detector",
     help="yolox-nano (tiny ... x), FILE.onnx, hf:ID, motion, none; default: by classes.",
+    shell_complete=completes(detectors),
 )
 @click.option("--teacher", help="The first teacher of a classifier; default: the tags alone.")
 @click.option("--tags", help="Weak labels of videos: folders, manifest, or a file.")
@@ -123,6 +131,7 @@ def status(workspace: Path, *, as_json: bool, verify: bool) -> int:
     help="Boxes: coco (default), yolo, voc, cvat, cvat-video, mot, label-studio, "
     "label-studio-video, fiftyone, parquet, detections-txt. Classes: image-folder (default), "
     "class-csv, kinetics-csv, fiftyone. The student as a file: onnx.",
+    shell_complete=completes(exported),
 )
 @click.option(
     "--round", "number", type=COUNT, help="Default: the last with a data set; onnx: the best."
@@ -157,6 +166,7 @@ def clips(workspace: Path, out: Path, *, exact: bool) -> None:
     "kind",
     help="Of boxes; default: by what the file holds. coco, yolo, voc, cvat, mot, label-studio, "
     "fiftyone, parquet, detections-txt. Classes are recognised.",
+    shell_complete=completes(imported),
 )
 @click.option(
     "--as",

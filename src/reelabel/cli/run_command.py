@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reelabel.cli.completion import completes, settings, stages
 from reelabel.cli.echo import print_json
 from reelabel.cli.stage_commands import (
     config_with,
@@ -24,8 +25,14 @@ if TYPE_CHECKING:
 @click.command()
 @workspace_argument
 @click.option("--rounds", type=click.IntRange(1), default=2, show_default=True, help="At most.")
-@click.option("--until", help="Stop after this stage.")
-@click.option("--set", "pairs", multiple=True, help="A setting of this run: --set clean.score=0.4")
+@click.option("--until", help="Stop after this stage.", shell_complete=completes(stages))
+@click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    help="A setting of this run: --set clean.score=0.4",
+    shell_complete=completes(settings),
+)
 @json_flag
 @run_flags
 def run(workspace: Path, rounds: int, *, pairs: tuple[str, ...], as_json: bool, **how: Any) -> int:

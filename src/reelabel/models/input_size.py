@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from reelabel.models.self_agreement import BothViews, agreement, objects
 
-SIZES = (256, 320, 384, 448, 544, 640, 736, 864, 1024, 1280)
+SIZES = (320, 384, 448, 544, 640, 736, 864, 1024, 1280)
 """Longest sides in pixels that are tried, each about a sixth larger than the one before."""
 PICTURES = 32
 """So many pictures are looked at."""
