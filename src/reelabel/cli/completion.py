@@ -6,13 +6,13 @@ Commands and flags are completed by click itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import click
     from click.shell_completion import CompletionItem
 
-Completer = "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]"
+Completer: TypeAlias = "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]"
 
 
 def completes(names: Callable[[], Iterable[str]]) -> Completer:
