@@ -56,6 +56,13 @@ def test_by_truth_the_highest_ap_wins(start, student, best):
     assert len(outcome.findings) == 1 + len(given)
 
 
+@pytest.mark.parametrize(("same_input", "best"), [(False, "student"), (True, "teacher")])
+def test_only_a_teacher_with_another_input_leaves_some_tolerance(same_input, best):
+    """Between rounds both process pictures of one size, so less consistent is worse."""
+    found = replace(mirror(teacher=-0.01), same_input=same_input)
+    assert decide_without_truth(None, found, LIMITS).best == best
+
+
 @pytest.mark.parametrize(("low", "best"), [(-0.01, "start"), (0.005, "student")])
 def test_by_truth_training_must_add_something_beyond_chance(low, best):
     """A student that beats its untrained start by chance is not kept: the start is."""

@@ -21,8 +21,8 @@ from reelabel.evaluation.without_truth import HeldOutLabels, MirrorConsistency, 
 Answer = Literal["better", "worse", "undecided"]
 
 TEACHER_TOLERANCE = 0.02
-"""So much less consistent than the teacher a student may be. The two process pictures of different
-sizes, which moves the figure; against the start, of the same size, there is no tolerance."""
+"""So much less consistent than a teacher with another input a student may be: the size of pictures
+moves the figure. Against the start, and a teacher with the same input, there is no tolerance."""
 _NAMES: dict[Rival, str] = {
     "teacher": "the teacher",
     "start": "its untrained start",
@@ -216,18 +216,22 @@ def _by_labels(held_out: HeldOutLabels | None, limits: Limits) -> Answer:
 
 def _by_mirror(mirror: MirrorConsistency | None, limits: Limits) -> Answer:
     gains = mirror.student if mirror is not None else {}
-    answers = {_compared(role, gain, limits) for role, gain in gains.items()}
+    other_input = mirror is not None and not mirror.same_input
+    tolerance: dict[Role, float] = {"teacher": TEACHER_TOLERANCE if other_input else 0.0}
+    answers = {
+        _compared(role, gain, limits, tolerance.get(role, 0.0)) for role, gain in gains.items()
+    }
     if "worse" in answers:
         return "worse"
     return "better" if answers == {"better"} else "undecided"
 
 
-def _compared(role: Role, gain: SharedGain, limits: Limits) -> Answer:
-    """Return whether the student is more consistent than one other model."""
+def _compared(role: Role, gain: SharedGain, limits: Limits, tolerance: float) -> Answer:
+    """Return whether the student is more consistent than one other model, or hardly less."""
     value = gain.gain.value
     if value is None or gain.objects < limits.min_objects or _shifted(role, gain, limits):
         return "undecided"
-    return "better" if value > (-TEACHER_TOLERANCE if role == "teacher" else 0.0) else "worse"
+    return "better" if value > -tolerance else "worse"
 
 
 def _shifted(role: Role, gain: SharedGain, limits: Limits) -> bool:

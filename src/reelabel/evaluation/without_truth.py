@@ -72,12 +72,14 @@ class MirrorConsistency:
         models: role -> mean IoU of a box and its mirrored counterpart, 0..1.
         student: role -> how much more consistent the student is than this model.
         start: how much more consistent the untrained start is than the teacher.
+        same_input: whether teacher and student process pictures of the same size.
     """
 
     frames: int
     models: dict[Role, Figure]
     student: dict[Role, SharedGain] = field(default_factory=dict)
     start: SharedGain | None = None
+    same_input: bool = False
 
 
 def held_out_labels(frames: Sequence[KnownFrame], found: Found, scoring: Scoring) -> HeldOutLabels:

@@ -57,6 +57,11 @@ class ComparedModels:
         return fingerprint(*(one.fingerprint for one in models if one is not None))
 
     @property
+    def same_input(self) -> bool:
+        """Whether teacher and student process pictures of one known size."""
+        return self.teacher.fit_wh is not None and self.teacher.fit_wh == self.student.fit_wh
+
+    @property
     def with_two_views(self) -> dict[Role, Detector]:
         """The models that can process a mirror image; none if there is nothing to compare."""
         found = {role: one for role, one in self.by_role.items() if has_two_views(one)}

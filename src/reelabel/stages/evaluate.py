@@ -10,6 +10,7 @@ their consistency under mirroring.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -108,7 +109,8 @@ def _mirrored(
     frames = _sampled(unit) if unit.resource.with_two_views else []
     if not frames:
         return None
-    return mirror_consistency(frames, detections.views(frames), scoring)
+    found = mirror_consistency(frames, detections.views(frames), scoring)
+    return replace(found, same_input=unit.resource.same_input)
 
 
 def _sampled(unit: EvaluateUnit) -> list[KnownFrame]:
