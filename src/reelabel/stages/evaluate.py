@@ -263,7 +263,7 @@ STAGE = Stage(
     after=("split", "train"),
     project_keys=("classes", "seed", "detector", "truth"),
     per_round=True,
-    version=10,
+    version=11,
     resource=models,
     made_by_run=True,
 )
