@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,10 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 def _save(checkpoint: dict[str, Any], path: Path) -> None:
     with path.open("wb") as file:  # torch, given a path, hides why it could not write
-        torch.save(checkpoint, file)
+        try:
+            torch.save(checkpoint, file)
+        except RuntimeError as exc:  # it counts bytes after a write that failed
+            raise OSError(errno.EIO, "it cannot be written whole; is the disk full?") from exc
 
 
 def read_checkpoint(path: Path) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, TRACKER
-from reelabel.labels.background import DETECTION, NEAR, NOT_PROCESSED, ON_TRACK
+from reelabel.labels.background import DETECTION, NEAR, NO_EVIDENCE, NOT_PROCESSED, ON_TRACK
 from reelabel.labels.stats import two_classes
 from reelabel.tables import FRAMES, LABELS, xyxy_of
 from reelabel.workspace import Workspace
@@ -21,6 +21,7 @@ _WHY = {
     DETECTION: "with a weak detection",
     ON_TRACK: "inside a track",
     NEAR: "near a label",
+    NO_EVIDENCE: "without a detector",
 }
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from reelabel.config import Config
 from reelabel.engine.plan import bind, counts, plan
 from reelabel.engine.stage import AnyStage
-from reelabel.errors import MissingInput, ReelabelError, WorkspaceError
+from reelabel.errors import MissingInput, ReelabelError, ShardError, WorkspaceError
 from reelabel.pipeline import task_of
 from reelabel.tables import DOWNLOADS, LABELS
 from reelabel.workspace import Workspace
@@ -72,8 +74,16 @@ def status(workspace: Workspace, config: Config, *, verify: bool = False) -> lis
 
 
 def _figures(workspace: Workspace, of: StageStatus) -> dict[str, Any]:
-    """Return what a stage of a round that finds boxes found, if it is one of those with figures."""
-    folder = workspace.round_dir(of.round_number or 0)
+    """Return what a stage of a round that finds boxes found, if it is one of those with figures.
+
+    A damaged file has none; `verify` names it.
+    """
+    with contextlib.suppress(ShardError):
+        return _known_figures(workspace.round_dir(of.round_number or 0), of)
+    return {}
+
+
+def _known_figures(folder: Path, of: StageStatus) -> dict[str, Any]:
     if of.stage == "split" and (split := SplitReport.load(folder)):
         return {**split.pictures, "unlabelled_because": split.unlabelled}
     if of.stage == "evaluate" and (scores := Scores.load(folder)):
