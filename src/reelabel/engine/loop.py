@@ -22,7 +22,7 @@ from reelabel.workspace.rounds import decision_of
 from reelabel.workspace.run_log import RunLog
 from reelabel.workspace.snapshot import Snapshot
 
-_WORTH_NAMING_S = 10.0
+_WORTH_NAMING_S = 60.0
 
 
 @dataclass
