@@ -12,7 +12,7 @@ from reelabel.config import Project
 from reelabel.models.students.folder import WEIGHTS, ModelCard, write_card
 from reelabel.models.students.registry import family_named, family_of
 from reelabel.training.boxes.settings import BoxTrainSettings
-from reelabel.training.boxes.start import FEW_BOXES, start_from_detector
+from reelabel.training.boxes.start import FEW_BOXES, NEW_CLASS_LR, start_from_detector
 
 CLASS_MAP = {"sports ball": "ball", "frisbee": "ball"}
 
@@ -95,7 +95,8 @@ def test_drawn_boxes_without_a_detector_have_settings_of_their_own(tmp_path):
     project = Project(classes=("ball",), videos=("v",), detector="none")
     found = start_from_detector(BoxTrainSettings(min_steps=9, weights="a.onnx"), project, tmp_path)
     assert found.model_dump(include=set(FEW_BOXES)) == {**FEW_BOXES, "min_steps": 9}
-    assert found.weights == Path("a.onnx")
+    assert (found.weights, found.lr) == (Path("a.onnx"), NEW_CLASS_LR)
+    assert start_from_detector(BoxTrainSettings(), project, tmp_path).lr is None
     assert found.student == "auto"
 
 

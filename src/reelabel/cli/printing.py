@@ -19,6 +19,7 @@ from reelabel.errors import counted, few
 from reelabel.evaluation.figures import Comparison, Figure, Measures
 from reelabel.labels.stats import two_classes_sentences
 from reelabel.pipeline import Run
+from reelabel.short_names import NO_DETECTOR
 from reelabel.sources.footage import left_out_sentences
 from reelabel.tables import LABELS
 from reelabel.verbs.label_lines import class_lines, classes_on_one_object, pictures_sentence
@@ -45,8 +46,11 @@ def print_new(workspace: Workspace) -> None:
     """Print where a new workspace is and what comes next."""
     root = escape(str(workspace.root))
     OUT.print(f"[bold]{root}[/] is ready. Look into {root}/{workspace.config_path.name}, then:")
+    settings = workspace.config_path.read_text(encoding="utf-8")
+    if f"\ndetector: {NO_DETECTOR}\n" in settings:
+        OUT.print(f"  reelabel import {root} FILE --as labels   with boxes drawn in some frames")
     OUT.print(f"  reelabel run {root}")
-    if "single_video: true" in workspace.config_path.read_text(encoding="utf-8"):
+    if "single_video: true" in settings:
         OUT.print(
             "[yellow]Only one video:[/] no split without leaks exists, so validation will share "
             "the video with training, in blocks of time. Scores on it flatter the student."

@@ -19,6 +19,7 @@ from reelabel.data.states import (
     TEACHER,
     TRACKER,
     USABLE_EVIDENCE,
+    Decision,
     UsableEvidence,
 )
 from reelabel.labels.evidence import Evidence, decide_by_evidence, smoothed_places
@@ -39,6 +40,9 @@ class CandidateSettings(RuleSettings):
     """Where drawn boxes take the place of a detector: the threshold rises until a frame has on
     average at most so many detections for each box that people drew per frame, and `floor` until it
     has twice as many; none: both stay."""
+    full_frames: Decision | None = None
+    """State of boxes below the threshold in a frame that has `max_per_frame` positives of their
+    class; none: ignore, but negative where drawn boxes take the place of a detector."""
     outliers: OutlierSettings = OutlierSettings()
     """Boxes whose crop looks unlike the others of their class."""
 

@@ -20,12 +20,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from reelabel.data.boxes import Placement
-from reelabel.data.states import POSITIVE
+from reelabel.data.states import NEGATIVE, POSITIVE
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import UsageError, nearest
 from reelabel.labels.candidates import CandidateSettings, find_candidates
 from reelabel.labels.density import FoundBoxes, density_threshold
 from reelabel.labels.evidence import Evidence, decide_by_rules
+from reelabel.labels.full_frames import decide_in_full_frames
 from reelabel.labels.outliers import Crops, ignore_outliers
 from reelabel.labels.rules import Decisions, RuleInput
 from reelabel.media.pictures import read_rgb
@@ -71,6 +72,9 @@ def clean(unit: CleanUnit) -> Output:
     table = unit.rows(EVIDENCE)
     evidence = Evidence.of(table, detections, size_wh).of_kinds(s.use_evidence)
     decisions, evidence = decide_by_rules(boxes, evidence, s)
+    if s.full_frames and s.max_per_frame:
+        most, state = s.max_per_frame, s.full_frames
+        decisions = decide_in_full_frames(boxes.boxes, decisions, most, state)
     if s.outliers.enabled:
         crops = _crops(unit, boxes, decisions)
         decisions = ignore_outliers(decisions, crops, s.outliers, unit.project.seed)
@@ -151,7 +155,8 @@ def _raised(context: Context[CandidateSettings]) -> dict[str, Any]:
         scores[name] = max(scores.get(name, s.score), density_threshold(best, allowed))
         floors.append(density_threshold(found, 2 * allowed))
     # There is one floor for all classes: the lowest, as a box above its own may be an object.
-    return {"score_per_class": scores, "floor": max(s.floor, min(floors, default=0.0))}
+    floor = max(s.floor, min(floors, default=0.0))
+    return {"score_per_class": scores, "floor": floor, "full_frames": s.full_frames or NEGATIVE}
 
 
 def _drawn_per_frame(context: Context[CandidateSettings]) -> dict[str, float]:

@@ -20,13 +20,15 @@ FEW_BOXES: Mapping[str, object] = {
     "copy_paste": 0.7,
     "drawn_repeat": 3,
     "freeze_backbone": False,
-    "lr": 1e-3,
     "schedule": "cosine",
     "epochs": 4,
     "min_steps": 500,
 }
 """Settings in place of the family's own where drawn boxes take the place of a detector: new classes
-are learnt from few pictures, which takes more steps at a higher rate. See docs/experiments.md."""
+are learnt from few pictures, which takes more steps. See docs/experiments.md."""
+NEW_CLASS_LR = 1e-3
+"""Learning rate where the initial weights are of other classes: outputs of new classes start from
+nothing."""
 
 
 def start_from_detector(
@@ -50,8 +52,7 @@ def start_from_detector(
         return load_detector(project.detector, home=root, options=project.detector_options)
 
     if project.detector == NO_DETECTOR:
-        unset = {k: v for k, v in FEW_BOXES.items() if k not in settings.model_fields_set}
-        return settings.model_copy(update=unset)
+        return _for_few_boxes(settings)
     if settings.weights is not None:
         return settings
     kind = project.detector.partition(":")[0]
@@ -76,6 +77,15 @@ def with_input_size(settings: BoxTrainSettings, choice: InputChoice | None) -> B
     if size is None or settings.weights is None or "image_size" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"image_size": size})
+
+
+def _for_few_boxes(settings: BoxTrainSettings) -> BoxTrainSettings:
+    """Return the settings with values for few boxes wherever the user set none."""
+    values = dict(FEW_BOXES)
+    if settings.weights is not None:
+        values["lr"] = NEW_CLASS_LR
+    unset = {k: v for k, v in values.items() if k not in settings.model_fields_set}
+    return settings.model_copy(update=unset)
 
 
 def _own_names(classes: tuple[str, ...], class_map: Mapping[str, str]) -> tuple[str, ...]:
