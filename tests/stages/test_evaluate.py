@@ -205,7 +205,7 @@ def test_where_labels_are_in_doubt_nobody_is_judged(scored, bench):
     text = (bench.root / "reelabel.yaml").read_text()
     (bench.root / "reelabel.yaml").write_text(text.replace("truth: truth.json\n", ""))
     sure = scored(drawn("clip0.mp4", [2])).agreement.models["student"].overall
-    bench.configure(clean={"border_px": 12}, split={"background": {"by_evidence": False}})
+    bench.configure(clean={"border_px": 12})
     doubtful = scored(drawn("clip0.mp4", [2])).agreement.models["student"].overall
     assert doubtful.precision.value == sure.precision.value == 1
     labels = json.loads((bench.workspace.round_dir(0) / "dataset/val.json").read_text())

@@ -255,11 +255,11 @@ def test_frames_that_may_show_the_object_are_left_out_and_counted(bench):
     bench.workspace.write(DETECTIONS, "weak", DETECTIONS.from_rows(rows), fingerprint="t")
     put(bench, "not_processed", labelled=())
     bench.workspace.write(SEEN, "not_processed", SEEN.from_rows([]), fingerprint="t")
-    report, parts = done(bench, held_out=0)
+    report, parts = done(bench, held_out=0, background={"by_evidence": True})
     used = {v: sum(i["video"] == v for i in parts["train"]["images"]) for v in report["videos"]}
     assert used == {"v": 4, "weak": 3, "not_processed": 0}
     assert report["unlabelled"] == {"detection": 1, "not processed": 4}
-    report, parts = done(bench, held_out=0, background={"by_evidence": False})
+    report, parts = done(bench, held_out=0)
     assert len(parts["train"]["images"]) == 12
     assert not report["unlabelled"]
 
@@ -280,5 +280,5 @@ def test_frames_that_a_person_annotated_are_used_as_drawn(bench, disc_clips, com
         {"video_id": "v", "pts": i, "frame_index": i, "complete": complete} for i in (3, 4, 24)
     ]
     ws.write(IMPORTED_FRAMES, "v", IMPORTED_FRAMES.from_rows(frames), fingerprint="t")
-    _, parts = done(bench, held_out=0)
+    _, parts = done(bench, held_out=0, background={"by_evidence": True})
     assert {image["pts"] for image in parts["train"]["images"]} == used

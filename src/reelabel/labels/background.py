@@ -42,8 +42,9 @@ _TICK_S = 1e-6  # times are sums of rounded numbers
 class BackgroundSettings(Settings):
     """When a frame without positive labels is background. Else it is unlabelled and left out."""
 
-    by_evidence: bool = True
-    """Take a frame as background only on evidence. Off: every frame without positive labels."""
+    by_evidence: bool = False
+    """Take a frame as background only on evidence, for teachers that miss objects for long. Off:
+    every frame without positive labels."""
     max_score: float = Field(0.2, ge=0, le=1)
     """A background frame has no detection that reaches this score, hard negatives aside."""
     around_ignored: bool = False

@@ -1,9 +1,10 @@
 """split  labels -> dataset  N:1  by video, source and duplicate cluster; a COCO data set.
 
 Which frames go in is `labels.selection`, which side they are on `labels.division`. Frames to be
-added that were never sampled are decoded here. Frames without positive labels are background where
-`labels.background` finds evidence for it; the others are unlabelled and left out. Where drawn boxes
-take the place of a detector (`none`) nothing is evidence: a student of few boxes misses too much.
+added that were never sampled are decoded here. Frames without positive labels are background, or,
+if so set, only where `labels.background` finds evidence for it; the others are unlabelled and left
+out. Where drawn boxes take the place of a detector (`none`) nothing is evidence: a student of few
+boxes misses too much.
 """
 
 from __future__ import annotations
