@@ -68,7 +68,7 @@ def _print_scene(name: str, home: Path, seeds: int) -> None:
         for seed in range(seeds)
     ]
     choice = InputChoice.load(home / "base" / "rounds" / "0")
-    print(f"\n{name}: {scene.name}, {own.frames} frames with truth, {seeds} seeds, input {choice}")
+    print(f"\n{name}: {scene.name}, {own.frames} frames with truth, {seeds} seeds; {choice}")
     before = own.models["teacher"]
     _line("teacher, own input", before)
     for role in ("teacher", "start"):

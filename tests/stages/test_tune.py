@@ -46,7 +46,10 @@ def test_a_larger_input_suits_a_small_ball(juggling):
 def test_sizes_beyond_the_limit_are_not_tried(juggling):
     """The time of detection grows with the square of the input, so it can be bounded."""
     juggling.run("tune", largest=320)
-    assert set(chosen(juggling).agreement) == {size for size in SIZES if size <= 320}
+    found = chosen(juggling)
+    assert set(found.agreement) == {size for size in SIZES if size <= 320}
+    assert str(found).startswith("the teacher's input is 320 px and its mirror image: ")
+    assert not str(InputChoice())
 
 
 def test_own_keeps_the_input_of_the_file(juggling):

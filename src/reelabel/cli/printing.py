@@ -29,7 +29,7 @@ from reelabel.views.label_rules import rules_head, rules_rows, rules_title
 from reelabel.views.score_rows import model_rows
 from reelabel.workspace import Workspace
 from reelabel.workspace.class_results import ClassificationScores
-from reelabel.workspace.results import Ablation, Scores, SplitReport
+from reelabel.workspace.results import Ablation, InputChoice, Scores, SplitReport
 from reelabel.workspace.rounds import decision_of, score_warnings, scores_of, truth_notes
 from reelabel.workspace.snapshot import Snapshot
 
@@ -93,6 +93,8 @@ def print_stage(
     task, number = task_of(config), result.round_number
     if not (result.done or alone):
         return
+    if result.stage == "tune":
+        _print_input(workspace, number)
     if task.labels is LABELS and result.stage == "detect":
         _print_found_nothing(workspace, config, result)
     if task.labels is LABELS and result.stage == "merge":
@@ -101,6 +103,13 @@ def print_stage(
         _print_pictures(workspace, number)
     if alone and result.stage == "evaluate":
         print_all_scores(workspace, task, number)
+
+
+def _print_input(workspace: Workspace, number: int) -> None:
+    """Print the input that was chosen for the teacher; of later rounds it is the first one's."""
+    choice = InputChoice.load(workspace.round_dir(number))
+    if number == 0 and choice is not None and str(choice):
+        OUT.print(f"Input: {escape(str(choice))}")
 
 
 def _print_found_nothing(workspace: Workspace, config: Config, result: Result) -> None:

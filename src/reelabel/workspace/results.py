@@ -116,6 +116,19 @@ class InputChoice(Result):
     agreement: dict[int, float] = field(default_factory=dict)
     pictures: int = 0
 
+    def __str__(self) -> str:
+        """Return the choice and what it rests on as a sentence; empty if none was made."""
+        if self.image_size is None:
+            return ""
+        mirror = " and its mirror image" if self.flip else ""
+        tried = ", ".join(
+            f"{size} px {value:.3f}" for size, value in sorted(self.agreement.items())
+        )
+        return (
+            f"the teacher's input is {self.image_size} px{mirror}: there it agrees most with "
+            f"itself on {self.pictures} frames ({tried})"
+        )
+
 
 @dataclass(frozen=True)
 class SideCounts:
