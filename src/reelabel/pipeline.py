@@ -47,7 +47,7 @@ DETECT = Task(
         dedup.STAGE,  #    frames     -> duplicates
     ),
     each_round=(
-        tune.STAGE,  #     frames     -> input          size at which the teacher is surest
+        tune.STAGE,  #     frames     -> input          size at which the teacher agrees with itself
         detect.STAGE,  #   videos     -> detections     by the round's teacher
         track.STAGE,  #    detections -> tracks         which of them are one object
         mine.STAGE,  #     tracks     -> evidence       flicker, gaps, static repeats

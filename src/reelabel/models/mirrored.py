@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import ClassVar, cast
 
 from reelabel.data.boxes import Boxes
 from reelabel.models.base import Detector, Image, Predict
@@ -20,12 +20,15 @@ JOIN_IOU = 0.5
 
 
 @dataclass(frozen=True)
-class MirroredDetector(WrappedDetector):
-    """A detector that is shown the mirror image; its boxes are mapped back.
+class _WithMirror(WrappedDetector):
+    """Base of detectors that are shown mirror images.
 
     Attributes:
         inner: the detector that does the work.
+        views: what it is shown, for the fingerprint.
     """
+
+    views: ClassVar[str]
 
     @property
     def name(self) -> str:
@@ -40,7 +43,14 @@ class MirroredDetector(WrappedDetector):
     @property
     def fingerprint(self) -> str:
         """Changes with the detector."""
-        return fingerprint("mirrored", self.inner.fingerprint)
+        return fingerprint(self.views, self.inner.fingerprint)
+
+
+@dataclass(frozen=True)
+class MirroredDetector(_WithMirror):
+    """A detector that is shown the mirror image; its boxes are mapped back."""
+
+    views: ClassVar[str] = "mirrored"
 
     def open(self) -> Predict:
         """Open the detector and return its function on mirror images."""
@@ -53,29 +63,13 @@ class MirroredDetector(WrappedDetector):
 
 
 @dataclass(frozen=True)
-class TwoViewDetector(WrappedDetector):
+class TwoViewDetector(_WithMirror):
     """A detector that is shown each picture and its mirror image; the boxes of both are joined.
 
     It goes around the mapping of classes: one object may have different names in the two views.
-
-    Attributes:
-        inner: the detector that does the work.
     """
 
-    @property
-    def name(self) -> str:
-        """How the detector was asked for."""
-        return self.inner.name
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The class names."""
-        return self.inner.classes
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes with the detector."""
-        return fingerprint("two views", self.inner.fingerprint)
+    views: ClassVar[str] = "two views"
 
     def open(self) -> Predict:
         """Open the detector and return its function on both views."""
