@@ -63,14 +63,21 @@ def test_only_a_teacher_with_another_input_leaves_some_tolerance(same_input, bes
     assert decide_without_truth(None, found, LIMITS).best == best
 
 
-@pytest.mark.parametrize(("low", "best"), [(-0.01, "start"), (0.005, "student")])
-def test_by_truth_training_must_add_something_beyond_chance(low, best):
-    """A student that beats its untrained start by chance is not kept: the start is."""
-    scores = truth(teacher=0.4, start=0.5, student=0.52)
-    scores = replace(scores, gains={"start": Gain(0.02, low, 0.05, 0.9)})
+@pytest.mark.parametrize(("low", "student_stays"), [(-0.01, False), (0.005, True)])
+@pytest.mark.parametrize(("bar", "other"), [("start", "teacher"), ("teacher", "start")])
+def test_by_truth_training_must_add_something_beyond_chance(low, student_stays, bar, other):
+    """A student that beats the better of teacher and start by chance alone is not kept."""
+    scores = truth(student=0.52, **{bar: 0.5, other: 0.4})
+    scores = replace(scores, gains={bar: Gain(0.02, low, 0.05, 0.9)})
     outcome = decide_by_truth(scores)
-    assert (outcome.best, outcome.ap) == (best, 0.5 if best == "start" else 0.52)
-    assert ("nothing beyond chance" in outcome.reason) == (best == "start")
+    assert outcome.best == ("student" if student_stays else bar)
+    assert ("nothing beyond chance" in outcome.reason) == (not student_stays)
+
+
+def test_without_an_untrained_start_the_higher_ap_is_enough():
+    """A student from random weights is nothing that the teacher is already."""
+    outcome = decide_by_truth(truth(Gain(0.02, -0.01, 0.05, 0.9), teacher=0.4, student=0.42))
+    assert outcome.best == "student"
 
 
 def test_by_truth_the_best_model_so_far_is_the_bar():

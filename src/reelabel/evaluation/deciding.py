@@ -115,15 +115,16 @@ def decide_by_truth(
     role: Role = "start" if start is not None and start > before else "teacher"
     if student - bar <= min_gain:
         return Outcome(role, bar, f"the student is not better: {words}", findings)
-    if start is not None and role == "start" and _may_be_chance(findings):
+    rival = "start" if role == "start" else _bars(best)[0]
+    if start is not None and _may_be_chance(findings, rival):
         reason = f"training adds nothing beyond chance: {words}"
         return Outcome(role, bar, reason, findings)
     return Outcome("student", student, f"the student is better: {words}", findings)
 
 
-def _may_be_chance(findings: tuple[Finding, ...]) -> bool:
-    """Return whether the interval of the gain over the untrained start covers 0."""
-    low = next((one.gain.low for one in findings if one.against == "start"), None)
+def _may_be_chance(findings: tuple[Finding, ...], rival: Rival) -> bool:
+    """Return whether the interval of the gain over another model covers 0."""
+    low = next((one.gain.low for one in findings if one.against == rival), None)
     return low is not None and low <= 0
 
 
