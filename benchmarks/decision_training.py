@@ -23,6 +23,7 @@ import reelabel
 from common import DATA
 from decision_pairs import MIRRORED, PLAIN, USED
 from reelabel.data.boxes import Boxes
+from reelabel.media.stream import scan
 from reelabel.media.video import frames as decoded
 from reelabel.models.base import Detector
 from reelabel.models.detector_pool import DetectorPool, detect_frames
@@ -258,7 +259,7 @@ def _look(folder: Path, name: str, detector: Detector, wanted: Mapping[str, set[
 def _found(path: Path, detector: Detector, wanted: set[int]) -> Iterator[tuple[int, Boxes]]:
     """Yield the boxes of the first class in each wanted frame."""
     stamps, size_wh = [], (0, 0)
-    for frame in decoded(path, None):
+    for frame in decoded(path, list(scan(path).pts)):
         size_wh = frame.rgb().shape[1::-1]
         stamps += [frame.pts] if frame.index in wanted else []
     for one in detect_frames(path, DetectorPool(detector), stamps, size_wh=size_wh):
