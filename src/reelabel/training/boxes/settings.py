@@ -17,9 +17,10 @@ class BoxTrainSettings(TrainSettings, BoxStudentSettings):
     """
 
     image_size: int = Field(480, ge=0, le=4096)
-    """Longest side of the input in pixels, a multiple of 32, at most that of the footage; 0: such
-    that the median object is about 128 pixels large, within 320 to 640. An object that would then
-    have less than 12 is given 24, within 640 to 1280, and its pictures may be enlarged twofold."""
+    """Longest side of the input in pixels, a multiple of 32, at most that of the footage; 0: what
+    `tune` chose for the detector that the student starts from, else such that the median object is
+    about 128 pixels large, within 320 to 640. An object that would then have less than 12 is given
+    24, within 640 to 1280, and its pictures may be enlarged twofold."""
     crop: int = Field(0, ge=0, le=4096)
     """Side in pixels of the square around an object that a step is trained on, a multiple of 32; 0:
     the whole picture."""
