@@ -116,7 +116,7 @@ def _facts(snapshot: Snapshot, rounds: list[int]) -> Iterator[tuple[str, str]]:
     counts = {n: _per_frame(snapshot, n) for n in dict.fromkeys((rounds[0], rounds[-1]))}
     choice = results.InputChoice.load(snapshot.workspace.round_dir(rounds[0]))
     if choice is not None and choice.image_size is not None:
-        yield "teacher's input", f"{choice.image_size} px{', mirrored too' if choice.flip else ''}"
+        yield "teacher's input", f"{choice.image_size} px"
     labelled = (np.count_nonzero(per_frame) for per_frame in counts.values())
     yield "frames labelled", " → ".join(map(str, labelled))
     last = counts[rounds[-1]]
