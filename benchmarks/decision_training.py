@@ -37,6 +37,7 @@ from reelabel.tables import LABELS
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.registry import load_trainer
 from reelabel.workspace import Workspace
+from reelabel.workspace.results import InputChoice
 
 CLIPS = {
     "juggle": "sports/soccer_juggle.mp4",
@@ -228,7 +229,8 @@ def _scene(folder: Path, footage: Footage, workspace: Workspace) -> dict[str, se
     for clip, frame, _ in truth:
         wanted[clip].add(frame)
     config = read_config(workspace)
-    teacher = load_teacher(config.project, workspace.root, config.project.detector)
+    choice = InputChoice.load(workspace.round_dir(0))
+    teacher = load_teacher(config.project, workspace.root, config.project.detector, choice)
     _look(folder, "teacher", teacher, wanted)
     return wanted
 

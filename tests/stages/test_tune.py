@@ -65,7 +65,14 @@ def test_an_input_that_options_name_is_not_chosen_anew(juggling):
     assert chosen(juggling) == InputChoice()
 
 
-def test_detectors_that_cannot_be_resized_keep_their_input(bench, disc_clips):
+def test_a_network_that_cannot_be_resized_keeps_its_input(juggling, data_dir):
+    """NanoDet writes its sizes into the file."""
+    juggling.configure(detector=f"onnx:{data_dir / 'weights/nanodet_m_320.onnx'}")
+    juggling.run("tune")
+    assert chosen(juggling) == InputChoice()
+
+
+def test_detectors_without_an_input_size_keep_their_input(bench, disc_clips):
     """Motion and recorded detections have no input size."""
     bench.configure(videos=[str(disc_clips)], detector="motion")
     bench.run("register", "cut", "truth", "sample", "tune")

@@ -36,34 +36,29 @@ class SizeChoice:
     agreement: dict[int, float]
 
 
-def choose_size(views_at: Callable[[int], BothViews | None], largest: int) -> SizeChoice:
+def choose_size(views_at: Callable[[int], BothViews], largest: int) -> SizeChoice:
     """Return the input size at which a detector agrees most with itself.
 
     Agreement is the mean of two: with the mirror image, and with the sizes next to it.
 
     Args:
-        views_at: returns what the detector finds in some pictures at an input size in pixels, None
-            if it cannot have that size.
+        views_at: returns what the detector finds in some pictures at an input size in pixels.
         largest: largest size in pixels that is tried.
     """
     views = dict(_tried(views_at, largest))
     sizes = list(views)
     found = {size: _agreement(views, sizes, i) for i, size in enumerate(sizes)}
-    if max((objects(one.joined) for one in views.values()), default=0.0) < _LEAST_OBJECTS:
+    if max(objects(one.joined) for one in views.values()) < _LEAST_OBJECTS:
         return SizeChoice(None, found)
     best = max(found.values())
     return SizeChoice(next(size for size in sizes if found[size] >= best - _SAME), found)
 
 
-def _tried(
-    views_at: Callable[[int], BothViews | None], largest: int
-) -> Iterator[tuple[int, BothViews]]:
+def _tried(views_at: Callable[[int], BothViews], largest: int) -> Iterator[tuple[int, BothViews]]:
     """Yield sizes and what is found, the smallest first, until larger ones are worse."""
     best, below = 0.0, 0
     for size in (size for size in SIZES if size <= max(largest, SIZES[0])):
         views = views_at(size)
-        if views is None:
-            return
         yield size, views
         now = views.mirror_agreement
         best, below = max(best, now), below + 1 if now < best - _WORSE else 0

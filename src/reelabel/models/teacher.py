@@ -15,8 +15,6 @@ from reelabel.models.mirrored import TwoViewDetector
 from reelabel.models.registry import load_classifier, load_detector
 from reelabel.workspace.results import InputChoice
 
-_PROBE_SIZE = 320
-
 
 def load_teacher(
     project: Project, root: Path, spec: str, choice: InputChoice | None = None
@@ -41,38 +39,36 @@ def load_teacher(
 
 
 def chosen_input(detector: Detector, choice: InputChoice | None) -> Detector:
-    """Return a detector with the input that was chosen, as it is if none was."""
+    """Return a detector with the input that was chosen for it, as it is if none was."""
     if choice is None or choice.image_size is None:
         return detector
-    return with_input(detector, choice.image_size, flip=choice.flip) or detector
+    return with_input(detector, choice.image_size, flip=choice.flip)
 
 
-def is_resizable(detector: Detector, project: Project) -> bool:
-    """Return whether the input of a workspace's first detector can be chosen for it.
+def can_have_input(detector: Detector, image_size: int) -> bool:
+    """Return whether a detector can have a square input of this side: some ONNX networks can.
 
-    It cannot if its options name one.
+    The network is opened for it.
     """
-    return (
-        "input_wh" not in project.detector_options
-        and with_input(detector, _PROBE_SIZE, flip=False) is not None
-    )
+    inner = detector.inner if isinstance(detector, MappedDetector) else detector
+    return isinstance(inner, OnnxDetector) and inner.can_have((image_size, image_size))
 
 
-def with_input(detector: Detector, image_size: int, *, flip: bool) -> Detector | None:
-    """Return a detector with a square input, None if it cannot have it.
+def with_input(detector: Detector, image_size: int, *, flip: bool) -> Detector:
+    """Return a detector with a square input, one that `can_have_input` allows.
 
     Args:
-        detector: any; only ONNX networks can be resized.
+        detector: an ONNX network, its classes mapped or not; any other stays as it is.
         image_size: side of the input in pixels.
         flip: whether to detect in the mirror image too.
     """
-    found: Detector | None = None
+    found = detector
     if isinstance(detector, OnnxDetector):
-        found = cast("Detector | None", detector.at_size((image_size, image_size)))
+        found = cast("Detector", detector.at_size((image_size, image_size)))
     elif isinstance(detector, MappedDetector):
         inner = with_input(detector.inner, image_size, flip=False)
-        found = None if inner is None else cast("Detector", replace(detector, inner=inner))
-    return cast("Detector", TwoViewDetector(found)) if flip and found is not None else found
+        found = cast("Detector", replace(detector, inner=inner))
+    return cast("Detector", TwoViewDetector(found)) if flip else found
 
 
 def load_class_teacher(project: Project, root: Path, spec: str) -> Classifier:

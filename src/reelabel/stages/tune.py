@@ -22,7 +22,8 @@ from reelabel.models.base import Detector, Image
 from reelabel.models.input_size import PICTURES, SIZES, choose_size
 from reelabel.models.mirrored import JOIN_IOU
 from reelabel.models.self_agreement import BothViews
-from reelabel.models.teacher import is_resizable, load_teacher, with_input
+from reelabel.models.students.inputs import STRIDE, canvas_wh
+from reelabel.models.teacher import can_have_input, load_teacher, with_input
 from reelabel.tables import FRAMES, VIDEOS
 from reelabel.workspace import fingerprint
 from reelabel.workspace.results import Decision, InputChoice
@@ -56,19 +57,18 @@ def tune(unit: TuneUnit) -> Output:
 
 
 def _chosen(unit: TuneUnit, detector: Detector) -> InputChoice:
-    pictures = _pictures(unit)
+    pictures = _pictures(unit) if can_have_input(detector, SIZES[0]) else []
     if not pictures:
         return InputChoice()
-    tried: list[int] = []
 
-    def views_at(size: int) -> BothViews | None:
-        tried.append(size)
-        unit.tick(len(tried) / (len(SIZES) + 1), f"{size} px")
+    def views_at(size: int) -> BothViews:
+        unit.tick(SIZES.index(size) / len(SIZES), f"{size} px")
         sized = with_input(detector, size, flip=False)
-        return None if sized is None else BothViews.of(sized.open(), pictures, JOIN_IOU)
+        return BothViews.of(sized.open(), pictures, JOIN_IOU)
 
-    footage = max(max(picture.shape) for picture in pictures)
-    found = choose_size(views_at, min(unit.settings.largest, -(-footage // 32) * 32))
+    longest = max(max(picture.shape) for picture in pictures)
+    whole = canvas_wh((longest, longest), STRIDE)[0]
+    found = choose_size(views_at, min(unit.settings.largest, whole))
     return InputChoice(
         found.image_size,
         flip=unit.settings.flip and found.image_size is not None,
@@ -104,11 +104,11 @@ def teacher(context: Context[TuneSettings]) -> Resource[Detector | None]:
     project = context.project
     decision = context.inputs.result(Decision, previous=True)
     spec = teacher_of(project.detector, context.round_number, decision)
-    if context.settings.input == "own" or spec != project.detector:
+    is_set = context.settings.input == "own" or "input_wh" in project.detector_options
+    if is_set or spec != project.detector:
         return Resource(None, spec)
     detector = load_teacher(project, context.root, spec)
-    found = detector if is_resizable(detector, project) else None
-    return Resource(found, detector.fingerprint)
+    return Resource(detector, detector.fingerprint)
 
 
 STAGE = Stage(

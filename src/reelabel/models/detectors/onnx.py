@@ -89,14 +89,16 @@ class OnnxDetector:
 
         return predict
 
-    def at_size(self, size_wh: tuple[int, int]) -> OnnxDetector | None:
-        """Return the detector with another input, None if the network cannot have it.
+    def can_have(self, size_wh: tuple[int, int]) -> bool:
+        """Return whether the network can have an input of this width and height; it is opened."""
+        return self._inputs().has(size_wh)
+
+    def at_size(self, size_wh: tuple[int, int]) -> OnnxDetector:
+        """Return the detector with another input, one that `can_have` allows.
 
         Args:
             size_wh: width and height of the input in pixels.
         """
-        if not self._inputs().has(size_wh):
-            return None
         family = replace(self.family, size_wh=size_wh)
         return replace(self, family=family, fingerprint=fingerprint(self.fingerprint, size_wh))
 
@@ -148,24 +150,23 @@ def load(request: Request) -> OnnxDetector:
         own_wh=family.size_wh,
         batch_size=_GPU_BATCH if on_gpu(session) and _batch_is_open(session) else 1,
     )
-    return found if options.input_wh in {None, family.size_wh} else _resized(found, options)
+    wanted = options.input_wh
+    return found if wanted in {None, family.size_wh} else _resized(found, wanted)
 
 
-def _resized(detector: OnnxDetector, options: OnnxOptions) -> OnnxDetector:
+def _resized(detector: OnnxDetector, wanted: tuple[int, int]) -> OnnxDetector:
     """Return a detector with the input that its options ask for.
 
     Raises:
         ModelError: if the network cannot have it.
     """
-    wanted = options.input_wh or detector.own_wh
-    found = detector.at_size(wanted)
-    if found is None:
+    if not detector.can_have(wanted):
         raise ModelError(
             f"{detector.path}: expected a network that can have an input of {wanted[0]} x "
             f"{wanted[1]} pixels, but it works at {detector.own_wh[0]} x {detector.own_wh[1]} "
             "alone: leave input_wh out, or export it with another input"
         )
-    return found
+    return detector.at_size(wanted)
 
 
 def _batch_is_open(session: Any) -> bool:
