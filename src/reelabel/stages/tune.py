@@ -57,7 +57,9 @@ def tune(unit: TuneUnit) -> Output:
 
 
 def _chosen(unit: TuneUnit, detector: Detector) -> InputChoice:
-    pictures = _pictures(unit) if can_have_input(detector, SIZES[0]) else []
+    # One of two sizes may be the network's own.
+    is_resizable = all(can_have_input(detector, size) for size in SIZES[:2])
+    pictures = _pictures(unit) if is_resizable else []
     if not pictures:
         return InputChoice()
 
