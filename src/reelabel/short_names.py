@@ -13,11 +13,19 @@ from pathlib import Path
 from typing import Any
 
 _YOLOX = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0"
-RELEASED = {
-    f"yolox-{size}": f"{_YOLOX}/yolox_{size}.onnx" for size in ("nano", "tiny", "s", "m", "l", "x")
+_SHA256 = {
+    "nano": "c789161ed43c8269fcd4e67c67eeeb4e80c622da2eb296a20bc6007bd18a0b7d",
+    "tiny": "427cc366d34e27ff7a03e2899b5e3671425c262ea2291f88bb942bc1cc70b0f7",
+    "s": "c5c2d13e59ae883e6af3b45daea64af4833a4951c92d116ec270d9ddbe998063",
+    "m": "21ff6cfdeb53b013bac2249599e55f00bff3cfdfdab37ed7a4620818c1d15b3f",
+    "l": "7860ae79de6c89a3c1eb72ae9a2756c0ccfbe04b7791bb5880afabd97855a411",
+    "x": "c892d7aaf1c4746d8a4d675bec669a4db4f434b4ee1efb654bc9b353379c7c55",
 }
-"""Name -> URL of the makers' release; all find the 80 classes of COCO. The makers publish no
-hashes: that of each file is locked at first use."""
+RELEASED = {f"yolox-{size}": f"{_YOLOX}/yolox_{size}.onnx" for size in _SHA256}
+"""Name -> URL of the makers' release; all find the 80 classes of COCO."""
+RELEASED_SHA256 = {RELEASED[f"yolox-{size}"]: digest for size, digest in _SHA256.items()}
+"""URL -> SHA-256 of its file. The makers publish none: each of these is stated alike by two or more
+independent projects that download the file."""
 NO_DETECTOR = "none"
 """As the first teacher: there is none, people's labels alone are trained on in the first round."""
 _STUDENT = "model.json"

@@ -19,6 +19,7 @@ from reelabel.models.weights import (
     resolve,
     sha256_of,
 )
+from reelabel.short_names import RELEASED_SHA256
 
 CONTENT = b"weights" * 1000
 
@@ -88,6 +89,17 @@ def test_failed_downloads_leave_nothing(server, path):
     with pytest.raises(ModelError, match=r"put the file at .*cache"):
         resolve(server + path)
     assert list(cached_path(server + path).parent.iterdir()) == []
+
+
+def test_a_download_with_a_known_hash_is_proven(server, monkeypatch):
+    """A file other than the released one is not kept; the released one is."""
+    url = f"{server}/a.onnx"
+    monkeypatch.setitem(RELEASED_SHA256, url, "0" * 64)
+    with pytest.raises(ModelError, match="another file than its makers released"):
+        resolve(url)
+    assert list(cached_path(url).parent.iterdir()) == []
+    monkeypatch.setitem(RELEASED_SHA256, url, hashlib.sha256(CONTENT).hexdigest())
+    assert resolve(url).path.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("path", ["/declared", "/endless"])

@@ -12,7 +12,7 @@ from reelabel.config import Project
 from reelabel.errors import ModelError, UsageError
 from reelabel.models.registry import load_detector
 from reelabel.models.weights import cached_path, read_lock
-from reelabel.short_names import RELEASED, full_name
+from reelabel.short_names import RELEASED, RELEASED_SHA256, full_name
 from reelabel.verbs import first_teacher
 from reelabel.verbs.first_teacher import chosen_detector
 from reelabel.verbs.model_names import named_model
@@ -27,7 +27,9 @@ def cached(data_dir, tmp_path, monkeypatch):
     target = cached_path(RELEASED["yolox-nano"])
     target.parent.mkdir(parents=True)
     target.write_bytes((data_dir / "weights/yolox_nano.onnx").read_bytes())
-    return hashlib.sha256(target.read_bytes()).hexdigest()
+    digest = hashlib.sha256(target.read_bytes()).hexdigest()
+    monkeypatch.setitem(RELEASED_SHA256, RELEASED["yolox-nano"], digest)
+    return digest
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,18 @@ def test_released_weights_are_found_by_name(cached, tmp_path):
     assert read_lock(tmp_path) == {RELEASED["yolox-nano"]: cached}
     assert Project(classes=("dog",), detector="yolox-nano").detector == full_name("yolox-nano")
     assert named_model("yolox-nano").spec == full_name("yolox-nano")
+
+
+def test_another_file_in_the_place_of_released_weights_is_refused(tmp_path, monkeypatch):
+    """What lies where the download is kept counts only with the hash of the release."""
+    monkeypatch.setenv("REELABEL_CACHE", str(tmp_path))
+    target = cached_path(RELEASED["yolox-s"])
+    target.parent.mkdir(parents=True)
+    target.write_bytes(b"another network")
+    with pytest.raises(ModelError, match="not the released file") as caught:
+        load_detector("yolox-s")
+    for part in (str(target), RELEASED_SHA256[RELEASED["yolox-s"]], "--detector FILE"):
+        assert part in str(caught.value)
 
 
 def test_without_a_network_the_place_of_the_file_is_named(tmp_path, monkeypatch):

@@ -1,8 +1,9 @@
 """Where weights come from: a local file or a URL, and the proof that they have not changed.
 
-A URL is downloaded once into a cache (``REELABEL_CACHE``, else ``~/.cache/reelabel``). The
-SHA-256 of every file is written into the workspace's ``weights.lock.json`` at first use and
-compared after, so that a round can never quietly be made by other weights than the one before.
+A URL is downloaded once into a cache (``REELABEL_CACHE``, else ``~/.cache/reelabel``); of released
+weights the SHA-256 is known beforehand. The SHA-256 of every file is written into the workspace's
+``weights.lock.json`` at first use and compared after, so that a round can never quietly be made by
+other weights than the one before.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from rich.progress import (
 
 from reelabel.errors import ModelError, WorkspaceError
 from reelabel.files import write_chunks, write_json
+from reelabel.short_names import RELEASED_SHA256
 from reelabel.terminal.console import PlainConsole
 
 LOCK_NAME = "weights.lock.json"
@@ -70,7 +72,7 @@ def resolve(where: str, *, home: Path | None = None, max_bytes: int = MAX_BYTES)
 
     Raises:
         ModelError: if the file does not exist, cannot be fetched, is larger than allowed, or is
-            not the one that was used before.
+            not the one that its makers released or that was used before.
         WorkspaceError: if a download or the lock cannot be written.
     """
     scheme, mark, _ = where.partition("://")
@@ -83,6 +85,12 @@ def resolve(where: str, *, home: Path | None = None, max_bytes: int = MAX_BYTES)
     else:
         raise ModelError(f"weights come from a path or a http, https or file URL, not '{where}'")
     found = Weights(path, sha256_of([path]))
+    if found.sha256 != (released := RELEASED_SHA256.get(where, found.sha256)):
+        raise ModelError(
+            f"{path} is not the released file: expected the SHA-256 {released}, but got "
+            f"{found.sha256}. Remove it to download it again, or name it as a file of your own: "
+            "--detector FILE.onnx"
+        )
     check_lock(where, found.sha256, home=home, path=path)
     return found
 
@@ -185,8 +193,27 @@ def _fetched(url: str, max_bytes: int) -> Path:
             def tick(done: int, declared: int) -> None:
                 bar.update(task, completed=done, total=declared if declared > 0 else None)
 
-            write_chunks(target, _downloaded(url, target, max_bytes, tick))
+            chunks = _downloaded(url, target, max_bytes, tick)
+            write_chunks(target, _released(url, chunks))
     return target
+
+
+def _released(url: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the parts of a download.
+
+    Raises:
+        ModelError: after the last, if they are not the file that is known to lie at the URL.
+    """
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+    found = digest.hexdigest()
+    if found != (expected := RELEASED_SHA256.get(url, found)):
+        raise ModelError(
+            f"{url} gave another file than its makers released: expected the SHA-256 {expected}, "
+            f"but got {found}; nothing of it was kept"
+        )
 
 
 def _progress() -> Progress:
