@@ -12,7 +12,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import click
 from pydantic import BaseModel
@@ -205,6 +205,8 @@ def _type(annotation: Any) -> str:
         return f"list of {_type(args[0])}"
     if origin is dict:
         return f"{_type(args[0])}: {_type(args[1])}"
+    if origin is Annotated:
+        return _type(args[0])
     kinds = [_type(a) if isinstance(a, type) or get_origin(a) else str(a) for a in args]
     return " or ".join(dict.fromkeys(kinds))
 

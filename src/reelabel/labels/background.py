@@ -51,9 +51,9 @@ class BackgroundSettings(Settings):
     """Take a frame with an ignored region as background around that, whatever else is known: what
     is doubtful in it is out of the loss already."""
     near_s: float = Field(0.25, ge=0)
-    """Nor is there a positive label of its shot within so many seconds,"""
+    """A background frame has no positive label of its shot within so many seconds."""
     gap_s: float = Field(1.0, ge=0)
-    """nor two around it that are at most so many seconds apart: a miss is more likely then."""
+    """Nor two labels around it that are at most so many seconds apart: a miss is more likely then."""
 
 
 @dataclass(frozen=True)
