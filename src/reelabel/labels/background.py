@@ -53,7 +53,7 @@ class BackgroundSettings(Settings):
     near_s: float = Field(0.25, ge=0)
     """A background frame has no positive label of its shot within so many seconds."""
     gap_s: float = Field(1.0, ge=0)
-    """Nor two labels around it that are at most so many seconds apart: a miss is more likely then."""
+    """Nor two labels around it at most so many seconds apart: a miss is more likely then."""
 
 
 @dataclass(frozen=True)
