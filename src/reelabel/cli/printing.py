@@ -17,12 +17,13 @@ from reelabel.engine.project import task_of
 from reelabel.engine.run import Result
 from reelabel.errors import counted, few
 from reelabel.evaluation.figures import Comparison, Figure, Measures
+from reelabel.labels.class_counts import class_counts, classes_on_one_object
 from reelabel.labels.stats import two_classes_sentences
 from reelabel.pipeline import Run
 from reelabel.short_names import NO_DETECTOR
 from reelabel.sources.footage import left_out_sentences
 from reelabel.tables import LABELS
-from reelabel.verbs.label_lines import class_lines, classes_on_one_object, pictures_sentence
+from reelabel.verbs.label_lines import label_notes, pictures_sentence
 from reelabel.verbs.run import label_counts
 from reelabel.verbs.status import StageStatus, decisions
 from reelabel.views.label_rules import rules_head, rules_rows, rules_title
@@ -31,7 +32,6 @@ from reelabel.workspace import Workspace
 from reelabel.workspace.class_results import ClassificationScores
 from reelabel.workspace.results import Ablation, InputChoice, Scores, SplitReport
 from reelabel.workspace.rounds import decision_of, score_warnings, scores_of, truth_notes
-from reelabel.workspace.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from reelabel.engine.task import Task
@@ -131,10 +131,10 @@ def _print_found_nothing(workspace: Workspace, config: Config, result: Result) -
 
 def _print_labels(workspace: Workspace, config: Config, number: int) -> None:
     """Print the labels of a round, a line for each class, and how to look at them."""
-    for line in class_lines(workspace, number, config.project.classes):
-        OUT.print(escape(str(line)))
-    labels = Snapshot(workspace).rows(LABELS, number)
-    for sentence in two_classes_sentences(classes_on_one_object(labels)):
+    videos = label_notes(workspace, number)
+    for count in class_counts(videos, config.project.classes):
+        OUT.print(escape(str(count)))
+    for sentence in two_classes_sentences(classes_on_one_object(videos)):
         OUT.print(f"[yellow]{escape(sentence)}[/]")
     OUT.print(f"next: reelabel show {escape(str(workspace.root))}")
 

@@ -51,6 +51,8 @@ def two_classes(
         class_name: ``(n,)`` strings.
     """
     found: Counter[tuple[str, str]] = Counter()
+    if len(np.unique(class_name)) <= 1:
+        return {}
     order = np.argsort(pts, kind="stable")
     for frame in np.split(order, np.flatnonzero(np.diff(pts[order])) + 1):
         names = class_name[frame]

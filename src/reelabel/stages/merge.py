@@ -10,9 +10,10 @@ import numpy as np
 
 from reelabel.data.states import POSITIVE
 from reelabel.engine.stage import Output, Stage, Unit
+from reelabel.labels.class_counts import counts_of
 from reelabel.labels.rounds import MergeSettings, Rounds, merge_rounds
 from reelabel.labels.rows import label_table, labels_of
-from reelabel.tables import CANDIDATES, IMPORTED, IMPORTED_FRAMES, LABELS, VIDEOS
+from reelabel.tables import CANDIDATES, FRAMES, IMPORTED, IMPORTED_FRAMES, LABELS, VIDEOS
 from reelabel.tables.boxes import class_names
 
 MergeUnit = Unit[MergeSettings, None]
@@ -33,10 +34,11 @@ def merge(unit: MergeUnit) -> Output:
         size_wh=unit.video.size_wh,
     )
     labels = merge_rounds(rounds, unit.settings)
-    positive = labels.state == POSITIVE
+    positive, frames = labels.state == POSITIVE, unit.rows(FRAMES)
     notes = {
         "labelled_frames": len(np.unique(labels.pts[positive])),
         "positives": int(positive.sum()),
+        **counts_of(labels, names, frames["pts"].to_numpy()[frames["kept"].to_numpy()]),
     }
     table = label_table(labels, names, (new, old, imported), unit.video.video_id)
     return Output({"labels": table}, notes)
@@ -47,10 +49,10 @@ STAGE = Stage(
     arrow=(__doc__ or "").splitlines()[0],
     settings=MergeSettings,
     run=merge,
-    reads=(VIDEOS, CANDIDATES),
+    reads=(VIDEOS, FRAMES, CANDIDATES),
     reads_previous=(LABELS,),
     optional=(IMPORTED, IMPORTED_FRAMES),
     writes=(LABELS,),
     per_round=True,
-    version=4,
+    version=5,
 )

@@ -16,9 +16,10 @@ from reelabel.config import Config
 from reelabel.data.states import POSITIVE
 from reelabel.errors import MissingInput
 from reelabel.evaluation.figures import ROLES, Comparison, Figure, Measure, Measures
+from reelabel.labels.class_counts import classes_on_one_object
 from reelabel.labels.stats import two_classes_sentences
 from reelabel.tables import FRAME, FRAMES, LABELS
-from reelabel.verbs.label_lines import classes_on_one_object, pictures_sentence
+from reelabel.verbs.label_lines import label_notes, pictures_sentence
 from reelabel.verbs.report import base_report
 from reelabel.views import plots
 from reelabel.views.evidence_examples import support_score
@@ -75,7 +76,7 @@ def _data(snapshot: Snapshot, config: Config, rounds: list[int]) -> ReportData:
         warnings=[
             *base.warnings,
             *score_warnings(workspace, last),
-            *two_classes_sentences(classes_on_one_object(labels)),
+            *two_classes_sentences(classes_on_one_object(label_notes(workspace, last))),
             *time.warnings,
         ],
         scores=list(_tables(workspace, rounds)),
