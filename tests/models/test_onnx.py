@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -22,7 +23,10 @@ from reelabel.models.detectors.onnx_inputs import Inputs, part_of
 from reelabel.models.detectors.suppress import suppressed
 from reelabel.models.detectors.yolox import Yolox, grid
 from reelabel.models.names import read_names
+from reelabel.models.onnx_session import open_session
 from reelabel.models.registry import load_detector
+
+CPU = "CPUExecutionProvider"
 
 
 def rgb(path):
@@ -301,3 +305,53 @@ def test_a_wanted_class_of_the_network_counts_beside_those_mapped_to_it(data_dir
     same = load_detector(spec, wanted=["sports ball"], mapping=both)
     other = load_detector(spec, wanted=["ball"], mapping={"sports ball": "ball", "frisbee": "ball"})
     assert same.inner.asked == other.inner.asked == (29, 32)
+
+
+@pytest.mark.parametrize("device", ["cuda", "coreml", "openvino"])
+def test_a_device_that_is_not_there_is_named_with_its_package(data_dir, device, monkeypatch):
+    """What was asked for and cannot be had is an error, never the CPU in silence."""
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["AzureExecutionProvider", CPU]
+    )
+    with pytest.raises(ModelError, match=rf"device '{device}' .* install onnxruntime"):
+        load_detector(f"onnx:{data_dir}/weights/yolox_nano.onnx", options={"device": device})
+
+
+@pytest.fixture
+def runtime(monkeypatch):
+    """Replace ONNX Runtime by one with every device; those in `broken` cannot be started."""
+    names = ("CUDA", "CoreML", "OpenVINO")
+    there = [*(f"{name}ExecutionProvider" for name in names), CPU]
+    broken = set()
+
+    def session(*_, providers):
+        started = [name for name in providers if name not in broken]
+        return SimpleNamespace(get_providers=lambda: started)
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    return SimpleNamespace(broken=broken)
+
+
+@pytest.mark.parametrize(
+    ("device", "wanted"),
+    [
+        ("auto", ["CUDAExecutionProvider", CPU]),
+        ("cuda", ["CUDAExecutionProvider", CPU]),
+        ("cpu", [CPU]),
+        ("coreml", ["CoreMLExecutionProvider", CPU]),
+        ("openvino", ["OpenVINOExecutionProvider", CPU]),
+    ],
+)
+@pytest.mark.usefixtures("runtime")
+def test_a_device_is_a_provider_of_onnx_runtime(device, wanted, tmp_path):
+    """The provider of the device comes first and the CPU behind it; auto takes a CUDA GPU alone."""
+    assert open_session(tmp_path / "net.onnx", device).get_providers() == wanted
+
+
+def test_a_device_that_cannot_be_started_is_no_cpu_in_silence(tmp_path, runtime):
+    """ONNX Runtime falls back on the CPU where libraries are missing; asked for, it is an error."""
+    runtime.broken.add("CUDAExecutionProvider")
+    with pytest.raises(ModelError, match="ONNX Runtime could not start it"):
+        open_session(tmp_path / "net.onnx", "cuda")
+    assert open_session(tmp_path / "net.onnx", "auto").get_providers() == [CPU]

@@ -65,6 +65,30 @@ def test_yolox_as_onnx_finds_the_same_boxes(data_dir, tmp_path):
     assert found > 3
 
 
+def test_half_precision_finds_nearly_the_same_boxes_in_half_the_size(data_dir, tmp_path):
+    """Inputs and outputs stay float32; the file states its precision."""
+    settings = BoxTrainSettings(weights=data_dir / "weights" / "yolox_nano.onnx")
+    student = family_of(settings).build(settings, CLASSES).eval()
+    card = ModelCard(kind="yolox", classes=CLASSES, image_size=320, nms_iou=0.65, arch=student.arch)
+    model = saved(tmp_path / "model", student, card)
+    whole, half = tmp_path / "whole.onnx", tmp_path / "half.onnx"
+    assert export_onnx(model, whole).precision == "float32"
+    assert export_onnx(model, half, "float16").precision == "float16"
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    props = {p.key: p.value for p in onnx.load(half).metadata_props}
+    assert props["precision"] == "float16"
+    options = {"rect": False, "floor": 0.3}
+    detectors = [load_detector(f"onnx:{path}", options=options) for path in (whole, half)]
+    found = 0
+    for path in sorted((data_dir / "annotated" / "coco_val").rglob("*.jpg"))[:6]:
+        expected, boxes = (d.open()([read_rgb(path)])[0] for d in detectors)
+        sure = expected[expected.score >= 0.35]
+        if len(sure):
+            assert iou(sure.xyxy, boxes.xyxy).max(axis=1).min() > 0.95
+        found += len(sure)
+    assert found > 3
+
+
 def test_families_without_an_onnx_form_are_named(tmp_path):
     """A family that has no ONNX form is an error that names it."""
     torch.manual_seed(0)

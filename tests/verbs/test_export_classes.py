@@ -113,10 +113,10 @@ def test_the_command_exports_the_default_format(classified, tmp_path, reelabel):
 
 @pytest.fixture
 def written(monkeypatch):
-    """Return what would be written as ONNX: model folder and file."""
+    """Return what would be written as ONNX: model folder, file and number format."""
     found = []
     module = pytest.importorskip("reelabel.models.students.onnx_export")
-    monkeypatch.setattr(module, "export_onnx", lambda folder, out: found.append((folder, out)))
+    monkeypatch.setattr(module, "export_onnx", lambda *call: found.append(call))
     return found
 
 
@@ -132,7 +132,19 @@ def test_the_best_student_is_written(classes_copy, tmp_path, written):
     assert api.export(classes_copy, out, format="onnx") == out
     decide(classes_copy, "fake:")
     assert api.export(classes_copy, out, format="onnx", round=0) == out
-    assert written == [(classes_copy.round_dir(0) / "model", out)] * 2
+    assert written == [(classes_copy.round_dir(0) / "model", out, "float32")] * 2
+
+
+def test_half_precision_is_for_onnx_alone(classes_copy, tmp_path, written, reelabel):
+    """The flag reaches the writer of the student; with a data set it is an error."""
+    decide(classes_copy, "round:0")
+    out = tmp_path / "student.onnx"
+    code, _, err = reelabel("export", classes_copy.root, out, "--format", "onnx", "--half")
+    assert (code, err) == (0, "")
+    assert written == [(classes_copy.round_dir(0) / "model", out, "float16")]
+    with pytest.raises(UsageError, match="half precision is for onnx alone"):
+        api.export(classes_copy, tmp_path / "out", half=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_teacher_is_no_student(classes_copy, tmp_path):

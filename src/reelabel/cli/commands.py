@@ -138,6 +138,7 @@ def status(workspace: Path, *, as_json: bool, verify: bool) -> int:
 )
 @click.option("--into", type=click.Path(path_type=Path), help="COCO file to add to, as a copy.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export in that folder.")
+@click.option("--half", is_flag=True, help="For onnx: half precision, half the size.")
 def export(workspace: Path, out: Path, kind: str | None, number: int | None, **how: Any) -> None:
     """Write a round's data set, pictures included, or its student, for other tools."""
     from reelabel.verbs.export import export as call

@@ -10,11 +10,19 @@ from numpy.typing import NDArray
 
 from reelabel.errors import ModelError
 
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "coreml", "openvino"]
+"""Where a network is computed; ``auto`` takes a CUDA GPU if ONNX Runtime has one, else the CPU."""
+_PROVIDERS: dict[str, tuple[str, str]] = {
+    "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu in place of onnxruntime"),
+    "coreml": ("CoreMLExecutionProvider", "onnxruntime on macOS, which has it"),
+    "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino in place of onnxruntime"),
+}
+"""Device -> its name in ONNX Runtime, and the package that brings it."""
+_CPU = "CPUExecutionProvider"
 
 
 def open_session(path: Path, device: Device = "auto", network: bytes | None = None) -> Any:
-    """Return an ``onnxruntime.InferenceSession`` that computes on one thread or on the GPU.
+    """Return an ``onnxruntime.InferenceSession`` that computes on one thread or a device.
 
     One thread, because workers run one session each: threads inside a session would compete
     with them.
@@ -25,7 +33,7 @@ def open_session(path: Path, device: Device = "auto", network: bytes | None = No
         network: what to run in place of the file's content, as `onnx_network.rewritten` gives it.
 
     Raises:
-        ModelError: if this is no ONNX network that can be run, or the GPU was asked for and is
+        ModelError: if this is no ONNX network that can be run, or a device was asked for that is
             not there.
     """
     import onnxruntime as ort  # noqa: PLC0415 -- heavy
@@ -34,33 +42,38 @@ def open_session(path: Path, device: Device = "auto", network: bytes | None = No
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     # Errors; warnings tell users of the exporter's habits. A rewritten network is a try.
     options.log_severity_level = 3 if network is None else 4
+    providers = _providers(device)
     try:
-        return ort.InferenceSession(network or path, options, providers=_providers(device))
-    except ModelError:
-        raise
+        session = ort.InferenceSession(network or path, options, providers=providers)
     except Exception as exc:  # its errors share no base class
         raise ModelError(
             f"{path} is not an ONNX network that can be run: {_first_line(exc)}. "
             "Export it again, or name another file"
         ) from exc
+    if device != "auto" and session.get_providers()[0] != providers[0]:
+        raise ModelError(
+            f"device '{device}' was asked for, but ONNX Runtime could not start it: look at "
+            "which versions of its libraries it needs, or set device 'auto'"
+        )
+    return session
 
 
 def _providers(device: Device) -> list[str]:
     import onnxruntime as ort  # noqa: PLC0415 -- heavy
 
-    has_cuda = "CUDAExecutionProvider" in ort.get_available_providers()
-    if device == "cuda" and not has_cuda:
+    there = ort.get_available_providers()
+    if device in _PROVIDERS and _PROVIDERS[device][0] not in there:
         raise ModelError(
-            "device 'cuda' was asked for, but this onnxruntime computes on the CPU alone: "
-            "install onnxruntime-gpu, or set device 'auto'"
+            f"device '{device}' was asked for, but this onnxruntime has only {', '.join(there)}: "
+            f"install {_PROVIDERS[device][1]}, or set device 'auto'"
         )
-    gpu = ["CUDAExecutionProvider"] if has_cuda and device != "cpu" else []
-    return [*gpu, "CPUExecutionProvider"]
+    name, _ = _PROVIDERS.get("cuda" if device == "auto" else device, (_CPU, ""))
+    return [name, _CPU] if name in there and name != _CPU else [_CPU]
 
 
-def on_gpu(session: Any) -> bool:
-    """Return whether a session computes on a GPU."""
-    return "CUDAExecutionProvider" in session.get_providers()
+def on_device(session: Any) -> bool:
+    """Return whether a session computes elsewhere than on the CPU."""
+    return bool(session.get_providers()[0] != _CPU)
 
 
 def run(session: Any, batch: NDArray[Any]) -> list[NDArray[np.float32]]:

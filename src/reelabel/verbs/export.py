@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from reelabel.config import Config
 from reelabel.engine.project import read_config, task_of
 from reelabel.engine.task import Task, found_at
 from reelabel.errors import MissingExtra, MissingInput, UsageError, nearest
@@ -34,6 +35,7 @@ def export(
     round: int | None = None,  # noqa: A002 -- the name of the flag
     into: Path | str | None = None,
     overwrite: bool = False,
+    half: bool = False,
     on_message: Callable[[str], None] | None = None,
 ) -> Path:
     """Write the data set of a round, pictures included, and return its folder.
@@ -59,11 +61,12 @@ def export(
             of their own.
         overwrite: replace an earlier export in `out`; a folder that is none is refused all the
             same.
+        half: for onnx: half precision inside, for half the size, and more speed on GPUs.
         on_message: is called with sentences on what was added.
 
     Raises:
         UsageError: for an unknown format, a folder that holds something, or `into` with another
-            format than coco.
+            format than coco, or `half` with another than onnx.
         FormatError: if `into` is no COCO file.
         MissingInput: if no round has a data set yet, or no student.
         MissingExtra: for onnx without torch.
@@ -73,7 +76,9 @@ def export(
     task = task_of(config)
     kind = _format(task, format, into=into is not None)
     if kind == ONNX:
-        return _export_student(ws, task.first_teacher(config.project), Path(out), round)
+        return _export_student(ws, config, Path(out), round, half=half)
+    if half:
+        raise UsageError(f"half precision is for onnx alone, but the format is '{kind}'")
     target = Path(out)
     messages: list[str] = []
     with staged_folder(target, replace=overwrite and _is_export(target)) as folder:
@@ -125,35 +130,45 @@ def _format(task: Task, given: str | None, *, into: bool) -> str:
     return kind
 
 
-def _export_student(workspace: Workspace, first: str, out: Path, number: int | None) -> Path:
-    """Write the student of a round as one ONNX file; None is the best one.
+def _export_student(
+    workspace: Workspace, config: Config, out: Path, wanted: int | None, *, half: bool
+) -> Path:
+    """Write the student of a round, None for the best one, as one ONNX file.
 
     Raises:
-        UsageError: if the file has another suffix, or the best model is no student.
-        MissingInput: if the round has no student.
+        UsageError: if the file has another suffix.
     """
     if out.suffix.lower() != ".onnx" or out.is_dir():
         raise UsageError(f"{out}: expected a file that ends in .onnx, such as student.onnx")
-    best = best_model(workspace, first)
-    students = {student_spec(n): n for n in workspace.rounds()}
-    if number is None and best not in students:
-        raise UsageError(
-            f"the best model is {best or 'none yet'}, which is no student of this workspace: name "
-            "the round of another with --round, or train one"
-        )
-    chosen = students[best] if number is None else number
-    folder = model_dir(workspace, chosen)
-    if not (folder / MODEL_JSON).is_file():
-        raise MissingInput(f"{workspace.root}: round {chosen} has no trained student")
+    number = _student_round(workspace, config, wanted)
     try:
         from reelabel.models.students.onnx_export import export_onnx  # noqa: PLC0415 -- torch
     except ModuleNotFoundError as exc:
         raise MissingExtra("export --format onnx", "train") from exc
-    export_onnx(folder, out)
-    note_export(
-        workspace.root, out, ONNX, number=chosen, videos=_videos_in(workspace, chosen, [TRAIN])
-    )
+    export_onnx(model_dir(workspace, number), out, "float16" if half else "float32")
+    videos = _videos_in(workspace, number, [TRAIN])
+    note_export(workspace.root, out, ONNX, number=number, videos=videos)
     return out
+
+
+def _student_round(workspace: Workspace, config: Config, wanted: int | None) -> int:
+    """Return the round whose student is wanted, None for that of the best one.
+
+    Raises:
+        UsageError: if the best model is no student.
+        MissingInput: if the round has no student.
+    """
+    best = best_model(workspace, task_of(config).first_teacher(config.project))
+    students = {student_spec(n): n for n in workspace.rounds()}
+    if wanted is None and best not in students:
+        raise UsageError(
+            f"the best model is {best or 'none yet'}, which is no student of this workspace: name "
+            "the round of another with --round, or train one"
+        )
+    chosen = students[best] if wanted is None else wanted
+    if not (model_dir(workspace, chosen) / MODEL_JSON).is_file():
+        raise MissingInput(f"{workspace.root}: round {chosen} has no trained student")
+    return chosen
 
 
 def _round_with_data(workspace: Workspace, wanted: int | None) -> int:

@@ -22,7 +22,7 @@ from reelabel.models.base import Classify, Window
 from reelabel.models.classifiers.onnx_input import Input, Layout, input_of
 from reelabel.models.classifiers.pictures import ROOM, per_picture, sound
 from reelabel.models.names import given_names, literal_names
-from reelabel.models.onnx_session import Device, describe, on_gpu, open_session, run
+from reelabel.models.onnx_session import Device, describe, on_device, open_session, run
 from reelabel.models.spec import Request, fingerprint
 from reelabel.models.students.classes.inputs import (
     IMAGENET_MEAN,
@@ -73,7 +73,7 @@ class OnnxClassifierOptions(Settings):
     """Pictures per window of a network that leaves it open."""
     step_s: float | None = Field(default=None, ge=0)
     """Seconds between the pictures of a window."""
-    device: Annotated[Literal["auto", "cpu", "cuda"], MACHINE] = "auto"
+    device: Annotated[Device, MACHINE] = "auto"
     """Where to compute; auto takes the GPU if ONNX Runtime can."""
 
 
@@ -190,7 +190,7 @@ def load(request: Request) -> OnnxClassifier:
         exclusive=exclusive,
         frames=found.frames,
         step_s=found.step_s,
-        batch_size=_GPU_BATCH if on_gpu(session) else _BATCH,
+        batch_size=_GPU_BATCH if on_device(session) else _BATCH,
         path=weights.path,
         input=found.input,
         preprocessing=found.preprocessing,

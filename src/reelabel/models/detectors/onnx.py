@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -25,7 +25,7 @@ from reelabel.models.detectors.suppress import suppressed
 from reelabel.models.detectors.yolox import Yolox
 from reelabel.models.foreign import checkpoint_advice, ultralytics_advice
 from reelabel.models.names import given_names, literal_names
-from reelabel.models.onnx_session import describe, on_gpu, open_session, run
+from reelabel.models.onnx_session import Device, describe, on_device, open_session, run
 from reelabel.models.spec import Request, fingerprint
 from reelabel.models.students.onnx_metadata import read_metadata
 from reelabel.models.weights import resolve
@@ -51,7 +51,7 @@ class OnnxOptions(Settings):
     rect: bool = True
     """Cut off most of the padding that a picture does not fill: footage of 16:9 needs three
     quarters of a square input. A network that cannot be resized keeps its input."""
-    device: Annotated[Literal["auto", "cpu", "cuda"], MACHINE] = "auto"
+    device: Annotated[Device, MACHINE] = "auto"
     """Where to compute; auto takes the GPU if ONNX Runtime can."""
 
 
@@ -148,7 +148,7 @@ def load(request: Request) -> OnnxDetector:
         options=options,
         asked=asked or tuple(range(len(classes))),
         own_wh=family.size_wh,
-        batch_size=_GPU_BATCH if on_gpu(session) and _batch_is_open(session) else 1,
+        batch_size=_GPU_BATCH if on_device(session) and _batch_is_open(session) else 1,
     )
     wanted = options.input_wh
     return found if wanted in {None, family.size_wh} else _resized(found, wanted)

@@ -14,7 +14,7 @@ from pydantic import Field
 from reelabel.config import MACHINE, Settings
 from reelabel.errors import ModelError
 from reelabel.models.base import Image
-from reelabel.models.onnx_session import describe
+from reelabel.models.onnx_session import Device, describe
 
 _CHANNELS = 3
 _DEFAULT_SIDE = 224
@@ -31,7 +31,7 @@ class OnnxInputOptions(Settings):
     """Channel order that the network expects; mean and std stay in the order red, green, blue."""
     side: int = Field(default=_DEFAULT_SIDE, ge=1)
     """Input size of a network that leaves it open."""
-    device: Annotated[Literal["auto", "cpu", "cuda"], MACHINE] = "auto"
+    device: Annotated[Device, MACHINE] = "auto"
     """Where to compute."""
 
 

@@ -7,6 +7,7 @@ family's own exports do. `onnx_metadata` defines the keys.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,13 @@ from reelabel.models.students.folder import (
     task_of,
 )
 from reelabel.models.students.inputs import PAD
-from reelabel.models.students.onnx_metadata import OnnxMetadata
+from reelabel.models.students.onnx_metadata import OnnxMetadata, Precision
 from reelabel.models.students.registry import family_named
 from reelabel.models.students.torch_onnx import write_onnx
 
-TOLERANCE = 1e-4
-"""Largest difference between the outputs in torch and in ONNX Runtime, relative to the largest."""
+TOLERANCE = {"float32": 1e-4, "float16": 5e-2}
+"""Largest difference between the outputs in torch and in ONNX Runtime, relative to the largest, by
+the number format of the file."""
 
 _INPUT = "pictures"
 _PROBE_WH = (64, 96)
@@ -42,12 +44,13 @@ _BATCH = 3
 """Of the check: another size than that of the example."""
 
 
-def export_onnx(model_dir: Path, path: Path) -> OnnxMetadata:
+def export_onnx(model_dir: Path, path: Path, precision: Precision = "float32") -> OnnxMetadata:
     """Write the student in a model folder as one ONNX file with an open batch size.
 
     Args:
         model_dir: of a finished student.
         path: the file; it appears when its outputs were compared with torch's.
+        precision: number format of weights and activations; inputs and outputs stay as they are.
 
     Returns:
         What the file's metadata says.
@@ -59,8 +62,8 @@ def export_onnx(model_dir: Path, path: Path) -> OnnxMetadata:
         WorkspaceError: if the file cannot be written.
     """
     if task_of(model_dir) == ClassCard.model_fields["task"].default:
-        return _export_classifier(model_dir, path)
-    return _export_detector(model_dir, path)
+        return _export_classifier(model_dir, path, precision)
+    return _export_detector(model_dir, path, precision)
 
 
 class _Classifier(nn.Module):
@@ -77,7 +80,7 @@ class _Classifier(nn.Module):
         return probabilities(self.network(windows, lengths), self.exclusive)
 
 
-def _export_classifier(model_dir: Path, path: Path) -> OnnxMetadata:
+def _export_classifier(model_dir: Path, path: Path, precision: Precision) -> OnnxMetadata:
     card = read_class_card(model_dir)
     family = family_named(card.kind, str(model_dir / MODEL_JSON), "classes")
     if not isinstance(family, ClassNetworkFamily):
@@ -92,6 +95,7 @@ def _export_classifier(model_dir: Path, path: Path) -> OnnxMetadata:
         layout="bthwc" if card.frames > 1 else "bhwc",
         # The network itself normalises.
         preprocessing=how.model_dump(mode="json", exclude={"mean", "std"}),
+        precision=precision,
         video_ids=tuple(card.training.get(TRAINED_ON, ())),
     )
     window = (card.frames,) if card.frames > 1 else ()
@@ -102,7 +106,7 @@ def _export_classifier(model_dir: Path, path: Path) -> OnnxMetadata:
     return metadata
 
 
-def _export_detector(model_dir: Path, path: Path) -> OnnxMetadata:
+def _export_detector(model_dir: Path, path: Path, precision: Precision) -> OnnxMetadata:
     card: ModelCard = read_card(model_dir)
     family = family_named(card.kind, str(model_dir / MODEL_JSON), "boxes")
     if not isinstance(family, BoxNetworkFamily):
@@ -122,6 +126,7 @@ def _export_detector(model_dir: Path, path: Path) -> OnnxMetadata:
             "score_floor": card.score_floor,
             "nms_iou": card.nms_iou,
         },
+        precision=precision,
         video_ids=tuple(card.training.get(TRAINED_ON, ())),
     )
     example = torch.zeros(1, 3, *_PROBE_WH)
@@ -164,16 +169,30 @@ def _write(
     sides = {_INPUT: {0: "batch", **(open_sides or {})}, "outputs": {0: "batch"}}
     write_onnx(module, example, path, sides)
     network = onnx.load(path)
+    if metadata.precision == "float16":
+        network = _halved(network)
     onnx.helper.set_model_props(network, metadata.props())
     onnx.save(network, path)
-    _compare(module, example, path)
+    _compare(module, example, path, TOLERANCE[metadata.precision])
 
 
-def _compare(module: nn.Module, example: Tensor, path: Path) -> None:
+def _halved(network: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a network that computes in half precision between inputs and outputs as before."""
+    from onnxruntime.transformers.float16 import (  # noqa: PLC0415 -- slow, and seldom needed
+        convert_float_to_float16,
+    )
+
+    with warnings.catch_warnings():  # of weights below the smallest number, which become it
+        warnings.simplefilter("ignore")
+        halved: onnx.ModelProto = convert_float_to_float16(network, keep_io_types=True)
+    return halved
+
+
+def _compare(module: nn.Module, example: Tensor, path: Path, tolerance: float) -> None:
     """Compare the outputs for random pictures.
 
     Raises:
-        ModelError: if they differ by more than `TOLERANCE`.
+        ModelError: if they differ by more than the tolerance.
     """
     shape = (_BATCH, *example.shape[1:])
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
@@ -183,7 +202,7 @@ def _compare(module: nn.Module, example: Tensor, path: Path) -> None:
     found = run(open_session(path, "cpu"), batch.numpy())[0]
     largest = max(1.0, float(np.abs(expected).max()))
     difference = np.abs(found - expected).max() if found.shape == expected.shape else np.inf
-    if not difference <= TOLERANCE * largest:
+    if not difference <= tolerance * largest:
         raise ModelError(
             f"expected the outputs of the student from its ONNX file, but they differ by "
             f"{difference:.2g}: use the model folder itself, and report this network"

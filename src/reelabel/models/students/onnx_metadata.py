@@ -10,11 +10,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, cast
 
 from reelabel.errors import ModelError
 from reelabel.models.names import literal_names
 
+Precision = Literal["float32", "float16"]
+"""Number format of weights and activations."""
 FORMAT = "1"
 """Value of ``reelabel_format``; raised when older readers would misread a file."""
 
@@ -32,6 +34,7 @@ class OnnxMetadata:
         layout: the input's dimensions: b batch, t pictures, h rows, w columns, c channels.
         preprocessing: how a picture becomes an input.
         video_ids: the videos that were trained on, which are hashes of their content.
+        precision: of the network's inside; inputs and outputs are the same for all.
     """
 
     task: str
@@ -42,6 +45,7 @@ class OnnxMetadata:
     layout: str = "bchw"
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     video_ids: tuple[str, ...] = ()
+    precision: Precision = "float32"
 
     def props(self) -> dict[str, str]:
         """Return the keys and values of ``metadata_props``."""
@@ -55,6 +59,7 @@ class OnnxMetadata:
             "layout": self.layout,
             "preprocessing": json.dumps(dict(self.preprocessing), sort_keys=True),
             "video_ids": json.dumps(list(self.video_ids)),
+            "precision": self.precision,
         }
 
 
@@ -95,6 +100,7 @@ def _parsed(props: Mapping[str, str]) -> OnnxMetadata:
         layout=props["layout"],
         preprocessing=json.loads(props["preprocessing"]),
         video_ids=tuple(map(str, json.loads(props.get("video_ids", "[]")))),
+        precision=cast("Precision", props.get("precision", "float32")),
     )
     sound = found.frames > 0 and math.isfinite(found.step_s) and found.step_s >= 0
     if not found.classes or not sound or not isinstance(found.preprocessing, dict):
