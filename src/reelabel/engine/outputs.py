@@ -17,6 +17,7 @@ BOXES: dict[str, Any] = {
     "report": "reelabel.verbs.report_boxes:report_boxes",
     "show": "reelabel.verbs.show:show_boxes",
     "import_labels": "reelabel.verbs.import_boxes:import_boxes",
+    "check_file": "reelabel.verbs.people_checks:check_boxes",
     "ablate": "reelabel.verbs.ablate:ablate_boxes",
 }
 """Of detection; see `reelabel.engine.task.Task`."""
@@ -36,5 +37,6 @@ CLASSES: dict[str, Any] = {
     "report": "reelabel.verbs.report_classes:report_classes",
     "show": "reelabel.verbs.show_classes:show_classes",
     "import_labels": "reelabel.verbs.import_classes:import_classes",
+    "check_file": "reelabel.verbs.people_checks:check_class_rows",
 }
 """Of classification."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from pydantic import BaseModel
@@ -39,6 +40,11 @@ def accept(project: Project) -> None:
     del project
 
 
+def accept_file(file: Path, project: Project, footage: Sequence[Path]) -> None:
+    """Take any file of people's labels."""
+    del file, project, footage
+
+
 @dataclass(frozen=True)
 class Task:
     """A task as data; nothing else asks what a task is called.
@@ -65,8 +71,10 @@ class Task:
             arguments of `reelabel.ablate`, all set; returns a result with its `round`.
         import_labels: takes people's labels from a file, given a locked workspace, the file and
             `reelabel.verbs.import_options.ImportOptions`; returns what was taken.
+        check_file: raises `FormatError` for a file of people's labels that a stage would refuse,
+            given the file, the project's settings and the files of its footage.
 
-    The last five are functions, or where they are, as ``module:name``: loaded when they are used.
+    The last six are functions, or where they are, as ``module:name``: loaded when they are used.
     """
 
     name: str
@@ -85,6 +93,7 @@ class Task:
     show: Callable[..., Any] | str = ""
     ablate: Callable[..., Any] | str = ""
     import_labels: Callable[..., Any] | str = ""
+    check_file: Callable[..., Any] | str = "reelabel.engine.task:accept_file"
 
     @cached_property
     def flow(self) -> dict[str, AnyStage]:

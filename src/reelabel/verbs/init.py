@@ -18,6 +18,7 @@ from reelabel.short_names import class_names
 from reelabel.sources.footage import Footage, find_footage, left_out_sentences, unusable
 from reelabel.verbs.first_teacher import check_detector, chosen_detector
 from reelabel.verbs.manifests import with_manifest
+from reelabel.verbs.people_checks import check_people_files
 from reelabel.workspace import CONFIG_NAME, Workspace
 
 
@@ -65,6 +66,7 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
             footage.
         ModelError: if a detector on this machine cannot be used, or lacks one of the classes.
         ConfigError: if a setting is unknown or wrong.
+        FormatError: if a file of truth, labels or tags is one that `run` would refuse.
     """
     workspace = Workspace(Path(root))
     if workspace.config_path.exists():
@@ -95,6 +97,8 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     footage = find_footage(project, workspace.root)
     for sentence in left_out_sentences(footage.left_out):
         tell(sentence)
+    there = () if (values.get("want") or {}).get("manifests") else [p for p, _ in footage.files]
+    check_people_files(task_named(task), project, workspace.root, there)
     if truth is None and _is_one_video(footage):
         values["split"] = {"single_video": True} | dict(values.get("split") or {})
     text = dump(values, sections)

@@ -7,7 +7,6 @@ family's own exports do. `onnx_metadata` defines the keys.
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -182,9 +181,7 @@ def _halved(network: onnx.ModelProto) -> onnx.ModelProto:
         convert_float_to_float16,
     )
 
-    with warnings.catch_warnings():  # of weights below the smallest number, which become it
-        warnings.simplefilter("ignore")
-        halved: onnx.ModelProto = convert_float_to_float16(network, keep_io_types=True)
+    halved: onnx.ModelProto = convert_float_to_float16(network, keep_io_types=True)
     return halved
 
 
