@@ -14,6 +14,7 @@ from reelabel.media.probe import VideoInfo
 from reelabel.sources.fetching.fetch_tools import ByteRanges, CopiedSpan, Tools
 from reelabel.sources.fetching.journal import Journal, Part, Row
 from reelabel.sources.fetching.queue import FETCHED, Want
+from reelabel.sources.sites.requests import SiteHosts, SiteRequests
 from reelabel.sources.sites.settings import SiteFile
 from reelabel.sources.web.client import Client, Source
 from reelabel.sources.web.headers import iso_time
@@ -68,6 +69,7 @@ class Attempts:
     ) -> None:
         self._client, self._tools = client, tools
         self._home, self._journals = home, journals
+        self._site_hosts = SiteHosts(tools.clock)
 
     def __call__(self, want: Want) -> Came:
         """Fetch one video and return its columns.
@@ -96,7 +98,14 @@ class Attempts:
         """Return the file of a page, once the site serves it."""
         if self._tools.find_file is None:
             raise FetchFailure("tool", "pages of sites need reelabel[fetch]")
-        site = self._tools.find_file(want.url)
+        requests = SiteRequests(self._client, self._tools.clock, self._site_hosts)
+        try:
+            site = self._tools.find_file(want.url, requests)
+        finally:
+            requests.close()
+            if requests.fetched_bytes:
+                day = day_of(self._tools.clock.now())
+                self._journals[want.source].day(day, requests.fetched_bytes)
         wait_s = (site.available_at_s or 0.0) - self._tools.clock.now()
         if wait_s > _PATIENCE_S:
             raise FetchFailure("not_yet", "the site does not serve it yet", retry_after_s=wait_s)

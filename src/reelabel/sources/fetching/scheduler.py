@@ -20,12 +20,12 @@ from reelabel.sources.fetching.journal import Journal, Row
 from reelabel.sources.fetching.queue import FETCHED, Host, Key, Want, WantQueue
 from reelabel.sources.web.clock import Stopped
 from reelabel.sources.web.headers import LONGEST_RETRY_AFTER_S, iso_time
-from reelabel.sources.web.limits import Limits, day_of
+from reelabel.sources.web.limits import MOST_FORBIDDEN, Limits, day_of
 from reelabel.sources.web.outcomes import OUTCOMES, FetchFailure
 from reelabel.sources.web.part_file import SUFFIX, finish
 from reelabel.sources.web.settings import FetchSettings
 
-MOST_LIMITED, MOST_FORBIDDEN, MOST_FAULTY = 3, 5, 20
+MOST_LIMITED, MOST_FAULTY = 3, 20
 """Answers in a row after which nothing more is asked of a host in this run."""
 _LONGEST_BACKOFF_S = 300.0
 _LOOK_S = 0.25
