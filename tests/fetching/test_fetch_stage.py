@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import threading
 import time
 import types
 from dataclasses import replace
@@ -506,6 +507,29 @@ def test_a_page_is_resolved_and_its_file_fetched(bench, server, noise):
     assert (row["licence"], row["uploader"], row["title"]) == ("CC-BY", "someone", "A title")
     assert all(10 <= b - a <= 25 for a, b in pairwise(asked))
     assert server.requests[0].headers["referer"] == "http://site.test/"
+
+
+def test_the_next_file_comes_while_one_is_looked_at(bench, server, noise):
+    """A look at a file does not keep its host waiting; one connection is open all the same."""
+    second_asked, looked = threading.Event(), []
+
+    def page(handler):
+        second_asked.set()
+        content = noise(2000, 1)
+        handler.head(200, Content_Length=len(content))
+        handler.send(content)
+
+    def look(path):
+        assert second_asked.wait(60)
+        looked.append(path.name)
+        return types.SimpleNamespace(container="mp4", duration_s=10.0)
+
+    bench.tools = replace(bench.tools, probe=look)
+    bench.want([server.add("/0", noise(2000)), server.add("/1", page)])
+    bench.run()
+    assert bench.outcomes() == {"w0": "fetched", "w1": "fetched"}
+    assert sorted(looked) == ["w0.part", "w1.part"]
+    assert set(server.most_open.values()) == {1}
 
 
 def test_what_a_page_says_is_an_outcome(bench, server):

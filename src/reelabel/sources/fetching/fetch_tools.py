@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from reelabel.media.probe import VideoInfo, probe
+from reelabel.media.brief import BriefInfo, probe_briefly
 from reelabel.media.spans import copy_span
 from reelabel.sources.sites.finding import find_file
 from reelabel.sources.sites.settings import SiteFile, SiteOptions
@@ -61,13 +61,13 @@ class Tools:
     Attributes:
         find_file: finds the file of a page; None: pages are not fetched.
         copy_span: copies a span out of a file on a host; None: whole videos are fetched.
-        probe: reads what a video file is; raises `MediaError`.
+        probe: returns container and length of a video that can be decoded; raises `MediaError`.
         clock: time.
     """
 
     find_file: FindFile | None = None
     copy_span: CopySpan | None = None
-    probe: Callable[[Path], VideoInfo] = probe
+    probe: Callable[[Path], BriefInfo] = probe_briefly
     clock: Clock = field(default_factory=Clock)
 
 

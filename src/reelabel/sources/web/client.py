@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin
@@ -95,23 +95,26 @@ class Client:
         """Close idle connections."""
         self._pools.clear()
 
-    def fetch(self, source: Source, file: PartFile) -> Came:
+    def fetch(
+        self, source: Source, file: PartFile, ended: Callable[[], None] = lambda: None
+    ) -> Came:
         """Fetch a file, or what is missing of it.
 
         Args:
             source: where it is.
             file: what is there of it; afterwards all of it is, and synced.
+            ended: called when its last byte has come, before that is synced.
 
         Raises:
             FetchFailure: with the outcome; what came so far is kept if it may be continued.
             Stopped: if fetching is to stop.
         """
-        came = Came(source.url, None)
+        came, whole = Came(source.url, None), file.whole and file.length > 0
         try:
-            while not file.whole or not file.length:
-                came, ended = self._fetch_more(source, file)
-                if ended:
-                    break
+            while not whole:
+                came, whole = self._fetch_more(source, file)
+                whole = whole or (file.whole and file.length > 0)
+            ended()
         finally:
             file.sync()
         if not file.length:
