@@ -6,10 +6,8 @@ import hashlib
 import subprocess
 import sys
 import threading
-import time
 import types
 from dataclasses import replace
-from email.utils import formatdate
 from itertools import pairwise
 
 import pytest
@@ -59,99 +57,6 @@ def test_wants_that_are_taken_back_leave_no_rows(bench, server, noise):
     assert bench.run().done == 1
     assert bench.workspace.shards(DOWNLOADS) == []
     assert (bench.root / "downloads/s/w0.mp4").is_file()
-
-
-def misbehaving(server, ranged, noise):
-    """Return pages that misbehave, each with the outcome of its row."""
-    good = noise(5000)
-
-    def after(times, status, **headers):
-        def page(handler):
-            if handler.count() <= times:
-                handler.head(status, Content_Length=0, **headers)
-            else:
-                handler.head(200, Content_Length=len(good))
-                handler.send(good)
-
-        return page
-
-    def short(handler):
-        handler.head(200, Content_Length=9000)
-        handler.send(good)
-        handler.hang_up()
-
-    def stalled(handler):
-        handler.head(200, Content_Length=9000)
-        handler.send(good)
-        time.sleep(1)
-
-    def endless(handler):
-        handler.head(200)
-        while True:
-            handler.send(good)
-
-    broken = ranged(noise(600_000), ETag='"v"')
-    broken.stop_at = 300_000
-    weak = ranged(noise(600_000), ETag='W/"v"')
-    weak.stop_at = 300_000
-    soon = formatdate(server.now() + 20, usegmt=True)
-    return {
-        "404": (404, "removed"),
-        "403": (403, "forbidden"),
-        "410": (410, "removed"),
-        "451": (451, "geo"),
-        "429": (after(1, 429), "fetched"),
-        "429-seconds": (after(1, 429, Retry_After=7), "fetched"),
-        "429-date": (after(1, 503, Retry_After=soon), "fetched"),
-        "429-absurd": (after(1, 429, Retry_After="9" * 20), "rate_limit"),
-        "500-200": (after(1, 500), "fetched"),
-        "500": (500, "server"),
-        "stalled": (stalled, "network"),
-        "truncated": (short, "truncated"),
-        "too-long": (lambda h: h.head(200, Content_Length=10**10), "too_large"),
-        "endless": (endless, "too_large"),
-        "bomb": (lambda h: h.head(200, Content_Length=5, Content_Encoding="gzip"), "not_media"),
-        "loop": (lambda h: h.head(302, Content_Length=0, Location=h.path), "address"),
-        "private": (lambda h: h.head(302, Location="http://127.0.0.2/"), "address"),
-        "html": (b"<html><body>Sorry</body></html>", "not_media"),
-        "continued": (broken, "fetched"),
-        "weak": (weak, "fetched"),
-        "noai": (lambda h: h.head(200, Content_Length=9, X_Robots_Tag="noai"), "opted_out"),
-        "good": (good, "fetched"),
-    }
-
-
-def test_every_row_ends_in_its_outcome(bench, server, ranged, noise):
-    """Twenty ways to misbehave, each on a host of its own: nothing raises, nothing is lost."""
-    server.now = bench.time.now
-    bench.tools = replace(bench.tools, find_file=None)
-    pages = misbehaving(server, ranged, noise)
-    for name, (page, _) in pages.items():
-        bench.want([server.add(f"/{name}", page)], source=f"s-{name}")
-        bench.run(max_bytes=1_000_000, stall_timeout_s=0.3)
-        bench.workspace.remove(fetch.WANTS, f"s-{name}")
-        expected = pages[name][1]
-        found = {}
-        for source in bench.workspace.shards(DOWNLOADS):
-            found |= bench.outcomes(source)
-        assert found == {"w0": expected}, name
-        for path in (bench.root / "downloads").iterdir():  # the next page meets a host at rest
-            for file in path.iterdir():
-                file.unlink()
-
-
-def test_all_sources_together(bench, server, ranged, noise):
-    """The same in one run, where one host serves them all."""
-    pages = misbehaving(server, ranged, noise)
-    harsh = {"403", "429-seconds", "429-date", "429-absurd"}  # together they would stop the host
-    calm = {name: page for name, page in pages.items() if name not in harsh}
-    bench.want([{"url": server.add(f"/{n}", p), "want_id": n} for n, (p, _) in calm.items()])
-    bench.run(max_bytes=1_000_000, stall_timeout_s=0.3)
-    assert bench.outcomes() == {name: outcome for name, (_, outcome) in calm.items()}
-    for want_id, row in bench.rows().items():
-        assert row["final"] == OUTCOMES[row["outcome"]].final
-        assert bool(row["next_try_at"]) == (not row["final"]), want_id
-        assert bool(row["file"]) == (row["outcome"] == "fetched")
 
 
 # -- politeness ------------------------------------------------------------------------------------

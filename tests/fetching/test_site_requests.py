@@ -286,6 +286,20 @@ def test_one_connection_although_answers_are_not_read(looks, extract):
     assert looks.requests.fetched_bytes < 1 << 20
 
 
+def test_an_answer_is_read_before_the_next_request(looks, extract):
+    """One that was left is closed by it: reading it is a failure of the network, no final one."""
+    url = looks.server.add("/api", b"x" * 100_000)
+
+    def step(extractor, _):
+        first = extractor._request_webpage(url, "1")
+        page(extractor, url)
+        return first.read()
+
+    extract(step)
+    assert looks.fails().outcome.name == "network"
+    assert looks.fails().outcome.retries > 0
+
+
 def test_cookies_come_and_go(looks, extract):
     """A cookie of an answer or of a redirect is sent to its host alone, as by yt-dlp itself."""
     server = looks.server

@@ -86,7 +86,7 @@ class SiteRequests:
 
     def __init__(self, client: Client, clock: Clock, hosts: SiteHosts) -> None:
         self._client, self._clock, self._hosts = client, clock, hosts
-        self._open = contextlib.ExitStack()
+        self._open, self._last = contextlib.ExitStack(), object()
         self._limited_hosts: dict[str, FetchFailure] = {}
         self._next_at, self._page = 0.0, ""
         self.ended: FetchFailure | Stopped | None = None
@@ -137,7 +137,7 @@ class SiteRequests:
             self._check_page()
             self._clock.sleep(self._next_at - self._clock.monotonic())
             sent = self._client.send(url, headers, method=method, body=body)
-            response = self._open.enter_context(sent)
+            self._last = response = self._open.enter_context(sent)
             self._next_at = self._clock.monotonic() + interval_s
             self._note(host_of(url), response)
         return response
@@ -146,11 +146,14 @@ class SiteRequests:
         """Yield the body of the last answer, unpacked.
 
         Raises:
-            FetchFailure: ``not_media`` for one of more than `MOST_BYTES`; as `send`.
+            FetchFailure: ``not_media`` for one of more than `MOST_BYTES`, ``network`` if it was
+                closed by a later request; as `send`.
             Stopped: if fetching is to stop.
         """
         count = 0
         with self._ending():
+            if response is not self._last:
+                raise FetchFailure("network", "the answer was closed by a later request")
             for data in self._client.chunks(response, decode=True):
                 count += len(data)
                 if count > MOST_BYTES:
