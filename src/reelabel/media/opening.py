@@ -31,8 +31,8 @@ _UNSAFE = frozenset({
 # AVI and its kin store no presentation times; FFmpeg invents them, and gets B-frames wrong.
 _NO_PRESENTATION_TIME = frozenset({"avi"})
 
-_NOT_DECODED = {"skip_frame": "all"}
-_MOST_STREAMS = 8  # that are opened without decoding; files with more are rare
+_NOT_DECODED = [{"skip_frame": "all"}] * 8
+"""Options of streams, none of which is decoded when a file is opened; more streams are rare."""
 
 MAX_PIXELS = 1 << 27
 """Of a picture: 16384 x 8192, which takes 400 MB of memory in RGB."""
@@ -61,7 +61,7 @@ def open_video(path: Path | str, *, decode: bool = True) -> InputContainer:
         return av.open(
             f"file:{path.absolute()}",
             options=options,
-            stream_options=None if decode else [dict(_NOT_DECODED) for _ in range(_MOST_STREAMS)],
+            stream_options=None if decode else _NOT_DECODED,  # type: ignore[arg-type] # its stub is wrong: each is a dict
         )
     except (av.error.FFmpegError, OSError, ValueError) as exc:
         raise UnreadableVideo(
