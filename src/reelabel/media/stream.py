@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -130,18 +130,27 @@ def scan_packets(path: Path | str) -> Timeline:
         return timeline.started_by(decoder.pictures())
 
 
-def read_timeline(path: Path | str) -> Timeline:
+def read_timeline(
+    path: Path | str, *, on_packet: Callable[[VideoStream, VideoPacket], None] | None = None
+) -> Timeline:
     """Read all packets of the picture stream without decoding; damaged places are skipped.
+
+    Args:
+        path: the video file.
+        on_packet: called with the stream and each packet; the file is then opened without decoding.
 
     Raises:
         UnreadableVideo: if the file cannot be opened or has no picture stream.
     """
-    with open_video(path) as container:
+    with open_video(path, decode=on_packet is None) as container:
         stream = picture_stream(container, path)
         packets = _Packets(stream)
         for packet in read_packets(container, stream, complain=packets.note_damage):
-            if packet is not None:
-                packets.add(packet)
+            if packet is None:
+                break
+            packets.add(packet)
+            if on_packet is not None:
+                on_packet(stream, packet)
         return packets.timeline(container, stream)
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from reelabel.errors import MediaError, UsageError
 from reelabel.files import safe_stem
-from reelabel.media.probe import VideoInfo
+from reelabel.media.brief import BriefInfo
 from reelabel.sources.fetching.fetch_tools import ByteRanges, CopiedSpan, Tools
 from reelabel.sources.fetching.journal import Journal, Part, Row
 from reelabel.sources.fetching.queue import FETCHED, Want
+from reelabel.sources.sites.requests import SiteHosts, SiteRequests
 from reelabel.sources.sites.settings import SiteFile
 from reelabel.sources.web.client import Client, Source
 from reelabel.sources.web.headers import iso_time
@@ -68,9 +71,16 @@ class Attempts:
     ) -> None:
         self._client, self._tools = client, tools
         self._home, self._journals = home, journals
+        self._site_hosts = SiteHosts(tools.clock)
+        self._syncing = threading.Semaphore(1)
 
-    def __call__(self, want: Want) -> Came:
+    def __call__(self, want: Want, released: Callable[[], None]) -> Came:
         """Fetch one video and return its columns.
+
+        Args:
+            want: the video.
+            released: called when all that is needed has come, before it is looked at: the host may
+                be asked for the next video.
 
         Raises:
             FetchFailure: with the outcome.
@@ -80,8 +90,8 @@ class Attempts:
         source = Source(want.url)
         if site:
             source = Source(site.url, site.headers, site.max_request_bytes)
-        came = self._span(want, source) if want.start_s is not None else None
-        came = came or self._whole(want, source)
+        came = self._span(want, source, released) if want.start_s is not None else None
+        came = came or self._whole(want, source, released)
         came.row |= {
             "extractor": site.extractor if site else "",
             "format": site.format_id if site else "",
@@ -96,14 +106,21 @@ class Attempts:
         """Return the file of a page, once the site serves it."""
         if self._tools.find_file is None:
             raise FetchFailure("tool", "pages of sites need reelabel[fetch]")
-        site = self._tools.find_file(want.url)
+        requests = SiteRequests(self._client, self._tools.clock, self._site_hosts)
+        try:
+            site = self._tools.find_file(want.url, requests)
+        finally:
+            requests.close()
+            if requests.fetched_bytes:
+                day = day_of(self._tools.clock.now())
+                self._journals[want.source].day(day, requests.fetched_bytes)
         wait_s = (site.available_at_s or 0.0) - self._tools.clock.now()
         if wait_s > _PATIENCE_S:
             raise FetchFailure("not_yet", "the site does not serve it yet", retry_after_s=wait_s)
         self._tools.clock.sleep(max(wait_s, 0.0))
         return site
 
-    def _whole(self, want: Want, source: Source) -> Came:
+    def _whole(self, want: Want, source: Source, released: Callable[[], None]) -> Came:
         """Fetch a whole file."""
         folder, journal = self._home / want.source, self._journals[want.source]
         path = folder / (stem_of(want.want_id) + SUFFIX)
@@ -115,8 +132,8 @@ class Attempts:
         part = journal.history.parts.get(want.want_id, Part())
         try:
             with PartFile(path, part, note) as file:
-                answer = self._client.fetch(source, file)
-                row = {"http_status": answer.http_status, "sha256": file.sha256}
+                status = self._fetch(source, file, released)
+                row = {"http_status": status, "sha256": file.sha256}
                 row |= {"size_bytes": file.length, "span_start_s": None, "span_end_s": None}
                 head = file.head
             info = self._checked(path, want)
@@ -127,7 +144,24 @@ class Attempts:
         name = stem_of(want.want_id) + suffix_of(info.container, head)
         return Came(row | {"file": name})
 
-    def _span(self, want: Want, source: Source) -> Came | None:
+    def _fetch(self, source: Source, file: PartFile, released: Callable[[], None]) -> int | None:
+        """Fetch what is missing of a file, and return the status of the last answer.
+
+        Its host is free while its end is synced.
+        That holds for one file at a time, so that a kill does not cost the ends of several.
+        """
+        with contextlib.ExitStack() as early:
+
+            def ended() -> None:
+                if self._syncing.acquire(blocking=False):
+                    early.callback(self._syncing.release)
+                    released()
+                else:
+                    early.callback(released)
+
+            return self._client.fetch(source, file, ended).http_status
+
+    def _span(self, want: Want, source: Source, released: Callable[[], None]) -> Came | None:
         """Fetch a span of a file, None if only the whole can be had."""
         if self._tools.copy_span is None:
             return None
@@ -139,6 +173,7 @@ class Attempts:
         span = self._copied(want, ranges, path)
         if span is None:
             return None
+        released()
         came = self.take_cut(want, path, (span.start_s, span.end_s), head=ranges.head)
         return Came(came.row | {"http_status": 206}, ranges.fetched_bytes)
 
@@ -184,7 +219,7 @@ class Attempts:
         except (MediaError, UsageError) as exc:
             raise FetchFailure("bad_media", str(exc)) from exc
 
-    def _checked(self, path: Path, want: Want, *, whole: bool = True) -> VideoInfo:
+    def _checked(self, path: Path, want: Want, *, whole: bool = True) -> BriefInfo:
         """Return what a file is.
 
         Raises:

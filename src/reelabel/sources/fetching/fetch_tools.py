@@ -9,16 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from reelabel.media.probe import VideoInfo, probe
+from reelabel.media.brief import BriefInfo, probe_briefly
 from reelabel.media.spans import copy_span
 from reelabel.sources.sites.finding import find_file
 from reelabel.sources.sites.settings import SiteFile, SiteOptions
-from reelabel.sources.web.addresses import check_name, check_url, host_of, networks_of
 from reelabel.sources.web.clock import Clock
 from reelabel.sources.web.range_file import FetchWhole, RangeFile
 from reelabel.sources.web.settings import FetchSettings
+
+if TYPE_CHECKING:
+    from reelabel.sources.sites.requests import SiteRequests
 
 
 class CopiedSpan(Protocol):
@@ -43,8 +45,8 @@ class ByteRanges:
     size_bytes: int
 
 
-FindFile = Callable[[str], SiteFile]
-"""Returns the file that a page leads to; raises `FetchFailure`."""
+FindFile: TypeAlias = "Callable[[str, SiteRequests], SiteFile]"
+"""Returns the file that a page leads to, found by these requests; raises `FetchFailure`."""
 CopySpan = Callable[[ByteRanges, float, float | None, Path], CopiedSpan | None]
 """Writes the span between two seconds (None: the end) into a new file; None if the file's layout
 makes fetching the whole cheaper. Raises `MediaError` for what is no video,
@@ -59,13 +61,13 @@ class Tools:
     Attributes:
         find_file: finds the file of a page; None: pages are not fetched.
         copy_span: copies a span out of a file on a host; None: whole videos are fetched.
-        probe: reads what a video file is; raises `MediaError`.
+        probe: returns container and length of a video that can be decoded; raises `MediaError`.
         clock: time.
     """
 
     find_file: FindFile | None = None
     copy_span: CopySpan | None = None
-    probe: Callable[[Path], VideoInfo] = probe
+    probe: Callable[[Path], BriefInfo] = probe_briefly
     clock: Clock = field(default_factory=Clock)
 
 
@@ -76,16 +78,15 @@ def tools_for(settings: FetchSettings, root: Path) -> Tools:
         settings: of fetching.
         root: the workspace's folder, which the path of a cookies file starts from.
     """
-    sites, allowed = settings.sites, networks_of(settings.allow)
+    sites = settings.sites
     if sites.cookies is not None:
         sites = sites.model_copy(update={"cookies": root / sites.cookies})
 
-    def check_address(url: str) -> None:
-        check_name(host_of(check_url(url)), allowed)
-
-    options = SiteOptions(sites, check_address=check_address)
+    options = SiteOptions(sites)
     copier = partial(copy_by_ranges, exact=settings.exact_spans)
-    return Tools(find_file=lambda url: find_file(url, options), copy_span=copier)
+    return Tools(
+        find_file=lambda url, requests: find_file(url, options, requests), copy_span=copier
+    )
 
 
 def copy_by_ranges(

@@ -20,12 +20,12 @@ from reelabel.sources.fetching.journal import Journal, Row
 from reelabel.sources.fetching.queue import FETCHED, Host, Key, Want, WantQueue
 from reelabel.sources.web.clock import Stopped
 from reelabel.sources.web.headers import LONGEST_RETRY_AFTER_S, iso_time
-from reelabel.sources.web.limits import Limits, day_of
+from reelabel.sources.web.limits import MOST_FORBIDDEN, Limits, day_of
 from reelabel.sources.web.outcomes import OUTCOMES, FetchFailure
 from reelabel.sources.web.part_file import SUFFIX, finish
 from reelabel.sources.web.settings import FetchSettings
 
-MOST_LIMITED, MOST_FORBIDDEN, MOST_FAULTY = 3, 5, 20
+MOST_LIMITED, MOST_FAULTY = 3, 20
 """Answers in a row after which nothing more is asked of a host in this run."""
 _LONGEST_BACKOFF_S = 300.0
 _LOOK_S = 0.25
@@ -61,7 +61,8 @@ _LIMITED: Mapping[str, Callable[[FetchSettings], str]] = {
 _ALWAYS = frozenset({"state", "outcome", "final"})
 
 Tick = Callable[[float, str], None]
-Ended = tuple[Want, Came | FetchFailure | BaseException]
+Ended = tuple[Want, Came | BaseException | None]
+"""A video and how its attempt ended; None: its host is free, what came is still looked at."""
 
 
 def brief(row: Row) -> Row:
@@ -118,6 +119,7 @@ class Fetching:
         self.stopped: dict[str, str] = {}
         self.full, self.full_until = "", 0.0
         self._tries: Counter[Key] = Counter()
+        self._released: set[Key] = set()
         self._dead: dict[str, FetchFailure] = {}
         self._ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self._in_flight = self._settled = 0
@@ -171,7 +173,7 @@ class Fetching:
         """Do one attempt, in a thread of the pool."""
         result: Came | BaseException
         try:
-            result = self._shop.attempts(want)
+            result = self._shop.attempts(want, lambda: self._ended.put((want, None)))
         except (FetchFailure, Stopped, ReelabelError) as exc:
             result = exc
         except Exception as exc:  # noqa: BLE001 -- one video must not end the others
@@ -185,6 +187,9 @@ class Fetching:
         except queue.Empty:
             self._show("")
             return
+        if result is None:
+            self._release(want)
+            return
         self._settle(want, result)
         self._show(want.want_id)
 
@@ -193,14 +198,23 @@ class Fetching:
     def _settle(self, want: Want, result: Came | BaseException, *, asked: bool = True) -> None:
         """Write down how an attempt ended, and draw the consequences."""
         self._in_flight -= 1
-        host = self._queue.ended(want, not_before=self._next_turn(want) if asked else 0.0)
+        host = self._queue.hosts[want.host]
+        if want.key in self._released:
+            self._released.remove(want.key)
+        else:
+            self._queue.ended(want, not_before=self._next_turn(want) if asked else 0.0)
         if isinstance(result, Came):
-            host.limited = host.forbidden = host.faulty = 0
             self._succeed(want, result)
         elif isinstance(result, FetchFailure):
             self._fail(want, host, result)
         else:
             raise result
+
+    def _release(self, want: Want) -> None:
+        """Let the next video be asked of a host that has answered properly."""
+        host = self._queue.ended(want, not_before=self._next_turn(want))
+        host.limited = host.forbidden = host.faulty = 0
+        self._released.add(want.key)
 
     def _next_turn(self, want: Want) -> float:
         """Return when the host of a video may be asked again."""

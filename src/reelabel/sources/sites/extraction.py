@@ -1,4 +1,4 @@
-"""Runs yt-dlp (Unlicense) as a finder of addresses: it fetches pages, never the video itself.
+"""Runs yt-dlp (Unlicense) as a finder of addresses: it reads pages, never the video itself.
 
 Imported when a page is looked up, as it takes half a second. What it may do is bounded here: no
 plug-ins, no settings of the user's own yt-dlp, no faked country, no lists of videos, no extractor
@@ -11,8 +11,8 @@ import io
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from yt_dlp import YoutubeDL
 from yt_dlp.cookies import CookieLoadError
@@ -22,9 +22,14 @@ from yt_dlp.utils import GeoRestrictedError, UnsupportedError, UserNotLive
 
 from reelabel.files import read_text
 from reelabel.sources.sites.formats import choose_format
+from reelabel.sources.sites.handler import ClientRH
 from reelabel.sources.sites.messages import outcome_of_message, without_prefix
+from reelabel.sources.sites.programs import only_runtimes
+from reelabel.sources.sites.requests import SiteRequests
 from reelabel.sources.sites.settings import SiteOptions
 from reelabel.sources.web.outcomes import FetchFailure
+
+__all__ = ["Extractor", "Warnings", "failure_of", "only_runtimes"]
 
 Info = dict[str, Any]
 
@@ -60,28 +65,19 @@ class Warnings:
 
 
 class Extractor(YoutubeDL):  # type: ignore[misc] # yt-dlp carries no types
-    """yt-dlp that looks at one video: each request is checked, and lists of videos are refused."""
+    """yt-dlp that looks at one video: the client sends each request, and lists are refused."""
 
-    def __init__(self, options: SiteOptions, warnings: Warnings) -> None:
-        self._options = options
+    def __init__(self, options: SiteOptions, requests: SiteRequests, warnings: Warnings) -> None:
+        self._options, self._requests = options, requests
         with _without_plugins():
-            super().__init__(_params(options, warnings))
+            super().__init__(_params(options, requests.agent, warnings))
 
-    def urlopen(self, req: Any) -> Any:
-        """Send a request whose address may be contacted; see `SiteOptions.check_address`."""
-        url = req if isinstance(req, str) else req.url
-        self._check(url)
-        answer = super().urlopen(req)
-        if answer.url != url:
-            self._check(answer.url)
-        return answer
-
-    def _check(self, url: str) -> None:
-        """Raise `FetchFailure` for an address that must not be contacted."""
-        if urlsplit(url).scheme not in {"http", "https"}:
-            raise FetchFailure("address", f"expected http or https, but a page led to {url}")
-        if self._options.check_address is not None:
-            self._options.check_address(url)
+    def build_request_director(self, handlers: object, preferences: object = None) -> Any:
+        """Return what sends requests: the client alone, none of the handlers of yt-dlp."""
+        del handlers, preferences
+        interval_s = self._options.settings.request_delay_s
+        handler = partial(ClientRH, requests=self._requests, interval_s=interval_s)
+        return super().build_request_director([handler])
 
     def save_cookies(self) -> None:
         """Leave the cookies that were read as they are."""
@@ -107,7 +103,7 @@ def _check_kind(info: Info, max_duration_s: float | None) -> None:
         raise FetchFailure("too_long", f"lasts {duration_s:g} s, the limit is {max_duration_s:g} s")
 
 
-def _params(options: SiteOptions, warnings: Warnings) -> Info:
+def _params(options: SiteOptions, agent: str, warnings: Warnings) -> Info:
     """Return yt-dlp's options; what is not here keeps its default."""
     settings = options.settings
     cache = options.cache_folder
@@ -124,10 +120,10 @@ def _params(options: SiteOptions, warnings: Warnings) -> Info:
         "geo_bypass": False,
         "check_formats": False,
         "extractor_retries": 0,
-        "socket_timeout": 30,
-        "sleep_interval_requests": settings.request_delay_s,
+        # Those of the environment are not used, nor handed to programs.
+        "proxy": "",
         # Its own default is that of a browser.
-        "http_headers": {"User-Agent": options.user_agent},
+        "http_headers": {"User-Agent": agent},
         "cachedir": str(cache) if cache is not None else False,
         "cookiefile": _cookies(options),
         "js_runtimes": dict(map(_runtime, settings.js_runtimes)),
@@ -171,15 +167,18 @@ def _without_plugins() -> Iterator[None]:
             all_plugins_loaded.value = before
 
 
-def failure_of(error: BaseException, warnings: list[str]) -> FetchFailure:
+def failure_of(
+    error: BaseException, warnings: list[str], limited: FetchFailure | None = None
+) -> FetchFailure:
     """Return what an exception of yt-dlp means for the row of the video.
 
     Args:
         error: what was raised.
         warnings: what was printed before, in order.
+        limited: how a host limited requests before; then the words of the extractor mean nothing.
     """
     chain = list(_causes(error))
-    own = next((e for e in chain if isinstance(e, FetchFailure)), None)
+    own = next((e for e in chain if isinstance(e, FetchFailure)), None) or limited
     if own is not None:
         return own
     text = without_prefix(str(error)) or type(error).__name__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from reelabel.sources.extra import needs_fetch
@@ -12,7 +12,7 @@ from reelabel.sources.web.outcomes import FetchFailure
 _PLAIN = ("http", "https")
 
 
-def find_file(url: str, options: SiteOptions) -> SiteFile:
+def find_file(url: str, options: SiteOptions, requests: SiteRequests) -> SiteFile:
     """Return the file behind the page of a video, and what the site states about it.
 
     Only pages and answers of the site are fetched, not one byte of the video. Formats in many parts
@@ -22,9 +22,12 @@ def find_file(url: str, options: SiteOptions) -> SiteFile:
     Args:
         url: of the page, http or https, of a site that yt-dlp has an extractor for.
         options: limits and settings.
+        requests: sends every request; the page is held against the robots.txt of its host, what
+            the player of the site asks for is not.
 
     Raises:
         FetchFailure: with an outcome, whatever went wrong; its message is the site's or yt-dlp's.
+        Stopped: if fetching is to stop.
         MissingExtra: if yt-dlp is not installed.
         FormatError: if the cookies file cannot be read.
     """
@@ -33,14 +36,21 @@ def find_file(url: str, options: SiteOptions) -> SiteFile:
     with needs_fetch("Finding videos on sites"):
         from reelabel.sources.sites import extraction  # noqa: PLC0415 -- half a second, an extra
     warnings = extraction.Warnings()
-    extractor = extraction.Extractor(options, warnings)
+    extractor = extraction.Extractor(options, requests, warnings)
     try:
-        info = extractor.extract_info(url, download=False)
+        requests.begin(url)
+        with extraction.only_runtimes(options.settings.js_runtimes):
+            info = extractor.extract_info(url, download=False)
         return _site_file(info, extractor.cookiejar.get_cookie_header)
     except Exception as exc:
-        raise extraction.failure_of(exc, warnings.texts) from exc
+        ended = requests.ended
+        raise ended or extraction.failure_of(exc, warnings.texts, requests.limited) from exc
     finally:
         extractor.close()
+
+
+if TYPE_CHECKING:
+    from reelabel.sources.sites.requests import SiteRequests
 
 
 def _scheme(url: str) -> str:

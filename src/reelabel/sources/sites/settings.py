@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from reelabel._version import __version__
 from reelabel.config import MACHINE, Settings
 from reelabel.errors import nearest
 
@@ -60,19 +59,13 @@ class SiteOptions:
     Attributes:
         settings: the user's.
         max_duration_s: longer videos end as ``too_long`` before any byte of them; None: any.
-        user_agent: sent with each request, except where an extractor sends that of a site's player.
         cache_folder: where parts of a site's player are cached, so that they are not fetched for
             each video; None: nowhere.
-        check_address: called with the address of each request before it is sent, and with that of
-            the answer if a redirect led elsewhere; raises `FetchFailure` for one that must not be
-            contacted. A redirect itself is followed before it can be checked.
     """
 
     settings: SiteSettings = field(default_factory=SiteSettings)
     max_duration_s: float | None = None
-    user_agent: str = f"reelabel/{__version__}"
     cache_folder: Path | None = None
-    check_address: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urljoin
 
 from urllib3 import BaseHTTPResponse, Timeout
@@ -85,27 +86,35 @@ class Client:
         self._robots = Robots(self._robots_txt)
         self._agent = f"{AGENT}/{__version__}" + (f" ({polite.contact})" if polite.contact else "")
 
+    @property
+    def agent(self) -> str:
+        """Return the User-Agent that requests are sent with."""
+        return self._agent
+
     def close(self) -> None:
         """Close idle connections."""
         self._pools.clear()
 
-    def fetch(self, source: Source, file: PartFile) -> Came:
+    def fetch(
+        self, source: Source, file: PartFile, ended: Callable[[], None] = lambda: None
+    ) -> Came:
         """Fetch a file, or what is missing of it.
 
         Args:
             source: where it is.
             file: what is there of it; afterwards all of it is, and synced.
+            ended: called when its last byte has come, before that is synced.
 
         Raises:
             FetchFailure: with the outcome; what came so far is kept if it may be continued.
             Stopped: if fetching is to stop.
         """
-        came = Came(source.url, None)
+        came, whole = Came(source.url, None), file.whole and file.length > 0
         try:
-            while not file.whole or not file.length:
-                came, ended = self._fetch_more(source, file)
-                if ended:
-                    break
+            while not whole:
+                came, whole = self._fetch_more(source, file)
+                whole = whole or (file.whole and file.length > 0)
+            ended()
         finally:
             file.sync()
         if not file.length:
@@ -125,38 +134,84 @@ class Client:
         for _ in range(MOST_REDIRECTS + 1):
             check_literal(host_of(check_url(url)), self._allowed)
             if robots:
-                self._check_robots(url)
+                self.check_robots(url)
             with self._request(url, headers) as response:
-                target = _redirect_of(response, url)
+                target = redirect_of(response, url)
                 if target is None:
                     yield url, response
                     return
-                self._drain(response)
+                self.drain(response)
             if host_of(target) != host_of(url):
                 headers = {n: v for n, v in headers.items() if n in _OF_ANY_HOST}
             url = target
         raise FetchFailure("address", f"more than {MOST_REDIRECTS} redirects")
 
-    def chunks(self, response: BaseHTTPResponse) -> Iterator[bytes]:
-        """Yield the body of an answer as it was sent, at the speed that the limits allow.
+    @contextlib.contextmanager
+    def send(
+        self, url: str, headers: Mapping[str, str], *, method: str = "GET", body: Any = None
+    ) -> Iterator[BaseHTTPResponse]:
+        """Yield the answer to one request of any method; a redirect is an answer like others.
+
+        Args:
+            url: checked like that of a file, but not against robots.txt.
+            headers: to send; those of the client are replaced.
+            method: of HTTP.
+            body: what urllib3 takes for one: bytes, a file, an iterable of bytes; None: none.
+
+        Raises:
+            FetchFailure: ``address``, ``network``, ``disk`` for the quota; not for a status.
+            Stopped: if fetching is to stop.
+        """
+        check_literal(host_of(check_url(url)), self._allowed)
+        with self._request(url, headers, method=method, body=body) as response:
+            yield response
+
+    def check_robots(self, url: str) -> None:
+        """Refuse an address that the robots.txt of its host forbids, and keep its Crawl-delay.
+
+        Raises:
+            FetchFailure: ``opted_out``, or why robots.txt has no answer.
+        """
+        if not self._robots.allows(url):
+            raise FetchFailure("opted_out", f"robots.txt of {host_of(url)} forbids it")
+        if delay_s := self._robots.delay_s(url):
+            self._limits.slow_down(host_of(url), delay_s)
+
+    def chunks(self, response: BaseHTTPResponse, *, decode: bool = False) -> Iterator[bytes]:
+        """Yield the body of an answer at the speed that the limits allow.
+
+        Args:
+            response: the answer.
+            decode: unpack it as its Content-Encoding states; else it is yielded as it was sent.
 
         Raises:
             FetchFailure: ``truncated``, ``network``, ``disk`` for the quota.
             Stopped: if fetching is to stop.
         """
-        slow = _Slowness(self._settings)
+        slow, came = _Slowness(self._settings), response.tell()
         while True:
             began = time.monotonic()  # the network's time is never injected
             with translated():
-                data = response.read1(_CHUNK, decode_content=False)
+                data = response.read1(_CHUNK, decode_content=decode)
             if not data:
                 return
-            slow.add(time.monotonic() - began, len(data))
+            count, came = response.tell() - came, response.tell()
+            slow.add(time.monotonic() - began, count)
             yield data
-            self._limits.spend(len(data))
+            self._limits.spend(count)
+
+    def drain(self, response: BaseHTTPResponse) -> None:
+        """Read the short body of an answer that is not needed, so that its connection can stay."""
+        size = length_of(response.headers)
+        if size is not None and size <= _DRAINED_BYTES:
+            with contextlib.suppress(FetchFailure):
+                for _ in self.chunks(response):
+                    pass
 
     @contextlib.contextmanager
-    def _request(self, url: str, headers: Mapping[str, str]) -> Iterator[BaseHTTPResponse]:
+    def _request(
+        self, url: str, headers: Mapping[str, str], *, method: str = "GET", body: Any = None
+    ) -> Iterator[BaseHTTPResponse]:
         """Yield the answer to one request; its connection is closed if it was not read."""
         host, s = host_of(url), self._settings
         sent = {"User-Agent": self._agent, "Accept": "*/*", "Accept-Encoding": "identity"}
@@ -164,8 +219,9 @@ class Client:
             try:
                 with translated():
                     response = self._pools.urlopen(
-                        "GET",
+                        method,
                         url,
+                        body=body,
                         redirect=False,
                         retries=False,
                         preload_content=False,
@@ -188,7 +244,7 @@ class Client:
         with self.open(source.url, _asked(source, file)) as (final_url, response):
             came = Came(final_url, response.status)
             if response.status == UNSATISFIABLE and file.length:
-                self._drain(response)
+                self.drain(response)
                 file.start_anew(changed=True)
                 return came, False
             check_answer(response, self._clock.now())
@@ -219,12 +275,6 @@ class Client:
         if count > limit:
             raise FetchFailure("too_large", f"at least {count} bytes, allowed are {limit}")
 
-    def _check_robots(self, url: str) -> None:
-        if not self._robots.allows(url):
-            raise FetchFailure("opted_out", f"robots.txt of {host_of(url)} forbids it")
-        if delay_s := self._robots.delay_s(url):
-            self._limits.slow_down(host_of(url), delay_s)
-
     def _robots_txt(self, url: str) -> tuple[int, bytes]:
         """Return status and body of a robots.txt; of the body no more than 512 KiB are read."""
         with self.open(url, {}, robots=False) as (_, response):
@@ -237,14 +287,6 @@ class Client:
                 if len(body) >= _ROBOTS_BYTES:
                     break
             return response.status, bytes(body[:_ROBOTS_BYTES])
-
-    def _drain(self, response: BaseHTTPResponse) -> None:
-        """Read the short body of an answer that is not needed, so that its connection can stay."""
-        size = length_of(response.headers)
-        if size is not None and size <= _DRAINED_BYTES:
-            with contextlib.suppress(FetchFailure):
-                for _ in self.chunks(response):
-                    pass
 
 
 def site_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -274,8 +316,12 @@ class _Slowness:
         self._seconds, self._bytes = 0.0, 0
 
 
-def _redirect_of(response: BaseHTTPResponse, url: str) -> str | None:
-    """Return where an answer leads, None if it is no redirect."""
+def redirect_of(response: BaseHTTPResponse, url: str) -> str | None:
+    """Return where an answer leads, None if it is no redirect.
+
+    Raises:
+        FetchFailure: ``unknown`` or ``address`` for a redirect to no address.
+    """
     location = response.headers.get("location", "")
     if response.status not in _REDIRECTS:
         return None

@@ -15,6 +15,8 @@ from reelabel.sources.web.clock import Clock
 from reelabel.sources.web.outcomes import FetchFailure
 from reelabel.sources.web.settings import Politeness
 
+MOST_FORBIDDEN = 5
+"""Refusals (403) in a row after which nothing more is asked of a host in a run."""
 _BURST_S = 0.1
 """Seconds of bandwidth that may be used at once."""
 _LONGEST_DELAY_S = 300.0
