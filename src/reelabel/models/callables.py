@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from reelabel.errors import ModelError
 from reelabel.models.spec import Request, fingerprint
+from reelabel.short_names import fused_name
 
 LOCK = threading.Lock()
 """Held while a function runs: it may not expect several threads."""
@@ -24,6 +25,39 @@ def register_callable(model: object) -> str:
     """
     function_of(model)
     spec = f"callable:{_name_of(model)}"
+    _KNOWN[spec] = model
+    return spec
+
+
+def detector_name(model: object) -> str:
+    """Return the name of a detector, of several as one; functions are made known.
+
+    Args:
+        model: a name, a function or an object, or several of these in a list.
+
+    Raises:
+        ModelError: if one neither can be called nor has a method `predict`, or they cannot be
+            fused.
+    """
+    if isinstance(model, str):
+        return model
+    if not isinstance(model, list | tuple):
+        return register_callable(model)
+    functions = [one for one in model if not isinstance(one, str)]
+    names = {id(one): _numbered(one, functions) for one in functions}
+    try:
+        return fused_name([one if isinstance(one, str) else names[id(one)] for one in model])
+    except ValueError as exc:
+        raise ModelError(str(exc)) from exc
+
+
+def _numbered(model: object, others: Sequence[object]) -> str:
+    """Make a function or an object known under a name that none of the others has."""
+    spec = register_callable(model)
+    alike = [one for one in others if _name_of(one) == _name_of(model)]
+    number = next(i for i, one in enumerate(alike) if one is model)
+    if number:
+        spec = f"{spec}#{number + 1}"
     _KNOWN[spec] = model
     return spec
 
