@@ -43,23 +43,26 @@ def detector_name(model: object) -> str:
         return model
     if not isinstance(model, list | tuple):
         return register_callable(model)
-    functions = [one for one in model if not isinstance(one, str)]
-    names = {id(one): _numbered(one, functions) for one in functions}
+    names = [_numbered(i, model) for i in range(len(model))]
     try:
-        return fused_name([one if isinstance(one, str) else names[id(one)] for one in model])
+        spec = fused_name(names)
     except ValueError as exc:
         raise ModelError(str(exc)) from exc
-
-
-def _numbered(model: object, others: Sequence[object]) -> str:
-    """Make a function or an object known under a name that none of the others has."""
-    spec = register_callable(model)
-    alike = [one for one in others if _name_of(one) == _name_of(model)]
-    number = next(i for i, one in enumerate(alike) if one is model)
-    if number:
-        spec = f"{spec}#{number + 1}"
-    _KNOWN[spec] = model
+    functions = [(n, one) for n, one in zip(names, model, strict=True) if not isinstance(one, str)]
+    for name, one in functions:
+        function_of(one)
+        _KNOWN[name] = one
     return spec
+
+
+def _numbered(position: int, models: Sequence[object]) -> str:
+    """Return the name of one of several models; functions of one name are numbered."""
+    model = models[position]
+    if isinstance(model, str):
+        return model
+    name = _name_of(model)
+    before = sum(not isinstance(m, str) and _name_of(m) == name for m in models[:position])
+    return f"callable:{name}{f'#{before + 1}' if before else ''}"
 
 
 def registered(request: Request, keyword: str) -> object:

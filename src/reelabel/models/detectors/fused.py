@@ -157,31 +157,36 @@ def fused(request: Request, loaded: Mapping[str, Detector]) -> FusedDetector:
         ModelError: if none of them has a wanted class, or one has none of them.
     """
     theirs = tuple(dict.fromkeys(n for label in sorted(loaded) for n in loaded[label].classes))
-    members = {label: _wanted(request, label, loaded[label]) for label in sorted(loaded)}
-    known = {name for one in members.values() for name in one.classes}
+    known = {name for one in loaded.values() for name in _known(request, one)}
     for name in request.wanted:
         if name not in known:
             raise ModelError(
                 f"none of {', '.join(loaded)} has a class '{name}'{nearest(name, theirs)}: name "
                 f"one of their classes, or map some of them to '{name}'"
             )
+    members = {label: _wanted(request, label, loaded[label]) for label in sorted(loaded)}
     iou = request.settings(FusedOptions).iou
     return FusedDetector(request.spec, request.wanted or theirs, members, iou)
+
+
+def _known(request: Request, detector: Detector) -> list[str]:
+    """Return which of the wanted classes a member has, by its own names or by the mapping."""
+    found = {*detector.classes, *(request.mapping.get(name) for name in detector.classes)}
+    return [name for name in request.wanted if name in found]
 
 
 def _wanted(request: Request, label: str, detector: Detector) -> Detector:
     """Return a member restricted to those of the wanted classes that it has."""
     if not request.wanted:
         return detector
-    known = set(detector.classes)
-    mapping = {theirs: own for theirs, own in request.mapping.items() if theirs in known}
-    names = [name for name in request.wanted if name in known or name in mapping.values()]
+    names = _known(request, detector)
     if not names:
         raise ModelError(
             f"{label} has none of the classes {', '.join(request.wanted)}: leave it out, or map "
             f"some of its classes to them: {', '.join(detector.classes[:100])}"
         )
-    return wanted_only(detector, names, mapping)
+    own = {name: request.mapping[name] for name in detector.classes if name in request.mapping}
+    return wanted_only(detector, names, own)
 
 
 def member_options(spec: str, options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
