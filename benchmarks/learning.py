@@ -17,9 +17,10 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,14 @@ TRUTH_FILE = DATA / "annotated/hand_boxes/instances.json"
 BALL = {"frisbee": "sports ball"}
 ROUNDS = 2
 YOLOX, NANODET = "yolox_nano", "nanodet_m_320"
-TEACHERS = {"yolox": [YOLOX], "nanodet": [NANODET], "both": [YOLOX, NANODET]}
-"""Name -> files of the networks whose boxes are fused."""
+WEIGHTED = {"detector_options": {"weights": {YOLOX: 3}}}
+TEACHERS = {
+    "yolox": ([YOLOX], {}),
+    "nanodet": ([NANODET], {}),
+    "both": ([YOLOX, NANODET], {}),
+    "both, 3:1": ([YOLOX, NANODET], WEIGHTED),
+}
+"""Name -> files of the networks whose boxes are fused, and settings."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +92,9 @@ def _print_teachers(name: str, home: Path) -> None:
     """Print the scores of each network alone and of both fused, and the gain over each alone."""
     print(f"\n{name}: {SCENES[name].name}; AP / AP50, labels, gain over each one before in AP")
     before: list[DetectionScores] = []
-    for label, files in TEACHERS.items():
-        root = home / label
-        _init(root, SCENES[name], [f"onnx:{DATA}/weights/{file}.onnx" for file in files])
+    for label, (files, settings) in TEACHERS.items():
+        root = home / label.replace(", ", "-").replace(":", "-")
+        _init(root, SCENES[name], [f"onnx:{DATA}/weights/{file}.onnx" for file in files], settings)
         reelabel.run(root, rounds=1, until="merge", quiet=True)
         workspace = Workspace.open(root)
         scores, labels = _of_teacher(workspace, SCENES[name].name)
@@ -95,7 +102,7 @@ def _print_teachers(name: str, home: Path) -> None:
         shown = "  ".join(f"{g.mean:+.3f} ({g.low:+.3f} to {g.high:+.3f})" for g in gains)
         text = f"{scores.overall.ap:.3f} / {scores.overall.ap50:.3f}"
         quality = f"P {labels.precision.value:.2f} R {labels.recall.value:.2f}"
-        print(f"  {label:<8} {scores.n_frames} frames  {text}  {quality}  {shown}", flush=True)
+        print(f"  {label:<9} {scores.n_frames} frames  {text}  {quality}  {shown}", flush=True)
         before.append(scores)
         if agreed := teachers_agreement(workspace, read_config(workspace), 0):
             print(f"  {agreed}", flush=True)
@@ -194,7 +201,10 @@ def _round(folder: Path) -> Round:
 
 
 def _init(
-    root: Path, scene: Scene, detector: Sequence[str] = (f"onnx:{DATA}/weights/{YOLOX}.onnx",)
+    root: Path,
+    scene: Scene,
+    detector: Sequence[str] = (f"onnx:{DATA}/weights/{YOLOX}.onnx",),
+    settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     if root.exists():
         return
@@ -205,7 +215,7 @@ def _init(
         videos=[DATA / "videos" / clip for clip in scene.clips],
         detector=list(detector),
         truth=TRUTH_FILE,
-        settings={"class_map": dict(scene.joined), **(test if scene.unseen else {})},
+        settings={"class_map": dict(scene.joined), **settings, **(test if scene.unseen else {})},
     )
 
 

@@ -12,6 +12,7 @@ from reelabel.models.box_fusion import fuse
 
 THRESHOLD = 0.55
 CLASSES = 2
+WEIGHTS = np.array([1.0, 2.5, 1.0, 0.5])
 NEAR = 1e-4  # closer calls than this depend on rounding
 
 
@@ -41,26 +42,33 @@ def overlap(a, b):
     return width * height / (sum(sides) - width * height)
 
 
+def fused(found, weights=None, iou=THRESHOLD):
+    """Fuse boxes of detectors that have all classes."""
+    weights = np.ones(len(found)) if weights is None else np.array(weights, float)
+    return fuse(found, weights, np.ones((len(found), CLASSES), bool), iou)
+
+
 def mean_box(group):
-    """Return the mean box of a group, weighted by score."""
-    weights = [max(score, 1e-38) for _, score, _, _ in group]
+    """Return the mean box of a group, weighted by weighted score."""
+    pulls = [max(one["pull"], 1e-38) for one in group]
+    sides = zip(*(one["xyxy"] for one in group), strict=True)
     return [
-        sum(w * one[0][side] for w, one in zip(weights, group, strict=True)) / sum(weights)
-        for side in range(4)
+        sum(pull * value for pull, value in zip(pulls, side, strict=True)) / sum(pulls)
+        for side in sides
     ]
 
 
-def step_by_step(found, n_detectors):
+def step_by_step(found, weights):
     """Return boxes, scores, classes and detectors of the groups, by the steps of the paper."""
     rows = [
-        (xyxy.tolist(), float(score), int(class_id), detector)
-        for detector, each in enumerate(found)
+        {"xyxy": xyxy.tolist(), "pull": w * float(score), "class": int(class_id), "by": detector}
+        for detector, (each, w) in enumerate(zip(found, weights, strict=True))
         for xyxy, score, class_id in zip(each.xyxy, each.score, each.class_id, strict=True)
     ]
     groups = []
-    for row in sorted(rows, key=lambda one: -one[1]):
-        alike = [group for group in groups if group[0][2] == row[2]]
-        overlaps = [overlap(mean_box(group), row[0]) for group in alike]
+    for row in sorted(rows, key=lambda one: -one["pull"]):
+        alike = [group for group in groups if group[0]["class"] == row["class"]]
+        overlaps = [overlap(mean_box(group), row["xyxy"]) for group in alike]
         ranked = sorted(overlaps, reverse=True)
         assume(not ranked or abs(ranked[0] - THRESHOLD) > NEAR)
         assume(len(ranked) < 2 or ranked[0] < THRESHOLD or ranked[0] - ranked[1] > NEAR)
@@ -70,21 +78,24 @@ def step_by_step(found, n_detectors):
             groups.append([row])
     result = []
     for group in groups:
-        by = {detector for *_, detector in group}
-        score = sum(one[1] for one in group) / len(group) * len(by) / n_detectors
-        result.append((mean_box(group), score, group[0][2], by))
+        by = {one["by"] for one in group}
+        mean = sum(one["pull"] for one in group) / sum(weights[one["by"]] for one in group)
+        score = mean * sum(weights[i] for i in by) / sum(weights)
+        result.append((mean_box(group), score, group[0]["class"], by))
     return result
 
 
-@given(PICTURES)
-def test_fusion_is_that_of_the_paper(found):
+@given(PICTURES, st.booleans())
+def test_fusion_is_that_of_the_paper(found, weighted):
     """Boxes, scores, classes and who found them are those of the slow implementation."""
-    expected = step_by_step(found, len(found))
-    fused = fuse(found, [len(found)] * CLASSES, THRESHOLD)
+    weights = WEIGHTS[: len(found)] if weighted else np.ones(len(found))
+    expected, result = step_by_step(found, weights.tolist()), fused(found, weights)
     got = [
         (xyxy.tolist(), float(score), int(class_id), set(np.flatnonzero(by).tolist()))
         for xyxy, score, class_id, by in zip(
-            fused.boxes.xyxy, fused.boxes.score, fused.boxes.class_id, fused.found_by, strict=True
+            *(getattr(result.boxes, name) for name in ("xyxy", "score", "class_id")),
+            result.found_by,
+            strict=True,
         )
     ]
     assert [one[1] for one in got] == sorted((one[1] for one in got), reverse=True)
@@ -102,24 +113,23 @@ def test_fusion_is_that_of_the_paper(found):
 @given(PICTURES)
 def test_fused_boxes_lie_among_their_own(found):
     """Scores stay in 0..1 and below the best box, sides lie between the least and the largest."""
-    fused = fuse(found, [len(found)] * CLASSES, THRESHOLD)
+    result = fused(found)
     whole = Boxes.concatenated(found)
-    assert len(fused.boxes) <= len(whole)
-    assert fused.found_by.any(axis=1).all()
-    assert (fused.boxes.score >= 0).all()
+    assert len(result.boxes) <= len(whole)
+    assert result.found_by.any(axis=1).all()
+    assert (result.boxes.score >= 0).all()
     if len(whole):
-        assert fused.boxes.score.max() <= whole.score.max() + 1e-6
-        assert (fused.boxes.xyxy >= whole.xyxy.min(axis=0) - 1e-3).all()
-        assert (fused.boxes.xyxy <= whole.xyxy.max(axis=0) + 1e-3).all()
+        assert result.boxes.score.max() <= whole.score.max() + 1e-6
+        assert (result.boxes.xyxy >= whole.xyxy.min(axis=0) - 1e-3).all()
+        assert (result.boxes.xyxy <= whole.xyxy.max(axis=0) + 1e-3).all()
 
 
 @given(st.lists(ROW, min_size=1, max_size=6, unique_by=lambda row: row[4]), st.integers(1, 4))
 def test_detectors_that_agree_change_nothing(rows, count):
     """Boxes that all detectors find alike keep their places; what one finds alone loses score."""
     one = boxes(rows)
-    alone = fuse([one], [1] * CLASSES, THRESHOLD)
-    alike = fuse([one] * count, [count] * CLASSES, THRESHOLD)
-    single = fuse([one, *[Boxes.empty()] * (count - 1)], [count] * CLASSES, THRESHOLD)
+    alone, alike = fused([one]), fused([one] * count)
+    single = fused([one, *[Boxes.empty()] * (count - 1)])
     assert np.allclose(single.boxes.xyxy, alone.boxes.xyxy)
     assert np.allclose(single.boxes.score * count, alone.boxes.score)
     if len(alone.boxes) == len(one):  # else boxes of one detector join, in another order
@@ -130,13 +140,28 @@ def test_detectors_that_agree_change_nothing(rows, count):
 
 def test_a_class_that_one_detector_lacks_is_decided_by_the_others():
     """A detector without the class does not count among those that did not find a box."""
-    found = fuse([boxes([(0, 0, 10, 10, 80, 1)]), Boxes.empty()], [2, 1], THRESHOLD)
+    found = fuse(
+        [boxes([(0, 0, 10, 10, 80, 1)]), Boxes.empty()],
+        np.ones(2),
+        np.array([[True, True], [True, False]]),
+        THRESHOLD,
+    )
     assert found.boxes.score.tolist() == pytest.approx([0.8])
 
 
 def test_a_detector_does_not_confirm_itself():
     """Two boxes of one detector on one object count as one of two detectors."""
     twice = boxes([(0, 0, 10, 10, 80, 0), (1, 0, 10, 10, 60, 0)])
-    found = fuse([twice, Boxes.empty()], [2, 2], THRESHOLD)
+    found = fused([twice, Boxes.empty()])
     assert found.boxes.score.tolist() == pytest.approx([0.35])
     assert found.found_by.tolist() == [[True, False]]
+
+
+def test_weights_move_scores_and_edges():
+    """A detector of three times the weight has three quarters of the say."""
+    first, second = boxes([(0, 0, 10, 10, 80, 0)]), boxes([(2, 0, 10, 10, 80, 0)])
+    both = fused([first, second], [3, 1])
+    assert both.boxes.xyxy[0].tolist() == pytest.approx([0.5, 0, 10.5, 10])
+    assert both.boxes.score.tolist() == pytest.approx([0.8])
+    alone = [fused([first, Boxes.empty()], w).boxes.score[0] for w in ([3, 1], [1, 3])]
+    assert alone == pytest.approx([0.6, 0.2])

@@ -133,6 +133,11 @@ def test_each_detector_has_its_own_options(networks):
         given = load_detector(networks, options={"members": {key: {"floor": 0.9}}})
         assert given.members["nanodet_m_320"].options.floor == 0.9
         assert given.members["yolox_nano"] == plain.members["yolox_nano"]
+    weighed = load_detector(networks, options={"weights": {"yolox_nano": 3}})
+    assert weighed.weights == {"nanodet_m_320": 1, "yolox_nano": 3}
+    assert weighed.fingerprint != plain.fingerprint
+    with pytest.raises(UsageError, match=r"weights: expected one of .*did you mean 'yolox_nano'"):
+        load_detector(networks, options={"weights": {"yolox-nano": 3}})
     assert load_detector(networks, options={"iou": 0.4}).fingerprint != plain.fingerprint
     with pytest.raises(UsageError, match="expected one of yolox_nano, nanodet_m_320, but got 'yo"):
         load_detector(networks, options={"members": {"yolox-nano": {}}})

@@ -55,7 +55,7 @@ def test_the_command_and_the_function_write_the_same_list(reelabel, files, disc_
 def test_init_refuses_what_cannot_be_fused(detector, error, message, tmp_path):
     """Before anything is made the reason is stated."""
     with pytest.raises(error, match=message):
-        api.init(tmp_path / "w", classes="dog", videos=tmp_path, detector=detector)
+        api.init(tmp_path / "w", classes="dog", videos=[tmp_path], detector=detector)
     assert not (tmp_path / "w").exists()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import numpy as np
 from pydantic import Field
@@ -26,15 +26,19 @@ from reelabel.short_names import AND, detector_labels, full_name, fused_name, me
 
 _VERSION = 1
 
+T = TypeVar("T")
+
 
 class FusedOptions(Settings):
     """Options of several detectors whose boxes are fused."""
 
     iou: float = Field(0.55, ge=0, le=1)
     """Boxes of one class that overlap by more than this are of one object."""
+    weights: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(default_factory=dict)
+    """How much each detector counts in scores and edges, by its name or by the stem of its file;
+    others have 1: {yolox_nano: 3}."""
     members: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Options of each detector, by its name or by the stem of its file: {yolox_nano: {floor:
-    0.02}}."""
+    """Options of each detector, named in the same way: {yolox_nano: {floor: 0.02}}."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +50,22 @@ class FusedDetector:
         classes: those of all members.
         members: label -> detector, sorted by label, so that the order in which they were named
             changes nothing.
+        weights: label -> how much it counts.
         iou: from which overlap on boxes are of one object.
     """
 
     name: str
     classes: tuple[str, ...]
     members: Mapping[str, Detector]
+    weights: Mapping[str, float]
     iou: float
 
     @property
     def fingerprint(self) -> str:
         """Changes with any of the members, their labels, the classes and the way of fusion."""
-        parts = [(label, one.fingerprint) for label, one in self.members.items()]
+        parts = [
+            (label, one.fingerprint, self.weights[label]) for label, one in self.members.items()
+        ]
         return fingerprint("fused", _VERSION, parts, self.classes, self.iou)
 
     @property
@@ -81,11 +89,13 @@ class FusedDetector:
     def open(self) -> Predict:
         """Open all members and return the function that fuses what they find."""
         opened = [_opened(one, self.classes) for one in self.members.values()]
-        voters = [sum(c in one.classes for one in self.members.values()) for c in self.classes]
+        has_class = np.array([
+            [name in one.classes for name in self.classes] for one in self.members.values()
+        ])
 
         def predict(pictures: Sequence[Image]) -> list[Boxes]:
             found = zip(*(one(pictures) for one in opened), strict=True)
-            return [self._fused(views, voters) for views in found]
+            return [self._fused(views, has_class) for views in found]
 
         return predict
 
@@ -93,8 +103,9 @@ class FusedDetector:
         """Return the same with other members under the same labels."""
         return cast("Detector", replace(self, members=members))
 
-    def _fused(self, views: Sequence[Boxes], voters: Sequence[int]) -> Boxes:
-        fused = fuse(views, voters, self.iou)
+    def _fused(self, views: Sequence[Boxes], has_class: Bools) -> Boxes:
+        weights = np.array([self.weights[label] for label in self.members], np.float64)
+        fused = fuse(views, weights, has_class, self.iou)
         return replace(fused.boxes, origin=np.array(self._names(fused.found_by), np.str_))
 
     def _names(self, found_by: Bools) -> list[str]:
@@ -165,8 +176,10 @@ def fused(request: Request, loaded: Mapping[str, Detector]) -> FusedDetector:
                 f"one of their classes, or map some of them to '{name}'"
             )
     members = {label: _wanted(request, label, loaded[label]) for label in sorted(loaded)}
-    iou = request.settings(FusedOptions).iou
-    return FusedDetector(request.spec, request.wanted or theirs, members, iou)
+    options = request.settings(FusedOptions)
+    given = _by_label(request.spec, options.weights, "weights")
+    weights = {label: given.get(label, 1.0) for label in members}
+    return FusedDetector(request.spec, request.wanted or theirs, members, weights, options.iou)
 
 
 def _known(request: Request, detector: Detector) -> list[str]:
@@ -202,22 +215,33 @@ def member_options(spec: str, options: Mapping[str, Any]) -> dict[str, dict[str,
     names = [full_name(name) for name in member_names(spec)]
     if len(names) == 1:
         return {names[0]: dict(options)}
-    known = {**dict(zip(names, names, strict=True)), **_by_label(spec, names)}
-    found: dict[str, dict[str, Any]] = {name: {} for name in names}
-    for key, values in Request(spec, "", options=options).settings(FusedOptions).members.items():
-        name = known.get(key) or known.get(full_name(key))
-        if name is None:
-            labels = detector_labels(spec)
+    given = Request(spec, "", options=options).settings(FusedOptions).members
+    own = _by_label(spec, given, "members")
+    return {
+        name: dict(own.get(label, {}))
+        for label, name in zip(detector_labels(spec), names, strict=True)
+    }
+
+
+def _by_label(spec: str, given: Mapping[str, T], option: str) -> dict[str, T]:
+    """Return values that are given by the names of detectors, or by their labels, by label.
+
+    Raises:
+        UsageError: if a key is none of the detectors.
+    """
+    labels = detector_labels(spec)
+    names = map(full_name, member_names(spec))
+    known = dict(zip(names, labels, strict=True)) | dict(zip(labels, labels, strict=True))
+    found: dict[str, T] = {}
+    for key, value in given.items():
+        label = known.get(key) or known.get(full_name(key))
+        if label is None:
             raise UsageError(
-                f"detector_options.members: expected one of {', '.join(labels)}, but got '{key}'"
+                f"detector_options.{option}: expected one of {', '.join(labels)}, but got '{key}'"
                 f"{nearest(key, labels)}"
             )
-        found[name] |= values
+        found[label] = value
     return found
-
-
-def _by_label(spec: str, names: Sequence[str]) -> dict[str, str]:
-    return dict(zip(detector_labels(spec), names, strict=True))
 
 
 def _member(request: Request, name: str, options: Mapping[str, Any]) -> Detector:
