@@ -6,12 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import pyarrow.compute as pc
-
 from reelabel.config import Config
-from reelabel.data.states import POSITIVE
 from reelabel.short_names import AND, detector_labels
-from reelabel.tables import CANDIDATES, DETECTIONS
+from reelabel.tables import CANDIDATES
 from reelabel.workspace import Workspace
 
 _PAIR = 2
@@ -48,6 +45,8 @@ def teachers_agreement(
 ) -> TeachersAgreement | None:
     """Return which teachers found the positive boxes of a round, None if it had a single one.
 
+    No table is read: `clean` notes the counts.
+
     Args:
         workspace: the workspace.
         config: its settings.
@@ -57,12 +56,7 @@ def teachers_agreement(
     if len(teachers) == 1:
         return None
     counts: Counter[tuple[str, ...]] = Counter()
-    detected = set(workspace.shards(DETECTIONS, number))
-    for video_id in detected.intersection(workspace.shards(CANDIDATES, number)):
-        found_by = workspace.read(DETECTIONS, video_id, number)["found_by"]
-        if found_by.null_count < len(found_by):
-            rows = workspace.read(CANDIDATES, video_id, number)
-            is_kept = (pc.field("state") == POSITIVE) & (pc.field("detection") >= 0)
-            names = found_by.take(rows.filter(is_kept)["detection"]).to_pylist()
-            counts.update(tuple(name.split(AND)) for name in names)
+    for receipt in workspace.receipts(CANDIDATES, number).values():
+        found_by: dict[str, int] = receipt.notes.get("found_by", {})
+        counts.update({tuple(names.split(AND)): n for names, n in found_by.items()})
     return TeachersAgreement(teachers, counts) if counts else None
