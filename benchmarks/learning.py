@@ -5,6 +5,11 @@ For each scene, over several seeds: the teacher as its file says, the same netwo
 videos, of the mean over the seeds; each difference is to the line above.
 
     python benchmarks/learning.py [--seeds 3] [--scenes ball,dogs,trains,rain] [--home DIR]
+
+With --teachers nothing is trained: two networks and their fused boxes are compared as teachers,
+each at the input that `tune` chose. Precision and recall are those of the labels that come of it.
+
+    python benchmarks/learning.py --teachers --scenes ball,dogs,trains
 """
 
 from __future__ import annotations
@@ -12,20 +17,39 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 import reelabel
 from common import DATA
+from reelabel.data.boxes import Boxes
+from reelabel.engine.project import read_config
+from reelabel.evaluation.intervals import paired_difference
+from reelabel.evaluation.label_quality import LabelQuality, label_quality
+from reelabel.evaluation.scores import DetectionScores, detection_scores
+from reelabel.labels.known_frames import boxes_by_pts, truth_frames
+from reelabel.tables import DETECTIONS, LABELS, TRUTH, TRUTH_FRAMES
+from reelabel.verbs.teachers import teachers_agreement
+from reelabel.workspace import Workspace
 from reelabel.workspace.results import InputChoice, Resamples, Scores
 
-TRUTH = DATA / "annotated/hand_boxes/instances.json"
+TRUTH_FILE = DATA / "annotated/hand_boxes/instances.json"
 BALL = {"frisbee": "sports ball"}
 ROUNDS = 2
+YOLOX, NANODET = "yolox_nano", "nanodet_m_320"
+WEIGHTED = {"detector_options": {"weights": {YOLOX: 3}}}
+TEACHERS = {
+    "yolox": ([YOLOX], {}),
+    "nanodet": ([NANODET], {}),
+    "both": ([YOLOX, NANODET], {}),
+    "both, 3:1": ([YOLOX, NANODET], WEIGHTED),
+}
+"""Name -> files of the networks whose boxes are fused, and settings."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +76,50 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scenes", default=",".join(SCENES))
+    parser.add_argument("--teachers", action="store_true", help="compare teachers, train nothing")
     parser.add_argument("--home", type=Path, help="keep the workspaces here, and go on with them")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         home = options.home or Path(scratch)
         for name in options.scenes.split(","):
-            _print_scene(name, home / name, options.seeds)
+            if options.teachers:
+                _print_teachers(name, home / name)
+            else:
+                _print_scene(name, home / name, options.seeds)
+
+
+def _print_teachers(name: str, home: Path) -> None:
+    """Print the scores of each network alone and of both fused, and the gain over each alone."""
+    print(f"\n{name}: {SCENES[name].name}; AP / AP50, labels, gain over each one before in AP")
+    before: list[DetectionScores] = []
+    for label, (files, settings) in TEACHERS.items():
+        root = home / label.replace(", ", "-").replace(":", "-")
+        _init(root, SCENES[name], [f"onnx:{DATA}/weights/{file}.onnx" for file in files], settings)
+        reelabel.run(root, rounds=1, until="merge", quiet=True)
+        workspace = Workspace.open(root)
+        scores, labels = _of_teacher(workspace, SCENES[name].name)
+        gains = (paired_difference(one.resamples, scores.resamples) for one in before)
+        shown = "  ".join(f"{g.mean:+.3f} ({g.low:+.3f} to {g.high:+.3f})" for g in gains)
+        text = f"{scores.overall.ap:.3f} / {scores.overall.ap50:.3f}"
+        quality = f"P {labels.precision.value:.2f} R {labels.recall.value:.2f}"
+        print(f"  {label:<9} {scores.n_frames} frames  {text}  {quality}  {shown}", flush=True)
+        before.append(scores)
+        if agreed := teachers_agreement(workspace, read_config(workspace), 0):
+            print(f"  {agreed}", flush=True)
+
+
+def _of_teacher(workspace: Workspace, name: str) -> tuple[DetectionScores, LabelQuality]:
+    """Return how good the detections of the first round are, and the labels made of them."""
+    truth, tables = [], {DETECTIONS: {}, LABELS: {}}
+    for video_id in workspace.shards(TRUTH_FRAMES):
+        rows = (workspace.read(table, video_id) for table in (TRUTH_FRAMES, TRUTH))
+        truth += truth_frames(video_id, *rows, [name])
+        for table, found in tables.items():
+            boxes = boxes_by_pts(workspace.read(table, video_id, 0), [name])
+            found.update({(video_id, pts): some for pts, some in boxes.items()})
+    found = [tables[DETECTIONS].get(frame.key, Boxes.empty()) for frame in truth]
+    scores = detection_scores(truth, found, (name,), threshold=0.5, n_resamples=500, seed=0)
+    return scores, label_quality(truth, tables[LABELS], (name,))
 
 
 def _print_scene(name: str, home: Path, seeds: int) -> None:
@@ -138,7 +200,12 @@ def _round(folder: Path) -> Round:
     return Round(scores.truth.frames, models)
 
 
-def _init(root: Path, scene: Scene) -> None:
+def _init(
+    root: Path,
+    scene: Scene,
+    detector: Sequence[str] = (f"onnx:{DATA}/weights/{YOLOX}.onnx",),
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     if root.exists():
         return
     test = {"test_videos": [str(DATA / "videos" / clip) for clip in scene.unseen]}
@@ -146,9 +213,9 @@ def _init(root: Path, scene: Scene) -> None:
         root,
         classes=[scene.name],
         videos=[DATA / "videos" / clip for clip in scene.clips],
-        detector=f"onnx:{DATA}/weights/yolox_nano.onnx",
-        truth=TRUTH,
-        settings={"class_map": dict(scene.joined), **(test if scene.unseen else {})},
+        detector=list(detector),
+        truth=TRUTH_FILE,
+        settings={"class_map": dict(scene.joined), **settings, **(test if scene.unseen else {})},
     )
 
 

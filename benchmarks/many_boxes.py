@@ -49,7 +49,7 @@ top = 5 + which + 3 * np.cos(t / 40 + which) + rng.normal(0, 0.1, len(t))
 common = {"video_id": [only] * len(t), "pts": pts, "frame_index": t}
 name = np.where(which % 2, "ball", "cube").tolist()
 rows = {**common, "category": name, "score": rng.uniform(0.6, 1, len(t)).astype("f4"),
-        "x1": left, "y1": top, "x2": left + 12, "y2": top + 12}
+        "x1": left, "y1": top, "x2": left + 12, "y2": top + 12, "found_by": [None] * len(t)}
 ws.write(DETECTIONS, only, DETECTIONS.build(rows), fingerprint="x")
 rows = {**common, "detection": np.arange(len(t)), "track_id": which,
         "started": np.ones(len(t), bool), "shot": np.zeros(len(t), int)}

@@ -23,6 +23,7 @@ from reelabel import errors, tables
 from reelabel.cli.commands import cli
 from reelabel.config import Engine, Project
 from reelabel.models.detectors.fake import FakeOptions
+from reelabel.models.detectors.fused import FusedOptions
 from reelabel.models.detectors.motion import MotionOptions
 from reelabel.models.detectors.onnx import OnnxOptions
 from reelabel.models.detectors.torchvision import TorchvisionOptions
@@ -41,6 +42,7 @@ DETECTORS: dict[str, type[BaseModel]] = {
     "hf": TransformersOptions,
     "hf-zero-shot": ZeroShotOptions,
     "motion": MotionOptions,
+    "fused": FusedOptions,
     "fake": FakeOptions,
 }
 """The options of each kind of detector."""

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from reelabel.errors import ConfigError, nearest
-from reelabel.short_names import class_names, full_name
+from reelabel.short_names import class_names, fused_name, member_names
 from reelabel.terminal.text import is_text
 
 T = TypeVar("T", bound=BaseModel)
@@ -116,9 +116,11 @@ class Project(Settings):
     """Videos that are only evaluated on: nothing of them is sampled, labelled or trained on."""
     detector: str = "motion"
     """The first teacher: yolox-nano (tiny ... x), FILE.onnx, hf:ID, hf-zero-shot:ID, motion; none:
-    the first round is trained on drawn boxes alone (`labels`)."""
+    the first round is trained on drawn boxes alone (`labels`). Of several, [yolox-nano, FILE.onnx],
+    the boxes are fused."""
     detector_options: dict[str, Any] = Field(default_factory=dict)
-    """Options of that teacher, such as {floor: 0.05}."""
+    """Options of that teacher, such as {floor: 0.05}; of several by name, such as
+    {members: {yolox_nano: {floor: 0.05}}}."""
     teacher: str = ""
     """The first teacher of a classifier, such as hf-zero-shot-image:ID; empty: the tags alone."""
     teacher_options: dict[str, Any] = Field(default_factory=dict)
@@ -140,11 +142,18 @@ class Project(Settings):
     seed: Seed = 0
     """Random seed."""
 
+    @field_validator("detector", mode="before")
+    @classmethod
+    def fused(cls, detector: Any) -> Any:
+        """Take several detectors in a list as one name."""
+        is_list = isinstance(detector, list | tuple) and all(isinstance(d, str) for d in detector)
+        return fused_name(detector) if is_list else detector
+
     @field_validator("detector")
     @classmethod
     def with_kind(cls, detector: str) -> str:
         """Take released weights by name, and a file or folder by its path."""
-        return full_name(detector)
+        return fused_name(member_names(detector))
 
     @field_validator("classes", mode="before")
     @classmethod

@@ -1,7 +1,8 @@
 """Names as people give them: several classes in one text, models by a short name or a path.
 
 ``yolox-nano`` stands for ``onnx:URL``, ``net.onnx`` for ``onnx:net.onnx``, and a folder that holds
-a trained student for ``student:FOLDER``.
+a trained student for ``student:FOLDER``. Several detectors whose boxes are fused are one name too,
+``fused:yolox-nano + net.onnx``.
 
 Source of the released weights: Ge et al., "YOLOX: Exceeding YOLO Series in 2021", and their release
 0.1.1rc0 (https://github.com/Megvii-BaseDetection/YOLOX/releases/tag/0.1.1rc0, Apache-2.0).
@@ -9,6 +10,8 @@ Source of the released weights: Ge et al., "YOLOX: Exceeding YOLO Series in 2021
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,14 @@ RELEASED_SHA256 = {RELEASED[f"yolox-{size}"]: digest for size, digest in _SHA256
 independent projects that download the file."""
 NO_DETECTOR = "none"
 """As the first teacher: there is none, people's labels alone are trained on in the first round."""
+FUSED = "fused"
+"""The kind of a name that stands for several detectors."""
+AND = " + "
+"""What stands between them."""
+_NOT_FUSED = {
+    NO_DETECTOR: "it finds nothing",
+    "detections-txt": "it is a recording, and finds nothing in other frames",
+}
 _STUDENT = "model.json"
 
 
@@ -37,6 +48,8 @@ def full_name(spec: str) -> str:
     >>> full_name("net.onnx"), full_name("motion"), full_name("hf:a/b")
     ('onnx:net.onnx', 'motion', 'hf:a/b')
     """
+    if len(members := member_names(spec)) > 1:
+        return f"{FUSED}:{AND.join(map(full_name, members))}"
     if spec in RELEASED:
         return f"onnx:{RELEASED[spec]}"
     path = Path(spec).expanduser()
@@ -45,6 +58,62 @@ def full_name(spec: str) -> str:
     if (path / _STUDENT).is_file():
         return f"student:{path.resolve()}"
     return spec
+
+
+def fused_name(names: Sequence[str]) -> str:
+    """Return the one name of several detectors; a single one keeps its own.
+
+    Args:
+        names: of the detectors, in any form that `full_name` takes.
+
+    Raises:
+        ValueError: if none is named, one stands there twice or cannot be fused.
+
+    >>> fused_name(["motion", "net.onnx"])
+    'fused:motion + onnx:net.onnx'
+    """
+    full = [full_name(name) for name in names]
+    if not full:
+        raise ValueError("expected one detector or several, but got an empty list")
+    if len(full) == 1:
+        return full[0]
+    for name in full:
+        kind = name.partition(":")[0]
+        if kind in _NOT_FUSED:
+            raise ValueError(f"'{name}' cannot be fused with others, as {_NOT_FUSED[kind]}")
+        if kind == FUSED or AND in name or full.count(name) > 1:
+            raise ValueError(
+                f"expected several different detectors, none with '{AND}' in its name, but got "
+                f"'{name}'{' twice' if full.count(name) > 1 else ''}"
+            )
+    return f"{FUSED}:{AND.join(full)}"
+
+
+def member_names(spec: str) -> tuple[str, ...]:
+    """Return the names of the detectors that a name stands for: itself, or those that are fused.
+
+    >>> member_names("fused:motion + onnx:net.onnx"), member_names("motion")
+    (('motion', 'onnx:net.onnx'), ('motion',))
+    """
+    kind, _, rest = spec.partition(":")
+    return tuple(part.strip() for part in rest.split(AND)) if kind == FUSED else (spec,)
+
+
+def detector_labels(spec: str) -> tuple[str, ...]:
+    """Return a short label for each detector that a name stands for; whole names if two are alike.
+
+    >>> detector_labels("fused:onnx:/nets/yolox_nano.onnx + hf:someone/dfine-nano + motion")
+    ('yolox_nano', 'dfine-nano', 'motion')
+    """
+    names = member_names(spec)
+    labels = tuple(map(_label, names))
+    return labels if len(set(labels)) == len(labels) else names
+
+
+def _label(name: str) -> str:
+    rest = name.rstrip(":/").partition(":")[2]
+    last = re.split(r"[/\\]", rest)[-1].removesuffix(".onnx")
+    return name.rstrip(":") if not last or last.isdecimal() else last
 
 
 def _has_kind(spec: str) -> bool:

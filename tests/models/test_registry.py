@@ -33,7 +33,9 @@ def test_coco_classes(data_dir):
 
 def test_unknown_kind_lists_the_kinds():
     """An unknown kind is an error that names the nearest and all others."""
-    with pytest.raises(ModelError, match=r"did you mean 'onnx'\?.*fake, hf, hf-zero-shot, motion"):
+    with pytest.raises(
+        ModelError, match=r"did you mean 'onnx'\?.*fake, fused, hf, hf-zero-shot, motion"
+    ):
         load_detector("onxx:a.onnx")
     with pytest.raises(ModelError, match=r"did you mean 'tiny'\?.*timm, tiny"):
         load_embedder("tinny")

@@ -118,7 +118,7 @@ def test_every_box_is_finite_in_its_picture_and_of_positive_size(
 ):
     """Evidence, candidates and labels hold no other boxes, whatever was detected or drawn."""
     size_wh, pictures, (frame, xyxy, score), shift_xy = scene
-    detections = rows_of(DETECTIONS, frame, xyxy, score=score)
+    detections = rows_of(DETECTIONS, frame, xyxy, score=score, found_by=[None] * len(frame))
     tables = list(evidence_of(detections, pictures, shift_xy, size_wh))
     for table in tables:
         check(table, size_wh)
@@ -230,7 +230,7 @@ def words(frame, but=()):
 )
 def test_boxes_that_are_hardly_visible_become_no_labels(call, xyxy, kept):
     """Less than a tenth, or less than a pixel, is dropped; the rest is clipped."""
-    detections = rows_of(DETECTIONS, np.zeros(1), np.array([xyxy]), score=[0.9])
+    detections = rows_of(DETECTIONS, np.zeros(1), np.array([xyxy]), score=[0.9], found_by=[None])
     output = call(CLEAN, {"detections": detections})
     found = output.tables["candidates"].to_pylist()
     assert [(row["x1"], row["x2"]) for row in found] == ([(0, 30)] if kept else [])

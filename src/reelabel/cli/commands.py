@@ -60,7 +60,9 @@ def cli() -> None:
 )
 @click.option(
     "--detector",
-    help="yolox-nano (tiny ... x), FILE.onnx, hf:ID, motion, none; default: by classes.",
+    multiple=True,
+    help="yolox-nano (tiny ... x), FILE.onnx, hf:ID, motion, none; default: by classes. "
+    "Repeatable: the boxes of several are fused.",
     shell_complete=completes(detectors),
 )
 @click.option("--teacher", help="The first teacher of a classifier; default: the tags alone.")
@@ -87,6 +89,7 @@ def init(
     from reelabel.engine.project import sections_of
     from reelabel.verbs.init import init as call
 
+    given["detector"] = _one_or_several(given["detector"])
     if not classes and given["manifest"] is None:
         raise click.UsageError("expected --classes, or --from to take the labels of a manifest")
     made = call(
@@ -99,6 +102,11 @@ def init(
         **given,
     )
     print_new(made)
+
+
+def _one_or_several(names: tuple[str, ...]) -> str | tuple[str, ...] | None:
+    """Return what a repeatable flag names: None if it was not given, one name alone."""
+    return names if len(names) > 1 else next(iter(names), None)
 
 
 cli.add_command(run)

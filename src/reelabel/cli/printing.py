@@ -26,6 +26,7 @@ from reelabel.tables import LABELS
 from reelabel.verbs.label_lines import label_notes, pictures_sentence
 from reelabel.verbs.run import label_counts
 from reelabel.verbs.status import StageStatus, decisions
+from reelabel.verbs.teachers import teachers_agreement
 from reelabel.views.label_rules import rules_head, rules_rows, rules_title
 from reelabel.views.score_rows import model_rows
 from reelabel.workspace import Workspace
@@ -134,6 +135,9 @@ def _print_labels(workspace: Workspace, config: Config, number: int) -> None:
     videos = label_notes(workspace, number)
     for count in class_counts(videos, config.project.classes):
         OUT.print(escape(str(count)))
+    agreed = teachers_agreement(workspace, config, number)
+    if agreed is not None:
+        OUT.print(f"Teachers: {escape(str(agreed))}")
     for sentence in two_classes_sentences(classes_on_one_object(videos)):
         OUT.print(f"[yellow]{escape(sentence)}[/]")
     OUT.print(f"next: reelabel show {escape(str(workspace.root))}")
@@ -216,13 +220,13 @@ def print_scores(workspace: Workspace, last: int | None = None) -> None:
 
 def score_rows(workspace: Workspace, kind: Kind, last: int | None = None) -> list[list[str]]:
     """Return one row per model that was scored, each figure with its interval."""
-    scored: dict[int, Comparison] = {}
-    for number in (n for n in workspace.rounds() if last is None or n <= last):
-        scores = scores_of(workspace, number)
-        compared = getattr(scores, kind) if scores else None
-        if compared is not None:
-            scored[number] = compared
-    return [[row.name, *_figures(row.scores.overall)] for row in model_rows(scored)]
+    rounds = [n for n in workspace.rounds() if last is None or n <= last]
+    scores = {number: one for number in rounds if (one := scores_of(workspace, number))}
+    scored: dict[int, Comparison] = {
+        number: compared for number, one in scores.items() if (compared := getattr(one, kind))
+    }
+    fused = scores[min(scored)].fused if scored else ()
+    return [[row.name, *_figures(row.scores.overall)] for row in model_rows(scored, fused)]
 
 
 def _figures(scores: Measures) -> list[str]:

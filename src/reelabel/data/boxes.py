@@ -37,7 +37,8 @@ class Boxes:
         class_id: ``(n,)`` int64, an index into class names that travel beside the boxes.
         track_id: ``(n,)`` int64, the track that each belongs to, -1 for none; None: none has one.
         state: ``(n,)`` strings of `reelabel.data.states.STATES`, or None: all are positive.
-        origin: ``(n,)`` strings of `reelabel.data.states.Origin`, or None.
+        origin: ``(n,)`` strings of `reelabel.data.states.Origin`, of fused detections the labels of
+            the detectors that found each; or None.
         mask: ``(n, height, width)`` bool, or None.
         extra: ``(n,)`` dictionaries of further values that a file format carries, or None.
 

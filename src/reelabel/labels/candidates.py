@@ -93,7 +93,9 @@ class Candidates:
         rule, moved = self.decisions.rule[kept], self.moved[kept]
         ending = pa.array(np.where(moved, "; smoothed", ""))
         reason = pa.array(self.decisions.reason[kept], pa.string())
-        columns: dict[str, Any] = {name: rows[name] for name in DETECTIONS.schema.names}
+        columns: dict[str, Any] = {
+            name: rows[name] for name in DETECTIONS.schema.names if name in CANDIDATES.schema.names
+        }
         return CANDIDATES.build({
             **columns,
             **xyxy_columns(self.xyxy[kept]),

@@ -159,6 +159,12 @@ def fit(
     raise UsageError(f"how to fit must be longest, letterbox or exact, but is {how!r}")
 
 
+def reduced(rgb: Picture, fit_wh: Size | None) -> Picture:
+    """Return a picture reduced into a size with its shape kept; never enlarged, None keeps it."""
+    inner = rgb.shape[1::-1] if fit_wh is None else _shape_kept(rgb, fit_wh)
+    return rgb if inner[0] >= rgb.shape[1] else _resized(rgb, inner)
+
+
 def _shape_kept(rgb: Picture, size_wh: Size) -> Size:
     height, width = rgb.shape[:2]
     scale = min(size_wh[0] / width, size_wh[1] / height)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from reelabel.errors import ModelError
 from reelabel.models.spec import Request, fingerprint
+from reelabel.short_names import fused_name
 
 LOCK = threading.Lock()
 """Held while a function runs: it may not expect several threads."""
@@ -26,6 +27,42 @@ def register_callable(model: object) -> str:
     spec = f"callable:{_name_of(model)}"
     _KNOWN[spec] = model
     return spec
+
+
+def detector_name(model: object) -> str:
+    """Return the name of a detector, of several as one; functions are made known.
+
+    Args:
+        model: a name, a function or an object, or several of these in a list.
+
+    Raises:
+        ModelError: if one neither can be called nor has a method `predict`, or they cannot be
+            fused.
+    """
+    if isinstance(model, str):
+        return model
+    if not isinstance(model, list | tuple):
+        return register_callable(model)
+    names = [_numbered(i, model) for i in range(len(model))]
+    try:
+        spec = fused_name(names)
+    except ValueError as exc:
+        raise ModelError(str(exc)) from exc
+    functions = [(n, one) for n, one in zip(names, model, strict=True) if not isinstance(one, str)]
+    for name, one in functions:
+        function_of(one)
+        _KNOWN[name] = one
+    return spec
+
+
+def _numbered(position: int, models: Sequence[object]) -> str:
+    """Return the name of one of several models; functions of one name are numbered."""
+    model = models[position]
+    if isinstance(model, str):
+        return model
+    name = _name_of(model)
+    before = sum(not isinstance(m, str) and _name_of(m) == name for m in models[:position])
+    return f"callable:{name}{f'#{before + 1}' if before else ''}"
 
 
 def registered(request: Request, keyword: str) -> object:

@@ -8,6 +8,7 @@ from typing import ClassVar, cast
 
 from reelabel.data.boxes import Boxes
 from reelabel.models.base import Detector, Image, Predict
+from reelabel.models.detectors.fused import FusedDetector
 from reelabel.models.detectors.mapped import MappedDetector
 from reelabel.models.detectors.recorded import RecordedDetector
 from reelabel.models.detectors.wrapped import WrappedDetector
@@ -89,6 +90,10 @@ def single_view(detector: Detector) -> Detector:
         return StudentDetector(detector.model_dir, card)
     if isinstance(detector, TwoViewDetector):
         return detector.inner
+    if isinstance(detector, FusedDetector):
+        return detector.with_members({
+            label: single_view(one) for label, one in detector.members.items()
+        })
     if isinstance(detector, MappedDetector):
         return cast("Detector", replace(detector, inner=single_view(detector.inner)))
     return detector

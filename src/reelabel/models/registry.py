@@ -7,6 +7,7 @@ function that takes a `reelabel.models.spec.Request`. What comes with us stands 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from reelabel.models.classifiers.mapped import RestOptions, wanted_classes
 from reelabel.models.detectors.mapped import wanted_only
 from reelabel.models.foreign import checkpoint_advice
 from reelabel.models.spec import Request
-from reelabel.short_names import RELEASED, full_name
+from reelabel.short_names import FUSED, RELEASED, full_name
 
 DETECTORS = "reelabel.detectors"
 CLASSIFIERS = "reelabel.classifiers"
@@ -28,6 +29,7 @@ _BUILT_IN = {
         "callable": "reelabel.models.detectors.callable:load",
         "detections-txt": "reelabel.models.detectors.recorded:load",
         "fake": "reelabel.models.detectors.fake:load",
+        FUSED: "reelabel.models.detectors.fused:load",
         "hf": "reelabel.models.detectors.transformers:load",
         "hf-zero-shot": "reelabel.models.detectors.zero_shot:load",
         "motion": "reelabel.models.detectors.motion:load",
@@ -86,8 +88,8 @@ def load_detector(
         spec: ``yolox-nano`` (tiny, s, m, l, x), ``onnx:PATH_OR_URL`` or a path that ends in
             ``.onnx``, ``torchvision:NAME``, ``hf:HUB_ID_OR_FOLDER``,
             ``hf-zero-shot:HUB_ID_OR_FOLDER``, ``motion``, ``none``, ``round:NUMBER``,
-            ``start:NUMBER``, ``student:FOLDER``, ``detections-txt:FOLDER``, ``fake:``, or the kind
-            of a plug-in.
+            ``start:NUMBER``, ``student:FOLDER``, ``detections-txt:FOLDER``, ``fake:``, the kind of
+            a plug-in, or several as one, ``fused:yolox-nano + net.onnx``.
         home: the workspace, for relative paths, rounds and the lock of weights.
         options: the model's own; each has a default.
         wanted: the classes to detect; empty takes the model as it is. Zero-shot and motion
@@ -104,8 +106,9 @@ def load_detector(
     """
     prompts = _prompts(wanted, mapping or {})
     request = _request(full_name(spec), home, options, prompts=prompts, wanted=tuple(wanted))
-    detector = load_request(request)
-    return wanted_only(detector, wanted, mapping) if wanted else detector
+    detector = load_request(replace(request, mapping=mapping or {}))
+    is_mapped = not wanted or request.spec.startswith(f"{FUSED}:")
+    return detector if is_mapped else wanted_only(detector, wanted, mapping)
 
 
 def load_request(request: Request) -> Detector:

@@ -29,6 +29,8 @@ class Request:
         prompts: names of what to detect. Models without classes of their own (zero-shot, motion)
             take them as their classes; all others ignore them.
         wanted: the class names of the labels; empty if none are given.
+        mapping: the model's name -> wanted name. It is applied to what the model finds; only models
+            that are made of others need it.
     """
 
     spec: str
@@ -37,6 +39,7 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
     prompts: tuple[str, ...] = ()
     wanted: tuple[str, ...] = ()
+    mapping: Mapping[str, str] = field(default_factory=dict)
 
     def settings(self, kind: type[S]) -> S:
         """Return the options as the model's own type.

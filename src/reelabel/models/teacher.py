@@ -9,6 +9,7 @@ from typing import cast
 from reelabel.config import Project
 from reelabel.errors import ModelError
 from reelabel.models.base import Classifier, Detector
+from reelabel.models.detectors.fused import FusedDetector
 from reelabel.models.detectors.mapped import MappedDetector
 from reelabel.models.detectors.onnx import OnnxDetector
 from reelabel.models.mirrored import TwoViewDetector
@@ -39,10 +40,23 @@ def load_teacher(
 
 
 def chosen_input(detector: Detector, choice: InputChoice | None) -> Detector:
-    """Return a detector with the input that was chosen for it, as it is if none was."""
+    """Return a detector with the input that was chosen for it, as it is if none was.
+
+    Each of several that are fused has an input of its own.
+    """
+    if choice is not None and isinstance(detector, FusedDetector):
+        return detector.with_members({
+            label: chosen_input(one, choice.members.get(label))
+            for label, one in detector.members.items()
+        })
     if choice is None or choice.image_size is None:
         return detector
     return with_input(detector, choice.image_size, flip=choice.flip)
+
+
+def fused_labels(detector: Detector) -> tuple[str, ...]:
+    """Return the labels of the detectors that a teacher is fused of; none if it is one."""
+    return tuple(detector.members) if isinstance(detector, FusedDetector) else ()
 
 
 def can_have_input(detector: Detector, image_size: int) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -79,7 +80,15 @@ def clean(unit: CleanUnit) -> Output:
         crops = _crops(unit, boxes, decisions)
         decisions = ignore_outliers(decisions, crops, s.outliers, unit.project.seed)
     found = find_candidates(boxes, decisions, evidence, s)
-    return Output({"candidates": found.table(detections, table)}, found.counts())
+    notes = found.counts() | _found_by(detections["found_by"], found.decisions)
+    return Output({"candidates": found.table(detections, table)}, notes)
+
+
+def _found_by(names: pa.ChunkedArray, decisions: Decisions) -> dict[str, dict[str, int]]:
+    """Return how many positive boxes each of several fused teachers found; nothing of one."""
+    kept = names.take(np.flatnonzero(decisions.state == POSITIVE)).drop_null()
+    counts = {row["values"]: row["counts"] for row in kept.value_counts().to_pylist()}
+    return {"found_by": counts} if counts else {}
 
 
 def _used_settings(unit: CleanUnit) -> CandidateSettings:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from reelabel.config import MACHINE, Settings
+from reelabel.data.boxes import Boxes
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import MissingInput
 from reelabel.media.stream import scan
@@ -145,7 +146,15 @@ def _rows(video_id: str, found: list[FrameDetections], classes: tuple[str, ...])
         "category": [classes[i] for i in class_id],
         "score": score,
         **xyxy_columns(xyxy),
+        "found_by": _found_by([f.boxes for f in found]),
     })
+
+
+def _found_by(found: list[Boxes]) -> pa.Array:
+    """Return which of several fused teachers found each box, null where there is one teacher."""
+    if all(boxes.origin is None for boxes in found):
+        return pa.nulls(sum(map(len, found)), pa.string())
+    return pa.array(np.concatenate([b.origin for b in found if b.origin is not None]), pa.string())
 
 
 def teacher(context: Context[DetectSettings]) -> Resource[DetectorPool]:
@@ -174,6 +183,7 @@ STAGE = Stage(
     writes=(SEEN, DETECTIONS),
     project_keys=("classes", "class_map"),
     per_round=True,
+    version=2,
     tests_too=True,
     resource=teacher,
 )

@@ -40,7 +40,7 @@ from reelabel.labels.copies import SIDE, Seen, find_copies
 from reelabel.labels.known_frames import boxes_by_pts, label_frames, ruled_labels, truth_frames
 from reelabel.media.signatures import spread_signatures
 from reelabel.models.compared import ComparedModels, ModelDetections
-from reelabel.models.teacher import load_teacher
+from reelabel.models.teacher import fused_labels, load_teacher
 from reelabel.short_names import NO_DETECTOR
 from reelabel.tables import (
     CANDIDATES,
@@ -71,6 +71,7 @@ def evaluate(unit: EvaluateUnit) -> Output:
     scores = Scores(
         round=unit.round_number,
         threshold=scoring.threshold,
+        fused=fused_labels(unit.resource.teacher),
         leak_free=split.leak_free,
         split=split.reason,
         truth=against_truth,

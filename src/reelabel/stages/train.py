@@ -11,7 +11,7 @@ from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.models.base import Trainer
 from reelabel.models.registry import load_detector
 from reelabel.training.boxes.settings import BoxTrainSettings
-from reelabel.training.boxes.start import start_from_detector, with_input_size
+from reelabel.training.boxes.start import start_from_detector
 from reelabel.training.registry import load_trainer
 from reelabel.workspace import fingerprint
 from reelabel.workspace.results import InputChoice
@@ -31,8 +31,8 @@ def train(unit: TrainUnit) -> Output:
 
 def trainer(context: Context[BoxTrainSettings]) -> Resource[Trainer]:
     """Return the trainer for the settings."""
-    settings = start_from_detector(context.settings, context.project, context.root)
-    settings = with_input_size(settings, context.inputs.result(InputChoice))
+    choice = context.inputs.result(InputChoice)
+    settings = start_from_detector(context.settings, context.project, context.root, choice)
     seed = _seed(settings, context.project)
     found = load_trainer(settings.model_copy(update={"seed": seed}))
     return Resource(found, found.fingerprint)

@@ -45,7 +45,15 @@ SEEN = Table(
 DETECTIONS = Table(
     "detections",
     "all boxes that the teacher found, from a low floor up",
-    (VIDEO_ID, PTS, FRAME_INDEX, CATEGORY, SCORE, *BOX),
+    (
+        VIDEO_ID,
+        PTS,
+        FRAME_INDEX,
+        CATEGORY,
+        SCORE,
+        *BOX,
+        Column("found_by", TEXT, "which of several fused teachers found it; null if it is one"),
+    ),
     "rounds",
 )
 

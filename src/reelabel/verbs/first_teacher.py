@@ -8,7 +8,10 @@ from pathlib import Path
 
 from reelabel.config import Project
 from reelabel.models.coco import COCO_80
+from reelabel.models.detectors.fused import fused, member_options
 from reelabel.models.registry import DETECTORS, kinds, load_detector
+from reelabel.models.spec import Request
+from reelabel.short_names import detector_labels, member_names
 
 COCO_DETECTOR = "yolox-nano"
 ZERO_SHOT = "hf-zero-shot:IDEA-Research/grounding-dino-tiny"
@@ -54,12 +57,37 @@ def check_detector(project: Project, root: Path) -> None:
         ModelError: if the file is none that can be run, or lacks one of the classes.
         UsageError: if an option is unknown or wrong.
     """
-    kind, _, where = project.detector.partition(":")
-    if kind not in kinds(DETECTORS) or (kind in _LOCAL_KINDS and "://" not in where):
-        inside = root / where
+    if len(member_names(project.detector)) > 1:
+        _check_members(project, root)
+    elif _is_here(project.detector):
         load_detector(
-            f"{kind}:{inside}" if where and inside.exists() else project.detector,
+            _inside(project.detector, root),
             options=project.detector_options,
             wanted=project.classes,
             mapping=project.class_map,
         )
+
+
+def _check_members(project: Project, root: Path) -> None:
+    """Check the detectors on this machine of several, and their classes if all are."""
+    spec, given = project.detector, project.detector_options
+    options = member_options(spec, given)
+    here = [name for name in options if _is_here(name)]
+    loaded = [load_detector(_inside(name, root), options=options[name]) for name in here]
+    if len(here) == len(options):  # else another may have a class that these lack
+        classes, mapping = project.classes, project.class_map
+        request = Request(spec, "", options=given, wanted=classes, mapping=mapping)
+        fused(request, dict(zip(detector_labels(spec), loaded, strict=True)))
+
+
+def _is_here(spec: str) -> bool:
+    """Return whether a detector is a file on this machine, or of no known kind."""
+    kind, _, where = spec.partition(":")
+    return kind not in kinds(DETECTORS) or (kind in _LOCAL_KINDS and "://" not in where)
+
+
+def _inside(spec: str, root: Path) -> str:
+    """Return a detector with a path inside the workspace, if there is one, as one from here."""
+    kind, _, where = spec.partition(":")
+    inside = root / where
+    return f"{kind}:{inside}" if where and inside.exists() else spec

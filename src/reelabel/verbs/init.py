@@ -28,7 +28,7 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     classes: Sequence[str] | str = (),
     videos: Sequence[Path | str] = (),
     manifest: tuple[str, Path | str] | None = None,
-    detector: str | None = None,
+    detector: str | Sequence[str] | None = None,
     teacher: str | None = None,
     tags: Path | str | None = None,
     multi_label: bool = False,
@@ -48,7 +48,8 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
         manifest: kind and file of a list of videos to fetch, such as ``("kinetics", "val.csv")``;
             what is taken of it stands in `settings` under ``want``.
         detector: the first teacher of a detector, such as ``yolox-nano`` or a path that ends in
-            ``.onnx``; None: see `reelabel.verbs.first_teacher.chosen_detector`.
+            ``.onnx``, or several in a list, whose boxes are fused; None: see
+            `reelabel.verbs.first_teacher.chosen_detector`.
         teacher: the first teacher of a classifier, such as ``hf-zero-shot-image:ID``; None: the
             tags alone.
         tags: weak labels of whole videos for a classifier: ``"folders"`` (the class is the name of
@@ -79,7 +80,7 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     tell = on_message or (lambda _: None)
     given = detector is not None or "detector" in (settings or {})
     models = {"detector": detector, "teacher": teacher}
-    values |= {key: _absolute_spec(spec) for key, spec in models.items() if spec is not None}
+    values |= {key: _absolute_specs(spec) for key, spec in models.items() if spec is not None}
     files = {"tags": tags, "truth": truth}
     values |= {key: _file(key, file) for key, file in files.items() if file is not None}
     if multi_label:
@@ -132,6 +133,11 @@ def _absolute(path: Path | str) -> str:
     if reason := unusable(found):
         raise UsageError(f"{path}: expected a file or a folder, but it is one of the {reason}")
     return str(found.resolve())
+
+
+def _absolute_specs(given: str | Sequence[str]) -> str | list[str]:
+    """Return a model's name with a path in it made absolute, or those of several."""
+    return _absolute_spec(given) if isinstance(given, str) else [_absolute_spec(g) for g in given]
 
 
 def _absolute_spec(spec: str) -> str:

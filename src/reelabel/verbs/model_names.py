@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from reelabel.short_names import RELEASED, full_name
 from reelabel.workspace import CONFIG_NAME, Workspace
 from reelabel.workspace.rounds import best_model, model_dir, student_spec
 
-Model = Workspace | Path | str | Finder
-"""A workspace, a model folder, a model's name, or a Python function or object."""
+Model = Workspace | Path | str | Finder | Sequence[Finder | str]
+"""A workspace, a model folder, a model's name, or a Python function or object; or several names,
+functions and objects, whose boxes are fused."""
 
 DETECT, CLASSIFY = "detect", "classify-frames"
 """Tasks of models that belong to no workspace."""

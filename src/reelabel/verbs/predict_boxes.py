@@ -15,7 +15,7 @@ from reelabel.files import refuse_overwrite
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.video import decode, time_range
 from reelabel.models.base import Detector, Image
-from reelabel.models.callables import register_callable
+from reelabel.models.callables import detector_name
 from reelabel.models.detector_pool import DetectorPool, detect_frames
 from reelabel.models.registry import load_detector
 from reelabel.models.teacher import chosen_input
@@ -93,7 +93,7 @@ def find_model(model: Model, classes: Sequence[str] = ()) -> Detector:
         ModelError: if there is none.
     """
     if not isinstance(model, Workspace | Path | str):
-        return load_detector(register_callable(model), wanted=classes)
+        return load_detector(detector_name(model), wanted=classes)
     named = named_model(model)
     if named.workspace is None:
         return load_detector(named.spec, wanted=classes)

@@ -12,6 +12,7 @@ from reelabel.data.video import Video
 from reelabel.errors import counted
 from reelabel.files import read_json
 from reelabel.pipeline import read_config, task_of
+from reelabel.short_names import member_names
 from reelabel.tables import DUPLICATES, FRAMES
 from reelabel.verbs.report_content import (
     fingerprint_of_content,
@@ -121,9 +122,9 @@ def _models(workspace: Workspace, config: Config, rounds: Sequence[int]) -> Iter
     lock = workspace.root / "weights.lock.json"
     known = read_json(lock) if lock.is_file() else {}
     for number in rounds:
-        spec = teacher_spec(workspace, first, number)
-        sha256 = str(known.get(spec.partition(":")[2], ""))
-        yield ModelUsed(f"teacher of round {number}", spec or "none, the tags alone", sha256)
+        for spec in member_names(teacher_spec(workspace, first, number)):
+            sha256 = str(known.get(spec.partition(":")[2], ""))
+            yield ModelUsed(f"teacher of round {number}", spec or "none, the tags alone", sha256)
         receipt = workspace.read_receipt("train", number)
         if receipt:
             yield ModelUsed(f"student of round {number}", f"round:{number}", receipt.digest)

@@ -21,6 +21,7 @@ from reelabel.labels.stats import two_classes_sentences
 from reelabel.tables import FRAME, FRAMES, LABELS
 from reelabel.verbs.label_lines import label_notes, pictures_sentence
 from reelabel.verbs.report import base_report
+from reelabel.verbs.teachers import teachers_agreement
 from reelabel.views import plots
 from reelabel.views.evidence_examples import support_score
 from reelabel.views.html import (
@@ -72,7 +73,7 @@ def _data(snapshot: Snapshot, config: Config, rounds: list[int]) -> ReportData:
     time = evidence_section(workspace, last, min_score=support_score(config))
     return replace(
         base,
-        facts=[*base.facts, *_facts(snapshot, rounds)],
+        facts=[*base.facts, *_facts(snapshot, config, rounds)],
         warnings=[
             *base.warnings,
             *score_warnings(workspace, last),
@@ -113,16 +114,28 @@ def _rules(workspace: Workspace, number: int) -> Iterator[Section]:
         yield Section(rules_title(scores), [table], rules_about(scores))
 
 
-def _facts(snapshot: Snapshot, rounds: list[int]) -> Iterator[tuple[str, str]]:
+def _facts(snapshot: Snapshot, config: Config, rounds: list[int]) -> Iterator[tuple[str, str]]:
     counts = {n: _per_frame(snapshot, n) for n in dict.fromkeys((rounds[0], rounds[-1]))}
     choice = results.InputChoice.load(snapshot.workspace.round_dir(rounds[0]))
-    if choice is not None and choice.image_size is not None:
-        yield "teacher's input", f"{choice.image_size} px"
+    if choice is not None:
+        yield from _inputs(choice)
+    agreed = teachers_agreement(snapshot.workspace, config, rounds[0])
+    if agreed is not None:
+        yield "teachers", str(agreed)
     labelled = (np.count_nonzero(per_frame) for per_frame in counts.values())
     yield "frames labelled", " → ".join(map(str, labelled))
     last = counts[rounds[-1]]
     if len(last):
         yield "labels per frame", f"{last.mean():.2f}, max {last.max()}"
+
+
+def _inputs(choice: results.InputChoice) -> Iterator[tuple[str, str]]:
+    """Yield the input that was chosen for the teacher, or for each that is fused."""
+    if choice.image_size is not None:
+        yield "teacher's input", f"{choice.image_size} px"
+    sizes = {label: one.image_size for label, one in choice.members.items() if one.image_size}
+    if sizes:
+        yield "teachers' input", ", ".join(f"{label} {size} px" for label, size in sizes.items())
 
 
 def _per_frame(snapshot: Snapshot, number: int) -> NDArray[np.int64]:
@@ -150,13 +163,14 @@ def _tables(workspace: Workspace, rounds: list[int]) -> Iterator[ScoreTable]:
             for number, one in scores.items()
             if one and (found := getattr(one, key)) is not None
         }
+        fused = next((one.fused for n in scored if (one := scores[n])), ())
         rows = [
             ScoreRow(
                 model.name,
                 model.scores.overall.by_name(),
                 best=decision is not None and decision.best == model.spec,
             )
-            for model in model_rows(scored)
+            for model in model_rows(scored, fused)
         ]
         if rows:
             frames = next(iter(scored.values())).frames

@@ -18,7 +18,7 @@ from reelabel.engine.project import parse_config, read_config, task_of
 from reelabel.engine.run import Options, Result
 from reelabel.engine.task import Task
 from reelabel.errors import counted
-from reelabel.models.callables import register_callable
+from reelabel.models.callables import detector_name
 from reelabel.models.detectors.callable import Finder
 from reelabel.tables.claims import IS
 from reelabel.verbs.status import StageStatus
@@ -86,7 +86,7 @@ def run(  # noqa: PLR0913 -- one argument for each flag of the command
     *,
     rounds: int = 2,
     until: str | None = None,
-    detector: Finder | None = None,
+    detector: Finder | Sequence[Finder | str] | None = None,
     settings: Mapping[str, Any] | None = None,
     workers: int | None = None,
     processes: bool | None = None,
@@ -102,7 +102,8 @@ def run(  # noqa: PLR0913 -- one argument for each flag of the command
         until: the name of the stage after which to stop.
         detector: a Python function ``(image) -> boxes``, or an object with such a method
             `predict`, as the first teacher in place of the workspace's
-            (`reelabel.models.detectors.callable`).
+            (`reelabel.models.detectors.callable`); or a list of such functions and names of
+            detectors, whose boxes are fused.
         settings: keys of `reelabel.yaml` of this run alone, such as ``{"clean": {"score": 0.4}}``.
         workers: videos worked on at once; 0 is one per core, None as in the settings.
         processes: use processes, not threads; None as in the settings.
@@ -117,7 +118,7 @@ def run(  # noqa: PLR0913 -- one argument for each flag of the command
     values = merged(read_yaml(ws.config_path), settings or {})
     config = parse_config(values, str(ws.config_path))
     if detector is not None:
-        changes = {"detector": register_callable(detector), "detector_options": {}}
+        changes = {"detector": detector_name(detector), "detector_options": {}}
         config = replace(config, project=config.project.model_copy(update=changes))
     options = Options.given(
         config.engine,

@@ -69,7 +69,8 @@ def _about_scores(workspace: Workspace, rounds: Sequence[int]) -> Iterator[Shown
     scores = {number: scores_of(workspace, number) for number in rounds}
     scored = {number: one.truth for number, one in scores.items() if one and one.truth}
     rows, curves = [], {}
-    for model in model_rows(scored):
+    fused = next((one.fused for one in scores.values() if one and one.truth), ())
+    for model in model_rows(scored, fused):
         ap, curve = model.scores.overall.ap, model.scores.precision50
         rows += [(model.name, ap.value, ap.low, ap.high)] if ap.value is not None else []
         if curve and None not in curve:

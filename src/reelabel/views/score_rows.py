@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reelabel.evaluation.figures import Comparison, ModelScores, Role
+from reelabel.short_names import AND
 from reelabel.workspace.rounds import start_spec, student_spec
 
 
@@ -26,7 +27,12 @@ class ModelRow:
     scores: ModelScores
 
 
-def model_rows(scored: Mapping[int, Comparison]) -> Iterator[ModelRow]:
+def teacher_name(fused: Sequence[str]) -> str:
+    """Return what the first teacher is called, given the labels of those that it is fused of."""
+    return f"teacher ({AND.join(fused)})" if fused else "teacher"
+
+
+def model_rows(scored: Mapping[int, Comparison], fused: Sequence[str] = ()) -> Iterator[ModelRow]:
     """Yield the first teacher, then the untrained start and the student of every round.
 
     From the second round on the teacher stands in the table already, and so does a start that is
@@ -34,12 +40,13 @@ def model_rows(scored: Mapping[int, Comparison]) -> Iterator[ModelRow]:
 
     Args:
         scored: round -> its scores on the same frames.
+        fused: labels of the detectors that the first teacher is fused of, none if it is one.
     """
     before: ModelScores | None = None
     for i, number in enumerate(sorted(scored)):
         models = scored[number].models
         if i == 0:
-            yield ModelRow("teacher", "teacher", "", models["teacher"])
+            yield ModelRow("teacher", teacher_name(fused), "", models["teacher"])
         start = models.get("start")
         if start is not None and start != before:
             yield ModelRow("start", f"untrained start, round {number}", start_spec(number), start)

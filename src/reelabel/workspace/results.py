@@ -107,6 +107,7 @@ class InputChoice(Result):
         flip: whether the mirror image is used too.
         agreement: input size in pixels -> how far the teacher agrees with itself there, 0..1.
         pictures: on how many frames.
+        members: label -> choice of each teacher whose boxes are fused; then the above is empty.
     """
 
     FILE: ClassVar[str] = "input.json"
@@ -115,9 +116,12 @@ class InputChoice(Result):
     flip: bool = False
     agreement: dict[int, float] = field(default_factory=dict)
     pictures: int = 0
+    members: dict[str, InputChoice] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return the choice and what it rests on as a sentence; empty if none was made."""
+        if self.members:
+            return "; ".join(f"{label}: {one}" for label, one in self.members.items() if str(one))
         if self.image_size is None:
             return ""
         mirror = " and its mirror image" if self.flip else ""
@@ -202,6 +206,7 @@ class Scores(Result):
     Attributes:
         round: the round.
         threshold: working threshold of precision, recall and F1.
+        fused: labels of the detectors that the teacher consists of, empty if it is one.
         leak_free: whether the data set was divided without leaks.
         split: how the data set was divided, in words.
         truth: against hand-drawn boxes, on all annotated frames.
@@ -221,6 +226,7 @@ class Scores(Result):
 
     round: int
     threshold: float
+    fused: tuple[str, ...] = ()
     leak_free: bool = True
     split: str = ""
     truth: Comparison | None = None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from reelabel.config import Project
-from reelabel.models.base import Detector
+from reelabel.models.detectors.fused import member_options
 from reelabel.models.registry import load_detector
 from reelabel.models.students.registry import initial_weights
-from reelabel.short_names import NO_DETECTOR
+from reelabel.short_names import NO_DETECTOR, detector_labels
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.workspace.results import InputChoice
 
@@ -32,36 +33,37 @@ nothing."""
 
 
 def start_from_detector(
-    settings: BoxTrainSettings, project: Project, root: Path
+    settings: BoxTrainSettings, project: Project, root: Path, choice: InputChoice | None = None
 ) -> BoxTrainSettings:
-    """Return the settings, completed by the weights of the project's detector.
+    """Return the settings, completed by the weights and the input of the project's detector.
 
-    They stay as they are if they name weights, or if no family can use those of the detector.
-    Without a detector (`none`) the settings are completed by `FEW_BOXES`.
+    The weights stay as they are if the settings name some, or if no family can use those of the
+    detector. Of several detectors it is the first whose weights a family can use. Without a
+    detector (`none`) the settings are completed by `FEW_BOXES`.
 
     Args:
         settings: of the training.
         project: names the detector, and its class names for ours.
         root: the workspace.
+        choice: the input that `tune` chose.
 
     Raises:
         ModelError: if the detector cannot be loaded.
     """
-
-    def load() -> Detector:
-        return load_detector(project.detector, home=root, options=project.detector_options)
-
     if project.detector == NO_DETECTOR:
-        return _for_few_boxes(settings)
+        return with_input_size(_for_few_boxes(settings), choice)
     if settings.weights is not None:
-        return settings
-    kind = project.detector.partition(":")[0]
-    found = initial_weights(settings, kind, load, project.classes)
-    if found is None:
-        return settings
-    names = _own_names(found.classes, project.class_map)
-    update = {"student": found.student, "weights": found.path, "source_classes": names}
-    return settings.model_copy(update=update)
+        return with_input_size(settings, choice)
+    options = member_options(project.detector, project.detector_options)
+    for label, (spec, own) in zip(detector_labels(project.detector), options.items(), strict=True):
+        load = partial(load_detector, spec, home=root, options=own)
+        found = initial_weights(settings, spec.partition(":")[0], load, project.classes)
+        if found is not None:
+            names = _own_names(found.classes, project.class_map)
+            update = {"student": found.student, "weights": found.path, "source_classes": names}
+            size = choice.members.get(label, choice) if choice is not None else None
+            return with_input_size(settings.model_copy(update=update), size)
+    return settings
 
 
 def with_input_size(settings: BoxTrainSettings, choice: InputChoice | None) -> BoxTrainSettings:
