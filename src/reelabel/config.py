@@ -254,7 +254,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path}: expected YAML, but {exc}") from exc
+        raise ConfigError(f"{path}: expected YAML, but {exc}: correct it") from exc
     return yaml_values(text, str(path))
 
 
@@ -270,7 +270,9 @@ def yaml_values(text: str, where: str) -> dict[str, Any]:
     """
     raw = plain_values(text, _OnceLoader, where)
     if not isinstance(raw, dict):
-        raise ConfigError(f"{where}: expected keys such as 'classes' and 'videos', got {raw!r:.80}")
+        raise ConfigError(
+            f"{where}: expected keys such as 'classes' and 'videos', got {raw!r:.80}: correct it"
+        )
     return raw
 
 

@@ -15,6 +15,7 @@ import secrets
 import shutil
 import stat
 import unicodedata
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,6 +25,8 @@ from reelabel.errors import FormatError, ShardError, UsageError, WorkspaceError
 LONGEST_NAME = 60
 """Characters of a file name; at four bytes each they stay below what file systems take."""
 
+SEAL = "crc32"
+"""Key of the checksum over the other values of a JSON file."""
 _SCRATCH = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp(\.\w+)?")
 """A name that `scratch_file` gives: ``.NAME.PROCESS.RANDOM.tmp``, maybe with a suffix."""
 _REASONS = {
@@ -32,6 +35,7 @@ _REASONS = {
     errno.EROFS: "the folder is read-only: choose a writable place",
     errno.EACCES: "no permission to write: check the owner and the rights of the folder",
 }
+_NO_FILE = "expected a file, but there is a folder: move it away and run again"
 
 
 @contextlib.contextmanager
@@ -39,10 +43,14 @@ def explained(path: Path) -> Iterator[None]:
     """Translate an `OSError` of writing `path` into an error that names the remedy.
 
     Raises:
-        WorkspaceError: for a full disk, a read-only folder, a missing permission, a bad path.
+        WorkspaceError: for a full disk, a read-only folder, a missing permission, a bad path, a
+            folder that stands where a file belongs.
     """
     try:
         yield
+    except IsADirectoryError as exc:
+        where = exc.filename2 or exc.filename or path
+        raise WorkspaceError(f"{os.fspath(where)}: {_NO_FILE}") from exc
     except OSError as exc:
         reason = _REASONS.get(exc.errno or 0, str(exc.strerror or exc))
         raise WorkspaceError(f"{path}: {reason}; what was done so far is kept") from exc
@@ -233,6 +241,19 @@ def read_text(path: Path, limit_bytes: int | None = None) -> str:
         raise FormatError(f"{path}: expected a text file in UTF-8, but {exc}; check it") from exc
 
 
+def has_file(path: Path) -> bool:
+    """Return whether there is a file at a path of the workspace; False if there is nothing.
+
+    Raises:
+        ShardError: if there is something else, such as a folder, which would pass for no file.
+    """
+    if path.is_file():
+        return True
+    if path.exists():
+        raise ShardError(f"{path}: {_NO_FILE}")
+    return False
+
+
 def read_json(path: Path) -> Any:
     """Return the content of a JSON file of the workspace.
 
@@ -243,6 +264,35 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise ShardError(f"{path}: expected JSON, but {exc}; delete it and run again") from exc
+
+
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return JSON values with a checksum under `SEAL`, by which `unsealed` finds an altered bit."""
+    return {**value, SEAL: _crc32_of(value)}
+
+
+def unsealed(value: Any, source: str, again: str = "delete it and run again") -> Any:
+    """Return JSON values without their checksum; those that have none are taken as they are.
+
+    Args:
+        value: what `sealed` returned, maybe read from a file.
+        source: the file, for messages.
+        again: how it is made again.
+
+    Raises:
+        ShardError: if the values are others than those that were sealed.
+    """
+    if not isinstance(value, dict) or SEAL not in value:
+        return value
+    plain = {key: one for key, one in value.items() if key != SEAL}
+    if value[SEAL] != _crc32_of(plain):
+        raise ShardError(f"{source}: expected what was written, but it was altered: {again}")
+    return plain
+
+
+def _crc32_of(value: Mapping[str, Any]) -> int:
+    plain = json.loads(json.dumps(value, default=str))  # as a file gives it back
+    return zlib.crc32(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())
 
 
 def no_stream() -> TextIO:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from reelabel.errors import ConfigError, SplitError
+from reelabel.files import unsealed
 from reelabel.tables import (
     DETECTIONS,
     DUPLICATES,
@@ -66,7 +67,7 @@ def done(bench, **settings):
     """Run the stage and return its report and the three COCO files."""
     report = bench.run("split", **settings or {"held_out": 0.2}).notes["all"]
     folder = bench.workspace.round_dir(0) / "dataset"
-    assert json.loads((folder / "split.json").read_text()) == report
+    assert unsealed(json.loads((folder / "split.json").read_text()), "split.json") == report
     parts = {n: json.loads((folder / f"{n}.json").read_text()) for n in ("train", "val", "test")}
     return report, parts
 

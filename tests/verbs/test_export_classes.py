@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import reelabel as api
-from reelabel.errors import MissingInput, UsageError
+from reelabel.errors import MissingInput, ShardError, UsageError
 from reelabel.formats.class_json import read_class_json
 from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.models.students.folder import MODEL_JSON
@@ -93,7 +93,7 @@ def test_nothing_is_added_to_a_file(classified, tmp_path):
 def test_a_data_set_that_is_not_whole_is_named(classes_copy, tmp_path):
     """Nothing is left behind."""
     (classes_copy.round_dir(0) / "dataset" / "val.json").unlink()
-    with pytest.raises(MissingInput, match=r"val\.json is not there"):
+    with pytest.raises(ShardError, match=r"val\.json is missing or altered.*reelabel split"):
         api.export(classes_copy, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     with pytest.raises(UsageError, match="round 3 has no data set"):

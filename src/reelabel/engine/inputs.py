@@ -11,9 +11,11 @@ from typing import Any, Protocol, TypeVar
 import pyarrow as pa
 
 from reelabel.data.video import Video
-from reelabel.errors import MissingInput
+from reelabel.errors import MissingInput, ShardError
 from reelabel.tables import Table
 from reelabel.workspace import Receipt, Workspace
+from reelabel.workspace.names import VideosById
+from reelabel.workspace.products import altered
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -68,8 +70,8 @@ class Inputs:
         return tuple(self._by_id.values())
 
     @cached_property
-    def _by_id(self) -> dict[str, Video]:
-        return {video.video_id: video for video in self._workspace.videos()}
+    def _by_id(self) -> VideosById:
+        return VideosById(self._workspace.videos())
 
     def video(self, video_id: str) -> Video:
         """Return the video of that id."""
@@ -99,8 +101,25 @@ class Inputs:
         return kind.load(self._workspace.round_dir(self._round - previous))
 
     def folder(self, name: str) -> Path:
-        """Return the folder that another stage of this round has filled."""
-        return self._workspace.round_dir(self._round) / name
+        """Return the folder that another stage of this round has filled, as it filled it.
+
+        Raises:
+            ShardError: if a file in it is missing or altered.
+        """
+        root = self._workspace.root
+        folder = self._workspace.round_dir(self._round) / name
+        for stage in self._reads.after:
+            receipt = self._workspace.read_receipt(stage, self._round)
+            own = str(folder.relative_to(root)) + "/"
+            files = {
+                n: f for n, f in (receipt.files if receipt else {}).items() if n.startswith(own)
+            }
+            for altered_name in altered(root, files):
+                raise ShardError(
+                    f"{root / altered_name} is missing or altered: make it again with  "
+                    f"reelabel {stage} {root} --round {self._round} --force"
+                )
+        return folder
 
     def receipt(self, stage: str) -> Receipt | None:
         """Return the receipt of the stage itself, or of one that it depends on."""

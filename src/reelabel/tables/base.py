@@ -72,16 +72,21 @@ class Table:
         """Return this table without rows."""
         return pa.Table.from_batches([], self.schema)  # `empty_table` would import pandas
 
-    def check(self, table: pa.Table) -> pa.Table:
+    def check(self, table: pa.Table, source: str = "") -> pa.Table:
         """Return `table` if it is what was declared.
+
+        Args:
+            table: the table.
+            source: the file that it comes from, for messages.
 
         Raises:
             ShardError: if its columns or types differ.
         """
         if table.schema.remove_metadata() != self.schema:
             raise ShardError(
-                f"table '{self.name}': expected the columns {self.schema.names}, "
-                f"but the file holds {table.schema.names}; delete it, it will be made again"
+                f"{source or 'rows'}: expected the table '{self.name}' with the columns "
+                f"{self.schema.names}, but got {table.schema.names}; "
+                "delete it, it will be made again"
             )
         return table
 

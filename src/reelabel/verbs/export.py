@@ -17,6 +17,7 @@ from reelabel.models.students.folder import MODEL_JSON
 from reelabel.tables import DETECTIONS
 from reelabel.verbs.detections import export_detections
 from reelabel.verbs.origins import origins_of
+from reelabel.verbs.written import require_written
 from reelabel.workspace import Workspace
 from reelabel.workspace.known_exports import note_export
 from reelabel.workspace.results import SplitReport
@@ -69,6 +70,7 @@ def export(
             format than coco, or `half` with another than onnx.
         FormatError: if `into` is no COCO file.
         MissingInput: if no round has a data set yet, or no student.
+        ShardError: if the data set or a picture of it is not what was written.
         MissingExtra: for onnx without torch.
     """
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
@@ -87,6 +89,7 @@ def export(
         else:
             number = _round_with_data(ws, round)
             given = Path(into) if into is not None else None
+            require_written(ws, number, _videos_in(ws, number))
             write, home = found_at(task.exports[kind]), dataset_dir(ws, number)
             messages += found_at(task.export)(folder, home, write, into=given, workspace=ws)
             write_attribution(folder, origins_of(ws, _videos_in(ws, number)))

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from reelabel.data.dataset import Dataset, ImageEntry
-from reelabel.errors import MissingInput
 from reelabel.formats.coco import read_coco
 from reelabel.formats.coco_folder import coco_path
 from reelabel.formats.coco_into import CocoFile
@@ -36,7 +35,6 @@ def export_boxes(
 
     Raises:
         FormatError: if `into` is no COCO file.
-        MissingInput: if the data set is not whole.
     """
     begun = CocoFile.read(into) if into is not None else None
     whole, pictures = _whole(data_set)
@@ -60,10 +58,7 @@ def _whole(folder: Path) -> tuple[Dataset, dict[str, Path]]:
     pictures: dict[str, Path] = {}
     parts: list[Dataset] = []
     for split in SIDES:
-        path = folder / f"{split}.json"
-        if not path.is_file():
-            raise MissingInput(f"{path} is not there: run the stage split again")
-        part, images = read_coco(path), []
+        part, images = read_coco(folder / f"{split}.json"), []
         for image in part.images:
             # Pictures of several videos lie in one folder: the video id keeps their names apart.
             name = frame_picture(image.video, image.pts or 0)

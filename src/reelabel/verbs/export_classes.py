@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reelabel.data.class_dataset import ClassDataset
-from reelabel.errors import MissingInput
 from reelabel.formats.class_json import read_class_json
 from reelabel.labels.division import SIDES
 from reelabel.workspace import Workspace
+from reelabel.workspace.names import VideosById
 
 Writer = Callable[..., None]
 
@@ -28,7 +28,6 @@ def export_classes(
         workspace: has the times of the moments, for formats that state them.
 
     Raises:
-        MissingInput: if the data set is not whole.
         UsageError: if the format cannot hold these classes.
         FormatError: if a picture is missing.
     """
@@ -37,14 +36,11 @@ def export_classes(
     held = {side: data for side, data in parts.items() if len(data)}
     stated = {}
     if "time_s" in inspect.signature(write).parameters:
-        videos = {video.video_id: video for video in workspace.videos()}
+        videos = VideosById(workspace.videos())
         stated["time_s"] = lambda video_id, pts: videos[video_id].time_s(pts)
     write(folder, held, lambda name: data_set / name, **stated)
     return []
 
 
 def _side(data_set: Path, side: str) -> ClassDataset:
-    path = data_set / f"{side}.json"
-    if not path.is_file():
-        raise MissingInput(f"{path} is not there: run the stage split again")
-    return read_class_json(path)
+    return read_class_json(data_set / f"{side}.json")

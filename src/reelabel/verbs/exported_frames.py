@@ -21,6 +21,7 @@ from reelabel.formats.video_files import VIDEO_NAME
 from reelabel.tables import CANDIDATES, EVIDENCE, TRACKS, xyxy_of
 from reelabel.verbs.exported_names import written_frames
 from reelabel.workspace import Workspace
+from reelabel.workspace.names import VideosById
 from reelabel.workspace.rounds import dataset_dir
 
 SAME_PX = 0.05
@@ -50,19 +51,22 @@ class ExportedFrames:
     def of(cls, workspace: Workspace, data_set: Path) -> ExportedFrames:
         """Return the frames of the round that a data set belongs to."""
         rounds = (n for n in workspace.rounds() if dataset_dir(workspace, n) == data_set)
-        videos = {video.video_id: video for video in workspace.videos()}
+        videos = VideosById(workspace.videos())
         return cls(workspace, next(rounds, None), videos)
 
     def described(self, data: Dataset) -> Dataset:
         """Return a data set with the tracks of its boxes, numbered from 1 in each video.
 
         Images have the time base of their video, and its file name in their `extra`.
+
+        Raises:
+            MissingInput: if a video is not registered, or a part of its tables is missing.
         """
         images, boxes = list(data.images), list(data.boxes)
         for i, image in enumerate(data.images):
-            video = self.videos.get(image.video)
-            if video is None:
+            if not image.video:
                 continue
+            video = self.videos[image.video]
             extra = {**image.extra, VIDEO_NAME: video.name}
             images[i] = replace(image, time_base=video.time_base, extra=extra)
             track_id = self._track_ids(image, boxes[i], data.classes)
@@ -74,9 +78,9 @@ class ExportedFrames:
         """Return a data set with boxes and sizes in pixels of the upright videos."""
         images, boxes = list(data.images), list(data.boxes)
         for i, image in enumerate(data.images):
-            video = self.videos.get(image.video)
-            if video is None:
+            if not image.video:
                 continue
+            video = self.videos[image.video]
             width, height = video.size_wh
             xyxy = self._placement(image, video).to_video(boxes[i].xyxy)
             images[i] = replace(image, width=width, height=height)
@@ -115,8 +119,8 @@ class ExportedFrames:
     def _read_tracks(self, video_id: str) -> Tracked:
         tables = (CANDIDATES, TRACKS, EVIDENCE)
         number = self.number
-        if number is None or any(
-            video_id not in self.workspace.shards(table, number) for table in tables
+        if number is None or not any(
+            self.workspace.shard_path(table, video_id, number).is_file() for table in tables
         ):
             return {}
         candidates, tracks, evidence = (

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from reelabel.config_edit import set_key
 from reelabel.errors import FormatError, MissingInput, UsageError
-from reelabel.files import copy_file, read_json, write_json
+from reelabel.files import copy_file, read_json, sealed, unsealed, write_json
 from reelabel.pipeline import read_config
 from reelabel.workspace import Workspace
 from reelabel.workspace.editing import remove_path
@@ -47,6 +49,9 @@ class ImportRecord:
     before: str | None
     after: str
     files: dict[str, bool] = field(default_factory=dict)
+
+
+_RECORDS = TypeAdapter(ImportRecord)
 
 
 @dataclass
@@ -127,7 +132,7 @@ def recorded(
         record = ImportRecord(
             number, what, str(source.absolute()), key, before, value, changes.files
         )
-        write_json(folder / RECORD, asdict(record))
+        write_json(folder / RECORD, sealed(asdict(record)))
         set_key(workspace.config_path, key, value)
     except BaseException:
         changes.restore()
@@ -146,12 +151,13 @@ def import_records(workspace: Workspace) -> list[ImportRecord]:
 
 
 def _record(path: Path) -> ImportRecord:
-    values: Any = read_json(path)
+    again = "remove it, and what it names can no longer be taken back"
     try:
-        return ImportRecord(**values)
-    except TypeError as exc:
+        return _RECORDS.validate_python(unsealed(read_json(path), str(path), again))
+    except ValidationError as exc:
+        why = exc.errors()[0]["msg"]
         raise FormatError(
-            f"{path}: expected the record of an import, but {exc}: remove it"
+            f"{path}: expected the record of an import, but it is damaged ({why}): {again}"
         ) from exc
 
 

@@ -10,7 +10,7 @@ from reelabel._version import __version__
 from reelabel.config import Config
 from reelabel.data.video import Video
 from reelabel.errors import counted
-from reelabel.files import read_json
+from reelabel.models.weights import read_lock
 from reelabel.pipeline import read_config, task_of
 from reelabel.short_names import member_names
 from reelabel.tables import DUPLICATES, FRAMES
@@ -119,8 +119,7 @@ def _moment(videos: Mapping[str, Video], video_id: str, pts: int) -> str:
 
 def _models(workspace: Workspace, config: Config, rounds: Sequence[int]) -> Iterator[ModelUsed]:
     first = task_of(config).first_teacher(config.project)
-    lock = workspace.root / "weights.lock.json"
-    known = read_json(lock) if lock.is_file() else {}
+    known = read_lock(workspace.root)
     for number in rounds:
         for spec in member_names(teacher_spec(workspace, first, number)):
             sha256 = str(known.get(spec.partition(":")[2], ""))

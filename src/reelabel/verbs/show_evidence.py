@@ -31,6 +31,7 @@ from reelabel.views.evidence_examples import (
 )
 from reelabel.views.film import Film, Mark, Scene, Step, canvas_of, focus_of, near, shoot
 from reelabel.workspace import Workspace
+from reelabel.workspace.names import VideosById
 
 Row = dict[str, Any]
 _DETECTION: Colour = (190, 190, 190)  # other detections
@@ -112,7 +113,7 @@ def _of_kinds(
     Raises:
         MissingInput: if there are none.
     """
-    videos = {video.video_id: video for video in workspace.videos()}
+    videos = VideosById(workspace.videos())
     wanted = [videos[v] for v in sorted(counted) if set(kinds) & set(counted[v]) and v in videos]
     if not wanted:
         total = sum(counted.values(), Counter[str]())

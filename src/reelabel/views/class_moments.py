@@ -22,6 +22,7 @@ from reelabel.tables import CLASS_LABELS, CLASS_TRUTH, MOMENTS, STUDENT_PREDICTI
 from reelabel.tables.claims import moments_of, predictions_of, spans_of, times_s
 from reelabel.views.html import jpeg_uri
 from reelabel.workspace import Workspace
+from reelabel.workspace.names import VideosById
 from reelabel.workspace.rounds import dataset_dir
 
 Row = dict[str, Any]
@@ -47,7 +48,7 @@ class MomentPictures:
     @cached_property
     def videos(self) -> dict[str, Video]:
         """All registered videos by id."""
-        return {video.video_id: video for video in self.workspace.videos()}
+        return VideosById(self.workspace.videos())
 
     def uri(self, moment: MomentId) -> str | None:
         """Return a picture as a data URI, None if it is gone."""
@@ -132,7 +133,7 @@ def _truth(
     workspace: Workspace, names: tuple[str, ...], *, exclusive: bool
 ) -> Iterator[tuple[Moments, Floats]]:
     """Yield the moments of each video with people's classes."""
-    videos = {video.video_id: video for video in workspace.videos()}
+    videos = VideosById(workspace.videos())
     there = set(workspace.shards(MOMENTS))
     for video_id in workspace.shards(CLASS_TRUTH):
         if video_id in there and video_id in videos:

@@ -32,6 +32,7 @@ from reelabel.views.evidence_examples import (
 from reelabel.views.html import KindRow, jpeg_uri
 from reelabel.views.sections import Gallery, Shown
 from reelabel.workspace import Workspace
+from reelabel.workspace.names import VideosById
 
 Row = dict[str, Any]
 Ints = NDArray[np.int64]
@@ -82,7 +83,7 @@ def evidence_section(
     counts, found = _found(workspace, number, per_kind)
     section = EvidenceSection([row for row in counts if row.boxes])
     chosen = [pair for some in found.values() for pair in spread(some, per_kind)]
-    videos = {video.video_id: video for video in workspace.videos()}
+    videos = VideosById(workspace.videos())
     pictures: dict[int, str] = {}
     for video_id in dict.fromkeys(v for v, _ in chosen):
         some = [(i, one) for i, (v, one) in enumerate(chosen) if v == video_id]

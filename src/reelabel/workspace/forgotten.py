@@ -1,7 +1,7 @@
 """What a workspace has been told to forget: videos that are left out, wants that are not fetched.
 
 The list lies in ``forgotten.json``, and holds ids and hashes alone: no title, name or address.
-Removing an entry takes it back.
+Removing an entry, and the checksum, takes it back.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.errors import ShardError
-from reelabel.files import write_json
+from reelabel.files import SEAL, has_file, sealed, unsealed, write_json
 
 FILE = "forgotten.json"
 _VERSION = 1
+_AGAIN = f"correct it, and remove '{SEAL}' from it once it is right"
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,11 @@ def read_forgotten(root: Path) -> Forgotten:
         ShardError: if it is damaged.
     """
     path = root / FILE
-    if not path.is_file():
+    if not has_file(path):
         return Forgotten()
     try:
-        return Forgotten.from_json(json.loads(path.read_bytes()))
+        value = unsealed(json.loads(path.read_bytes()), str(path), _AGAIN)
+        return Forgotten.from_json(value)
     except (AttributeError, KeyError, OSError, TypeError, ValueError) as exc:
         raise ShardError(
             f"{path}: expected the list of what is forgotten, but it is damaged ({exc!r}): correct "
@@ -108,4 +110,4 @@ def write_forgotten(root: Path, forgotten: Forgotten) -> None:
     Raises:
         WorkspaceError: if it cannot be written.
     """
-    write_json(root / FILE, forgotten.to_json())
+    write_json(root / FILE, sealed(forgotten.to_json()))

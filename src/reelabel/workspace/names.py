@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
+from reelabel.errors import MissingInput
 from reelabel.workspace.receipts import Receipt
 from reelabel.workspace.workspace import Workspace
+
+
+class VideosById(dict[str, Video]):
+    """Registered videos by id; an id that only other tables have is explained when looked up."""
+
+    def __init__(self, videos: Iterable[Video]) -> None:
+        super().__init__((video.video_id, video) for video in videos)
+
+    def __missing__(self, video_id: str) -> Video:
+        """Raise what tells people why a video that has rows is not there.
+
+        Raises:
+            MissingInput: always.
+        """
+        raise MissingInput(
+            f"tables hold rows of the video {video_id}, which is not registered: "
+            "register it again with  reelabel run WORKSPACE"
+        )
 
 
 def copies_in(receipt: Receipt | None) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ from reelabel.evaluation.figures import Comparison, Figure, Finding, Role
 from reelabel.evaluation.label_quality import BackgroundQuality, LabelQuality
 from reelabel.evaluation.label_rules import RuleQuality
 from reelabel.evaluation.without_truth import HeldOutLabels, MirrorConsistency
-from reelabel.files import read_json, write_json
+from reelabel.files import has_file, read_json, sealed, unsealed, write_json
 
 Row = dict[str, Any]
 
@@ -60,6 +60,7 @@ class Result:
             ShardError: if the values are damaged or of another version.
         """
         source = source or cls.FILE
+        value = unsealed(value, source)
         found = value.get("version") if isinstance(value, dict) else None
         if found != cls.VERSION:
             raise ShardError(
@@ -84,7 +85,7 @@ class Result:
             WorkspaceError: if it cannot be written.
         """
         path = folder / self.FILE
-        write_json(path, self.to_json())
+        write_json(path, sealed(self.to_json()))
         return path
 
     @classmethod
@@ -95,7 +96,7 @@ class Result:
             ShardError: if the file is damaged or of another version.
         """
         path = folder / cls.FILE
-        return cls.from_json(read_json(path), str(path)) if path.is_file() else None
+        return cls.from_json(read_json(path), str(path)) if has_file(path) else None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,15 @@ import pyarrow.parquet as pq
 
 from reelabel.data.video import Video
 from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
-from reelabel.files import explained, read_json, write_atomic, write_json
+from reelabel.files import (
+    explained,
+    has_file,
+    read_json,
+    sealed,
+    unsealed,
+    write_atomic,
+    write_json,
+)
 from reelabel.tables import FRAMES, MOMENTS, VIDEOS, Table
 from reelabel.workspace.folder import OutputFolder
 from reelabel.workspace.index import indexed, shard_keys
@@ -178,7 +186,7 @@ class Workspace:
             ShardError: if it is damaged.
         """
         path = self.shard_path(table, video_id, round_number)
-        if not path.is_file():
+        if not has_file(path):
             raise MissingInput(f"{path} is not there yet: run the stages before this one")
         return _rows(table, path)
 
@@ -235,13 +243,19 @@ class Workspace:
 
     def write_receipt(self, stage: str, round_number: int | None, receipt: Receipt) -> None:
         """Mark such a stage as finished; written last."""
-        write_json(self.receipt_path(stage, round_number), asdict(receipt))
+        write_json(self.receipt_path(stage, round_number), sealed(asdict(receipt)))
 
     def read_receipt(self, stage: str, round_number: int | None) -> Receipt | None:
-        """Return that receipt, or None if the stage is not finished or it is damaged."""
+        """Return that receipt, or None if the stage is not finished or it is damaged.
+
+        Raises:
+            ShardError: if a folder is in its place.
+        """
         path = self.receipt_path(stage, round_number)
+        if not has_file(path):
+            return None
         with contextlib.suppress(ShardError):
-            return Receipt.from_json(read_json(path)) if path.is_file() else None
+            return Receipt.from_json(unsealed(read_json(path), str(path)))
         return None
 
     def failure_path(self, stage: str, round_number: int | None, video_id: str) -> Path:
@@ -257,7 +271,7 @@ class Workspace:
         Raises:
             WorkspaceError: if it cannot be written.
         """
-        write_json(self.failure_path(stage, round_number, video_id), failure)
+        write_json(self.failure_path(stage, round_number, video_id), sealed(failure))
 
     def forget_failure(self, stage: str, round_number: int | None, video_id: str) -> None:
         """Remove the failure of one video in a stage, if there is one.
@@ -274,19 +288,23 @@ class Workspace:
         return sorted(path.stem for path in folder.glob("*.json"))
 
     def failures(self, stage: str, round_number: int | None) -> dict[str, dict[str, Any]]:
-        """Return the failures of a stage by video."""
+        """Return the failures of a stage by video.
+
+        Raises:
+            ShardError: if one is damaged.
+        """
         paths = (
             self.failure_path(stage, round_number, k) for k in self.failed(stage, round_number)
         )
-        return {path.stem: read_json(path) for path in paths}
+        return {path.stem: _failure(path) for path in paths}
 
     def failure_of(self, video_id: str, round_number: int) -> tuple[str, str] | None:
         """Return stage and message of what failed on a video, before the rounds or in this one."""
         for number in (None, round_number):
             home = self.failure_path("x", number, video_id).parent.parent
             for path in sorted(home.glob(f"*/{video_id}.json")):
-                with contextlib.suppress(ShardError, KeyError, TypeError):
-                    return path.parent.name, str(read_json(path)["error"])
+                with contextlib.suppress(ShardError):
+                    return path.parent.name, str(_failure(path)["error"])
         return None
 
     # -- one writer ---------------------------------------------------------------------------
@@ -313,6 +331,18 @@ class Workspace:
             yield
 
 
+def _failure(path: Path) -> dict[str, Any]:
+    """Return why a video failed.
+
+    Raises:
+        ShardError: if the file is damaged.
+    """
+    value = unsealed(read_json(path), str(path))
+    if not isinstance(value, dict) or not isinstance(value.get("error"), str):
+        raise ShardError(f"{path}: expected why a video failed: delete it and run again")
+    return value
+
+
 def write_rows(rows: pa.Table, path: Path) -> None:
     """Write a Parquet file whose pages carry checksums, so that an altered bit is found."""
     pq.write_table(rows, path, compression="zstd", write_page_checksum=True)
@@ -322,11 +352,10 @@ def _rows(table: Table, path: Path) -> pa.Table:
     """Return the rows in a file.
 
     Raises:
-        ShardError: if it is damaged; it is set aside.
+        ShardError: if it is damaged: it is set aside; or of another kind.
     """
     try:
         rows = pq.ParquetFile(path, memory_map=False, page_checksum_verification=True).read()
-        return table.check(rows.replace_schema_metadata(None))
     except (OSError, pa.ArrowException) as exc:
         aside = path.with_name(path.name + ".damaged")
         with contextlib.suppress(OSError):
@@ -335,3 +364,4 @@ def _rows(table: Table, path: Path) -> pa.Table:
             f"{path}: expected a whole Parquet file, but {exc}; it was set aside as {aside.name}: "
             "run again, it will be made anew"
         ) from exc
+    return table.check(rows.replace_schema_metadata(None), str(path))

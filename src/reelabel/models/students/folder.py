@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, Field, ValidationError
 
 from reelabel.config import Settings
-from reelabel.errors import ModelError
-from reelabel.files import explained, safe_join, write_text
+from reelabel.errors import ModelError, ShardError
+from reelabel.files import explained, safe_join, sealed, unsealed, write_text
 
 MODEL_JSON = "model.json"
 WEIGHTS = "model.safetensors"
@@ -110,7 +110,8 @@ def write_card(model_dir: Path, card: Card) -> None:
         files = {name: _sha256(model_dir / name) for name in names if name != MODEL_JSON}
     has_start = (model_dir / START / MODEL_JSON).is_file()
     whole = card.model_copy(update={"files": files, "has_start": has_start})
-    write_text(model_dir / MODEL_JSON, whole.model_dump_json(indent=2))
+    content = sealed(whole.model_dump(mode="json"))
+    write_text(model_dir / MODEL_JSON, json.dumps(content, indent=2))
 
 
 def read_card(model_dir: Path) -> ModelCard:
@@ -156,15 +157,16 @@ def read_card_as(kind: type[C], model_dir: Path) -> C:
 
 def _read(kind: type[C], path: Path) -> C:
     try:
-        return kind.model_validate(json.loads(path.read_bytes()))
+        return kind.model_validate(unsealed(json.loads(path.read_bytes()), str(path)))
     except FileNotFoundError as exc:
         raise ModelError(
             f"expected a trained student in {path.parent}, but it has no {MODEL_JSON}: "
             "train one first, or name another folder"
         ) from exc
-    except (OSError, ValueError, ValidationError) as exc:
+    except (OSError, ValueError, ValidationError, ShardError) as exc:
         raise ModelError(
-            f"expected the description of a student, but {path} is damaged: train again ({exc})"
+            f"expected the description of a student, but {path} is damaged: put it back, or train "
+            f"again with  reelabel train WORKSPACE --round N --force ({exc})"
         ) from exc
 
 

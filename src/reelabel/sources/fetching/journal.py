@@ -1,8 +1,8 @@
 """The journal of a source: what became of each wanted video, one line of JSON per change.
 
 It is only ever appended to, so that a killed process loses at most its last line. A later line of a
-video replaces an earlier one. Reading leaves out what is no whole line, and writes a journal anew
-that has become long. Five kinds of lines:
+video replaces an earlier one. Each line has a checksum. Reading leaves out what is no whole line or
+was altered, and writes a journal anew that has become long. Five kinds of lines:
 
 - ``row``: the outcome of the last attempt (columns of the table `downloads`);
 - ``host``: until when a host is left alone, and why;
@@ -25,7 +25,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from reelabel.files import explained, write_chunks
+from reelabel.errors import ShardError
+from reelabel.files import explained, sealed, unsealed, write_chunks
 
 NAME = "journal.jsonl"
 
@@ -179,8 +180,8 @@ def _read(path: Path) -> tuple[History, int]:
     with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
         for line in file:
             lines += 1
-            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-                _take(history, json.loads(line))
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, ShardError):
+                _take(history, unsealed(json.loads(line), str(path)))
     return history, lines
 
 
@@ -221,4 +222,4 @@ def _lines_of(history: History) -> Iterator[bytes]:
 
 
 def _encoded(line: dict[str, Any]) -> bytes:
-    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(sealed(line), separators=(",", ":")).encode() + b"\n"

@@ -22,8 +22,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelabel.config_edit import set_key
-from reelabel.errors import FormatError, counted
-from reelabel.files import read_json, read_text, remove_leftovers, write_json, write_text
+from reelabel.errors import FormatError, ShardError, counted
+from reelabel.files import (
+    SEAL,
+    has_file,
+    read_json,
+    read_text,
+    remove_leftovers,
+    sealed,
+    unsealed,
+    write_json,
+    write_text,
+)
 from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.media.rendering import is_rendering
 from reelabel.models.students.folder import MODEL_JSON
@@ -86,7 +96,7 @@ def write_order(
         WorkspaceError: if it cannot be written.
     """
     order = {"rounds": list(rounds), "traces": traces.to_json(), "entries": entries.to_json()}
-    write_json(workspace.root / ORDER, order)
+    write_json(workspace.root / ORDER, sealed(order))
 
 
 def carry_out_order(workspace: Workspace) -> Removed | None:
@@ -99,15 +109,32 @@ def carry_out_order(workspace: Workspace) -> Removed | None:
         WorkspaceError: if something cannot be removed; the next call goes on.
     """
     path = workspace.root / ORDER
-    if not path.is_file():
+    if not has_file(path):
         return None
-    order, root = read_json(path), workspace.root
-    write_forgotten(root, read_forgotten(root).joined(Forgotten.from_json(order["entries"])))
-    removal = _Removal(workspace, Traces.from_json(order["traces"]))
-    removal.rounds(order["rounds"])
+    entries, traces, rounds = _read_order(path)
+    write_forgotten(workspace.root, read_forgotten(workspace.root).joined(entries))
+    removal = _Removal(workspace, traces)
+    removal.rounds(rounds)
     removed = removal.everything()
     remove_path(path)
     return removed
+
+
+def _read_order(path: Path) -> tuple[Forgotten, Traces, list[int]]:
+    """Return what an order holds.
+
+    Raises:
+        ShardError: if it is damaged.
+    """
+    again = "delete it, and give the command  reelabel forget  again"
+    try:
+        order = unsealed(json.loads(path.read_bytes()), str(path), again)
+        entries, traces = Forgotten.from_json(order["entries"]), Traces.from_json(order["traces"])
+        return entries, traces, [int(number) for number in order["rounds"]]
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as exc:
+        raise ShardError(
+            f"{path}: expected what is to be forgotten, but it is damaged ({exc!r}): {again}"
+        ) from exc
 
 
 @dataclass
@@ -317,4 +344,7 @@ def _json_without(text: str, traces: Traces) -> str | None:
         return None
     indent = _INDENT.match(text)
     spaces = len(indent[1]) if indent else None
-    return json.dumps(traces.without(value), indent=spaces, ensure_ascii=False)
+    left: Any = traces.without(value)
+    if isinstance(left, dict) and SEAL in left:
+        left = sealed({key: one for key, one in left.items() if key != SEAL})
+    return json.dumps(left, indent=spaces, ensure_ascii=False)
