@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import http.server
+import random
+import re
 import shutil
 import sys
 import threading
@@ -11,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from reelabel.cli import main
@@ -18,6 +22,10 @@ from reelabel.tables import VIDEOS
 from reelabel.verbs.init import init
 from reelabel.workspace import Workspace
 
+WAYS_OUT = re.compile(
+    r"run again|reelabel \w+|(delete|remove|correct|check|name|move) (it|another)|put it back"
+    r"|train again|run the stages|expected a workspace|replace it"
+)
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40)}
 FAKE = {"train": {"student": "fake"}, "engine": {"workers": 1}, "evaluate": {"resamples": 5}}
 OF_CLASSES = FAKE | {
@@ -190,3 +198,43 @@ def people_of(root: Path, file: Path) -> Path:
 def command_fixture():
     """Return the function that runs a command here."""
     return command
+
+
+def damage(path: Path, how: str) -> None:
+    """Do to a file what a disk or a person may do to it."""
+    raw = path.read_bytes()
+    path.unlink()
+    middle = len(raw) // 2
+    if how == "a folder":
+        path.mkdir()
+    elif how == "another kind":
+        write_another_kind(path)
+    elif how != "gone":
+        flipped = raw[:middle] + bytes([raw[middle] ^ 1]) + raw[middle + 1 :] if raw else b"x"
+        noise = random.Random(len(raw)).randbytes(len(raw) or 1)
+        contents = {"empty": b"", "half": raw[:middle], "random bytes": noise, "one bit": flipped}
+        path.write_bytes(contents[how])
+
+
+def write_another_kind(path: Path) -> None:
+    """Write what has the syntax that a file's name promises, and another content."""
+    if path.suffix == ".parquet":
+        pq.write_table(pa.table({"other": [1]}), path)
+    elif path.suffix in {".jpg", ".mp4"}:
+        path.write_bytes(b"%PDF-1.4\n")
+    else:
+        path.write_text(
+            {".jsonl": '[1]\n{"a": []}\n', ".csv": "other\n1\n"}.get(path.suffix, "[1]")
+        )
+
+
+@pytest.fixture
+def damaged():
+    """Return the function that damages a file."""
+    return damage
+
+
+@pytest.fixture
+def ways_out():
+    """Return the expression that finds a way out in a message."""
+    return WAYS_OUT

@@ -11,11 +11,11 @@ from typing import Any, Protocol, TypeVar
 import pyarrow as pa
 
 from reelabel.data.video import Video
-from reelabel.errors import MissingInput, ShardError
+from reelabel.errors import MissingInput
 from reelabel.tables import Table
 from reelabel.workspace import Receipt, Workspace
 from reelabel.workspace.names import VideosById
-from reelabel.workspace.products import altered
+from reelabel.workspace.written import ALL, require_written
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -101,25 +101,20 @@ class Inputs:
         return kind.load(self._workspace.round_dir(self._round - previous))
 
     def folder(self, name: str) -> Path:
-        """Return the folder that another stage of this round has filled, as it filled it.
+        """Return the folder that another stage of this round has filled."""
+        return self._workspace.round_dir(self._round) / name
+
+    def data_set(self, *, pictures: bool = False) -> Path:
+        """Return the folder of the round's data set, after a look at its checksums.
+
+        Args:
+            pictures: whether the pictures of the frames are looked at too, as each is read anyway.
 
         Raises:
-            ShardError: if a file in it is missing or altered.
+            ShardError: naming a file that is missing or altered, and what makes it again.
         """
-        root = self._workspace.root
-        folder = self._workspace.round_dir(self._round) / name
-        for stage in self._reads.after:
-            receipt = self._workspace.read_receipt(stage, self._round)
-            own = str(folder.relative_to(root)) + "/"
-            files = {
-                n: f for n, f in (receipt.files if receipt else {}).items() if n.startswith(own)
-            }
-            for altered_name in altered(root, files):
-                raise ShardError(
-                    f"{root / altered_name} is missing or altered: make it again with  "
-                    f"reelabel {stage} {root} --round {self._round} --force"
-                )
-        return folder
+        require_written(self._workspace, self._round, pictures_of=ALL if pictures else ())
+        return self.folder("dataset")
 
     def receipt(self, stage: str) -> Receipt | None:
         """Return the receipt of the stage itself, or of one that it depends on."""

@@ -98,7 +98,9 @@ def read_tags(path: Path, columns: Mapping[Meaning, str] | None = None) -> TagFi
         found.add(row, where)
     if not found.rows:
         why = f": {found.problems[0]}" if found.problems else ""
-        raise FormatError(f"{path}: expected rows with a video and its class, but got none{why}")
+        raise FormatError(
+            f"{path}: expected rows with a video and its class, but got none{why}; correct it"
+        )
     return found
 
 

@@ -66,7 +66,8 @@ def open_video(path: Path | str, *, decode: bool = True) -> InputContainer:
     except (av.error.FFmpegError, OSError, ValueError) as exc:
         raise UnreadableVideo(
             f"{path}: expected a video or picture file, but it cannot be opened as one "
-            f"({reason(exc)}); it may be truncated, or not be of the kind that its suffix names"
+            f"({reason(exc)}); it may be truncated, or not be of the kind that its suffix names: "
+            "replace it, or leave it out"
         ) from exc
 
 
@@ -157,7 +158,9 @@ def _check_readable(path: Path) -> None:
             if not file.read(1):
                 raise UnreadableVideo(f"{path}: the file is empty (0 bytes); fetch it again")
     except FileNotFoundError as exc:
-        raise UnreadableVideo(f"{path}: there is no such file") from exc
+        raise UnreadableVideo(
+            f"{path}: there is no such file: put it back, or name another"
+        ) from exc
     except PermissionError as exc:
         raise UnreadableVideo(
             f"{path}: no permission to read it; change its access rights"

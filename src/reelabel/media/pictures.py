@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import re
 import warnings
 from pathlib import Path
 from typing import Literal
@@ -23,6 +25,8 @@ _HEADERS = ("BMP", "JPEG", "PNG", "WEBP")
 _QUARTER_TURNS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 _HEADER_BYTES = 1 << 20  # also of a JPEG with a preview in it
 _JPEG_MAX_PX = 65500  # libjpeg's limit
+_WRITTEN = re.compile(r"(?:(?P<root>.*)/)?(?P<folder>frames|windows)/[0-9a-f]{16}/-?\d+\.jpg")
+"""Pictures that the stages `sample` and `window` write."""
 _GREY = 114  # the border that YOLO-like models are trained with
 
 
@@ -41,11 +45,22 @@ def read_rgb(path: Path | str) -> Picture:
         rgb = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
     except (OSError, cv2.error) as exc:
         what = getattr(exc, "strerror", None) or getattr(exc, "err", None) or exc
-        raise DecodeError(f"{path}: cannot be read as a picture: {what}") from exc
+        raise DecodeError(f"{path}: cannot be read as a picture: {what}{_again(path)}") from exc
     if rgb is None:
-        raise DecodeError(f"{path}: expected a picture, but it is damaged, truncated or no picture")
+        raise DecodeError(
+            f"{path}: expected a picture, but it is damaged, truncated or no picture{_again(path)}"
+        )
     picture: Picture = rgb
     return picture
+
+
+def _again(path: Path | str) -> str:
+    """Return how a picture is made again that a stage of a workspace wrote, else how to go on."""
+    written = _WRITTEN.search(os.path.normpath(path))
+    if written is None:
+        return ": replace it, or leave it out"
+    made_by = {"frames": "sample", "windows": "window"}[written["folder"]]
+    return f": make it again with  reelabel {made_by} {written['root'] or '.'} --force"
 
 
 def _refuse_huge(path: Path | str, data: bytes) -> None:

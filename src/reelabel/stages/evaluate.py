@@ -152,7 +152,7 @@ def _held_out(unit: EvaluateUnit) -> list[KnownFrame]:
 
     The labels are in pixels of the video, whatever size the written pictures have.
     """
-    data, usable = read_coco(unit.inputs.folder("dataset") / "val.json"), _usable(unit)
+    data, usable = read_coco(unit.inputs.data_set() / "val.json"), _usable(unit)
     keys = [(image.video, image.pts or 0) for image in data.images if image.video in usable]
     frames = label_frames(keys, _stored(unit, LABELS, {video_id for video_id, _ in keys}))
     return frames if any(len(frame.boxes) for frame in frames) else []
@@ -202,7 +202,7 @@ def _background_quality(
     some = [frame for frame in truth if frame.video in videos]
     if not some:
         return None
-    data = read_coco(unit.inputs.folder("dataset") / "train.json")
+    data = read_coco(unit.inputs.data_set() / "train.json")
     background = {
         (image.video, image.pts or 0)
         for image, boxes in zip(data.images, data.boxes, strict=True)

@@ -24,7 +24,7 @@ def train(unit: TrainUnit) -> Output:
     split = unit.inputs.receipt("split")
     origin = fingerprint(unit.resource.fingerprint, split.digest if split else "")
     unit.files.begin(origin, afresh=unit.afresh)
-    unit.resource.fit(unit.inputs.folder("dataset"), unit.files.path, unit.tick)
+    unit.resource.fit(unit.inputs.data_set(pictures=True), unit.files.path, unit.tick)
     student = load_detector(f"student:{unit.files.path}")
     return Output(notes={"student": student.name}, digest=student.fingerprint)
 

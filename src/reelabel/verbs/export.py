@@ -17,11 +17,11 @@ from reelabel.models.students.folder import MODEL_JSON
 from reelabel.tables import DETECTIONS
 from reelabel.verbs.detections import export_detections
 from reelabel.verbs.origins import origins_of
-from reelabel.verbs.written import require_written
 from reelabel.workspace import Workspace
 from reelabel.workspace.known_exports import note_export
 from reelabel.workspace.results import SplitReport
 from reelabel.workspace.rounds import best_model, dataset_dir, model_dir, student_spec
+from reelabel.workspace.written import require_written
 
 COCO = "coco"
 DETECTIONS_TXT = "detections-txt"
@@ -89,7 +89,7 @@ def export(
         else:
             number = _round_with_data(ws, round)
             given = Path(into) if into is not None else None
-            require_written(ws, number, _videos_in(ws, number))
+            require_written(ws, number, pictures_of=_videos_in(ws, number))
             write, home = found_at(task.exports[kind]), dataset_dir(ws, number)
             messages += found_at(task.export)(folder, home, write, into=given, workspace=ws)
             write_attribution(folder, origins_of(ws, _videos_in(ws, number)))

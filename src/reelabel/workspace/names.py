@@ -19,7 +19,7 @@ class VideosById(dict[str, Video]):
         super().__init__((video.video_id, video) for video in videos)
 
     def __missing__(self, video_id: str) -> Video:
-        """Raise what tells people why a video that has rows is not there.
+        """State why a video that has rows is not there.
 
         Raises:
             MissingInput: always.

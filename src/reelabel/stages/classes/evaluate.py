@@ -140,7 +140,7 @@ def _held_out(unit: EvaluateUnit) -> Truth:
 
     The teacher may be a student of the round before, whose data set was divided otherwise.
     """
-    data = read_class_json(unit.inputs.folder("dataset") / "val.json")
+    data = read_class_json(unit.inputs.data_set() / "val.json")
     before = unit.inputs.result(SplitReport, previous=True) if unit.round_number else None
     trained = sorted(before.trained) if before else []
     fresh = np.flatnonzero(~np.isin(data.moments.video, trained))

@@ -63,7 +63,7 @@ def _tied(unit: Truths, path: Path | None, problems: TagProblems) -> Rows:
     if not kept:
         raise FormatError(
             f"{path}: expected classes of videos of this workspace, but none can be used: "
-            f"{'; '.join(own.sentences())}"
+            f"{'; '.join(own.sentences())}; correct it"
         )
     problems.join(own)
     return kept
