@@ -22,6 +22,7 @@ from reelabel.tables import VIDEOS
 from reelabel.verbs.init import init
 from reelabel.workspace import Workspace
 
+DAMAGES = ("gone", "empty", "half", "random bytes", "a folder", "another kind", "one bit")
 WAYS_OUT = re.compile(
     r"run again|reelabel \w+|(delete|remove|correct|check|name|move) (it|another)|put it back"
     r"|train again|run the stages|expected a workspace|replace it"
@@ -194,12 +195,6 @@ def people_of(root: Path, file: Path) -> Path:
     return file
 
 
-@pytest.fixture(name="command")
-def command_fixture():
-    """Return the function that runs a command here."""
-    return command
-
-
 def damage(path: Path, how: str) -> None:
     """Do to a file what a disk or a person may do to it."""
     raw = path.read_bytes()
@@ -228,13 +223,37 @@ def write_another_kind(path: Path) -> None:
         )
 
 
-@pytest.fixture
-def damaged():
-    """Return the function that damages a file."""
-    return damage
+@dataclass(frozen=True)
+class Tools:
+    """What a walk over damages needs.
+
+    Attributes:
+        capture: what pytest captures output with.
+        damages: what can be done to a file.
+        ways_out: finds a way out in a message.
+    """
+
+    capture: object
+    damages: tuple[str, ...] = DAMAGES
+    ways_out: re.Pattern = WAYS_OUT
+
+    def call(self, line: list) -> tuple[int, str]:
+        """Run a command line and return its exit code and what it printed."""
+        self.capture.readouterr()
+        return command(*line), "".join(self.capture.readouterr())
+
+    def damage(self, path: Path, how: str) -> None:
+        """Damage a file."""
+        damage(path, how)
+
+    def refused_badly(self, code: int, text: str) -> str:
+        """Return what is wrong with a command that failed: a trace, or no way out."""
+        if code not in range(9) or "Traceback" in text:
+            return f"exit code {code}: {text[-300:]}"
+        return "" if self.ways_out.search(text) else f"no way out: {text[-300:]}"
 
 
 @pytest.fixture
-def ways_out():
-    """Return the expression that finds a way out in a message."""
-    return WAYS_OUT
+def tools(capfd) -> Tools:
+    """Return what a walk over damages needs."""
+    return Tools(capfd)

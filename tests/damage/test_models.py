@@ -11,7 +11,6 @@ import pytest
 
 from reelabel.models.students.folder import ModelCard, write_card
 
-HOW = ("gone", "empty", "half", "random bytes", "a folder", "another kind", "one bit")
 APPEARANCE = {"rgb": [250.0, 240.0, 230.0], "side_wh": [18.0, 18.0]}
 
 
@@ -57,30 +56,28 @@ def test_a_damaged_network_is_refused(data_dir, disc_clips, tmp_path, judge):
 
 
 @pytest.fixture
-def judge(tmp_path, command, capfd, damaged, ways_out):
+def judge(tmp_path, tools):
     """Return a function that damages files of a model and returns what is wrong with `predict`."""
     out = tmp_path / "boxes.json"
 
     def after(line, path, how):
         out.unlink(missing_ok=True)
         kept = path.read_bytes()
-        damaged(path, how)
-        capfd.readouterr()
-        code, text = command(*line), "".join(capfd.readouterr())
+        tools.damage(path, how)
+        code, text = tools.call(line)
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         path.write_bytes(kept)
         return code, text
 
     def find(model, files, video, *, same):
         line = ["predict", model, video, "--score", "0.01", "--out", out, "-q"]
-        assert command(*line) == 0
+        assert tools.call(line)[0] == 0
         whole, faults = json.loads(out.read_text()), []
-        for path, how in itertools.product(files, HOW):
+        for path, how in itertools.product(files, tools.damages):
             code, text = after(line, path, how)
-            if code not in range(9) or "Traceback" in text:
-                faults.append((path.name, how, text[-300:]))
-            elif code and not ways_out.search(text):
-                faults.append((path.name, how, f"no way out: {text[-300:]}"))
+            fault = tools.refused_badly(code, text) if code else ""
+            if fault:
+                faults.append((path.name, how, fault))
             elif same and not code and json.loads(out.read_text()) != whole:
                 faults.append((path.name, how, "other boxes"))
         return faults

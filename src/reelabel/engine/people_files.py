@@ -28,8 +28,11 @@ def people_files(context: Context[Any], what: str) -> Resource[Paths]:
     """
     named = (context.project.truth, context.project.labels)
     paths = [context.root / name if name else None for name in named]
-    for path in paths:
+    for key, path in zip(("truth", "labels"), paths, strict=True):
         if path is not None and not path.is_file():
-            raise FormatError(f"{path}: expected {what}, but there is none")
+            raise FormatError(
+                f"{path}: expected {what}, but there is none: put it back, import it again with  "
+                f"reelabel import {context.root} FILE --as {key}, or remove '{key}' from the settings"
+            )
     contents = [path.read_bytes().hex() if path else "" for path in paths]
     return Resource(paths, fingerprint(contents, copies_in(context.inputs.receipt("register"))))
