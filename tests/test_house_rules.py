@@ -24,6 +24,7 @@ LEVEL = {
     "_version": 0,
     "errors": 0,
     "files": 1,
+    "checksums": 1,
     "terminal": 0,
     "short_names": 0,
     "data": 2,

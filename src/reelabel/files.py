@@ -15,7 +15,6 @@ import secrets
 import shutil
 import stat
 import unicodedata
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,8 +24,6 @@ from reelabel.errors import FormatError, ShardError, UsageError, WorkspaceError
 LONGEST_NAME = 60
 """Characters of a file name; at four bytes each they stay below what file systems take."""
 
-SEAL = "crc32"
-"""Key of the checksum over the other values of a JSON file."""
 _SCRATCH = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp(\.\w+)?")
 """A name that `scratch_file` gives: ``.NAME.PROCESS.RANDOM.tmp``, maybe with a suffix."""
 _REASONS = {
@@ -43,8 +40,7 @@ def explained(path: Path) -> Iterator[None]:
     """Translate an `OSError` of writing `path` into an error that names the remedy.
 
     Raises:
-        WorkspaceError: for a full disk, a read-only folder, a missing permission, a bad path, a
-            folder that stands where a file belongs.
+        WorkspaceError: for a full disk, a missing permission, a bad path, a folder in its place.
     """
     try:
         yield
@@ -247,11 +243,9 @@ def has_file(path: Path) -> bool:
     Raises:
         ShardError: if there is something else, such as a folder, which would pass for no file.
     """
-    if path.is_file():
-        return True
-    if path.exists():
+    if path.exists() and not path.is_file():
         raise ShardError(f"{path}: {_NO_FILE}")
-    return False
+    return path.exists()
 
 
 def read_json(path: Path) -> Any:
@@ -264,35 +258,6 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise ShardError(f"{path}: expected JSON, but {exc}; delete it and run again") from exc
-
-
-def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return JSON values with a checksum under `SEAL`, by which `unsealed` finds an altered bit."""
-    return {**value, SEAL: _crc32_of(value)}
-
-
-def unsealed(value: Any, source: str, again: str = "delete it and run again") -> Any:
-    """Return JSON values without their checksum; those that have none are taken as they are.
-
-    Args:
-        value: what `sealed` returned, maybe read from a file.
-        source: the file, for messages.
-        again: how it is made again.
-
-    Raises:
-        ShardError: if the values are others than those that were sealed.
-    """
-    if not isinstance(value, dict) or SEAL not in value:
-        return value
-    plain = {key: one for key, one in value.items() if key != SEAL}
-    if value[SEAL] != _crc32_of(plain):
-        raise ShardError(f"{source}: expected what was written, but it was altered: {again}")
-    return plain
-
-
-def _crc32_of(value: Mapping[str, Any]) -> int:
-    plain = json.loads(json.dumps(value, default=str))  # as a file gives it back
-    return zlib.crc32(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())
 
 
 def no_stream() -> TextIO:

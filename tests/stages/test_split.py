@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from reelabel.checksums import unsealed
 from reelabel.errors import ConfigError, SplitError
-from reelabel.files import unsealed
 from reelabel.tables import (
     DETECTIONS,
     DUPLICATES,

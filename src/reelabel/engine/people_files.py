@@ -32,7 +32,7 @@ def people_files(context: Context[Any], what: str) -> Resource[Paths]:
         if path is not None and not path.is_file():
             raise FormatError(
                 f"{path}: expected {what}, but there is none: put it back, import it again with  "
-                f"reelabel import {context.root} FILE --as {key}, or remove '{key}' from the settings"
+                f"reelabel import {context.root} FILE --as {key}, or remove the setting '{key}'"
             )
     contents = [path.read_bytes().hex() if path else "" for path in paths]
     return Resource(paths, fingerprint(contents, copies_in(context.inputs.receipt("register"))))

@@ -15,9 +15,10 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from reelabel.checksums import sealed, unsealed
 from reelabel.config_edit import set_key
 from reelabel.errors import FormatError, MissingInput, UsageError
-from reelabel.files import copy_file, read_json, sealed, unsealed, write_json
+from reelabel.files import copy_file, read_json, write_json
 from reelabel.pipeline import read_config
 from reelabel.workspace import Workspace
 from reelabel.workspace.editing import remove_path

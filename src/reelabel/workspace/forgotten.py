@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reelabel.checksums import SEAL, sealed, unsealed
 from reelabel.errors import ShardError
-from reelabel.files import SEAL, has_file, sealed, unsealed, write_json
+from reelabel.files import has_file, write_json
 
 FILE = "forgotten.json"
 _VERSION = 1

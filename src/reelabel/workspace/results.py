@@ -12,12 +12,13 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import TypeAdapter, ValidationError
 
+from reelabel.checksums import sealed, unsealed
 from reelabel.errors import ShardError
 from reelabel.evaluation.figures import Comparison, Figure, Finding, Role
 from reelabel.evaluation.label_quality import BackgroundQuality, LabelQuality
 from reelabel.evaluation.label_rules import RuleQuality
 from reelabel.evaluation.without_truth import HeldOutLabels, MirrorConsistency
-from reelabel.files import has_file, read_json, sealed, unsealed, write_json
+from reelabel.files import has_file, read_json, write_json
 
 Row = dict[str, Any]
 

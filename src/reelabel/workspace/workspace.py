@@ -20,17 +20,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reelabel.checksums import sealed, unsealed
 from reelabel.data.video import Video
 from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
-from reelabel.files import (
-    explained,
-    has_file,
-    read_json,
-    sealed,
-    unsealed,
-    write_atomic,
-    write_json,
-)
+from reelabel.files import explained, has_file, read_json, write_atomic, write_json
 from reelabel.tables import FRAMES, MOMENTS, VIDEOS, Table
 from reelabel.workspace.folder import OutputFolder
 from reelabel.workspace.index import indexed, shard_keys

@@ -20,9 +20,10 @@ from typing import Any, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from reelabel.checksums import sealed, unsealed
 from reelabel.config import Settings
 from reelabel.errors import ModelError, ShardError
-from reelabel.files import explained, safe_join, sealed, unsealed, write_text
+from reelabel.files import explained, safe_join, write_text
 
 MODEL_JSON = "model.json"
 WEIGHTS = "model.safetensors"

@@ -25,8 +25,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from reelabel.checksums import sealed, unsealed
 from reelabel.errors import ShardError
-from reelabel.files import explained, sealed, unsealed, write_chunks
+from reelabel.files import explained, write_chunks
 
 NAME = "journal.jsonl"
 

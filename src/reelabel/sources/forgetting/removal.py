@@ -21,19 +21,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from reelabel.checksums import SEAL, sealed, unsealed
 from reelabel.config_edit import set_key
 from reelabel.errors import FormatError, ShardError, counted
-from reelabel.files import (
-    SEAL,
-    has_file,
-    read_json,
-    read_text,
-    remove_leftovers,
-    sealed,
-    unsealed,
-    write_json,
-    write_text,
-)
+from reelabel.files import has_file, read_json, read_text, remove_leftovers, write_json, write_text
 from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.media.rendering import is_rendering
 from reelabel.models.students.folder import MODEL_JSON
