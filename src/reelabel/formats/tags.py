@@ -179,7 +179,7 @@ def _header(path: Path, cells: Sequence[str] | None, columns: Columns) -> dict[s
             hint = next((h for name in names if (h := nearest(name, known))), "")
             raise FormatError(
                 f"{path}: expected a header with a column for the {meaning} ({', '.join(known)}), "
-                f"but got {few(name[:40] for name in names) or 'an empty file'}{hint}"
+                f"but got {few(name[:40] for name in names) or 'an empty file'}{hint}; correct it"
             )
     return found
 

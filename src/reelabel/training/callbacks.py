@@ -16,6 +16,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint, WeightAveraging
 from torch import Tensor, nn
 
+from reelabel.files import explained
 from reelabel.training.checkpoints import LAST
 from reelabel.training.module import AGREEMENT
 
@@ -135,16 +136,17 @@ class CurveFile:
     """The file ``curve.csv``: step, loss, its terms, learning rate, agreement.
 
     The trainer's CSVLogger starts a file anew; after a restart this one keeps the lines up to the
-    checkpoint and drops those of steps that are repeated.
+    checkpoint and drops those of steps that are repeated, and a file that is damaged.
+
+    Raises:
+        WorkspaceError: if a folder is in its place, or it cannot be removed.
     """
 
     def __init__(self, path: Path, start: int) -> None:
         self._path = path
-        lines = []
-        if start and path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                lines = [row for row in csv.DictReader(file) if int(row["step"]) <= start]
-        path.unlink(missing_ok=True)
+        lines = _lines_to(start, path) if start and path.is_file() else []
+        with explained(path):
+            path.unlink(missing_ok=True)
         for line in lines:
             self.append(line)
 
@@ -156,6 +158,17 @@ class CurveFile:
             if new:
                 writer.writeheader()
             writer.writerow(line)
+
+
+def _lines_to(step: int, path: Path) -> list[dict[str, str]]:
+    """Return the whole lines of a curve up to a step; none if the file is damaged."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file))
+        whole = (line for line in lines if None not in {*line, *line.values()})
+        return [line for line in whole if int(line["step"]) <= step]
+    except (OSError, ValueError, KeyError, csv.Error):
+        return []
 
 
 class Curve(EvalCallback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ def _save(checkpoint: dict[str, Any], path: Path) -> None:
 def read_checkpoint(path: Path) -> dict[str, Any] | None:
     """Return a checkpoint, None if there is none or it is damaged: then nothing can be resumed."""
     try:
+        with zipfile.ZipFile(path) as file:
+            if file.testzip() is not None:  # torch itself does not compare the checksums
+                return None
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # noqa: BLE001 -- a damaged file fails in many ways
         return None

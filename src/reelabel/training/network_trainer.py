@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.config import result_values
-from reelabel.errors import ModelError
-from reelabel.files import write_json
+from reelabel.errors import ModelError, ShardError
+from reelabel.files import read_json, write_json
 from reelabel.models.students.family import NetworkFamily
 from reelabel.models.students.folder import MODEL_JSON, START, is_finished
 from reelabel.training.settings import TrainSettings, with_family_defaults
@@ -78,13 +78,20 @@ def _digest(path: Path) -> bytes:
 
 def _remove_other_training(model_dir: Path, origin: str) -> None:
     note = model_dir / "checkpoints" / _ORIGIN
-    begun = json.loads(note.read_bytes()).get("origin") if note.is_file() else None
-    if begun == origin:
+    if _begun(note) == origin:
         return
     (model_dir / MODEL_JSON).unlink(missing_ok=True)
     for folder in (note.parent, model_dir / START):
         shutil.rmtree(folder, ignore_errors=True)
     write_json(note, {"origin": origin})
+
+
+def _begun(note: Path) -> object:
+    """Return which training has begun, None if there is none or its note is damaged."""
+    try:
+        return read_json(note)["origin"]
+    except (ShardError, KeyError, TypeError, IndexError):
+        return None
 
 
 def _in_processes(

@@ -89,7 +89,7 @@ class OutputFolder:
             WorkspaceError: if it cannot be done.
         """
         note = self.path / "origin"
-        if afresh or not note.is_file() or note.read_text(encoding="utf-8") != origin:
+        if afresh or not note.is_file() or note.read_bytes() != origin.encode():
             self.clear()
             self.write("origin", origin.encode())
 
