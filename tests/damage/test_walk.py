@@ -33,8 +33,8 @@ NOTES = {".lock", "_receipts.jsonl", "_rows.jsonl", "_exports.jsonl", "origin", 
 """Caches and marks: what they hold is made from the rest."""
 TIMED = {"logs", "receipts", "journal.jsonl"}
 """Files that hold times, and folders of such."""
-TIMES = {"fetched_at"}
-"""Columns of tables that hold times."""
+TIMES = {"fetched_at", "fetched_bytes", "attempts"}
+"""Columns of tables that hold when something was done, and how much was done for it."""
 FROM_PEOPLE = ("imports/", "downloads/", "reelabel.yaml")
 """Footage, labels and settings come from people: what can still be read is taken as it is."""
 UNKNOWN_IF_GONE = {"rounds/N/ablation.json", "imports/history/N/record.json"}
@@ -232,7 +232,8 @@ class Case:
     @property
     def nothing_promised(self) -> bool:
         """Whether nothing states what the file held: what can still be read is taken as it is."""
-        if self.name.startswith(FROM_PEOPLE) and "/history/" not in self.name:
+        ours = "/history/" in self.name or self.name.endswith("journal.jsonl")
+        if self.name.startswith(FROM_PEOPLE) and not ours:
             return True
         return self.how == "gone" and kind_of(self.name) in UNKNOWN_IF_GONE
 
