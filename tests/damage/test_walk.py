@@ -22,7 +22,7 @@ import pytest
 from reelabel.cli.commands import cli
 from reelabel.engine.task import task_named
 
-CASES = int(os.environ.get("REELABEL_DAMAGES", "40"))
+CASES = int(os.environ.get("REELABEL_DAMAGES", "16"))
 PER_COMMAND = 5
 """Cases for each command where a sample is walked: each has to be run without damage first."""
 NO_WORKSPACE = {"init", "demo", "flicker", "recipe"}
