@@ -39,7 +39,7 @@ def test_labels_are_printed_after_merge_and_when_up_to_date(begun, reelabel):
         assert code == 0
         assert "disc: " in out
         assert " positive" in out
-        assert "sampled frames empty" in out
+        assert "sampled frames without a positive" in out
         assert f"next: reelabel show {begun}" in out.replace("\n", "")
 
 

@@ -87,6 +87,15 @@ def test_by_truth_the_best_model_so_far_is_the_bar():
     assert "0.600 of the best model so far" in outcome.reason
 
 
+def test_a_later_round_that_adds_nothing_is_not_called_a_useless_training():
+    """The reason names the round before, and that only this round is within chance of it."""
+    scores = truth(Gain(0.02, -0.01, 0.05, 0.9), teacher=0.78, start=0.7, student=0.8)
+    best = BestSoFar(0.78, "the student of round 0", is_teacher=True)
+    reason = decide_by_truth(scores, best).reason
+    assert reason.startswith("another round adds nothing beyond chance: AP 0.800")
+    assert "against the student of round 0, which may be chance" in reason
+
+
 def test_each_interval_stands_beside_its_own_figure():
     """Against a best model that did not label the round, the teacher's interval is left out."""
     scores = truth(Gain(0.2, 0.1, 0.3, 1), teacher=0.3, student=0.5)
@@ -98,9 +107,9 @@ def test_each_interval_stands_beside_its_own_figure():
         ("best", 0.6, -0.1),
     ]
     assert "difference" not in decide_by_truth(scores, BestSoFar(0.6)).reason
-    same = decide_by_truth(scores, BestSoFar(0.3, is_teacher=True))
-    assert "0.300 of the teacher, the best model so far" in same.reason
-    assert "+0.100 to +0.300 against the teacher" in same.reason
+    same = decide_by_truth(scores, BestSoFar(0.3, "the student of round 0", is_teacher=True))
+    assert "0.300 of the student of round 0, the best model so far" in same.reason
+    assert "+0.100 to +0.300 against the student of round 0" in same.reason
     assert [one.against for one in same.findings] == ["teacher"]
 
 
@@ -110,7 +119,7 @@ def test_a_difference_that_may_be_chance_is_said_so():
     assert "+0.010 to +0.200 against the teacher" in clear.reason
     assert "chance" not in clear.reason
     unclear = decide_by_truth(truth(Gain(0.1, -0.1, 0.2, 1), teacher=0.4, student=0.5))
-    assert "this may be chance" in unclear.reason
+    assert "against the teacher, which may be chance)" in unclear.reason
 
 
 def test_an_ap_that_is_not_defined_decides_nothing():

@@ -71,7 +71,7 @@ def test_the_sums_are_those_of_counting_row_by_row(videos):
 def test_a_class_without_labels_has_a_line_of_its_own():
     """What was asked for and never found is not left out; frames of old notes count as none."""
     (none,) = class_counts([{}], ["hedgehog"])
-    assert str(none) == "hedgehog: 0 positive, 0 ignore, 0 of 0 sampled frames empty"
+    assert str(none) == "hedgehog: 0 positive, 0 ignore, 0 of 0 sampled frames without a positive"
 
 
 def test_two_classes_on_one_object_are_counted():

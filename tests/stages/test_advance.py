@@ -122,8 +122,8 @@ def test_the_best_model_so_far_is_what_a_student_must_beat(decide):
     assert decision.action == "stop"
     assert decision.best == decision.next_teacher == "round:0"
     assert decision.best_ap == 0.6
-    assert "against 0.600 of the best model so far" in decision.reason
-    assert "round:0 stays the best model" in decision.reason
+    assert "against 0.600 of the student of round 0, the best model so far" in decision.reason
+    assert "; the student of round 0 stays the best model" in decision.reason
     assert best_model(decide.workspace, PROJECT.detector) == "round:0"
     assert decide(truth(0.3, 0.7), number=1).best == "round:1"
     assert best_model(decide.workspace, PROJECT.detector) == "round:1"
@@ -135,7 +135,7 @@ def test_the_interval_is_that_of_the_best_model(decide):
     decide(truth(0.4, 0.6), resamples=series)
     series = {"teacher": (0.5, 0.7), "student": (0.5, 0.5)}
     decision = decide(truth(0.6, 0.5), number=1, resamples=series, keep_going=True)
-    assert "0.600 of the teacher, the best model so far" in decision.reason
+    assert "0.600 of the student of round 0, the best model so far" in decision.reason
     series = {"teacher": (0.5, 0.5), "student": (0.45, 0.66)}
     decision = decide(truth(0.5, 0.55), number=2, resamples=series)
     best = decision.findings[-1]
@@ -145,7 +145,7 @@ def test_the_interval_is_that_of_the_best_model(decide):
         0.6,
     )
     assert best.gain.value == pytest.approx(((0.45 - 0.5) + (0.66 - 0.7)) / 2)
-    assert "-0.050 to -0.040 against the best model so far" in decision.reason
+    assert "-0.050 to -0.040 against the student of round 0" in decision.reason
     assert "against the teacher" not in decision.reason
 
 

@@ -26,7 +26,8 @@ def begin(disc_clips, tmp_path):
         for clip in disc_clips[:2]:
             shutil.copy(clip, footage)
         tags = tmp_path / "tags.csv"
-        tags.write_text("video,class\nclip0.mp4,day\nclip1.mp4,night\n")
+        category = settings.get("columns", {}).get("class", "class")
+        tags.write_text(f"video,{category}\nclip0.mp4,day\nclip1.mp4,night\n")
         given = {"task": "classify-frames", "tags": tags, "videos": [footage]}
         classes = ["day", "night"]
         return api.init(tmp_path / "w", classes=classes, settings=settings, **given)
@@ -142,7 +143,6 @@ def test_an_import_that_contradicts_an_earlier_one_is_refused(begin, table):
 def test_columns_of_the_settings_hold_for_imports_too(begin, table):
     """What is stored is read again under the names that the settings give."""
     ws = begin(columns={"class": "scene"})
-    (ws.root.parent / "tags.csv").write_text("video,scene\nclip0.mp4,day\nclip1.mp4,night\n")
     api.import_labels(ws, table("clip0.mp4,night", header="video,scene"))
     assert rows_of(ws, CLASS_IMPORTED) == [("night", "is", None, None)]
 

@@ -23,6 +23,7 @@ from reelabel.workspace import Workspace
 FRAMES = 20
 TEXT = "detections-txt"
 BOX = [40.0, 20.0, 18.0, 18.0, 0.9]
+SIZE = {"width": 160, "height": 96}
 
 
 def blocks(*rows, at=5, frames=FRAMES):
@@ -86,7 +87,7 @@ def said(workspace, name):
 @pytest.fixture
 def drawn(tmp_path):
     """Return a COCO file of one box in the sixth frame of the first clip."""
-    image = {"id": 1, "video": "clip0.mp4", "frame_index": 5, "width": 160, "height": 96}
+    image = {"id": 1, "video": "clip0.mp4", "frame_index": 5} | SIZE
     box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": BOX[:4], "area": 324, "iscrowd": 0}
     content = {"images": [image], "annotations": [box], "categories": [{"id": 1, "name": "disc"}]}
     (tmp_path / "drawn.json").write_text(json.dumps(content))
@@ -105,6 +106,63 @@ def test_drawn_boxes_become_labels_or_truth(begin, drawn, reelabel, what):
     ran(workspace, "truth")
     (row,) = workspace.read(table, row_of(workspace, "clip0.mp4").video_id).to_pylist()
     assert [row[k] for k in ("x1", "y1", "x2", "y2", "category")] == [40, 20, 58, 38, "disc"]
+
+
+@pytest.mark.parametrize(
+    "form", ["{id}/{pts}.jpg", "frames/{id}/{pts}.png", "frames\\{id}\\{pts}.jpg"]
+)
+def test_sampled_pictures_are_found_by_their_folder(begin, drawn, form):
+    """Boxes drawn in the pictures of frames/ are tied by the folder's name, the video's id."""
+    workspace = begin()
+    ran(workspace, "sample")
+    video = row_of(workspace, "clip0.mp4")
+    picture = next(iter(sorted((workspace.root / "frames" / video.video_id).iterdir())))
+    name = form.format(id=video.video_id, pts=picture.stem)
+    renamed(drawn, name)
+    taken = api.import_labels(workspace, drawn)
+    assert [(i.video, i.pts) for i in taken.images] == [(video.video_id, int(picture.stem))]
+
+
+def test_a_label_file_beside_sampled_pictures_names_their_video(begin, drawn):
+    """Tools that drop folders leave the bare name: then the file's own folder is the video's."""
+    workspace = begin()
+    ran(workspace, "sample")
+    video = row_of(workspace, "clip0.mp4")
+    folder = workspace.root / "frames" / video.video_id
+    renamed(drawn, picture := min(path.name for path in folder.iterdir()))
+    with pytest.raises(FormatError, match=r"VIDEO_ID/PTS\.jpg"):
+        api.import_labels(workspace, drawn)
+    shutil.move(drawn, folder / "labels.json")
+    taken = api.import_labels(workspace, folder / "labels.json")
+    assert [f"{i.pts}.jpg" for i in taken.images] == [picture]
+
+
+def renamed(path, name):
+    """Let a COCO file with one picture name it by its file alone."""
+    content = json.loads(path.read_text())
+    content["images"] = [{"id": 1, "file_name": name, "width": 160, "height": 96}]
+    path.write_text(json.dumps(content))
+
+
+def test_a_file_without_pictures_is_refused(begin, drawn):
+    """Nothing imported is an error that names the file, and nothing is changed."""
+    workspace = begin()
+    before = workspace.config_path.read_text()
+    drawn.write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
+    with pytest.raises(FormatError, match=r"drawn\.json: expected pictures"):
+        api.import_labels(workspace, drawn)
+    assert workspace.config_path.read_text() == before
+
+
+def test_what_of_an_import_is_of_this_workspace_is_counted(begin, drawn, reelabel):
+    """Boxes of other videos and classes are kept, but not counted as if they were of use."""
+    workspace = begin()
+    content = json.loads(drawn.read_text())
+    content["images"].append({"id": 2, "video": "other.mp4", "frame_index": 5} | SIZE)
+    content["annotations"].append(content["annotations"][0] | {"id": 2, "image_id": 2})
+    drawn.write_text(json.dumps(content))
+    _, out, _ = reelabel("import", workspace.root, drawn)
+    assert "2 boxes in 2 pictures imported as labels, of which 1 boxes in 1 pictures are" in out
 
 
 def test_what_comes_later_joins_what_came_before(begin, drawn, tmp_path):
@@ -271,7 +329,7 @@ def test_a_folder_without_label_files_is_refused(begin, tmp_path, reelabel):
         (("--as", "detections"), "coco is imported as truth or labels"),
         (("--format", TEXT, "--as", "labels"), "detections-txt is imported as detections"),
         (("--format", TEXT, "--xyxy"), "xyxy is for coco"),
-        (("--class", "disc"), "class is for detections-txt and mot"),
+        (("--class", "disc"), "a class is for files that name none (detections-txt, mot)"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(drawn, reelabel, flags, said, *, begin):

@@ -74,18 +74,20 @@ class BestSoFar:
 
     Attributes:
         ap: its AP on the same annotated frames, 0..1.
+        name: what it is, such as "the student of round 0"; empty: it is called the best model.
         is_teacher: whether it labelled this round; then its gain is that of the teacher.
         gain: how much higher the student's AP is, None where its resamples are not known.
     """
 
     ap: float
+    name: str = ""
     is_teacher: bool = False
     gain: Gain | None = None
 
     @property
-    def name(self) -> str:
+    def words(self) -> str:
         """What it is called in a reason."""
-        return f"{_NAMES['teacher']}, {_NAMES['best']}" if self.is_teacher else _NAMES["best"]
+        return ", ".join(filter(None, (self.name, _NAMES["best"])))
 
 
 def decide_by_truth(
@@ -109,15 +111,16 @@ def decide_by_truth(
     bar = before if start is None else max(before, start)
     findings = tuple(_ap_findings(truth, best))
     words = f"AP {student:.3f} on {truth.frames} frames against {before:.3f} of "
-    words += _NAMES["teacher"] if best is None else best.name
+    words += _NAMES["teacher"] if best is None else best.words
     words += "" if start is None else f" and {start:.3f} of its untrained start"
-    words += _certainty(findings, than=_bars(best))
+    words += _certainty(findings, _bars(best), best.name if best is not None else "")
     role: Role = "start" if start is not None and start > before else "teacher"
     if student - bar <= min_gain:
         return Outcome(role, bar, f"the student is not better: {words}", findings)
     rival = "start" if role == "start" else _bars(best)[0]
     if start is not None and _may_be_chance(findings, rival):
-        reason = f"training adds nothing beyond chance: {words}"
+        again = "training" if best is None else "another round"
+        reason = f"{again} adds nothing beyond chance: {words}"
         return Outcome(role, bar, reason, findings)
     return Outcome("student", student, f"the student is better: {words}", findings)
 
@@ -152,20 +155,22 @@ def _difference(a: float | None, b: float | None) -> Figure:
     return Figure(None if a is None or b is None else round(a - b, 6))
 
 
-def _certainty(findings: tuple[Finding, ...], than: tuple[Rival, ...]) -> str:
-    """Return the intervals of the differences in words, and whether they may be chance."""
-    known = [
-        (one.against, one.gain.low, one.gain.high)
+def _certainty(findings: tuple[Finding, ...], than: tuple[Rival, ...], best: str) -> str:
+    """Return the intervals of the differences in words, and which of them may be chance.
+
+    Args:
+        findings: the comparisons.
+        than: with which models.
+        best: the name of the best model so far, if it has one; it is the first of `than`.
+    """
+    names = dict(_NAMES) | ({than[0]: best} if best else {})
+    each = ", ".join(
+        f"{one.gain.low:+.3f} to {one.gain.high:+.3f} against {names[one.against]}"
+        f"{', which may be chance' if one.gain.low <= 0 <= one.gain.high else ''}"
         for one in findings
         if one.against in than and one.gain.low is not None and one.gain.high is not None
-    ]
-    if not known:
-        return ""
-    each = ", ".join(
-        f"{low:+.3f} to {high:+.3f} against {_NAMES[role]}" for role, low, high in known
     )
-    chance = any(low <= 0 <= high for _, low, high in known)
-    return f" (difference {each}{': it covers 0, so this may be chance' if chance else ''})"
+    return f" (difference {each})" if each else ""
 
 
 def first_student(truth: Comparison | None) -> Outcome:

@@ -44,8 +44,8 @@ class ClassCount:
     def __str__(self) -> str:
         by = f" ({self.by_tracking} by tracking)" if self.by_tracking else ""
         hard = f", {self.negative} hard negative" if self.negative else ""
-        empty = f"{self.empty_frames} of {self.frames} sampled frames empty"
-        return f"{self.name}: {self.positive} positive{by}, {self.ignored} ignore{hard}, {empty}"
+        none = f"{self.empty_frames} of {self.frames} sampled frames without a positive"
+        return f"{self.name}: {self.positive} positive{by}, {self.ignored} ignore{hard}, {none}"
 
 
 def counts_of(labels: Labels, names: Sequence[str], sampled_pts: NDArray[np.int64]) -> Notes:

@@ -85,13 +85,11 @@ class VideosByTag:
             self._add(video, Path(video.name).stem)
 
     def _add(self, video: Video, stem: str) -> None:
-        self._stems[stem][video.video_id] = video
+        for name in names_of_file(video.name)[1:]:
+            self._stems[name][video.video_id] = video
         if piece := _PIECE.fullmatch(stem):
-            self._stems[piece[1]][video.video_id] = video
             span = int(piece[2]), int(piece[3])
             self._pieces[piece[1], *span][video.video_id] = video
-        elif download := _DOWNLOAD.search(stem):
-            self._stems[download[1]][video.video_id] = video
 
     def find(self, name: str) -> Sequence[Video]:
         """Return the videos that a name could mean."""
@@ -104,6 +102,17 @@ class VideosByTag:
             return ()
         span = int(row.start_s), int(row.end_s)
         return tuple(self._pieces.get((row.video, *span), {}).values())
+
+
+def names_of_file(name: str) -> list[str]:
+    """Return what tags may call a file: its name, its stem, and the id of a download.
+
+    >>> names_of_file("abc_10_20.mp4"), names_of_file("Title [abc].mp4")
+    (['abc_10_20.mp4', 'abc_10_20', 'abc'], ['Title [abc].mp4', 'Title [abc]', 'abc'])
+    """
+    stem = Path(name).stem
+    found = _PIECE.fullmatch(stem) or _DOWNLOAD.search(stem)
+    return [name, stem, *([found[1]] if found else [])]
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,8 @@ def check_classes(path: Path, data: Dataset, project: Project) -> None:
     hint = nearest(next(iter(alike or theirs)), project.classes)
     raise FormatError(
         f"{path}: expected boxes of {', '.join(project.classes)}, but some are of {named}{hint}; "
-        "rename them, or map them in reelabel.yaml: class_map: {theirs: ours}"
+        "rename them, or map them: class_map: {theirs: ours} in reelabel.yaml, or  --set "
+        "class_map.THEIRS=OURS"
     )
 
 

@@ -29,7 +29,7 @@ from reelabel.evaluation.figures import Comparison, Role
 from reelabel.short_names import NO_DETECTOR
 from reelabel.workspace import fingerprint
 from reelabel.workspace.results import BestResamples, Decision, Resamples, Scores
-from reelabel.workspace.rounds import start_spec, student_spec
+from reelabel.workspace.rounds import model_words, start_spec, student_spec
 
 SAME_AP = 0.0005
 """So much may the AP of one model differ that was scored twice; three decimals are printed."""
@@ -142,7 +142,8 @@ def _best_so_far(unit: AdvanceUnit, truth: Comparison) -> BestSoFar | None:
     teacher = truth.models["teacher"].overall.ap.value
     # One that labelled this round was scored twice, as a student and as a teacher.
     is_teacher = before.is_teacher and teacher is not None and abs(teacher - before.ap) < SAME_AP
-    return BestSoFar(before.ap, is_teacher, series_gain(student, known))
+    gain = series_gain(student, known)
+    return BestSoFar(before.ap, model_words(before.name), is_teacher, gain)
 
 
 def _truth_decides(s: AdvanceSettings, truth: Comparison) -> bool:
@@ -160,7 +161,8 @@ def _decided(
         "student": student_spec(number),
     }
     best = names[outcome.best]
-    stays = {"teacher": f"; {best} stays the best model", "start": f"; {best} is the best model"}
+    words = model_words(best)
+    stays = {"teacher": f"; {words} stays the best model", "start": f"; {words} is the best model"}
     return Decision(
         round=number,
         action="stop" if outcome.best == "teacher" else "advance",

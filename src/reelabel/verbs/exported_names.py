@@ -7,9 +7,10 @@ table `frames` holds how its picture was made.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,22 @@ from reelabel.workspace import Workspace
 
 Row = Mapping[str, Any]
 
+_SAMPLED = re.compile(
+    r"(?<![0-9a-f])(?P<video_id>[0-9a-f]{16})[\\/]([^\\/]+\.\w+[\\/])?(?P<pts>-?\d+)(\.\w+)?$"
+)
+"""The end of the path of a sampled picture, ``<video id>/<pts>.jpg``; a label file may lie between
+the folder and the name."""
 
-def as_frames(workspace: Workspace, data: Dataset) -> Dataset:
-    """Return a data set in which exported pictures are video frames, in upright video pixels.
+
+def as_frames(workspace: Workspace, file: Path, data: Dataset) -> Dataset:
+    """Return a data set in which pictures that we wrote are video frames, in upright video pixels.
 
     Other pictures stay as they are.
+
+    Args:
+        workspace: whose frames they may be.
+        file: the file or folder of the data set, whose place may name the video.
+        data: what it holds.
 
     Raises:
         FormatError: if an exported picture was padded or distorted, and nothing records how.
@@ -37,7 +49,7 @@ def as_frames(workspace: Workspace, data: Dataset) -> Dataset:
     images, boxes = list(data.images), list(data.boxes)
     frames: dict[str, dict[int, Row]] = {}
     for i, image in enumerate(data.images):
-        video_id, pts = _frame_of(image)
+        video_id, pts = _frame_of(image, file)
         video = videos.get(video_id)
         if video is None or pts is None:
             continue
@@ -51,11 +63,16 @@ def as_frames(workspace: Workspace, data: Dataset) -> Dataset:
     return replace(data, images=tuple(images), boxes=tuple(boxes)).clipped()
 
 
-def _frame_of(image: ImageEntry) -> tuple[str, int | None]:
-    """Return the video id and time stamp in a picture's name, else those that the entry gives."""
+def _frame_of(image: ImageEntry, file: Path) -> tuple[str, int | None]:
+    """Return the video id and time stamp in a picture's name, else those that the entry gives.
+
+    Exported pictures have both in their name, sampled ones lie in a folder named by the id.
+    """
     if not image.file_name:
         return "", None  # a frame itself, not a picture that was made of it
-    found = FRAME_PICTURE.search(PurePath(image.file_name).name)
+    found = FRAME_PICTURE.search(PurePath(image.file_name).name) or _SAMPLED.search(
+        f"{file.absolute()}/{image.file_name}"
+    )
     return (found["video_id"], int(found["pts"])) if found else (image.video, image.pts)
 
 

@@ -66,6 +66,8 @@ def import_boxes(workspace: Workspace, file: Path, options: ImportOptions) -> Da
             )
     what, problems = options.what or "labels", ImportProblems()
     data = _read(workspace, file, format_, options)
+    if not data.images:
+        raise FormatError(f"{file}: expected pictures with boxes or without, but it lists none")
     own = _own_pictures(format_, file, data) if what == "truth" else {}
     data = with_videos(workspace, file, data, options.video)
     data = _tied(workspace, file, data, own=set(own), problems=problems)
@@ -99,11 +101,12 @@ def _check_call(format_: str, options: ImportOptions) -> None:
     if what is not None and (what == "detections") != detections:
         fitting = "detections" if detections else "truth or labels"
         raise UsageError(f"{format_} is imported as {fitting}, but not as {what}")
-    with_class = options.category is not None and format_ not in WITHOUT_CLASS
-    if (format_ != COCO and options.xyxy is not None) or with_class:
+    if format_ != COCO and options.xyxy is not None:
+        raise UsageError(f"xyxy is for coco, but the format is {format_}: leave it out")
+    if options.category is not None and format_ not in WITHOUT_CLASS:
         raise UsageError(
-            f"xyxy is for coco, class is for {' and '.join(WITHOUT_CLASS)}, but the format is "
-            f"{format_}: leave them out"
+            f"a class is for files that name none ({', '.join(WITHOUT_CLASS)}), but {format_} "
+            "names its own: leave it out, and map them in reelabel.yaml: class_map: {theirs: ours}"
         )
 
 
@@ -133,7 +136,7 @@ def _tied(
     check_classes(file, data, config.project)
     run_one(workspace, config, Options(quiet=True), register.STAGE, number=0)
     names = video_names(workspace, usable=True)
-    tied = tie(file, as_frames(workspace, data), names, _timeline, problems=problems)
+    tied = tie(file, as_frames(workspace, file, data), names, _timeline, problems=problems)
     rest = data.subset(tied.rest)
     problems.unknown_videos -= own
     if not tied.videos and problems.unknown_videos:

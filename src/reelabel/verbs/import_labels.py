@@ -80,4 +80,18 @@ def imported_sentences(
     boxes = f"{taken.box_count} boxes in {len(taken.images)} pictures imported as {last.what}"
     if last.what == "detections":
         return f"{boxes} of the first teacher", f"they are replayed by {last.after}"
-    return boxes, where
+    return boxes + _of_these(ws, taken), where
+
+
+def _of_these(workspace: Workspace, taken: Dataset) -> str:
+    """Return how many boxes are of videos and classes of the workspace, if not all are."""
+    project = read_config(workspace).project
+    ids = {video.video_id for video in workspace.videos()}
+    own = [i for i, image in enumerate(taken.images) if not image.video or image.video in ids]
+    usable = taken.subset(own).in_classes(project.classes, project.class_map)
+    if (usable.box_count, len(own)) == (taken.box_count, len(taken.images)):
+        return ""
+    return (
+        f", of which {usable.box_count} boxes in {len(own)} pictures are of this workspace's "
+        "videos and classes"
+    )

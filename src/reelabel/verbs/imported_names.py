@@ -63,9 +63,16 @@ def _frame_of(file: Path, image: ImageEntry, video_id: str) -> ImageEntry:
 
 
 def video_hint(names: Iterable[str]) -> str:
-    """Return words on ``--video`` if some unknown pictures are named by their frame, else none."""
-    frames = [name for name in names if _FRAME.fullmatch(PurePath(name).stem)]
-    return "; if they are frames of one video, name it with --video" if frames else ""
+    """Return words on the names of frames if some unknown pictures look like them, else none."""
+    stems = [PurePath(name.replace("\\", "/")).stem for name in names]
+    if any(map(_FRAME.fullmatch, stems)):
+        return "; if they are frames of one video, name it with --video"
+    if any(stem.lstrip("-").isdecimal() for stem in stems):
+        return (
+            "; if they are pictures of the folder frames/, name them with the folder that they "
+            "lie in, VIDEO_ID/PTS.jpg, or import that folder"
+        )
+    return ""
 
 
 def _by_stem(workspace: Workspace, data: Dataset) -> Dataset:

@@ -7,7 +7,7 @@ refused by `init`, and not after an hour of `run`. Frames are compared with the 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from reelabel.config import FOLDERS, MANIFEST, Project
@@ -16,7 +16,7 @@ from reelabel.engine.task import Task, found_at
 from reelabel.errors import FormatError, few, nearest
 from reelabel.formats.coco import read_coco
 from reelabel.formats.tags import read_tags
-from reelabel.labels.tagging import ClassNames
+from reelabel.labels.tagging import ClassNames, names_of_file
 from reelabel.labels.tying import check_classes
 
 _VIDEO_ID = re.compile(r"[0-9a-f]{16}")
@@ -54,16 +54,29 @@ def check_boxes(file: Path, project: Project, footage: Sequence[Path]) -> None:
         FormatError: if it is damaged, about other classes, or names none of the footage.
     """
     data = read_coco(file)
-    check_classes(file, data, project)
     given = {image.video or image.file_name for image in data.images}
+    check_names(file, given, footage)
+    check_classes(file, data, project)
+
+
+def check_names(file: Path, given: Collection[str], footage: Sequence[Path]) -> None:
+    """Refuse a file that names none of the footage.
+
+    Args:
+        file: for the message.
+        given: the videos or pictures that it names, by path, name, stem or id.
+        footage: its files; none if they are still to be fetched.
+
+    Raises:
+        FormatError: naming some of them.
+    """
     theirs = {re.split(r"[\\/]", name)[-1] for name in given}
-    ours = {path.name for path in footage}
+    ours = {name for path in footage for name in names_of_file(path.name)}
     if not footage or theirs & ours or any(map(_VIDEO_ID.fullmatch, theirs)):
         return
-    hint = nearest(min(theirs), sorted(ours)) if theirs else ""
+    hint = nearest(min(theirs), sorted(path.name for path in footage)) if theirs else ""
     raise FormatError(
-        f"{file}: expected boxes on frames of the footage, but it names {few(sorted(given))}"
-        f"{hint}; "
+        f"{file}: expected labels of the footage, but it names {few(sorted(given))}{hint}; "
         "check the names, or add these videos by --videos or --test-videos"
     )
 
@@ -74,15 +87,17 @@ def check_class_rows(file: Path, project: Project, footage: Sequence[Path]) -> N
     Args:
         file: CSV, JSON or JSON lines.
         project: of the workspace.
-        footage: its files; names of videos have many forms, so they are tied later.
+        footage: its files; none if they are still to be fetched.
 
     Raises:
-        FormatError: if it is damaged as a whole, or all its classes are others.
+        FormatError: if it is damaged as a whole, or no row is about both a class of the workspace
+            and a file of its footage.
     """
-    del footage
     rows = read_tags(file, project.columns).rows
     names = ClassNames(project.classes, project.class_map, not project.multi_label)
-    if any(names.own(row.category) or row.category.casefold() == NONE for row in rows):
+    known = [r for r in rows if names.own(r.category) or r.category.casefold() == NONE]
+    if known:
+        check_names(file, {row.video for row in known}, footage)
         return
     theirs = sorted({row.category for row in rows})
     raise FormatError(

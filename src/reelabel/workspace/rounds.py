@@ -105,6 +105,18 @@ def start_spec(round_number: int) -> str:
     return f"start:{round_number}"
 
 
+def model_words(spec: str) -> str:
+    """Return what a model is called in a sentence: a student or its start by round.
+
+    >>> model_words("round:0"), model_words("start:1"), model_words("motion")
+    ('the student of round 0', 'the untrained start of round 1', 'motion')
+    """
+    kind, _, number = spec.partition(":")
+    if not number.isdecimal() or kind not in {"round", "start"}:
+        return spec
+    return f"the {'student' if kind == 'round' else 'untrained start'} of round {number}"
+
+
 def model_dir(workspace: Workspace, round_number: int) -> Path:
     """Return the folder of a round's student."""
     return workspace.round_dir(round_number) / "model"

@@ -33,7 +33,10 @@ class ClassOutcome:
 
 
 def decide(
-    comparisons: Mapping[Level, ClassComparison], what: str, *, min_gain: float = 0.0
+    comparisons: Mapping[Level, ClassComparison],
+    *,
+    by_people: bool = True,
+    min_gain: float = 0.0,
 ) -> ClassOutcome | None:
     """Return which model is better on whole videos, None if nothing was compared.
 
@@ -42,19 +45,21 @@ def decide(
 
     Args:
         comparisons: scores by level, of the student and, if the round has one, of the teacher.
-        what: what they are compared with, in words.
+        by_people: whether they are compared with people's classes, not with held-out labels.
         min_gain: by how much the student must be better, -1..1.
     """
     found = comparisons.get("video")
     if found is None:
         return None
     name = measure_of(found)
-    values = {model.name: model.scores.overall[name].value for model in found.models}
+    figures = {model.name: model.scores.overall[name] for model in found.models}
+    values = {model: figure.value for model, figure in figures.items()}
+    what = "people's classes" if by_people else "held-out labels"
     sample = f"{counted(found.moments, 'video')} in {counted(found.groups, 'group')} with {what}"
-    word = WORDS[name]
+    word = (WORDS if by_people else AGREEMENT)[name]
     if TEACHER not in values:
         return ClassOutcome(
-            STUDENT, values[STUDENT], f"{word} {_shown(values[STUDENT])} on {sample}"
+            STUDENT, values[STUDENT], f"{word} {_with_interval(figures[STUDENT])} on {sample}"
         )
     difference = found.difference(STUDENT, name)
     better = difference.differs and (difference.gain.value or 0.0) > min_gain
@@ -70,6 +75,8 @@ def decide(
 
 WORDS: dict[OverallMeasure, str] = {"top1": "accuracy", "map": "mean AP"}
 """What the figures that decide are called."""
+AGREEMENT: dict[OverallMeasure, str] = {"top1": "agreement", "map": "mean AP of agreement"}
+"""The same where labels of models and tags are compared with, which may be wrong themselves."""
 
 
 def measure_of(comparison: ClassComparison) -> OverallMeasure:
@@ -82,6 +89,11 @@ def _signed(gain: Figure) -> str:
         return "not defined"
     bounds = f" ({gain.low:+.3f} to {gain.high:+.3f})" if gain.low is not None else ""
     return f"{gain.value:+.3f}{bounds}"
+
+
+def _with_interval(figure: Figure) -> str:
+    bounds = f" ({figure.low:.3f} to {figure.high:.3f})" if figure.low is not None else ""
+    return f"{_shown(figure.value)}{bounds}"
 
 
 def _shown(value: float | None) -> str:

@@ -19,7 +19,7 @@ from reelabel.tables import MOMENTS, TAGS
 from reelabel.workspace import fingerprint
 from reelabel.workspace.class_results import ClassificationScores
 from reelabel.workspace.results import DecidedBy, Decision
-from reelabel.workspace.rounds import student_spec
+from reelabel.workspace.rounds import model_words, student_spec
 
 
 class ClassAdvanceSettings(Settings):
@@ -68,10 +68,10 @@ def _outcome(unit: AdvanceUnit) -> tuple[ClassOutcome, DecidedBy]:
     s = unit.settings
     truth = scores.truth.get(VIDEO) if scores else None
     if scores and truth and truth.moments >= s.min_truth_videos:
-        found = decide(scores.truth, "people's classes", min_gain=s.min_gain)
+        found = decide(scores.truth, min_gain=s.min_gain)
         if found:
             return found, "truth"
-    found = decide(scores.agreement, "held-out labels", min_gain=s.min_gain) if scores else None
+    found = decide(scores.agreement, by_people=False, min_gain=s.min_gain) if scores else None
     if found:
         return found, "agreement"
     why = "nothing to decide by: no truth, and no labels were held out; set split.held_out"
@@ -89,7 +89,7 @@ def _then(unit: AdvanceUnit, best: str, mine: str, untagged: int) -> str:
     if unit.settings.keep_going:
         return "; the loop goes on because of advance.keep_going"
     if best != mine:
-        return f"; {best} stays the best model"
+        return f"; {model_words(best)} stays the best model"
     if not untagged:
         return "; all videos have tags, so that another round would learn from the same labels"
     return f"; it labels the {untagged} videos without tags next"
