@@ -7,6 +7,7 @@ import json
 import weakref
 
 import numpy as np
+import pandas as pd
 import pytest
 import supervision as sv
 from pycocotools.coco import COCO
@@ -144,6 +145,17 @@ def test_short_forms_are_one_line(disc_clips, tmp_path):
     ws = api.init(tmp_path / "w", classes=["disc"], videos=disc_clips[:1], detector="fake:")
     print(api.sample(ws), api.run(ws, until="sample"), Boxes.empty(), api.clean, file=stream)
     assert stream.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_name_that_ends_in_csv_is_a_table(disc_clips, tmp_path, keep):
+    """It holds the rows of the data frame, kept or streamed; another suffix is refused at once."""
+    api.predict("fake:", disc_clips[:2], keep=keep, out=tmp_path / "boxes.CSV")
+    written = pd.read_csv(tmp_path / "boxes.CSV")
+    expected = api.predict("fake:", disc_clips[:2]).to_pandas()
+    pd.testing.assert_frame_equal(written, expected, check_dtype=False)
+    with pytest.raises(UsageError, match=r"ends in \.json or \.csv"):
+        api.predict("fake:", disc_clips[0], out=tmp_path / "boxes.txt")
 
 
 def test_frames_that_are_not_kept_are_the_same_frames(disc_clips, tmp_path):

@@ -229,9 +229,7 @@ def import_labels(
 @click.option("--step-s", type=float, help="Seconds between frames that are classified.")
 @click.option("--smooth-s", type=float, help="Running median over class probabilities, seconds.")
 @click.option("--min-length-s", type=float, help="Shortest segment of a class, seconds.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Write boxes as JSON, classes as JSON or CSV."
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Write them to a .json or .csv file.")
 @click.option("--render", type=click.Path(path_type=Path), help="Write video with them drawn.")
 @click.option(
     "--keep-frames", type=click.Path(path_type=Path), help="New folder for classified frames."

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from reelabel.errors import MissingExtra, UsageError, few
 from reelabel.files import json_chunks, write_chunks, write_text
 from reelabel.labels.segments import UNKNOWN
+from reelabel.verbs.predict_files import check_suffix
 from reelabel.verbs.source_prediction import SEGMENT_COLUMNS, SourcePrediction
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ What = Literal["moments", "segments", "videos"]
 
 MOST_TIMELINES = 12
 """So many sources are shown in a notebook."""
-SUFFIXES = (".json", ".csv")
-"""The formats that are written, by the suffix of the file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,20 +146,6 @@ class ClassPrediction(Sequence[SourcePrediction]):
         writer.writeheader()
         writer.writerows(self.rows("segments"))
         write_text(path, text.getvalue())
-
-
-def check_suffix(path: Path) -> str:
-    """Return the suffix of a file to write.
-
-    Raises:
-        UsageError: if it stands for no format that is written.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UsageError(
-            f"{path}: expected a name that ends in {' or '.join(SUFFIXES)}, but got '{suffix}'"
-        )
-    return suffix
 
 
 def _flat(row: Row) -> Row:

@@ -60,7 +60,7 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
             that the model was trained with, else 1; 0: every frame.
         smooth_s: of classifiers alone: length of a running median over the probabilities.
         min_length_s: of classifiers alone: shorter segments join a neighbour.
-        out: where to write the boxes as JSON, classes as JSON or CSV, by the suffix.
+        out: where to write boxes or classes: as JSON or CSV, by the suffix.
         render: where to write the video with boxes or classes drawn on it, for a picture a JPEG;
             with several files a folder.
         keep_frames: of classifiers alone: a new or empty folder for the frames that are judged.

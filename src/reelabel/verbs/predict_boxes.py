@@ -26,6 +26,7 @@ from reelabel.verbs.predict_files import (
     Sources,
     Span,
     check_array,
+    check_suffix,
     files_and_arrays,
     render_targets,
     stamps_within,
@@ -54,6 +55,8 @@ def predict_boxes(  # noqa: PLR0913 -- those of `predict` that apply
     infos = {path: probe(path) for path in paths}
     targets, pool = render_targets(infos, render), DetectorPool(detector)
     refuse_overwrite(infos, [out, *targets.values()])
+    if out is not None:
+        check_suffix(Path(out), none_too=True)
     files = chain.from_iterable(
         _drawn_too(
             path,

@@ -26,13 +26,14 @@ from reelabel.models.classifier_pool import ClassifierPool, classify_ahead
 from reelabel.models.detector_pool import FrameRef
 from reelabel.models.video_moments import MomentPlan, video_moments
 from reelabel.verbs.class_models import find_classifier
-from reelabel.verbs.class_prediction import ClassPrediction, check_suffix
+from reelabel.verbs.class_prediction import ClassPrediction
 from reelabel.verbs.model_names import Model
 from reelabel.verbs.predict_files import (
     WHOLE,
     Sources,
     Span,
     check_array,
+    check_suffix,
     files_and_arrays,
     is_picture,
     numbered,

@@ -24,7 +24,27 @@ from reelabel.sources.footage import files_in
 Sources = Path | str | Image | Iterable[Path | str | Image]
 """Files or folders, or frames as ``(height, width, 3)`` uint8 RGB arrays, one or many."""
 
+SUFFIXES = (".json", ".csv")
+"""Of files that predictions are written to."""
 JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
+
+
+def check_suffix(path: Path, *, none_too: bool = False) -> str:
+    """Return the suffix of a file to write, ``.json`` or ``.csv``.
+
+    Args:
+        path: the file.
+        none_too: take a name without a suffix, such as /dev/stdout, for JSON.
+
+    Raises:
+        UsageError: if it stands for no format that is written.
+    """
+    suffix = path.suffix.lower() or (".json" if none_too else "")
+    if suffix not in SUFFIXES:
+        raise UsageError(
+            f"{path}: expected a name that ends in {' or '.join(SUFFIXES)}, but got '{suffix}'"
+        )
+    return suffix
 
 
 @dataclass(frozen=True)

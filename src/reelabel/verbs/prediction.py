@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +20,15 @@ from reelabel.media.draw import colour_of, draw_boxes
 from reelabel.media.pictures import encode_jpeg
 from reelabel.media.video import frames
 from reelabel.models.base import Image
+from reelabel.verbs.predict_files import check_suffix
 
 if TYPE_CHECKING:
     import pandas as pd
     import supervision as sv
 
 Row = dict[str, Any]
+COLUMNS = ("source", "frame_index", "pts", "time_s", "category", "score", "x1", "y1", "x2", "y2")
+"""Of a table of boxes; corners are in pixels of the upright frame."""
 
 
 @dataclass(frozen=True)
@@ -206,10 +211,8 @@ class Prediction(Sequence[FramePrediction]):
             import pandas as pd  # noqa: PLC0415 -- optional, and slow to load
         except ModuleNotFoundError as exc:
             raise MissingExtra("to_pandas()", package="pandas") from exc
-        corners = ["x1", "y1", "x2", "y2"]
-        columns = ["source", "frame_index", "pts", "time_s", "category", "score", *corners]
         rows = [row for frame in self.frames for row in frame.rows()]
-        return pd.DataFrame(rows, columns=columns)
+        return pd.DataFrame(rows, columns=list(COLUMNS))
 
     def to_coco(self) -> Row:
         """Return a COCO data set: an image per frame, an annotation with a score per box."""
@@ -237,11 +240,7 @@ class Prediction(Sequence[FramePrediction]):
         return {**stream.head, "boxes": list(stream.rows()), "videos": stream.videos()}
 
     def save(self, path: Path | str) -> None:
-        """Write it as JSON.
-
-        Raises:
-            WorkspaceError: if it cannot be written.
-        """
+        """Write it as JSON or CSV; see `PredictionStream.save`."""
         self._stream().save(path)
 
     def _stream(self) -> PredictionStream:
@@ -303,14 +302,32 @@ class PredictionStream(Iterator[FramePrediction]):
         return [_video(source, frames) for source, frames in self.counts.items()]
 
     def save(self, path: Path | str) -> None:
-        """Write all frames to come as JSON, a box at a time.
+        """Write all frames to come, a box at a time: as JSON, or as CSV if the name ends so.
+
+        A line of CSV is a box, with its corners, as in `Prediction.to_pandas`.
 
         Raises:
+            UsageError: if the name ends in something else than ``.json`` or ``.csv``.
             WorkspaceError: if it cannot be written.
         """
+        if check_suffix(Path(path), none_too=True) == ".csv":
+            write_chunks(Path(path), self._csv())
+            return
         # The rows come first in alphabetical order, so the sources are known behind them.
         value = {**self.head, "boxes": self.rows(), "videos": self.videos}
         write_chunks(Path(path), json_chunks(value))
+
+    def _csv(self) -> Iterator[bytes]:
+        """Yield the lines of all frames to come, frame by frame, below their heads."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for frame in self:
+            writer.writerows(frame.rows())
+            yield text.getvalue().encode()
+            text.seek(0)
+            text.truncate()
+        yield text.getvalue().encode()
 
 
 def _bboxes(frame: FramePrediction) -> list[list[float]]:
