@@ -50,6 +50,35 @@ def test_detectors_without_weights_to_take_are_not_loaded(tmp_path):
     assert start_from_detector(settings, project, tmp_path) is settings
 
 
+@pytest.mark.parametrize(
+    ("settings", "teacher", "goes_on"),
+    [
+        (BoxTrainSettings(), "round:0", True),
+        (BoxTrainSettings(student="centernet"), "round:0", True),
+        (BoxTrainSettings(student="fake"), "round:0", False),
+        (BoxTrainSettings(weights="own.safetensors"), "round:0", False),
+        (BoxTrainSettings(), "motion", False),
+    ],
+)
+def test_later_rounds_go_on_where_the_detector_has_no_weights(tmp_path, settings, teacher, goes_on):
+    """Then the student that labels the round is the start of the next of its family."""
+    (tmp_path / "rounds" / "0").mkdir(parents=True)
+    model = finished(tmp_path / "rounds" / "0" / "model", "centernet")
+    project = Project(classes=("cat", "ball"), videos=("v",), detector="motion")
+    found = start_from_detector(settings, project, tmp_path, teacher=teacher)
+    if not goes_on:
+        assert found is settings
+        return
+    assert (found.student, found.weights) == ("centernet", model / WEIGHTS)
+    assert found.source_classes == ("cat", "ball")
+
+
+def test_a_later_round_starts_from_the_detector_again_where_it_has_weights(project, tmp_path):
+    """Labels get better from round to round; the start that all rounds share stays comparable."""
+    found = start_from_detector(BoxTrainSettings(), project, tmp_path, teacher="round:0")
+    assert found.student == "yolox"
+
+
 def finished(folder: Path, kind: str, **changes: Any) -> Path:
     """Write a student of a family that was built but not trained, and return its folder."""
     settings = BoxTrainSettings(student=kind, **changes)

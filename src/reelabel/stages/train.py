@@ -1,7 +1,8 @@
 """train  dataset -> model  1:1  the student, with hard negatives and ignore regions in the loss.
 
 An interrupted training resumes from its last checkpoint. A student whose family can use the weights
-of the detector starts from them; `auto` prefers such a family.
+of the detector starts from them; `auto` prefers such a family. Where the detector has none, later
+rounds go on from the student that labels them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.training.boxes.start import start_from_detector
 from reelabel.training.registry import load_trainer
 from reelabel.workspace import fingerprint
-from reelabel.workspace.results import InputChoice
+from reelabel.workspace.results import Decision, InputChoice
+from reelabel.workspace.rounds import teacher_of
 
 TrainUnit = Unit[BoxTrainSettings, Trainer]
 
@@ -32,8 +34,10 @@ def train(unit: TrainUnit) -> Output:
 def trainer(context: Context[BoxTrainSettings]) -> Resource[Trainer]:
     """Return the trainer for the settings."""
     choice = context.inputs.result(InputChoice)
-    settings = start_from_detector(context.settings, context.project, context.root, choice)
-    seed = _seed(settings, context.project)
+    project, decision = context.project, context.inputs.result(Decision, previous=True)
+    teacher = teacher_of(project.detector, context.round_number, decision)
+    settings = start_from_detector(context.settings, project, context.root, choice, teacher=teacher)
+    seed = _seed(settings, project)
     found = load_trainer(settings.model_copy(update={"seed": seed}))
     return Resource(found, found.fingerprint)
 

@@ -105,6 +105,11 @@ def start_spec(round_number: int) -> str:
     return f"start:{round_number}"
 
 
+def is_student(spec: str) -> bool:
+    """Return whether a model is the student of a round of its workspace."""
+    return spec.startswith("round:")
+
+
 def model_words(spec: str) -> str:
     """Return what a model is called in a sentence: a student or its start by round.
 

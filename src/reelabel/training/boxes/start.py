@@ -13,6 +13,7 @@ from reelabel.models.students.registry import initial_weights
 from reelabel.short_names import NO_DETECTOR, detector_labels
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.workspace.results import InputChoice
+from reelabel.workspace.rounds import is_student
 
 FEW_BOXES: Mapping[str, object] = {
     "image_size": 0,
@@ -33,12 +34,18 @@ nothing."""
 
 
 def start_from_detector(
-    settings: BoxTrainSettings, project: Project, root: Path, choice: InputChoice | None = None
+    settings: BoxTrainSettings,
+    project: Project,
+    root: Path,
+    choice: InputChoice | None = None,
+    *,
+    teacher: str = "",
 ) -> BoxTrainSettings:
     """Return the settings, completed by the weights and the input of the project's detector.
 
-    The weights stay as they are if the settings name some, or if no family can use those of the
-    detector. Of several detectors it is the first whose weights a family can use. Without a
+    The weights stay as they are if the settings name some. Of several detectors it is the first
+    whose weights a family can use. If there is none, as `motion` has no weights, a later round goes
+    on from the student of an earlier one that labels it, if it is of the same family. Without a
     detector (`none`) the settings are completed by `FEW_BOXES`.
 
     Args:
@@ -46,6 +53,7 @@ def start_from_detector(
         project: names the detector, and its class names for ours.
         root: the workspace.
         choice: the input that `tune` chose.
+        teacher: what labels this round, such as ``round:0``.
 
     Raises:
         ModelError: if the detector cannot be loaded.
@@ -63,7 +71,21 @@ def start_from_detector(
             update = {"student": found.student, "weights": found.path, "source_classes": names}
             size = choice.members.get(label, choice) if choice is not None else None
             return with_input_size(settings.model_copy(update=update), size)
-    return settings
+    return _from_student(settings, project, root, teacher)
+
+
+def _from_student(
+    settings: BoxTrainSettings, project: Project, root: Path, teacher: str
+) -> BoxTrainSettings:
+    """Return the settings with the weights of the student that labels this round, if they fit."""
+    if not is_student(teacher):
+        return settings
+    load = partial(load_detector, teacher, home=root)
+    found = initial_weights(settings, "student", load, project.classes)
+    if found is None:
+        return settings
+    update = {"student": found.student, "weights": found.path, "source_classes": found.classes}
+    return settings.model_copy(update=update)
 
 
 def with_input_size(settings: BoxTrainSettings, choice: InputChoice | None) -> BoxTrainSettings:
