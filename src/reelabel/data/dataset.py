@@ -174,12 +174,15 @@ def _words(boxes: Boxes, at: int, classes: Sequence[str]) -> str:
     return f"{classes[boxes.class_id[at]]} at {corners}"
 
 
-def fitted(xyxy: NDArray[Any], size_wh: tuple[int, int]) -> tuple[NDArray[np.float64], Bools]:
+def fitted(
+    xyxy: NDArray[Any], size_wh: tuple[int, int] | NDArray[np.float64]
+) -> tuple[NDArray[np.float64], Bools]:
     """Return boxes rounded to `DIGITS` and clipped, and which of them have an area then.
 
     Args:
         xyxy: ``(n, 4)`` in pixels of the picture.
-        size_wh: size of the picture; where it is 0 it is unknown, and there is no edge.
+        size_wh: size of the picture, or ``(n, 2)`` those of each box's; where it is 0 it is
+            unknown, and there is no edge.
 
     Returns:
         ``(n, 4)`` float64 and ``(n,)`` bool.
@@ -188,10 +191,10 @@ def fitted(xyxy: NDArray[Any], size_wh: tuple[int, int]) -> tuple[NDArray[np.flo
     return found, (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1])
 
 
-def _edges(size_wh: tuple[int, int]) -> tuple[float, float]:
-    """Return where a picture ends; nowhere where its size is unknown."""
-    width, height = size_wh
-    return width or math.inf, height or math.inf
+def _edges(size_wh: tuple[int, int] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where pictures end; nowhere where their size is unknown."""
+    size = np.asarray(size_wh, np.float64)
+    return np.where(size == 0, math.inf, size)
 
 
 def _renumbered(boxes: Boxes, class_id: Ints) -> Boxes:

@@ -40,6 +40,7 @@ from reelabel.formats.checked import (
     xyxy_of,
 )
 from reelabel.formats.coco_rows import BOX_KEYS, IMAGE_KEYS, REGIONS, coco_rows
+from reelabel.formats.coco_text import coco_texts
 from reelabel.formats.entries import Entry, Four, dataset_of
 from reelabel.formats.layout import check_layout
 
@@ -252,12 +253,11 @@ def coco_text(dataset: Dataset, *, crowds: bool = True) -> str:
 
 
 def _chunks(dataset: Dataset, *, crowds: bool) -> Iterator[str]:
-    """Yield the JSON of `to_coco`, the boxes of a picture at a time."""
+    """Yield the JSON of `to_coco`."""
     images, parts = list[str](), list[str]()
-    for row, boxes in coco_rows(dataset, crowds=crowds):
-        images.append(json.dumps(row, allow_nan=False))
-        if boxes:
-            parts.append(json.dumps(boxes, allow_nan=False)[1:-1])
+    for rows, boxes in coco_texts(dataset, crowds=crowds):
+        images += rows
+        parts += [boxes] if boxes else []
     yield from ('{"images": [', ", ".join(images), '], "annotations": [', ", ".join(parts))
     yield f'], "categories": {json.dumps(_categories(dataset), allow_nan=False)}}}\n'
 
