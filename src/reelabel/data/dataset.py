@@ -126,13 +126,20 @@ class Dataset:
 
         Those of which nothing is left, or a side rounds to 0, are named in `left_out`.
         """
+        sizes_wh = np.array([image.size_wh for image in self.images], np.float64).reshape(-1, 2)
+        ends = np.cumsum([0, *map(len, self.boxes)]).tolist()
+        xyxy = np.concatenate([np.zeros((0, 4), np.float32), *(some.xyxy for some in self.boxes)])
+        sizes_wh = np.repeat(sizes_wh, np.diff(ends), axis=0)
+        inside, kept = clip(xyxy, _edges(sizes_wh)), fitted(xyxy, sizes_wh)[1]
+        changed = ~kept | (inside.view(np.uint32) != xyxy.view(np.uint32)).any(axis=1)
         images, boxes = list(self.images), list(self.boxes)
-        for at, (image, some) in enumerate(zip(self.images, self.boxes, strict=True)):
-            if len(some):
-                _, kept = fitted(some.xyxy, image.size_wh)
-                gone = tuple(_words(some, i, self.classes) for i in np.flatnonzero(~kept).tolist())
-                images[at] = replace(image, left_out=(*image.left_out, *gone))
-                boxes[at] = replace(some, xyxy=clip(some.xyxy, _edges(image.size_wh)))[kept]
+        # Most pictures have no box at an edge.
+        for at in np.unique(np.searchsorted(ends, np.flatnonzero(changed), "right") - 1).tolist():
+            rows = slice(ends[at], ends[at + 1])
+            gone = np.flatnonzero(~kept[rows]).tolist()
+            left_out = (_words(boxes[at], i, self.classes) for i in gone)
+            images[at] = replace(images[at], left_out=(*images[at].left_out, *left_out))
+            boxes[at] = replace(boxes[at], xyxy=inside[rows])[kept[rows]]
         return Dataset(self.classes, tuple(images), tuple(boxes))
 
     def in_classes(

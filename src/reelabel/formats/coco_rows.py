@@ -100,7 +100,7 @@ def _entries(
             values: dict[str, Any] = {} if score is None else {"score": score}
             values |= {"origin": origin} if origin else {}
             values |= {} if track_id is None or track_id < 0 else {"track_id": track_id}
-            values |= _unknown(extra, own)
+            values |= unknown(extra, own)
             yield class_id, [x1, y1, round(x2 - x1, DIGITS), round(y2 - y1, DIGITS)], state, values
 
 
@@ -122,9 +122,9 @@ def image_row(id_: int, image: ImageEntry) -> dict[str, Any]:
         row["left_out"] = list(image.left_out)
     if image.complete is not None:
         row["complete_categories"] = [class_id + 1 for class_id in image.complete]
-    return row | _unknown(image.extra, IMAGE_KEYS)
+    return row | unknown(image.extra, IMAGE_KEYS)
 
 
-def _unknown(extra: Mapping[str, Any], own: frozenset[str]) -> dict[str, Any]:
+def unknown(extra: Mapping[str, Any], own: frozenset[str]) -> dict[str, Any]:
     """Return the further values, without those whose keys we write ourselves."""
     return {key: value for key, value in extra.items() if key not in own}

@@ -1,7 +1,7 @@
 """The JSON of COCO files, written column by column: the same text as `json.dumps` of each row.
 
-Pictures whose boxes have further values, or numbers that are no decimals of `DIGITS`, are written
-row by row.
+Pictures whose boxes have numbers that are no decimals of `DIGITS`, or tiny areas, are written row by
+row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from reelabel.data.boxes import Bools, Boxes, Ints
 from reelabel.data.dataset import DIGITS, Dataset, fitted
 from reelabel.data.states import IGNORE, POSITIVE
-from reelabel.formats.coco_rows import REGIONS, coco_rows, image_row
+from reelabel.formats.coco_rows import BOX_KEYS, REGIONS, coco_rows, image_row, unknown
 from reelabel.formats.entries import NO_TRACK
 
 _BOXES = 50_000
@@ -62,9 +62,7 @@ def _parts(dataset: Dataset) -> Iterator[Dataset]:
             yield replace(dataset, images=images, boxes=boxes)
 
 
-def _by_rows(
-    part: Dataset, above: tuple[int, int], *, crowds: bool
-) -> tuple[list[str], str, int]:
+def _by_rows(part: Dataset, above: tuple[int, int], *, crowds: bool) -> tuple[list[str], str, int]:
     """Return what `_by_columns` does, of any boxes."""
     rows = list(coco_rows(part, crowds=crowds, above=above))
     boxes = [box for _, some in rows for box in some]
@@ -94,8 +92,6 @@ class _Columns:
     def of(cls, part: Dataset) -> Self | None:
         """Return the columns, None if text of them would not be that of the rows."""
         boxes = part.boxes
-        if any(some.extra is not None for some in boxes):
-            return None
         image = np.repeat(np.arange(len(boxes)), [len(some) for some in boxes])
         sizes_wh = np.array([one.size_wh for one in part.images], np.float64)[image]
         corners, kept = fitted(np.concatenate([some.xyxy for some in boxes]), sizes_wh)
@@ -223,9 +219,23 @@ def _further(boxes: Sequence[Boxes]) -> pa.Array:
         np.full(len(some), none) if some.track_id is None else some.track_id for some in boxes
     ])
     texts = pc.binary_join_element_wise(', "track_id": ', _whole(track_id), "")
-    return pc.binary_join_element_wise(
-        scores, origins, pc.if_else(pa.array(track_id < 0), "", texts), ""
-    )
+    tracks = pc.if_else(pa.array(track_id < 0), "", texts)
+    return pc.binary_join_element_wise(scores, origins, tracks, _extra(boxes), "")
+
+
+def _extra(boxes: Sequence[Boxes]) -> pa.Array:
+    """Return the other values of each box; one dictionary is often that of many boxes."""
+    every = [
+        each
+        for some in boxes
+        for each in ([None] * len(some) if some.extra is None else some.extra.tolist())
+    ]
+    known: dict[int, str] = {}
+    for each in every:
+        if id(each) not in known:
+            own = unknown(each or {}, BOX_KEYS)
+            known[id(each)] = f", {json.dumps(own, allow_nan=False)[1:-1]}" if own else ""
+    return pa.array([known[id(each)] for each in every], pa.string())
 
 
 def _strings(boxes: Sequence[Boxes], name: str, default: str) -> NDArray[Any]:
