@@ -108,9 +108,10 @@ def main() -> None:
             who: [statistics.median(column) for column in zip(*some, strict=True)]
             for who, some in found.items()
         }
+        rival_wall_s, rival_cpu_s = middle["ffmpeg"]
         for who, (wall_s, cpu_s) in middle.items():
-            times = [mine / rival for mine, rival in zip(middle[who], middle["ffmpeg"], strict=True)]
-            print(f"  {who:<16}{wall_s:7.2f} s {cpu_s:7.2f} CPU-s  {times[0]:5.2f} x wall {times[1]:5.2f} x CPU")
+            times = f"{wall_s / rival_wall_s:5.2f} x wall {cpu_s / rival_cpu_s:5.2f} x CPU"
+            print(f"  {who:<16}{wall_s:7.2f} s {cpu_s:7.2f} CPU-s {times}")
 
 
 if __name__ == "__main__":

@@ -158,16 +158,15 @@ def boxes_of_rows(
     xywh = _xywh(table)
     if sizes_wh is not None and len(xywh):
         _check_layout(xywh, sizes_wh[image])
-    columns = {
+    columns: dict[str, NDArray[Any]] = {
         "xyxy": xywh_to_xyxy(xywh).astype(np.float32),
         "score": _score(table),
         "class_id": _found(table, "category_id", category_ids),
         "track_id": _track_id(table),
         "state": np.where(_crowd(table), IGNORE, POSITIVE),
-        "origin": texts_of(table, "origin"),
+        "origin": texts_of(pa.table({"origin": table["origin"].fill_null("")}), "origin"),
+        **_extra(table),
     }
-    columns["origin"][np.equal(columns["origin"], None)] = ""
-    columns |= _extra(table)
     return _divided(columns, image, len(ids))
 
 
@@ -205,7 +204,8 @@ def _found(table: pa.Table, name: str, position: Mapping[object, int]) -> Ints:
     at = order[np.minimum(np.searchsorted(known[order], given), len(known) - 1)]
     if (known[at] != given).any():
         raise UnusualFile
-    return np.array([*position.values()], np.int64)[at]
+    found: Ints = np.array([*position.values()], np.int64)[at]
+    return found
 
 
 def _numbers(table: pa.Table, name: str, none: int | None = None) -> Ints:
@@ -213,7 +213,8 @@ def _numbers(table: pa.Table, name: str, none: int | None = None) -> Ints:
     column = table[name]
     if column.null_count and none is None:
         raise UnusualFile
-    return (column if none is None else column.fill_null(none)).to_numpy()
+    values: Ints = (column if none is None else column.fill_null(none)).to_numpy()
+    return values
 
 
 def _xywh(table: pa.Table) -> NDArray[np.float64]:
@@ -222,7 +223,8 @@ def _xywh(table: pa.Table) -> NDArray[np.float64]:
     if column.null_count or not (column.value_lengths().to_numpy() == _SIDES).all():
         raise UnusualFile
     values = column.flatten()
-    xywh = values.to_numpy(zero_copy_only=False).reshape(-1, _SIDES)
+    flat: NDArray[np.float64] = values.to_numpy(zero_copy_only=False)
+    xywh = flat.reshape(-1, _SIDES)
     corners = xywh_to_xyxy(xywh)
     small = (np.abs(corners) <= FARTHEST).all()
     if values.null_count or not small or not (corners[:, :2] <= corners[:, 2:]).all():
@@ -240,9 +242,8 @@ def _check_layout(xywh: NDArray[np.float64], sizes_wh: Ints) -> None:
 
 
 def _score(table: pa.Table) -> NDArray[np.float32]:
-    column = table["score"]
-    score = column.to_numpy()
-    # What is NaN in the file itself stands for none, too, but that is no JSON.
+    # NaN where there is none; `reelabel.formats.checked.load_json` takes NaN for none too.
+    score: NDArray[np.float64] = table["score"].to_numpy()
     if not (((score >= 0) & (score <= 1)) | np.isnan(score)).all():
         raise UnusualFile
     return score.astype(np.float32)
@@ -252,7 +253,7 @@ def _crowd(table: pa.Table) -> NDArray[np.bool_]:
     crowd = _numbers(table, "iscrowd", 0)
     if not np.isin(crowd, (0, 1)).all():
         raise UnusualFile
-    return crowd == 1
+    return np.equal(crowd, 1)
 
 
 def _extra(table: pa.Table) -> dict[str, NDArray[np.object_]]:

@@ -1,7 +1,7 @@
 """The JSON of COCO files, written column by column: the same text as `json.dumps` of each row.
 
-Pictures whose boxes have numbers that are no decimals of `DIGITS`, or tiny areas, are written row by
-row.
+Pictures whose boxes have numbers that are no decimals of `DIGITS`, or tiny areas, are written row
+by row.
 """
 
 from __future__ import annotations
@@ -104,8 +104,9 @@ class _Columns:
         return cls(image[kept], class_id[kept], state[kept], units, further)
 
     def __getitem__(self, which: Bools) -> _Columns:
-        columns = (self.image, self.class_id, self.state, self.xyxy)
-        return _Columns(*(each[which] for each in columns), self.further.filter(pa.array(which)))
+        further = self.further.filter(pa.array(which))
+        xyxy, state = self.xyxy[which], self.state[which]
+        return _Columns(self.image[which], self.class_id[which], state, xyxy, further)
 
     def annotations(self, above: tuple[int, int]) -> pa.Array:
         """Return the rows of the boxes, ``above`` being the highest ids of a picture and a box."""

@@ -260,7 +260,7 @@ def _expected(present: Bools, ratio: Floats, *, keep: bool) -> _Expected:
             now += push
         np.add(xx, 1, out=innovation)
         np.multiply(there[t], now[:2], out=gain)
-        gain /= innovation
+        np.divide(gain, innovation, out=gain)
         np.multiply(gain[0], now[:2], out=used[:2])
         np.multiply(gain[1], xv, out=used[2])
         now -= used
