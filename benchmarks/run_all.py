@@ -9,6 +9,7 @@ from pathlib import Path
 ORDER = (
     "startup.py",
     "speed_sample.py",
+    "speed_show.py",
     "speed_detect.py",
     "speed_dedup.py",
     "shots.py",

@@ -18,7 +18,7 @@ from reelabel.data.boxes import xyxy_to_xywh
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import STATES
 from reelabel.errors import FormatError, WorkspaceError
-from reelabel.formats.coco import read_coco, to_coco, truth_pictures, write_coco
+from reelabel.formats.coco import coco_text, read_coco, to_coco, truth_pictures, write_coco
 from reelabel.formats.entries import Entry, to_boxes, to_entries
 
 Rows = Callable[[Dataset], list[tuple[int, str, str, tuple[float, ...]]]]
@@ -466,3 +466,60 @@ def test_track_ids_are_read_where_other_tools_write_them(tmp_path: Path):
     raw = small(box={"attributes": {"track_id": 4, "occluded": False}})
     (boxes,) = read_coco(written(tmp_path / "a.json", raw)).boxes
     assert boxes.track_id.tolist() == [4]
+
+
+@given(dataset=datasets(), crowds=st.booleans())
+def test_text_is_that_of_the_rows(dataset, crowds):
+    """Columns give the text of `json.dumps` of every row, byte for byte."""
+    text = json.dumps(to_coco(dataset, crowds=crowds), allow_nan=False)
+    assert coco_text(dataset, crowds=crowds) == f"{text}\n"
+
+
+@given(dataset=datasets(), rules=st.booleans(), crowds=st.booleans())
+def test_columns_are_read_as_entries_are(tmp_path_factory, dataset, rules, crowds):
+    """Files of the usual layout and indented ones, which are read row by row, give the same."""
+    rows = to_coco(dataset, crowds=crowds)
+    for box in rows["annotations"]:
+        box.update({"round": box["id"] % 2, "rule": "score"} if rules else {})
+        box.pop("weight", None)
+    usual, indented = (tmp_path_factory.mktemp("coco") / f"{name}.json" for name in "ab")
+    usual.write_text(json.dumps(rows) + "\n", encoding="utf-8")
+    indented.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    assert read_coco(usual, xyxy=False) == read_coco(indented, xyxy=False)
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        '{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}{"id": 2}',
+        '{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]},',
+        '{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 2}',
+        '{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, -3, 4]}',
+        '{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, NaN, 4]}',
+        '{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3]}',
+        '{"id": 1, "image_id": 1, "category_id": 9, "bbox": [1, 2, 3, 4]}',
+        '{"id": 1, "image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4]}',
+        '{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "track_id": -1}',
+        '{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "iscrowd": 2}',
+    ],
+)
+def test_wrong_annotations_of_the_usual_layout_are_refused(tmp_path, annotations):
+    """What columns cannot hold is refused as in any other file."""
+    images = '{"images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}]'
+    categories = '"categories": [{"id": 1, "name": "dog"}]}'
+    path = tmp_path / "a.json"
+    path.write_text(f'{images}, "annotations": [{annotations}], {categories}\n', encoding="utf-8")
+    with pytest.raises(FormatError):
+        read_coco(path)
+
+
+def test_text_that_looks_like_the_layout_stays_text(tmp_path):
+    """Names and origins may hold what stands between annotations."""
+    odd = '}, {"id": 3}], "annotations": [], "categories": ['
+    dataset = Dataset(
+        (odd,),
+        (ImageEntry(odd, 99, 99),),
+        (to_boxes([Entry((1.0, 2.0, 3.0, 4.0), 0, origin=odd)] * 2),),
+    )
+    write_coco(tmp_path / "a.json", dataset)
+    assert read_coco(tmp_path / "a.json", xyxy=False) == dataset

@@ -156,3 +156,15 @@ def test_lines_can_be_given_a_width() -> None:
 
     assert ink((40, 40), 1) == ink((1920, 1080), 1) == 1
     assert ink((40, 40), 3) == ink((1920, 1080), 3) > 2
+
+
+@given(corner=st.tuples(*[st.integers(-30, 90)] * 2), size=st.tuples(*[st.integers(1, 90)] * 2))
+def test_dashes_lie_on_the_solid_line(corner, size):
+    """Wherever a box lies, its dashes paint nothing but pixels of its solid line, and some."""
+    box = np.array([[*corner, corner[0] + size[0], corner[1] + size[1]]])
+    solid, dashed = (
+        (draw_boxes(np.zeros((60, 80, 3), np.uint8), box, [""], [RED], styles=[style]) != 0).any(2)
+        for style in ("solid", "dashed")
+    )
+    assert not (dashed & ~solid).any()
+    assert dashed.sum() >= 0.2 * solid.sum() or solid.sum() < 30

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reelabel.errors import UsageError, WorkspaceError
-from reelabel.media.encode import VideoWriter
+from reelabel.media.encode import VideoWriter, written_behind
 from reelabel.media.probe import probe
 from reelabel.media.video import decode
 
@@ -114,3 +114,22 @@ def test_what_cannot_be_written_says_why(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(WorkspaceError, match="file"):
         write(tmp_path / "file" / "a.mp4", (level(0), 0))
+
+
+def test_frames_written_behind_are_those_of_one_thread(tmp_path):
+    """A thread of its own changes neither the order nor a byte."""
+    for name in ("a", "b"):
+        writer = VideoWriter(tmp_path / f"{name}.mp4", time_base=Fraction(1, 25))
+        with writer, written_behind(writer) as behind:
+            for number in range(20):
+                (behind if name == "a" else writer.write)(level(number), number)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_errors_of_frames_written_behind_are_raised(tmp_path):
+    """A frame that cannot be written is an error, even if it is the last; no file is left."""
+    writer = VideoWriter(tmp_path / "a.mp4", time_base=Fraction(1, 25))
+    with pytest.raises(UsageError), writer, written_behind(writer) as write:  # noqa: PT012 -- one with
+        write(level(0), 5)
+        write(level(1), 5)
+    assert not list(tmp_path.iterdir())

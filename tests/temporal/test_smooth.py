@@ -96,6 +96,20 @@ def test_tracks_do_not_touch_each_other():
         np.testing.assert_allclose(together.xyxy[together.track_id == k], alone.xyxy)
 
 
+def test_batches_change_no_bit(monkeypatch):
+    """Tracks that share variances, or are smoothed many at once, get the very same numbers."""
+    parts = [wave(seed, frames=60, drop=seed % 3 / 5)[1] for seed in range(9)]
+    boxes = BoxSequence.concatenated(parts)
+    track = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
+    together = smooth(boxes, track)
+    for name in ("_CELLS", "_BATCH_CELLS", "_STEPS"):
+        monkeypatch.setattr(f"reelabel.temporal.smooth.{name}", 7)
+    for ours, alone in zip(
+        vars(together).values(), vars(smooth(boxes, track)).values(), strict=True
+    ):
+        np.testing.assert_array_equal(ours, alone)
+
+
 def test_short_tracks_are_left_out_and_nothing_gives_nothing():
     """Two boxes are too few to tell noise from motion."""
     _, boxes = wave(0, frames=2)

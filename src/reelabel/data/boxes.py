@@ -181,9 +181,15 @@ class Placement:
         return result
 
 
-def clip(xyxy: NDArray[Any], size_wh: tuple[float, float]) -> NDArray[Any]:
-    """Return boxes clipped to a picture of this size: ``(n, 4)`` -> ``(n, 4)``."""
-    largest = np.minimum(np.array(size_wh * 2, np.float64), np.finfo(np.float32).max)
+def clip(xyxy: NDArray[Any], size_wh: tuple[float, float] | NDArray[Any]) -> NDArray[Any]:
+    """Return boxes clipped to a picture of this size, or each to its own: ``(n, 4)``.
+
+    Args:
+        xyxy: ``(n, 4)`` in pixels.
+        size_wh: of the picture, or ``(n, 2)`` of each box's.
+    """
+    edges = np.asarray(size_wh, np.float64)
+    largest = np.minimum(np.concatenate([edges, edges], axis=-1), np.finfo(np.float32).max)
     result: NDArray[Any] = np.clip(xyxy, 0, largest.astype(np.float32))
     return result
 

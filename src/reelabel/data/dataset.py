@@ -126,13 +126,20 @@ class Dataset:
 
         Those of which nothing is left, or a side rounds to 0, are named in `left_out`.
         """
+        sizes_wh = np.array([image.size_wh for image in self.images], np.float64).reshape(-1, 2)
+        ends = np.cumsum([0, *map(len, self.boxes)]).tolist()
+        xyxy = np.concatenate([np.zeros((0, 4), np.float32), *(some.xyxy for some in self.boxes)])
+        sizes_wh = np.repeat(sizes_wh, np.diff(ends), axis=0)
+        inside, kept = clip(xyxy, _edges(sizes_wh)), fitted(xyxy, sizes_wh)[1]
+        changed = ~kept | (inside.view(np.uint32) != xyxy.view(np.uint32)).any(axis=1)
         images, boxes = list(self.images), list(self.boxes)
-        for at, (image, some) in enumerate(zip(self.images, self.boxes, strict=True)):
-            if len(some):
-                _, kept = fitted(some.xyxy, image.size_wh)
-                gone = tuple(_words(some, i, self.classes) for i in np.flatnonzero(~kept).tolist())
-                images[at] = replace(image, left_out=(*image.left_out, *gone))
-                boxes[at] = replace(some, xyxy=clip(some.xyxy, _edges(image.size_wh)))[kept]
+        # Most pictures have no box at an edge.
+        for at in np.unique(np.searchsorted(ends, np.flatnonzero(changed), "right") - 1).tolist():
+            rows = slice(ends[at], ends[at + 1])
+            gone = np.flatnonzero(~kept[rows]).tolist()
+            left_out = (_words(boxes[at], i, self.classes) for i in gone)
+            images[at] = replace(images[at], left_out=(*images[at].left_out, *left_out))
+            boxes[at] = replace(boxes[at], xyxy=inside[rows])[kept[rows]]
         return Dataset(self.classes, tuple(images), tuple(boxes))
 
     def in_classes(
@@ -174,12 +181,15 @@ def _words(boxes: Boxes, at: int, classes: Sequence[str]) -> str:
     return f"{classes[boxes.class_id[at]]} at {corners}"
 
 
-def fitted(xyxy: NDArray[Any], size_wh: tuple[int, int]) -> tuple[NDArray[np.float64], Bools]:
+def fitted(
+    xyxy: NDArray[Any], size_wh: tuple[int, int] | NDArray[np.float64]
+) -> tuple[NDArray[np.float64], Bools]:
     """Return boxes rounded to `DIGITS` and clipped, and which of them have an area then.
 
     Args:
         xyxy: ``(n, 4)`` in pixels of the picture.
-        size_wh: size of the picture; where it is 0 it is unknown, and there is no edge.
+        size_wh: size of the picture, or ``(n, 2)`` those of each box's; where it is 0 it is
+            unknown, and there is no edge.
 
     Returns:
         ``(n, 4)`` float64 and ``(n,)`` bool.
@@ -188,10 +198,10 @@ def fitted(xyxy: NDArray[Any], size_wh: tuple[int, int]) -> tuple[NDArray[np.flo
     return found, (found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1])
 
 
-def _edges(size_wh: tuple[int, int]) -> tuple[float, float]:
-    """Return where a picture ends; nowhere where its size is unknown."""
-    width, height = size_wh
-    return width or math.inf, height or math.inf
+def _edges(size_wh: tuple[int, int] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where pictures end; nowhere where their size is unknown."""
+    size = np.asarray(size_wh, np.float64)
+    return np.where(size == 0, math.inf, size)
 
 
 def _renumbered(boxes: Boxes, class_id: Ints) -> Boxes:

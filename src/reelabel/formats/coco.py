@@ -13,12 +13,15 @@ annotation may carry ``score``, ``origin`` and ``track_id``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import numpy as np
 
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import IGNORE, POSITIVE, State
@@ -39,8 +42,10 @@ from reelabel.formats.checked import (
     whole_of,
     xyxy_of,
 )
+from reelabel.formats.coco_columns import UnusualFile, boxes_of_rows, read_rows
 from reelabel.formats.coco_rows import BOX_KEYS, IMAGE_KEYS, REGIONS, coco_rows
-from reelabel.formats.entries import Entry, Four, dataset_of
+from reelabel.formats.coco_text import coco_texts
+from reelabel.formats.entries import Entry, Four, as_entries, dataset_of, to_boxes
 from reelabel.formats.layout import check_layout
 
 __all__ = ["coco_text", "read_coco", "to_coco", "truth_pictures", "write_coco"]
@@ -65,16 +70,34 @@ def read_coco(path: Path, *, xyxy: bool | None = None) -> Dataset:
         FormatError: if the file is no such JSON, or an entry is wrong; the message names it and
             what was expected.
     """
+    if xyxy is not True:
+        with contextlib.suppress(UnusualFile):
+            return _read_columns(path, checked=xyxy is None)
     raw = _load(path)
-    reader = _Reader(str(path), xyxy is True)
-    reader.read_categories(raw)
-    reader.read_images(raw)
+    reader = _Reader.begun(path, raw, xyxy=xyxy is True)
     rows = list(rows_of(reader.path, raw, "annotations"))
     drawn = [reader.read_annotation(where, row) for where, row in rows]
     if xyxy is None:
         check_layout(reader.path, drawn, loose=all("id" not in row for _, row in rows))
     pairs = zip(reader.shown, reader.regions, strict=True)
     return dataset_of(reader.classes, reader.images, ([*a, *b] for a, b in pairs))
+
+
+def _read_columns(path: Path, *, checked: bool) -> Dataset:
+    """Return what `read_coco` does, of a file of the usual layout.
+
+    Raises:
+        UnusualFile: if it has another one, or something is wrong with the annotations.
+    """
+    rows = read_rows(path)
+    reader = _Reader.begun(path, rows.raw, xyxy=False)
+    names = {id_: reader.classes.index(name) for id_, name in reader.names.items()}
+    sizes_wh = np.array([image.size_wh for image in reader.images], np.int64).reshape(-1, 2)
+    boxes = boxes_of_rows(rows, [*reader.position], names, sizes_wh if checked else None)
+    for at, regions in enumerate(reader.regions):
+        if regions:
+            boxes[at] = to_boxes([*as_entries(boxes[at]), *regions])
+    return Dataset(reader.classes, tuple(reader.images), tuple(boxes)).clipped()
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -100,6 +123,14 @@ class _Reader:
     position: dict[object, int] = field(default_factory=dict)
     shown: list[list[Entry]] = field(default_factory=list)
     regions: list[list[Entry]] = field(default_factory=list)
+
+    @classmethod
+    def begun(cls, path: Path, raw: Row, *, xyxy: bool) -> Self:
+        """Return a reader that has read categories and images."""
+        reader = cls(str(path), xyxy)
+        reader.read_categories(raw)
+        reader.read_images(raw)
+        return reader
 
     def read_categories(self, raw: Row) -> None:
         """Fill `names`: category id -> class name, in the order of the ids, and `classes`."""
@@ -252,12 +283,11 @@ def coco_text(dataset: Dataset, *, crowds: bool = True) -> str:
 
 
 def _chunks(dataset: Dataset, *, crowds: bool) -> Iterator[str]:
-    """Yield the JSON of `to_coco`, the boxes of a picture at a time."""
+    """Yield the JSON of `to_coco`."""
     images, parts = list[str](), list[str]()
-    for row, boxes in coco_rows(dataset, crowds=crowds):
-        images.append(json.dumps(row, allow_nan=False))
-        if boxes:
-            parts.append(json.dumps(boxes, allow_nan=False)[1:-1])
+    for rows, boxes in coco_texts(dataset, crowds=crowds):
+        images += rows
+        parts += [boxes] if boxes else []
     yield from ('{"images": [', ", ".join(images), '], "annotations": [', ", ".join(parts))
     yield f'], "categories": {json.dumps(_categories(dataset), allow_nan=False)}}}\n'
 

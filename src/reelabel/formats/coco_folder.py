@@ -46,11 +46,12 @@ def write_coco_folder(
         WorkspaceError: if something cannot be written.
     """
     images = [replace(image, split=image.split or DEFAULT_SPLIT) for image in dataset.images]
+    splits = dict.fromkeys(image.split for image in images)
+    homes = {split: safe_join(folder / "images", split) for split in splits}
     for image in images:
-        home = safe_join(folder / "images", image.split)
-        copy_file(pictures(image), safe_join(home, image.file_name))
+        copy_file(pictures(image), safe_join(homes[image.split], image.file_name))
     whole = replace(dataset, images=tuple(images))
-    for split in dict.fromkeys(image.split for image in images):
+    for split in splits:
         at = [i for i, image in enumerate(images) if image.split == split]
         part = whole.subset(at)
         write_coco(coco_path(folder, split), part, crowds=False)

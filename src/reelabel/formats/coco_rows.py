@@ -46,18 +46,20 @@ REGIONS: dict[str, State] = {"hard_negatives": NEGATIVE, "ignore_regions": IGNOR
 
 
 def coco_rows(
-    dataset: Dataset, *, crowds: bool
+    dataset: Dataset, *, crowds: bool, above: tuple[int, int] = (0, 0)
 ) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """Yield the row of each picture, and those of its boxes.
 
     Args:
         dataset: the pictures and boxes.
         crowds: as in `reelabel.formats.coco.to_coco`.
+        above: the highest ids of a picture and a box so far.
     """
     aside = {state: key for key, state in REGIONS.items() if not (crowds and state == IGNORE)}
-    number = 0
-    for id_, (image, boxes) in enumerate(zip(dataset.images, dataset.boxes, strict=True), start=1):
-        row, rows = _image_row(id_, image), []
+    first, number = above[0] + 1, above[1]
+    pairs = zip(dataset.images, dataset.boxes, strict=True)
+    for id_, (image, boxes) in enumerate(pairs, start=first):
+        row, rows = image_row(id_, image), []
         for class_id, xywh, state, values in _entries(boxes, image.size_wh):
             if state in aside:
                 region = {"bbox": xywh, "category": dataset.classes[class_id], **values}
@@ -98,11 +100,12 @@ def _entries(
             values: dict[str, Any] = {} if score is None else {"score": score}
             values |= {"origin": origin} if origin else {}
             values |= {} if track_id is None or track_id < 0 else {"track_id": track_id}
-            values |= _unknown(extra, own)
+            values |= unknown(extra, own)
             yield class_id, [x1, y1, round(x2 - x1, DIGITS), round(y2 - y1, DIGITS)], state, values
 
 
-def _image_row(id_: int, image: ImageEntry) -> dict[str, Any]:
+def image_row(id_: int, image: ImageEntry) -> dict[str, Any]:
+    """Return the row of a picture, without its boxes."""
     row: dict[str, Any] = {
         "id": id_,
         "file_name": image.file_name,
@@ -119,9 +122,9 @@ def _image_row(id_: int, image: ImageEntry) -> dict[str, Any]:
         row["left_out"] = list(image.left_out)
     if image.complete is not None:
         row["complete_categories"] = [class_id + 1 for class_id in image.complete]
-    return row | _unknown(image.extra, IMAGE_KEYS)
+    return row | unknown(image.extra, IMAGE_KEYS)
 
 
-def _unknown(extra: Mapping[str, Any], own: frozenset[str]) -> dict[str, Any]:
+def unknown(extra: Mapping[str, Any], own: frozenset[str]) -> dict[str, Any]:
     """Return the further values, without those whose keys we write ourselves."""
     return {key: value for key, value in extra.items() if key not in own}

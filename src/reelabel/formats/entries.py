@@ -69,6 +69,13 @@ def to_entries(boxes: Boxes, size_wh: tuple[int, int] = (0, 0)) -> list[Entry]:
     return [_entry(boxes, i, xyxy[i].tolist(), scores[i]) for i in np.flatnonzero(kept).tolist()]
 
 
+def as_entries(boxes: Boxes) -> list[Entry]:
+    """Return boxes as entries, as they stand: `to_boxes` gives them back."""
+    scores = [None if math.isnan(each) else each for each in boxes.score.tolist()]
+    corners = boxes.xyxy.tolist()
+    return [_entry(boxes, i, corners[i], scores[i]) for i in range(len(boxes))]
+
+
 def _entry(boxes: Boxes, i: int, xyxy: list[float], score: float | None) -> Entry:
     left, top, right, bottom = xyxy
     return Entry(

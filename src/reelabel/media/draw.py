@@ -246,13 +246,19 @@ def _fill(picture: Picture, corner: list[int], colour: Colour) -> None:
 
 def _draw_dashes(picture: Picture, corner: list[int], colour: Colour, width: int) -> None:
     dash = 4 * width
-    outline = np.zeros(picture.shape[:2], np.uint8)
     left, top, right, bottom = corner
-    cv2.rectangle(outline, (left, top), (right - 1, bottom - 1), 1, width)
+    # Only the part of the picture that the lines can touch is gone through.
+    x_0, y_0 = max(0, left - 2 * width), max(0, top - 2 * width)
+    part = picture[y_0 : max(0, bottom + 2 * width), x_0 : max(0, right + 2 * width)]
+    if not part.size:
+        return
+    outline = np.zeros(part.shape[:2], np.uint8)
+    ends = (left - x_0, top - y_0), (right - 1 - x_0, bottom - 1 - y_0)
+    cv2.rectangle(outline, *ends, 1, width)
     # Counted along x + y from the box's corner, dashes are as long on every side and move with it.
     y, x = np.nonzero(outline)
-    drawn = ((x - left + y - top) // dash) % 2 == 0
-    picture[y[drawn], x[drawn]] = colour
+    drawn = ((x + x_0 - left + y + y_0 - top) // dash) % 2 == 0
+    part[y[drawn], x[drawn]] = colour
 
 
 def _draw_text(picture: Picture, text: str, corner: list[int], colour: Colour) -> None:
@@ -262,9 +268,9 @@ def _draw_text(picture: Picture, text: str, corner: list[int], colour: Colour) -
     scale = _text_scale(picture, text, thickness)
     (text_w, text_h), baseline = cv2.getTextSize(text, _FONT, scale, thickness)
     box_h = text_h + baseline + 2
-    left = int(np.clip(corner[0], 0, max(0, width - text_w - 2)))
+    left = min(max(corner[0], 0), max(0, width - text_w - 2))
     above = corner[1] - box_h
-    top = int(np.clip(above if above >= 0 else corner[1], 0, max(0, height - box_h)))
+    top = min(max(above if above >= 0 else corner[1], 0), max(0, height - box_h))
     cv2.rectangle(picture, (left, top), (left + text_w + 1, top + box_h - 1), colour, cv2.FILLED)
     ink = (0, 0, 0) if _is_light(colour) else (255, 255, 255)
     origin = (left + 1, top + text_h + 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +27,7 @@ from reelabel.media.opening import reason
 _ENCODERS = ("libx264", "libopenh264", "mpeg4")
 """In order of preference; FFmpeg builds differ in which they hold."""
 
+_AHEAD = 3  # pictures that wait to be encoded
 _MP4 = frozenset({".mp4", ".m4v", ".mov"})
 _BT709 = 1  # the same number for matrix, transfer and primaries (ITU-T H.273)
 _LIMITED = 1  # AVCOL_RANGE_MPEG
@@ -69,6 +72,7 @@ class VideoWriter:
         self._container: OutputContainer
         self._stream: VideoStream | None = None
         self._scaler = VideoReformatter()
+        self._rgb: VideoFrame | None = None
         self._size_wh = (0, 0)
         self._shift, self._last_pts = 0, -1
 
@@ -142,9 +146,10 @@ class VideoWriter:
 
     def _to_frame(self, rgb: Picture, pts: int) -> VideoFrame:
         height, width = rgb.shape[:2]
-        even = np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        if height % 2 or width % 2:
+            rgb = np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         frame = self._scaler.reformat(
-            VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24"),
+            self._filled(rgb),
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
@@ -154,9 +159,38 @@ class VideoWriter:
         frame.pict_type = PictureType.NONE
         return frame
 
+    def _filled(self, rgb: Picture) -> VideoFrame:
+        """Return the picture as a frame, the same one each time: memory for a new one is slow."""
+        if self._rgb is None:
+            self._rgb = VideoFrame(rgb.shape[1], rgb.shape[0], "rgb24")
+        plane = self._rgb.planes[0]
+        lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        lines[: rgb.shape[0], : 3 * rgb.shape[1]].reshape(rgb.shape)[...] = rgb
+        return self._rgb
+
     def _close(self) -> None:
         with suppress(av.error.FFmpegError):  # an unfinished file is thrown away
             self._container.close()
+
+
+@contextmanager
+def written_behind(writer: VideoWriter) -> Iterator[Callable[[Picture, int], None]]:
+    """Give a function that adds frames to a writer, which encodes them in a thread of its own.
+
+    While a frame is encoded the next ones are made. A few are held; they must not be changed.
+    Errors of the writer are raised by a later call or at the end of the block.
+    """
+    waiting: deque[Future[None]] = deque()
+
+    def write(rgb: Picture, pts: int) -> None:
+        while len(waiting) >= _AHEAD:
+            waiting.popleft().result()
+        waiting.append(thread.submit(writer.write, rgb, pts))
+
+    with ThreadPoolExecutor(1) as thread:
+        yield write
+        for each in waiting:
+            each.result()
 
 
 def open_output(temporary: Path, path: Path, time_base: Fraction) -> OutputContainer:

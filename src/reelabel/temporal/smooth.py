@@ -9,8 +9,9 @@ added, the detections are not changed. All of it is computed in double precision
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,12 @@ _RATIOS = 10.0 ** np.arange(-6, 1.5, 0.75)
 _VAGUE = 1e4
 """Variance of the first velocity over that of a box: it is unknown."""
 _MEDIAN_CHI2 = 0.4549
-_CELLS = 30_000
+_CELLS = 100_000
+"""Steps times tracks whose innovations are held at once, for every ratio."""
+_BATCH_CELLS = 500_000
+"""Steps times tracks that are smoothed at once."""
+_STEPS = 512
+"""Steps back whose gains are held at once."""
 
 
 class SmoothSettings(Settings):
@@ -72,14 +78,18 @@ class Smoothed:
         return self.row >= 0
 
 
-class _Run(NamedTuple):
-    """Filtered states, ``(steps, ...)`` each: value, speed and their covariance."""
+class _Expected(NamedTuple):
+    """What the filter expects where boxes have a variance of 1; it depends on no box's value.
 
-    x: Floats
-    v: Floats
-    xx: Floats
-    xv: Floats
-    vv: Floats
+    Attributes:
+        innovation: ``(steps, ...)`` variance of the innovations.
+        gain: ``(steps, 2, ...)`` shares of an innovation by which value and speed are corrected.
+        covariance: ``(steps, 3, ...)`` filtered: of value, of value and speed, of speed.
+    """
+
+    innovation: Floats
+    gain: Floats
+    covariance: Floats
 
 
 def smooth(
@@ -127,7 +137,7 @@ def _batches(frame: Ints, tracks: list[Ints]) -> Iterator[list[Ints]]:
     batch: list[Ints] = []
     for rows in sorted(tracks, key=lambda rows: (_span(frame, rows), int(rows[0]))):
         longer = batch and _span(frame, rows) > 1.5 * _span(frame, batch[0]) + 8
-        if longer or (batch and (len(batch) + 1) * _span(frame, rows) > _CELLS):
+        if longer or (batch and (len(batch) + 1) * _span(frame, rows) > _BATCH_CELLS):
             yield batch
             batch = []
         batch.append(rows)
@@ -159,78 +169,195 @@ def _fit(seen: Floats, present: Bools) -> tuple[Floats, Floats]:
     """Smooth ``(steps, tracks, 4)`` values; return them with their standard deviations."""
     origin = seen[0]
     seen = np.where(present[..., None], seen - origin, 0.0)
-    ratio, noise = _noise(seen, present)
-    run = _filter(seen, present, ratio)[0]
-    value, variance = _backward(run, ratio)
-    return value + origin, np.sqrt(np.maximum(variance, 0) * noise)
+    # Tracks that miss boxes in the same steps share all variances.
+    patterns, pattern = np.unique(present, axis=1, return_inverse=True)
+    best, noise = _noise(seen, patterns, pattern)
+    pairs, pair = np.unique(pattern[:, None] * len(_RATIOS) + best, return_inverse=True)
+    pair = pair.reshape(best.shape)
+    of_pattern, of_ratio = np.divmod(pairs, len(_RATIOS))
+    expected = _expected(patterns[:, of_pattern], _RATIOS[of_ratio], keep=True)
+    states = np.empty((len(seen), 2, *seen.shape[1:]))
+    _follow(seen, _of(expected.gain, pair), repeat(np.empty(seen.shape[1:])), states)
+    value, variance = _backward(states, pair, expected.covariance, _RATIOS[of_ratio])
+    return value + origin, np.sqrt(np.maximum(variance, 0)[:, pair] * noise)
 
 
-def _noise(seen: Floats, present: Bools) -> tuple[Floats, Floats]:
+def _of(rows: Floats, which: Ints) -> Iterator[Floats]:
+    """Yield the chosen columns of each step, ``(k, n)`` -> ``(k, *which.shape)``."""
+    return (row[:, which] for row in rows)
+
+
+def _noise(seen: Floats, patterns: Bools, pattern: Ints) -> tuple[Ints, Floats]:
     """Return per track and coordinate the likeliest ratio and the boxes' variance, ``(tracks, 4)``.
+
+    Args:
+        seen: ``(steps, tracks, 4)`` values.
+        patterns: ``(steps, patterns)`` whether there is a box.
+        pattern: ``(tracks,)`` which of them each track has.
+
+    Returns:
+        Ratios as positions in `_RATIOS`.
+    """
+    expected = _expected(patterns[..., None], _RATIOS, keep=False)
+    # The first two boxes only determine where the track starts and its velocity.
+    counted = patterns & (np.cumsum(patterns, axis=0) > 2)  # noqa: PLR2004 -- see above
+    size = max(1, _CELLS // len(seen))
+    parts = [
+        _likeliest(seen[:, at : at + size], counted, pattern[at : at + size], expected)
+        for at in range(0, len(pattern), size)
+    ]
+    best, noise = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return best, noise
+
+
+def _likeliest(
+    seen: Floats, counted: Bools, pattern: Ints, expected: _Expected
+) -> tuple[Ints, Floats]:
+    """Return what `_noise` does, `counted` being which innovations are compared.
 
     What the filter did not foresee, squared and divided by the variance that it expected, has a
     median of 0.4549 times the boxes' variance; each ratio gets the variance that fits it best.
     """
-    gap, expected = _filter(seen[..., None], present, _RATIOS, keep=False)[1:]
-    counted = present.copy()
-    # The first two boxes only determine where the track starts and its velocity.
-    counted &= np.cumsum(present, axis=0) > 2  # noqa: PLR2004 -- see above
-    known = counted[..., None, None]
-    squares = np.where(known, gap**2 / expected, np.nan)
+    squares = np.empty((*seen.shape, len(_RATIOS)))
+    gain = expected.gain[:, :, pattern, None]
+    _follow(seen[..., None], gain, squares, repeat(np.empty((2, *squares.shape[1:]))))
+    logs = np.where(counted[..., None], np.log(expected.innovation), 0.0).sum(axis=0)
+    ignored = ~counted[:, pattern, None, None]
+    np.square(squares, out=squares)
+    squares /= expected.innovation[:, pattern, None]
+    np.copyto(squares, np.nan, where=ignored)
     scale = np.nanmedian(squares, axis=0) / _MEDIAN_CHI2 + 1e-4
-    logs = np.where(known, np.log(expected), 0.0).sum(axis=0)
     # Beyond three sigma a box counts no more than at three: one slip must not decide.
-    spread = np.where(known, np.minimum(squares / scale, 9.0), 0.0).sum(axis=0)
-    cost = logs + counted.sum(axis=0)[:, None, None] * np.log(scale) + spread
+    squares /= scale
+    np.minimum(squares, 9.0, out=squares)
+    np.copyto(squares, 0.0, where=ignored)
+    count = counted.sum(axis=0)[pattern, None, None]
+    cost = logs[pattern, None] + count * np.log(scale) + squares.sum(axis=0)
     best = np.argmin(cost, axis=-1)
-    noise = np.take_along_axis(scale, best[..., None], axis=-1)[..., 0]
-    return _RATIOS[best], noise
+    return best, np.take_along_axis(scale, best[..., None], axis=-1)[..., 0]
 
 
-def _filter(
-    seen: Floats, present: Bools, ratio: Floats, *, keep: bool = True
-) -> tuple[_Run, Floats, Floats]:
-    """Run forward; the boxes' variance is 1. Return states, innovations and their variances.
+def _expected(present: Bools, ratio: Floats, *, keep: bool) -> _Expected:
+    """Run the variances forward; the boxes' variance is 1.
 
-    States, most of the memory, are kept on request; else only the last is returned.
+    Args:
+        present: ``(steps, ...)`` whether there is a box.
+        ratio: ``(...)`` variance of the pushes.
+        keep: whether to return covariances, else they are those of no step.
     """
-    shape = np.broadcast_shapes(seen.shape[1:], ratio.shape)
-    kept = len(seen) if keep else 1
-    states = [np.zeros((kept, *shape)) for _ in range(5)]
-    gaps, expected = np.zeros((len(seen), *shape)), np.ones((len(seen), *shape))
-    mask = present.reshape(present.shape + (1,) * (len(shape) - 1))
-    x, v = np.zeros(shape), np.zeros(shape)
-    xx, xv, vv = np.full(shape, _VAGUE), np.zeros(shape), np.full(shape, _VAGUE)
-    for t in range(len(seen)):
+    steps, shape = len(present), np.broadcast_shapes(present.shape[1:], ratio.shape)
+    found = _Expected(*(np.empty((steps, *some, *shape)) for some in [(), (2,), (3,) * keep]))
+    push = np.stack([np.broadcast_to(each, shape) for each in (ratio / 3, ratio / 2, ratio)])
+    there = present.astype(np.float64)
+    now, used = np.zeros((3, *shape)), np.zeros((3, *shape))
+    xx, xv, vv = now
+    xx[...] = vv[...] = _VAGUE
+    for t, (innovation, gain) in enumerate(zip(found.innovation, found.gain, strict=True)):
         if t:
-            x = x + v
-            xx, xv, vv = xx + 2 * xv + vv + ratio / 3, xv + vv + ratio / 2, vv + ratio
-        gaps[t], expected[t] = seen[t] - x, xx + 1
-        gain_x, gain_v = mask[t] * xx / expected[t], mask[t] * xv / expected[t]
-        x, v = x + gain_x * gaps[t], v + gain_v * gaps[t]
-        xx, xv, vv = xx - gain_x * xx, xv - gain_x * xv, vv - gain_v * xv
-        for column, now in zip(states, (x, v, xx, xv, vv), strict=True):
-            column[min(t, kept - 1)] = now
-    return _Run(*states), gaps, expected
+            xx += 2 * xv
+            xx += vv
+            xv += vv
+            now += push
+        np.add(xx, 1, out=innovation)
+        np.multiply(there[t], now[:2], out=gain)
+        np.divide(gain, innovation, out=gain)
+        np.multiply(gain[0], now[:2], out=used[:2])
+        np.multiply(gain[1], xv, out=used[2])
+        now -= used
+        if keep:
+            found.covariance[t] = now
+    return found
 
 
-def _backward(run: _Run, ratio: Floats) -> tuple[Floats, Floats]:
-    """Run backward; return smoothed values and their variances (boxes' variance 1)."""
-    value, variance = run.x.copy(), run.xx.copy()
-    v, xv, vv = run.v[-1], run.xv[-1], run.vv[-1]
-    for t in range(len(run.x) - 2, -1, -1):
-        c = _Run(*(column[t] for column in run))
-        # Predicted covariance of the next step, and the gain C = P F' / predicted.
-        pxx = c.xx + 2 * c.xv + c.vv + ratio / 3
-        pxv, pvv = c.xv + c.vv + ratio / 2, c.vv + ratio
-        det = np.maximum(pxx * pvv - pxv**2, 1e-12)
-        a, b = c.xx + c.xv, c.xv + c.vv
-        g11, g12 = (a * pvv - c.xv * pxv) / det, (c.xv * pxx - a * pxv) / det
-        g21, g22 = (b * pvv - c.vv * pxv) / det, (c.vv * pxx - b * pxv) / det
-        dx, dv = value[t + 1] - c.x - c.v, v - c.v
-        value[t], v = c.x + g11 * dx + g12 * dv, c.v + g21 * dx + g22 * dv
-        exx, exv, evv = variance[t + 1] - pxx, xv - pxv, vv - pvv
-        variance[t] = c.xx + g11**2 * exx + 2 * g11 * g12 * exv + g12**2 * evv
-        xv = c.xv + g11 * g21 * exx + (g11 * g22 + g12 * g21) * exv + g12 * g22 * evv
-        vv = c.vv + g21**2 * exx + 2 * g21 * g22 * exv + g22**2 * evv
+def _follow(
+    seen: Floats, gains: Iterable[Floats], gaps: Iterable[Floats], states: Iterable[Floats]
+) -> None:
+    """Run the filter forward over ``(steps, ...)`` values.
+
+    Args:
+        seen: the values.
+        gains: ``(2, ...)`` for each step.
+        gaps: gets for each step the innovation ``(...)``.
+        states: gets for each step the filtered value and speed ``(2, ...)``.
+    """
+    now: Floats | None = None
+    for value, gain, gap, state in zip(seen, gains, gaps, states, strict=False):
+        if now is None:
+            now = np.zeros(state.shape)
+        now[0] += now[1]
+        np.subtract(value, now[0], out=gap)
+        now += gain * gap
+        state[...] = now
+
+
+def _backward(
+    states: Floats, pair: Ints, covariance: Floats, ratio: Floats
+) -> tuple[Floats, Floats]:
+    """Run backward; return smoothed values and their variances (boxes' variance 1).
+
+    Args:
+        states: ``(steps, 2, tracks, 4)`` filtered values and speeds.
+        pair: ``(tracks, 4)`` which of the variances each has.
+        covariance: ``(steps, 3, pairs)`` filtered.
+        ratio: ``(pairs,)`` variance of the pushes.
+
+    Returns:
+        ``(steps, tracks, 4)`` and ``(steps, pairs)``.
+    """
+    value, variance = states[:, 0].copy(), covariance[:, 0].copy()
+    now, spread = states[-1].copy(), covariance[-1].copy()
+    for end in range(len(states) - 1, 0, -_STEPS):
+        part = slice(max(0, end - _STEPS), end)
+        predicted, gain, weight = _gains(covariance[part], ratio)
+        _values_back(states[part], gain[..., pair], now, value[part])
+        _variances_back(covariance[part], predicted, weight, (spread, variance[part]))
     return value, variance
+
+
+def _gains(covariance: Floats, ratio: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return what does not depend on the next step.
+
+    Returns:
+        ``(steps, 3, pairs)`` predicted covariance of the next step; ``(steps, 2, 2, pairs)`` gain
+        ``C = P F' / predicted``; ``(steps, 3, 3, pairs)`` the weights of what the covariance of the
+        next step exceeds the prediction by.
+    """
+    xx, xv, vv = covariance.swapaxes(0, 1)
+    a, b = xx + xv, xv + vv
+    pxx, pxv, pvv = xx + 2 * xv + vv + ratio / 3, b + ratio / 2, vv + ratio
+    det = np.maximum(pxx * pvv - pxv**2, 1e-12)
+    g11, g12 = (a * pvv - xv * pxv) / det, (xv * pxx - a * pxv) / det
+    g21, g22 = (b * pvv - vv * pxv) / det, (vv * pxx - b * pxv) / det
+    weight = [
+        [g11**2, 2 * g11 * g12, g12**2],
+        [g11 * g21, g11 * g22 + g12 * g21, g12 * g22],
+        [g21**2, 2 * g21 * g22, g22**2],
+    ]
+    gain = np.moveaxis(np.array([[g11, g12], [g21, g22]]), 2, 0)
+    return np.stack([pxx, pxv, pvv], axis=1), gain, np.moveaxis(np.array(weight), 2, 0)
+
+
+def _values_back(states: Floats, gain: Floats, now: Floats, out: Floats) -> None:
+    """Carry value and speed, ``(2, ...)``, back over some steps, in place."""
+    for state, weight, value in zip(states[::-1], gain[::-1], out[::-1], strict=True):
+        now -= state
+        now[0] -= state[1]
+        by_value, by_speed = (weight * now).swapaxes(0, 1)
+        np.add(state, by_value, out=now)
+        now += by_speed
+        value[...] = now[0]
+
+
+def _variances_back(
+    covariance: Floats, predicted: Floats, weight: Floats, result: tuple[Floats, Floats]
+) -> None:
+    """Carry the covariance, ``(3, pairs)``, back over some steps, in place."""
+    now, out = result
+    steps = zip(covariance[::-1], predicted[::-1], weight[::-1], out[::-1], strict=True)
+    for own, expected, by, variance in steps:
+        now -= expected
+        first, second, third = (by * now).swapaxes(0, 1)
+        np.add(own, first, out=now)
+        now += second
+        now += third
+        variance[...] = now[0]

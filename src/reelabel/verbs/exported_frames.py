@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from reelabel.data.boxes import Boxes, Floats, Ints, Placement
+from reelabel.data.boxes import Ints, Placement
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import GAP
 from reelabel.data.video import Video
 from reelabel.formats.entries import NO_TRACK
 from reelabel.formats.video_files import VIDEO_NAME
 from reelabel.tables import CANDIDATES, EVIDENCE, TRACKS, xyxy_of
+from reelabel.tables.columns import Texts, texts_of
 from reelabel.verbs.exported_names import written_frames
 from reelabel.workspace import Workspace
 from reelabel.workspace.names import VideosById
@@ -26,9 +28,82 @@ from reelabel.workspace.rounds import dataset_dir
 
 SAME_PX = 0.05
 """Farthest that two corners of one box are apart, in video pixels: files round them."""
+_REACH_PX = 0.06  # more than that, for what sums of large numbers lose
 
-Tracked = dict[tuple[int, str], tuple[Floats, Ints]]
-"""Boxes ``(n, 4)`` in video pixels and their tracks ``(n,)``, by time stamp and class."""
+
+@dataclass(frozen=True)
+class Tracked:
+    """Boxes of one video that have a track.
+
+    Attributes:
+        pts: ``(n,)`` time stamps.
+        name: ``(n,)`` classes.
+        xyxy: ``(n, 4)`` in video pixels.
+        track_id: ``(n,)`` from 1.
+    """
+
+    pts: Ints
+    name: Texts
+    xyxy: NDArray[Any]
+    track_id: Ints
+
+    @classmethod
+    def of(cls, table: pa.Table, track_id: Ints) -> Tracked:
+        """Return the boxes of a table, whose tracks, ``(rows,)``, count from 0."""
+        name = texts_of(table, "category")
+        return cls(table["pts"].to_numpy(), name, xyxy_of(table), track_id + 1)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Tracked]) -> Tracked:
+        """Return the boxes of all parts."""
+        columns = zip(*(vars(part).values() for part in parts), strict=True)
+        return cls(*(np.concatenate(column) for column in columns))
+
+    def nearest(self, pts: Ints, name: Texts, xyxy: NDArray[Any]) -> Ints:
+        """Return the track of the nearest of these boxes for each of others, `NO_TRACK` if far.
+
+        Args:
+            pts: ``(m,)`` time stamps of the others.
+            name: ``(m,)`` their classes.
+            xyxy: ``(m, 4)`` in video pixels.
+        """
+        own, other = _along((self.pts, pts), (self.name, name), (self.xyxy, xyxy))
+        order = np.argsort(own)
+        # Few boxes of a frame begin at one place: only these are compared.
+        low = np.searchsorted(own[order], other - _REACH_PX)
+        count = np.searchsorted(own[order], other + _REACH_PX, "right") - low
+        row = np.repeat(np.arange(len(other)), count)
+        step = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+        at = order[low[row] + step]
+        apart = np.abs(self.xyxy[at] - xyxy[row]).max(axis=1, initial=0)
+        best = np.lexsort((at, apart, row))
+        best = best[apart[best] <= SAME_PX]
+        row, first = np.unique(row[best], return_index=True)
+        result = np.full(len(other), NO_TRACK, np.int64)
+        result[row] = self.track_id[at[best[first]]]
+        return result
+
+
+def _along(
+    pts: tuple[Ints, Ints], name: tuple[Texts, Texts], xyxy: tuple[NDArray[Any], NDArray[Any]]
+) -> list[NDArray[np.float64]]:
+    """Return the left edges of two sets of boxes, those of other frames and classes far apart."""
+    numbers = [np.unique(np.concatenate(each), return_inverse=True)[1] for each in (pts, name)]
+    left = np.concatenate([each[:, 0] for each in xyxy]).astype(np.float64)
+    left -= left.min(initial=np.inf)
+    group = numbers[0] * (numbers[1].max(initial=0) + 1) + numbers[1]
+    return np.split(group * (left.max(initial=0) + 1) + left, [len(pts[0])])
+
+
+def _track_of(detection: Ints, tracks: pa.Table) -> tuple[Ints, Ints]:
+    """Return which of some detections have a track, and those tracks."""
+    known = tracks["detection"].to_numpy()
+    if not len(known):
+        return known, known
+    order = np.argsort(known, kind="stable")
+    at = np.searchsorted(known[order], detection, "right") - 1
+    there = np.flatnonzero((at >= 0) & (known[order[np.maximum(at, 0)]] == detection))
+    return there, tracks["track_id"].to_numpy()[order[at[there]]]
 
 
 @dataclass
@@ -44,7 +119,6 @@ class ExportedFrames:
     workspace: Workspace
     number: int | None
     videos: dict[str, Video]
-    _tracked: dict[str, Tracked] = field(default_factory=dict)
     _frames: dict[str, dict[int, Mapping[str, Any]]] = field(default_factory=dict)
 
     @classmethod
@@ -63,15 +137,17 @@ class ExportedFrames:
             MissingInput: if a video is not registered, or a part of its tables is missing.
         """
         images, boxes = list(data.images), list(data.boxes)
+        of_video: dict[str, list[int]] = defaultdict(list)
         for i, image in enumerate(data.images):
-            if not image.video:
-                continue
-            video = self.videos[image.video]
-            extra = {**image.extra, VIDEO_NAME: video.name}
-            images[i] = replace(image, time_base=video.time_base, extra=extra)
-            track_id = self._track_ids(image, boxes[i], data.classes)
-            if (track_id >= 0).any():
-                boxes[i] = replace(boxes[i], track_id=track_id)
+            if image.video:
+                of_video[image.video].append(i)
+        for video_id, at in of_video.items():
+            video = self.videos[video_id]
+            for i, track_id in zip(at, self._track_ids(data, video_id, at), strict=True):
+                extra = {**images[i].extra, VIDEO_NAME: video.name}
+                images[i] = replace(images[i], time_base=video.time_base, extra=extra)
+                if (track_id >= 0).any():
+                    boxes[i] = replace(boxes[i], track_id=track_id)
         return replace(data, images=tuple(images), boxes=tuple(boxes))
 
     def in_video_pixels(self, data: Dataset) -> Dataset:
@@ -95,53 +171,35 @@ class ExportedFrames:
         # Pictures of frames that were never sampled are written in the video's own size.
         return Placement() if row is None else Placement.of_frame(row)
 
-    def _track_ids(self, image: ImageEntry, boxes: Boxes, classes: tuple[str, ...]) -> Ints:
-        """Return the track of each box, -1 for none: that of the round's same candidate."""
-        video = self.videos[image.video]
-        xyxy = self._placement(image, video).to_video(boxes.xyxy)
-        tracked = self._tracks_of(video.video_id)
-        found = np.full(len(boxes), NO_TRACK, np.int64)
-        for i, class_id in enumerate(boxes.class_id.tolist()):
-            same = tracked.get((image.pts or 0, classes[class_id]))
-            if same is None:
-                continue
-            apart = np.abs(same[0] - xyxy[i]).max(axis=1)
-            nearest = int(apart.argmin())
-            found[i] = same[1][nearest] if apart[nearest] <= SAME_PX else NO_TRACK
-        return found
+    def _track_ids(self, data: Dataset, video_id: str, at: list[int]) -> list[Ints]:
+        """Return the tracks of the boxes of some images, -1 for none: of the same candidates."""
+        tracked = self._read_tracks(video_id)
+        placed = [self._in_video(data, i, self.videos[video_id]) for i in at]
+        lengths = [len(data.boxes[i]) for i in at]
+        pts = np.repeat([data.images[i].pts or 0 for i in at], lengths).astype(np.int64)
+        class_id = np.concatenate([data.boxes[i].class_id for i in at])
+        names = np.array(data.classes, object)[class_id]
+        found = tracked.nearest(pts, names, np.concatenate(placed)) if tracked else None
+        none = np.full(len(pts), NO_TRACK, np.int64)
+        return np.split(none if found is None else found, np.cumsum(lengths)[:-1])
 
-    def _tracks_of(self, video_id: str) -> Tracked:
+    def _in_video(self, data: Dataset, at: int, video: Video) -> NDArray[Any]:
+        """Return the boxes of an image in pixels of the video."""
+        return self._placement(data.images[at], video).to_video(data.boxes[at].xyxy)
+
+    def _read_tracks(self, video_id: str) -> Tracked | None:
         """Return the tracked boxes of a video; those added in a gap have the track around it."""
-        if video_id not in self._tracked:
-            self._tracked[video_id] = self._read_tracks(video_id)
-        return self._tracked[video_id]
-
-    def _read_tracks(self, video_id: str) -> Tracked:
         tables = (CANDIDATES, TRACKS, EVIDENCE)
         number = self.number
         if number is None or not any(
             self.workspace.shard_path(table, video_id, number).is_file() for table in tables
         ):
-            return {}
+            return None
         candidates, tracks, evidence = (
             self.workspace.read(table, video_id, number) for table in tables
         )
-        rows = tracks["detection"].to_pylist(), tracks["track_id"].to_pylist()
-        track_of = dict(zip(*rows, strict=True))
-        parts: dict[tuple[int, str], list[tuple[Any, int]]] = defaultdict(list)
-        for key, xyxy, detection in _boxes(candidates, "detection"):
-            if detection in track_of:
-                parts[key].append((xyxy, track_of[detection] + 1))
         gaps = evidence.filter(pc.equal(evidence["kind"], GAP))
-        for key, xyxy, track_id in _boxes(gaps, "track_id"):
-            parts[key].append((xyxy, track_id + 1))
-        return {
-            key: (np.array([xyxy for xyxy, _ in some]), np.array([n for _, n in some], np.int64))
-            for key, some in parts.items()
-        }
-
-
-def _boxes(table: pa.Table, name: str) -> list[tuple[tuple[int, str], Any, int]]:
-    """Return time stamp with class, corners and one column of each row."""
-    keys = zip(table["pts"].to_pylist(), table["category"].to_pylist(), strict=True)
-    return list(zip(keys, xyxy_of(table), table[name].to_pylist(), strict=True))
+        detection = candidates["detection"].fill_null(-1).to_numpy()
+        there, track_id = _track_of(detection, tracks)
+        linked = Tracked.of(candidates.take(pa.array(there)), track_id)
+        return Tracked.joined([linked, Tracked.of(gaps, gaps["track_id"].to_numpy())])

@@ -11,7 +11,7 @@ from reelabel.data.video import Video
 from reelabel.engine.progress import Display
 from reelabel.errors import MissingInput
 from reelabel.files import explained
-from reelabel.media.encode import VideoWriter
+from reelabel.media.encode import VideoWriter, written_behind
 from reelabel.media.rendering import MARK, write_rendering
 from reelabel.media.video import Frame, decode
 from reelabel.models.base import Image
@@ -88,7 +88,7 @@ def draw_video(
     *,
     display: Display,
 ) -> Shown:
-    """Write a video with every frame drawn, at its true frame rate; no more than one frame is held.
+    """Write a video with every frame drawn, at its true frame rate; only a few frames are held.
 
     Args:
         video: the video.
@@ -103,12 +103,13 @@ def draw_video(
     written: list[Path] = []
     rate = Fraction(video.fps).limit_denominator(1001)
     time_base = video.time_base
-    with VideoWriter(movie, time_base=time_base, rate=rate, quick=True, comment=MARK) as writer:
+    writer = VideoWriter(movie, time_base=time_base, rate=rate, quick=True, comment=MARK)
+    with writer, written_behind(writer) as write:
         for frame in decode(video.path):
             share = frame.time_s / max(video.duration_s, 1e-9)
             display.tick(video.name, share, video.name)
             picture = draw(frame)
-            writer.write(picture, frame.pts)
+            write(picture, frame.pts)
             for path in stills.get(frame.pts, ()):
                 write_rendering(path, picture)
                 written.append(path)
