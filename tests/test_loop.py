@@ -24,7 +24,7 @@ from reelabel.verbs.init import init
 from reelabel.verbs.status import status
 from reelabel.workspace import Workspace
 from reelabel.workspace.products import described
-from reelabel.workspace.results import Scores
+from reelabel.workspace.results import Decision, Scores
 from reelabel.workspace.rounds import best_model
 
 QUIET = Options(quiet=True)
@@ -282,8 +282,8 @@ def test_force_trains_from_the_start(copied):
 
 def test_a_decision_rests_on_the_one_before(copied):
     """Another best model before is another comparison now."""
-    path = copied.round_dir(0) / "decision.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"best_ap": 0.01}))
+    folder = copied.round_dir(0)
+    replace(Decision.load(folder), best_ap=0.01).save(folder)
     config = read_config(copied)
     settings = config.stages["advance"]
     bound = bind(DETECT.flow["advance"], copied, config.project, settings, round_number=1)
@@ -296,9 +296,8 @@ def test_a_round_that_no_longer_follows_does_not_count(copied):
     text = workspace.config_path.read_text()
     changed = text.replace("keep_going: true", "keep_going: false\n  by: truth")
     workspace.config_path.write_text(changed)
-    path = workspace.round_dir(0) / "scores.json"
-    nothing = dict.fromkeys(("agreement", "held_out", "mirror"))
-    path.write_text(json.dumps(json.loads(path.read_text()) | nothing))
+    folder = workspace.round_dir(0)
+    path = replace(Scores.load(folder), agreement=None, held_out=None, mirror=None).save(folder)
     receipt = workspace.read_receipt("evaluate", 0)
     files = described(workspace.root, [path])
     workspace.write_receipt("evaluate", 0, replace(receipt, files=files))
