@@ -282,3 +282,17 @@ def test_impossible_footage_is_refused(tmp_path, wrong):
     with pytest.raises(UsageError, match="expected at least 1 video"):
         render(tmp_path / "new", **wrong)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("shapes", [("bar",), ("square", "bar")])
+def test_distractors_are_drawn_from_the_given_shapes(shapes):
+    """Whoever renders chooses what moves beside the balls; hoops are rare by default."""
+    drawn = {d.shape for seed in range(20) for d in shot_of(seed, shapes).distractors}
+    assert drawn == set(shapes)
+    whole = [d.shape for seed in range(40) for d in make_shot(seed, frames=2).distractors]
+    assert 0 < whole.count("ring") < len(whole) / 3
+
+
+def shot_of(seed, shapes):
+    """Return a short shot."""
+    return make_shot(seed, frames=2, shapes=shapes)

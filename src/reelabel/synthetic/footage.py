@@ -9,7 +9,7 @@ and number alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,8 @@ HELD_OUT = 2
 TRUTH, MANIFEST = "truth.json", "manifest.json"
 """The files beside the videos: COCO truth, and which videos are held out."""
 
-_SHAPES: tuple[Shape, ...] = ("square", "square", "bar", "bar", "ring")  # round ones are rare
+SHAPES: tuple[Shape, ...] = ("square", "square", "bar", "bar", "ring")
+"""What the distractors of a shot are drawn from: hoops, which have a ball's outline, are rare."""
 _CATEGORY = "ball"
 _LEAST_SIDE, _LEAST_FRAMES = 64, 2
 _COLOURS: tuple[tuple[Kind, Rgb, Rgb], ...] = (
@@ -80,6 +81,7 @@ def make_shot(
     size_wh: tuple[int, int] = (320, 240),
     place: Place = PLACES[0],
     pan_px: float = 0.0,
+    shapes: Sequence[Shape] = SHAPES,
 ) -> Shot:
     """Return the shot that a seed determines.
 
@@ -89,6 +91,7 @@ def make_shot(
         size_wh: picture size in pixels; everything in it is scaled with the height.
         place: wall and floor.
         pan_px: how far the camera moves sideways over the whole shot, in pixels.
+        shapes: what each distractor is drawn from.
     """
     rng = np.random.default_rng(seed)
     w, h = size_wh
@@ -104,7 +107,7 @@ def make_shot(
         camera_xy=camera,
         sway_px=place.sway_px * h / 240,
         balls=balls,
-        distractors=_distractors(rng, frames, (wide, h), horizon),
+        distractors=_distractors(rng, frames, (wide, h), horizon, shapes=shapes),
         posts=_posts(rng, (wide, h), horizon),
         shutter=float(rng.uniform(0.35, 0.7)),
         gain=_gain(rng, frames),
@@ -156,7 +159,12 @@ def _balls(rng: Generator, frames: int, size_wh: tuple[int, int], horizon: int) 
 
 
 def _distractors(
-    rng: Generator, frames: int, size_wh: tuple[int, int], horizon: int
+    rng: Generator,
+    frames: int,
+    size_wh: tuple[int, int],
+    horizon: int,
+    *,
+    shapes: Sequence[Shape],
 ) -> tuple[Distractor, ...]:
     """Return two to four boxes, bars and hoops, thrown or drifting."""
     distractors = []
@@ -165,7 +173,7 @@ def _distractors(
         bounds = _bounds(rng, size_wh, horizon, radius)
         move = bounce_path if rng.random() < 0.5 else drift_path  # noqa: PLR2004 -- half of them
         colour = _COLOURS[rng.integers(len(_COLOURS))][1]
-        shape = _SHAPES[rng.integers(len(_SHAPES))]
+        shape = shapes[int(rng.integers(len(shapes)))]
         spin = float(rng.uniform(0.004, 0.03) * rng.choice([-1, 1]))
         distractors.append(
             Distractor(
@@ -209,6 +217,7 @@ class _VideoPlan:
     size_wh: tuple[int, int]
     shots: tuple[_ShotPlan, ...]
     held_out: bool
+    shapes: tuple[Shape, ...] = SHAPES
 
     @property
     def cuts(self) -> list[int]:
@@ -224,6 +233,7 @@ class _VideoPlan:
                 size_wh=self.size_wh,
                 place=plan.place,
                 pan_px=plan.pan_share * self.size_wh[0],
+                shapes=self.shapes,
             )
             yield from (shot.draw(i) for i in range(plan.frames))
 
@@ -235,6 +245,7 @@ def render(
     frames: int = 120,
     size_wh: tuple[int, int] = (320, 240),
     seed: int = 0,
+    shapes: Sequence[Shape] = SHAPES,
     log: Callable[[float, str], None] | None = None,
 ) -> Path:
     """Write videos, their truth and a manifest, and return the path of the truth (COCO).
@@ -248,7 +259,8 @@ def render(
         videos: how many to train on, 1 and above.
         frames: frames of each, 2 and above.
         size_wh: width and height in pixels, even numbers, at least 64.
-        seed: decides everything.
+        seed: decides everything else.
+        shapes: what each distractor is drawn from.
         log: called with the share done, 0..1, and the name of the video.
 
     Raises:
@@ -257,7 +269,7 @@ def render(
         WorkspaceError: if a file or the folder cannot be.
     """
     _check(videos, frames, size_wh)
-    plans = _plans(videos, frames, size_wh, seed)
+    plans = [replace(plan, shapes=tuple(shapes)) for plan in _plans(videos, frames, size_wh, seed)]
     images: list[ImageEntry] = []
     boxes: list[Boxes] = []
     for i, video in enumerate(plans):
