@@ -68,7 +68,7 @@ def test_a_python_function_is_a_model(disc_clips, model):
 @pytest.mark.parametrize(
     ("returned", "words"),
     [
-        (np.zeros((2, 5)), "got ndarray"),
+        (np.zeros((2, 7)), "got ndarray"),
         (["a"], "got list"),
         (np.array([[0, 0, np.nan, 1, 0.5, 0]]), "finite"),
         (np.array([[0, 0, 1, 1, 0.5, 3]]), "expected classes 0 to 0"),
@@ -137,6 +137,18 @@ def test_a_function_teaches_a_workspace(disc_clips, tmp_path):
     assert repr(done).startswith("RunResult(round 0: ")
     again = api.run(ws, detector=bright, until="merge")
     assert not any(stage.done for stage in again.stages)
+
+
+def test_a_function_that_raises_is_named_in_the_result(disc_clips, tmp_path):
+    """The one-line result of a run holds the first failure's message."""
+
+    def broken(image):
+        raise RuntimeError("no\nlicence file")
+
+    ws = api.init(tmp_path / "w", classes=["disc"], videos=disc_clips[:2])
+    done = api.run(ws, detector=broken, until="detect")
+    assert "2 failures, first: unexpected RuntimeError: no licence file" in repr(done)
+    assert "\n" not in repr(done)
 
 
 def test_short_forms_are_one_line(disc_clips, tmp_path):

@@ -75,10 +75,14 @@ class RunResult:
     def __repr__(self) -> str:
         positive = {name: states.get(POSITIVE, 0) for name, states in self.labels.items()}
         labels = ", ".join(f"{n} {name}" for name, n in positive.items()) or "no labels"
-        failed = sum(len(stage.failed) for stage in self.stages)
-        failures = f", {counted(failed, 'failure')}" if failed else ""
+        failed = [message for stage in self.stages for message in stage.failed.values()]
+        first = (
+            f", {counted(len(failed), 'failure')}, first: {' '.join(failed[0].split())}"
+            if failed
+            else ""
+        )
         number = "no round" if self.round is None else f"round {self.round}"
-        return f"RunResult({number}: {labels}{failures}; {self.reason or 'not decided'})"
+        return f"RunResult({number}: {labels}{first}; {self.reason or 'not decided'})"
 
 
 def run(  # noqa: PLR0913 -- one argument for each flag of the command

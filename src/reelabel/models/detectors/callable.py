@@ -3,8 +3,9 @@
 Any ``(image) -> boxes`` will do, where the image is ``(height, width, 3)`` uint8 RGB, or any object
 with such a `predict` method. Boxes may be `Boxes`, an object with ``xyxy``, ``confidence`` (or
 ``score``) and ``class_id`` such as `supervision.Detections`, or an array ``(n, 6)`` of left, top,
-right, bottom, score and class. Classes count in the order of ``classes`` of the object, if it has
-them, else of the workspace.
+right, bottom, score and class id. Class ids count in the order of ``classes`` of the object, if it
+has them, else of the workspace. With one class the class id may be left out, ``(n, 5)``, and the
+score too, ``(n, 4)``: it is then 1.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reelabel.data.boxes import Boxes
 from reelabel.errors import ModelError
@@ -22,6 +24,9 @@ from reelabel.models.callables import LOCK, code_fingerprint, function_of, regis
 from reelabel.models.spec import Request
 
 _COLUMNS = 6
+"""Left, top, right, bottom, score, class id."""
+_OF_ONE_CLASS = (4, 5)
+"""Columns of an array without class ids: without and with a score."""
 
 
 class HasPredict(Protocol):
@@ -64,7 +69,7 @@ class CallableDetector:
         Raises:
             ModelError: if it is none of the forms above, not finite, or of an unknown class.
         """
-        boxes = as_boxes(found, self.name)
+        boxes = as_boxes(found, self.name, len(self.classes))
         known = (boxes.class_id >= 0) & (boxes.class_id < len(self.classes))
         if not known.all():
             raise ModelError(
@@ -74,25 +79,32 @@ class CallableDetector:
         return boxes
 
 
-def as_boxes(found: Any, name: str) -> Boxes:
+def as_boxes(found: Any, name: str, class_count: int) -> Boxes:
     """Return boxes in any of the forms above as `Boxes`.
+
+    Args:
+        found: what the function returned.
+        name: of the function, for messages.
+        class_count: how many classes it tells apart.
 
     Raises:
         ModelError: if they are none of these, or not finite.
     """
     try:
-        boxes = found if isinstance(found, Boxes) else _converted(found)
+        boxes = found if isinstance(found, Boxes) else _converted(found, class_count)
     except (TypeError, ValueError) as exc:
+        shorter = "; of one class also (n, 5) without class id or (n, 4) without score"
         raise ModelError(
             f"{name}: expected Boxes, an object with xyxy, confidence and class_id, or an array "
-            f"(n, 6) of x1, y1, x2, y2, score, class; but got {type(found).__name__}: {exc}"
+            f"(n, 6) of x1, y1, x2, y2, score, class id{shorter if class_count == 1 else ''}; "
+            f"but got {type(found).__name__}: {exc}"
         ) from exc
     if not (np.isfinite(boxes.xyxy).all() and np.isfinite(boxes.score).all()):
         raise ModelError(f"{name}: expected finite boxes and scores, but got NaN or infinity")
     return boxes
 
 
-def _converted(found: Any) -> Boxes:
+def _converted(found: Any, class_count: int) -> Boxes:
     if hasattr(found, "xyxy"):
         score = getattr(found, "confidence", None)
         score = getattr(found, "score", None) if score is None else score
@@ -103,8 +115,19 @@ def _converted(found: Any) -> Boxes:
             np.ones(n, np.float32) if score is None else score,
             np.zeros(n, np.int64) if class_id is None else class_id,
         )
-    rows = np.asarray(found, np.float32)
-    rows = rows.reshape(-1, _COLUMNS) if not rows.size else rows
+    return _from_rows(np.asarray(found, np.float32), class_count)
+
+
+def _from_rows(rows: NDArray[np.float32], class_count: int) -> Boxes:
+    """Return the boxes of an array: ``(n, 6)``, of one class also ``(n, 5)`` or ``(n, 4)``.
+
+    Raises:
+        ValueError: for another shape.
+    """
+    rows = rows if rows.size else rows.reshape(-1, _COLUMNS)
+    if rows.ndim == 2 and rows.shape[1] in _OF_ONE_CLASS and class_count == 1:  # noqa: PLR2004 -- rows and columns
+        score = rows[:, 4] if rows.shape[1] > min(_OF_ONE_CLASS) else np.ones(len(rows))
+        return Boxes(rows[:, :4], score, np.zeros(len(rows), np.int64))
     if rows.ndim != 2 or rows.shape[1] != _COLUMNS:  # noqa: PLR2004 -- rows and columns
         raise ValueError(f"an array of shape {rows.shape}")
     return Boxes(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
