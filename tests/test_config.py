@@ -37,7 +37,7 @@ def write(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("clases: [ball]", "unknown key 'clases'; did you mean 'classes'?"),
+        ("clases: [ball]", "unknown key 'clases' (did you mean 'classes'?"),
         ("classes: [ball]\nsampel: {every: 2}", "did you mean 'sample'?"),
         ("classes: [ball]\nsample: {evry: 2}", "did you mean 'every'?"),
         ("classes: [ball]\nsample: {every: 0}", "'every': input should be greater"),
@@ -71,7 +71,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
         ("classes: [a]\nsample:\n  every: 2\n  every: 3", "'every' stands there twice"),
         ("classes: [a, a]", "each name stands for one class"),
         ("classes: ['']", "each class needs a name"),
-        ("classes: [truck]\nclass_map: {car: Truck}", "no class of the workspace; did you mean"),
+        ("classes: [truck]\nclass_map: {car: Truck}", "no class of the workspace .did you mean"),
     ],
 )
 def test_what_would_be_lost_without_a_word_is_an_error(tmp_path, text, said):

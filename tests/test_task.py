@@ -282,6 +282,6 @@ def test_the_command_line_serves_other_tasks(workspace, workspace_with_commands,
 
 def test_an_unknown_task_names_the_known_ones(tmp_path):
     """A mistyped task is an error with the nearest name."""
-    with pytest.raises(ConfigError, match=r"got 'detct'; did you mean 'detect'\?"):
+    with pytest.raises(ConfigError, match=r"got 'detct' .did you mean 'detect'\?"):
         reelabel.init(tmp_path / "w", classes=["a"], videos=[tmp_path], task="detct")
     assert task_named("detect").name == "detect"

@@ -315,7 +315,8 @@ def parse(raw: Mapping[str, Any], sections: Mapping[str, type[BaseModel]], where
     top = {key: value for key, value in raw.items() if key not in known}
     unknown = [key for key in top if key not in Project.model_fields]
     if unknown:
-        hint = nearest(str(unknown[0]), [*Project.model_fields, *known])
+        name = str(unknown[0])
+        hint = _in_sections(name, known) or nearest(name, [*Project.model_fields, *known])
         raise ConfigError(f"{where}: unknown key '{unknown[0]}'{hint}")
     made = {
         name: checked(kind, raw.get(name) or {}, f"{where}: {name}") for name, kind in known.items()
@@ -324,6 +325,12 @@ def parse(raw: Mapping[str, Any], sections: Mapping[str, type[BaseModel]], where
     return Config(
         project, checked(Engine, raw.get("engine") or {}, where), {n: made[n] for n in sections}
     )
+
+
+def _in_sections(name: str, sections: Mapping[str, type[BaseModel]]) -> str:
+    """Return a hint at the sections that have a key of this name, or an empty string."""
+    places = [f"'{key}.{name}'" for key, kind in sections.items() if name in kind.model_fields]
+    return f" (did you mean {' or '.join(places)}?)" if places else ""
 
 
 def checked(kind: type[T], values: Any, where: str) -> T:

@@ -133,11 +133,22 @@ def few(names: Iterable[str], most: int = 5) -> str:
     return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])
 
 
+def first_of(names: Iterable[str], most: int = 8) -> str:
+    """Return the first names and how many more there are.
+
+    >>> first_of("abcd", most=2), first_of("ab"), first_of([])
+    ('a, b and 2 more', 'a, b', 'none')
+    """
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most]) or 'none'}{more}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` for the nearest known name, or an empty string.
+    """Return `` (did you mean 'x'?)`` for the nearest known name, or an empty string.
 
     >>> nearest("ball", ["sports ball", "bal", "dog"])
-    "; did you mean 'bal'?"
+    " (did you mean 'bal'?)"
     >>> nearest("zzz", ["dog"])
     ''
     """
@@ -146,4 +157,4 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     inside = [choice for choice in known if name.lower() in choice.lower().split()]
     best = [lowered[close[0]]] if close else inside
-    return f"; did you mean '{best[0]}'?" if best else ""
+    return f" (did you mean '{best[0]}'?)" if best else ""

@@ -89,7 +89,7 @@ def test_unknown_versions_and_splits_are_refused():
     for name in ("kinetics-500", "ucf101", "", "4000"):
         with pytest.raises(UsageError, match=r"expected one of kinetics-400, kinetics-600"):
             version_of(name)
-    with pytest.raises(UsageError, match=r"train, val or test, but got 'trian'; did you mean"):
+    with pytest.raises(UsageError, match=r"train, val or test, but got 'trian' .did you mean"):
         list_url("k400", "trian", PUBLIC)
 
 

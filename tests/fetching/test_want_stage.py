@@ -82,7 +82,7 @@ def test_the_shard_of_wants_is_the_source(classes):
 
 def test_settings_of_a_manifest_are_checked_with_the_nearest_name(classes, manifest):
     """The file, the function and the flags refuse the same, in the same words."""
-    with pytest.raises(ConfigError, match=r"unknown key 'manifests.urls.per_clas'; did you mean"):
+    with pytest.raises(ConfigError, match=r"unknown key 'manifests.urls.per_clas' .did you mean"):
         api.fetch(classes, ("urls", manifest), per_clas=3)
     with pytest.raises(ConfigError, match="kind"):
         api.fetch(classes, ("kinetic", manifest))

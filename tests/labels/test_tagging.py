@@ -74,7 +74,7 @@ def test_ambiguous_and_unknown_names_are_named():
     text = " / ".join(problems.sentences())
     assert "names that several videos share: one.mp4" in text
     assert "not in this workspace: nine.mp4" in text
-    assert "'indor'; did you mean 'indoor'?" in text
+    assert "'indor' (did you mean 'indoor'?" in text
 
 
 def test_class_names_are_mapped_in_any_case():

@@ -348,7 +348,7 @@ def test_fake_classifier_keeps_the_contract():
 
 def test_classifiers_are_loaded_by_kind(tmp_path):
     """An unknown kind names the known ones; a round needs its workspace."""
-    with pytest.raises(ModelError, match=r"did you mean 'student'.*Known classifiers: "):
+    with pytest.raises(ModelError, match=r"did you mean 'student'.*classifiers: "):
         load_classifier("studnt:x")
     with pytest.raises(ModelError, match="needs the workspace"):
         load_classifier("round:0")

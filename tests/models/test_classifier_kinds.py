@@ -159,7 +159,7 @@ def test_a_model_of_these_very_classes_is_left_as_it_is():
 @pytest.mark.parametrize(
     ("wanted", "mapping", "message"),
     [
-        (["tabbi"], {}, "no class 'tabbi'; did you mean 'tabby'"),
+        (["tabbi"], {}, "no class 'tabbi' .did you mean 'tabby'"),
         (["cat"], {"tabbi": "cat"}, "no class 'tabbi'"),
         (["cat"], {"x*": "cat"}, r"no class 'x\*'"),
         (
@@ -233,7 +233,7 @@ def test_functions_and_objects_are_classifiers():
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ({"dark": 1, "brihgt": 0}, "'brihgt'; did you mean 'bright'"),
+        ({"dark": 1, "brihgt": 0}, "'brihgt' .did you mean 'bright'"),
         ([0.5], "got 1 numbers"),
         ([0.2, 0.2], "a sum of 0.4"),
         ([2, -1], r"got \[2.0, -1.0\]"),
@@ -400,7 +400,7 @@ def test_names_of_classes(tmp_path):
     assert named.classes == ("a", "b", "c")
     network(path, ["b", 3, 8, 8], names={"names": "{1: 'b', 0: 'a', 2: 'c'}"})
     assert load_classifier(spec).classes == ("a", "b", "c")
-    with pytest.raises(UsageError, match="no option 'label'; did you mean 'labels'"):
+    with pytest.raises(UsageError, match=r"no option 'label' .did you mean 'labels'"):
         load_classifier(spec, options={"label": "x"})
 
 

@@ -34,10 +34,11 @@ def test_coco_classes(data_dir):
 def test_unknown_kind_lists_the_kinds():
     """An unknown kind is an error that names the nearest and all others."""
     with pytest.raises(
-        ModelError, match=r"did you mean 'onnx'\?.*fake, fused, hf, hf-zero-shot, motion"
+        ModelError,
+        match=r"did you mean 'onnx'\?.*fused:\.\.\., hf:\.\.\., hf-zero-shot:\.\.\., motion",
     ):
         load_detector("onxx:a.onnx")
-    with pytest.raises(ModelError, match=r"did you mean 'tiny'\?.*timm, tiny"):
+    with pytest.raises(ModelError, match=r"did you mean 'tiny'\?.*timm:\.\.\., tiny"):
         load_embedder("tinny")
 
 
@@ -113,7 +114,7 @@ def test_unknown_names_suggest_the_nearest():
     """A name that the model does not know is an error with the nearest, wanted or mapped."""
     with pytest.raises(ModelError, match="did you mean 'sports ball'"):
         wanted_only(stub(*COCO_80), ["ball"])
-    with pytest.raises(ModelError, match="'frisbe'; did you mean 'frisbee'"):
+    with pytest.raises(ModelError, match=r"'frisbe' .did you mean 'frisbee'"):
         wanted_only(stub(*COCO_80), ["ball"], {"sports ball": "ball", "frisbe": "ball"})
 
 

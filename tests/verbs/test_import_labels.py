@@ -202,7 +202,7 @@ def test_labels_of_other_classes_are_refused_before_anything_is_written(begin, d
     drawn.write_text(drawn.read_text().replace('"disc"', '"Disc"'))
     code, _, err = reelabel("import", workspace.root, drawn)
     assert code == 5
-    assert "some are of 'Disc'; did you mean 'disc'?" in err
+    assert "some are of 'Disc' (did you mean 'disc'?" in err
     assert not (workspace.root / "imports").exists()
 
 
@@ -398,7 +398,7 @@ def test_a_video_can_be_named_in_many_ways(begin, text, way):
 def test_names_that_mean_no_video_or_two_are_refused(begin, text, tmp_path):
     """The error names the nearest, or those that share the name; broken footage says why."""
     workspace = begin()
-    with pytest.raises(UsageError, match=r"none is called 'clip.mp4'; did you mean 'clip[01].mp4'"):
+    with pytest.raises(UsageError, match=r"none is called 'clip.mp4' .did you mean 'clip[01].mp4'"):
         api.import_labels(workspace, text(BOX), format=TEXT, video="clip.mp4")
     shutil.copy(tmp_path / "footage/0/clip0.mp4", tmp_path / "footage/1/clip0.mp4")
     with (tmp_path / "footage/1/clip0.mp4").open("ab") as file:
@@ -415,7 +415,7 @@ def test_each_class_has_a_text_of_its_own(begin, text):
     workspace = begin("disc", "big ball", class_map={"sports ball": "big ball"})
     with pytest.raises(UsageError, match="one of disc, big ball, but none was named"):
         api.import_labels(workspace, text(BOX), format=TEXT)
-    with pytest.raises(UsageError, match="'disk'; did you mean 'disc'"):
+    with pytest.raises(UsageError, match=r"'disk' .did you mean 'disc'"):
         api.import_labels(workspace, text(BOX), format=TEXT, category="disk")
     api.import_labels(workspace, text(BOX), format=TEXT, category="sports ball")
     result = ran(workspace).results[-1]

@@ -153,7 +153,7 @@ def test_what_is_no_model_is_refused(name):
 
 def test_an_unknown_kind_is_named_with_the_known_ones(tmp_path):
     """The registry's own error is kept."""
-    with pytest.raises(ModelError, match="names no kind of model; did you mean 'motion'"):
+    with pytest.raises(ModelError, match=r"names no kind of model .did you mean 'motion'"):
         api.predict("moton:x", tmp_path / "a.mp4")
 
 

@@ -15,7 +15,7 @@ from types import FrameType
 import click
 
 from reelabel.cli.echo import echo
-from reelabel.errors import UNEXPECTED, ReelabelError, WorkspaceError
+from reelabel.errors import UNEXPECTED, ReelabelError, WorkspaceError, nearest
 from reelabel.terminal.text import plain
 
 _STOPPED = "stopped; what was done so far is kept: run it again to go on"
@@ -72,11 +72,12 @@ def _explained(exc: BaseException) -> tuple[str, int]:
             line, code = _STOPPED, _BY_SIGNAL + getattr(stopped, "number", signal.SIGINT)
         case click.UsageError():
             usage = f"{exc.ctx.get_usage()}\n" if exc.ctx else ""
-            line, code = f"{usage}Error: {exc.format_message()}", exc.exit_code
+            line, code = f"{usage}Error: {_sentence(exc)}", exc.exit_code
         case click.ClickException():
             line, code = f"Error: {exc.format_message()}", exc.exit_code
         case ReelabelError():
-            line, code = f"reelabel: {exc}", exc.exit_code
+            named = str(exc).startswith("reelabel ")  # as of flags: "reelabel init: ..."
+            line, code = str(exc) if named else f"reelabel: {exc}", exc.exit_code
         case OSError():
             line, code = f"reelabel: {exc}", WorkspaceError.exit_code
         case MemoryError():
@@ -84,6 +85,22 @@ def _explained(exc: BaseException) -> tuple[str, int]:
         case _:
             line, code = f"reelabel: {_unexpected(exc)}", UNEXPECTED
     return line, code
+
+
+def _sentence(exc: click.UsageError) -> str:
+    """Return what is wrong with a call; an unknown name with the nearest one, if any is near.
+
+    Click compares names with their dashes, in which all flags resemble each other.
+    """
+    if isinstance(exc, click.NoSuchOption):
+        near = [_near(exc.option_name, name) for name in exc.possibilities or ()]
+        hint = next(filter(None, near), "")
+        return f"{exc.message.rstrip('.')}{hint}" if hint else exc.message
+    return exc.format_message()
+
+
+def _near(given: str, known: str) -> str:
+    return nearest(given.lstrip("-"), [known.lstrip("-")]) and nearest(given, [known])
 
 
 def _unexpected(exc: BaseException) -> str:

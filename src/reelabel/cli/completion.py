@@ -58,12 +58,12 @@ def settings() -> Iterator[str]:
 
 def detectors() -> Iterator[str]:
     """Yield the short names of detectors, and the kinds that go before a colon."""
-    from reelabel.models.registry import DETECTORS, kinds
+    from reelabel.models.registry import ALONE, DETECTORS, public_kinds
     from reelabel.short_names import RELEASED
 
     yield from RELEASED
-    for kind in kinds(DETECTORS):
-        yield kind if kind in {"motion", "none"} else f"{kind}:"
+    for kind in public_kinds(DETECTORS):
+        yield kind if kind in ALONE else f"{kind}:"
 
 
 def exported() -> Iterator[str]:

@@ -67,6 +67,15 @@ def read_detections(path: Path, *, frames: int | None = None, strict: bool = Tru
     return blocks
 
 
+def is_header(line: str) -> bool:
+    """Return whether a line is the header of a block: a frame's number, or with its words.
+
+    >>> is_header("FRAME NUMBER: 1"), is_header("1"), is_header("hello")
+    (True, True, False)
+    """
+    return _HEADER.fullmatch(line.strip()) is not None
+
+
 @dataclass
 class _Reader:
     path: str

@@ -6,6 +6,7 @@ is; readers take a file or folder. They are loaded when they are used.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,7 @@ from reelabel.data.dataset import Dataset
 from reelabel.errors import FormatError, few
 from reelabel.files import read_text
 from reelabel.formats.checked import load_json
+from reelabel.formats.detections_txt import is_header
 from reelabel.formats.xml_files import xml_tag
 
 COCO, DETECTIONS_TXT = "coco", "detections-txt"
@@ -50,6 +52,8 @@ BOX_READERS: Mapping[str, str] = {
 
 IMPORTED = (*BOX_READERS, DETECTIONS_TXT)
 """The formats that `import` takes."""
+_MOT_LINE = re.compile(r"(?:\s*[-+0-9.e]+\s*,){2}", re.IGNORECASE)
+"""Frame and track, with which each line of MOTChallenge begins."""
 
 _FOLDERS = (
     ("parquet", ("labels.parquet",)),
@@ -149,5 +153,7 @@ def _format_of_xml(path: Path) -> str | None:
 
 
 def _format_of_text(path: Path) -> str | None:
-    lines = (line for line in read_text(path).split("\n") if line.strip())
-    return "mot" if "," in next(lines, "") else DETECTIONS_TXT
+    first = next((line for line in read_text(path).splitlines() if line.strip()), "")
+    if _MOT_LINE.match(first):
+        return "mot"
+    return DETECTIONS_TXT if is_header(first) or not first else None

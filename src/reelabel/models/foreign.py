@@ -7,7 +7,8 @@ from typing import Any
 
 _CHECKPOINTS = frozenset([".pt", ".pth", ".ckpt", ".pkl"])
 OWN_FUNCTION = (
-    "call it from Python: reelabel.run(workspace, detector=function), or reelabel import  its boxes"
+    "call it from Python: reelabel.run(workspace, detector=function), or take its boxes with  "
+    "reelabel import"
 )
 
 

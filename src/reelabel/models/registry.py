@@ -70,6 +70,10 @@ _TRAIN_EXTRA = frozenset({
 })
 
 
+ALONE = frozenset({"motion", "none", "tiny"})
+"""Kinds that stand alone, without a colon."""
+_NOT_NAMED = frozenset({"callable", "fake", "round", "start"})
+"""Kinds that the program itself names, or tests."""
 _REST = frozenset(RestOptions.model_fields)
 """Options of every classifier."""
 
@@ -218,11 +222,10 @@ def _load(group: str, request: Request) -> Any:
     if kind not in known and (advice := checkpoint_advice(request.spec)):
         raise ModelError(advice)
     if kind not in known:
-        what = group.rpartition(".")[2]
+        what, released = group.rpartition(".")[2], RELEASED if group == DETECTORS else ()
         raise ModelError(
-            f"'{request.spec}' names no kind of model{nearest(kind, known)}. "
-            f"Known {what}: {', '.join(known) or 'none'} (as kind:rest)"
-            f"{_released(group)}"
+            f"'{request.spec}' names no kind of model{nearest(kind, [*known, *released])}; "
+            f"{what}: {', '.join([*released, *_as_written(group)]) or 'none'}"
         )
     try:
         return known[kind].load()(request)
@@ -230,9 +233,14 @@ def _load(group: str, request: Request) -> Any:
         raise _missing(exc, f"'{request.spec}'") from exc
 
 
-def _released(group: str) -> str:
-    """Return the names of released weights, for messages."""
-    return f", and {', '.join(RELEASED)}" if group == DETECTORS else ""
+def public_kinds(group: str) -> list[str]:
+    """Return the kinds of a group that people name, plug-ins too; others the program names."""
+    return [kind for kind in kinds(group) if kind not in _NOT_NAMED]
+
+
+def _as_written(group: str) -> list[str]:
+    """Return the kinds of a group as people write them: ``hf:...``, and those that stand alone."""
+    return [kind if kind in ALONE else f"{kind}:..." for kind in public_kinds(group)]
 
 
 def _missing(exc: ModuleNotFoundError, what: str) -> MissingExtra | ModelError:

@@ -51,8 +51,8 @@ class Request:
         for name in self.options:
             if name not in known:
                 raise UsageError(
-                    f"{self.spec} has no option '{name}'{nearest(name, known)}. "
-                    f"Options: {', '.join(sorted(known)) or 'none'}"
+                    f"{self.spec} has no option '{name}'{nearest(name, known)}; "
+                    f"options: {', '.join(sorted(known)) or 'none'}"
                 )
         try:
             return kind(**self.options)

@@ -82,6 +82,7 @@ def export(
     if half:
         raise UsageError(f"half precision is for onnx alone, but the format is '{kind}'")
     target = Path(out)
+    _check_target(target, overwrite=overwrite)
     messages: list[str] = []
     with staged_folder(target, replace=overwrite and _is_export(target)) as folder:
         if kind == DETECTIONS_TXT:
@@ -100,6 +101,27 @@ def export(
         for message in messages:
             on_message(message)
     return target
+
+
+def _check_target(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that holds something, unless it is an earlier export to be replaced.
+
+    Raises:
+        UsageError: stating what it holds and what to do.
+    """
+    free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if free or (overwrite and _is_export(folder)):
+        return
+    if _is_export(folder):
+        raise UsageError(
+            f"expected a new or empty folder, but {folder} holds an earlier export: replace it "
+            "with --overwrite (overwrite=True), or name another"
+        )
+    earlier = " or an earlier export" if overwrite else ""
+    holds = "files that are no earlier export" if overwrite else "files already"
+    raise UsageError(
+        f"expected a new or empty folder{earlier}, but {folder} holds {holds}: name another"
+    )
 
 
 def _is_export(folder: Path) -> bool:

@@ -239,7 +239,7 @@ def test_chance_is_taken_out_of_the_calibration_error(temperature, error):
         ({"classes": ("a", "b")}, "2 classes .* but got 3 columns"),
         ({"classes": ("a", "a", "b")}, "expected different class names"),
         ({"beta": 0}, "expected beta above 0"),
-        ({"positive": "bea"}, "got 'bea'; did you mean 'bee'"),
+        ({"positive": "bea"}, "got 'bea' .did you mean 'bee'"),
         ({"positive": "bee"}, "two exclusive classes, .* but got 3 exclusive classes"),
     ],
 )

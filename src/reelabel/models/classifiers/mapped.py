@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelabel.config import Settings
-from reelabel.errors import ModelError, nearest
+from reelabel.errors import ModelError, first_of, nearest
 from reelabel.models.base import Classifier, Classify, Window
 from reelabel.models.spec import fingerprint
 
@@ -187,8 +187,8 @@ def _matching(source: str, classes: Sequence[str]) -> list[str]:
 
 
 def _unknown(classifier: Classifier, name: str) -> ModelError:
-    shown = ", ".join(classifier.classes[:100])
     return ModelError(
-        f"{classifier.name} has no class '{name}'{nearest(name, classifier.classes)}. "
-        f"Name one of its classes, or map some of them to '{name}': {shown}"
+        f"{classifier.name} has no class '{name}'{nearest(name, classifier.classes)}: "
+        f"name one of its classes, or map some of them to '{name}'; it has "
+        f"{first_of(classifier.classes)}"
     )

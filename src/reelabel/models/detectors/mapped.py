@@ -13,7 +13,7 @@ from typing import cast
 import numpy as np
 
 from reelabel.data.boxes import Boxes
-from reelabel.errors import ModelError, nearest
+from reelabel.errors import ModelError, first_of, nearest
 from reelabel.models.base import Detector, Image, Predict
 from reelabel.models.detectors.suppress import suppressed
 from reelabel.models.detectors.wrapped import WrappedDetector
@@ -98,8 +98,8 @@ def wanted_only(
 
 
 def _unknown(detector: Detector, name: str) -> ModelError:
-    shown = ", ".join(detector.classes[:100])
     return ModelError(
-        f"{detector.name} has no class '{name}'{nearest(name, detector.classes)}. "
-        f"Name one of its classes, or map some of them to '{name}': {shown}"
+        f"{detector.name} has no class '{name}'{nearest(name, detector.classes)}: "
+        f"name one of its classes, or map some of them to '{name}'; it has "
+        f"{first_of(detector.classes)}"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.data.boxes import Boxes
-from reelabel.errors import ModelError, nearest
+from reelabel.errors import ModelError, first_of, nearest
 from reelabel.models.base import Image, Predict
 from reelabel.models.spec import Request, fingerprint
 from reelabel.models.torch_tools import (
@@ -129,6 +129,6 @@ def _check_name(request: Request) -> None:
     known = list_models(module=detection)
     if request.rest not in known:
         raise ModelError(
-            f"torchvision has no detector '{request.rest}'{nearest(request.rest, known)}. "
-            f"It has {', '.join(sorted(known))}"
+            f"torchvision has no detector '{request.rest}'{nearest(request.rest, known)}; "
+            f"it has {first_of(sorted(known))}"
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from reelabel.errors import ModelError, nearest
+from reelabel.errors import ModelError, first_of, nearest
 from reelabel.models.students.classes.inputs import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from reelabel.models.students.classes.networks.last_layer import load_all, without_last_layer
 from reelabel.models.students.classes.networks.quantised import (
@@ -207,7 +207,7 @@ def _check_torchvision(name: str) -> None:
         known = [each for each in known if each not in _AUXILIARY]
         raise ModelError(
             f"expected a classifier of torchvision, but got '{name}'{nearest(name, known)}: choose "
-            f"one of {', '.join(known)}"
+            f"one of {first_of(known)}"
         )
 
 
