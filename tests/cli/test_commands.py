@@ -90,6 +90,15 @@ def test_the_help_lists_every_command(reelabel):
     assert reelabel()[1].startswith("Usage") or reelabel()[2].startswith("Usage")
 
 
+def test_the_help_fits_80_columns(reelabel, monkeypatch):
+    """Every command and stage has one whole line."""
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = reelabel("--help")
+    lines = out.partition("Commands:")[2].splitlines()
+    assert len([line for line in lines if line.startswith("  ")]) == len(COMMANDS)
+    assert [line for line in lines if len(line) > 80 or line.endswith("...")] == []
+
+
 def test_the_stages_of_the_help_are_those_of_the_flow():
     """Names and order agree with the pipeline."""
     for name in BUILT_IN:

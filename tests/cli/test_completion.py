@@ -27,6 +27,19 @@ def completed(line: str) -> set[str]:
         ("reelabel init w --detector n", {"none"}),
         ("reelabel export w --format cv", {"cvat", "cvat-video"}),
         ("reelabel import w f --format v", {"voc"}),
+        ("reelabel init w --set clean.sc", {"clean.score=", "clean.score_per_class="}),
+        ("reelabel init w --classes a --set engine.", {"engine.workers=", "engine.processes="}),
+        ("reelabel recipe f o --set mine.gap.flow_", {"mine.gap.flow_similarity="}),
+        ("reelabel run w --set see", {"seed="}),
+        ("reelabel show w --kind ", {"flicker", "unsupported", "gap", "static", "smooth", "all"}),
+        ("reelabel init w --tags f", {"folders"}),
+        ("reelabel init w --tags my_", {"my_"}),  # a file: the shell looks for it
+        ("reelabel init w --teacher hf", {"hf-zero-shot-image:"}),
+        ("reelabel predict m v --task classify", {"classify-frames", "classify-clips"}),
+        ("reelabel train w --student h", {"hf:", "hf-video:"}),
+        ("reelabel train w --precision b", {"bf16"}),
+        ("reelabel train w --loggers csv,t", {"csv,tensorboard"}),
+        ("reelabel sample w --embedder t", {"timm:", "tiny"}),
     ],
 )
 def test_commands_flags_and_their_names_are_completed(line, offered):

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from reelabel.cli import printing
 from reelabel.evaluation.figures import Figure, Measures
 from reelabel.evaluation.label_quality import BackgroundQuality, LabelQuality
 from reelabel.evaluation.label_rules import LabelCount, RuleQuality
 from reelabel.terminal.console import PlainConsole
+from reelabel.views.label_rules import rules_head
 from reelabel.workspace import Workspace
 from reelabel.workspace.results import Scores
 
@@ -44,9 +52,36 @@ def test_labels_by_rule_fit_into_80_columns(tmp_path, monkeypatch, capsys):
     printing.print_rules(workspace, 1)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].strip() == "Labels of round 1 by rule"
+    assert lines[1].split() == ["labels", "labels", "gained", "gained", "lost", "lost"]
     judged = ["right", "wrong"]
-    assert lines[1].split() == ["rule", "labels", *judged, "gained", *judged, "lost", *judged]
-    assert lines[2].split() == ["merge:fuse", *["123456", "23456", "3456"] * 3]
-    assert lines[4].split() == ["all", *["246912", "46912", "6912"] * 3]
-    assert "4 of 52 background pictures with truth show an object, 1 of them" in lines[5]
-    assert all(len(line.rstrip()) <= 80 for line in lines)
+    assert lines[2].split() == ["rule", "labels", *judged, "gained", *judged, "lost", *judged]
+    assert lines[3].split() == ["merge:fuse", *["123456", "23456", "3456"] * 3]
+    assert lines[5].split() == ["all", *["246912", "46912", "6912"] * 3]
+    assert "4 of 52 background pictures with truth show an object, 1 of them" in lines[6]
+    assert all(len(line) <= 80 for line in lines)
+    heads = rules_head(scores)
+    assert len(set(heads)) == len(heads) == 10
+
+
+@pytest.mark.parametrize("text", ["a b  \n c", " x", "", "\n\n"])
+def test_what_is_no_terminal_gets_no_spaces_at_the_end_of_lines(text, capsys):
+    """Tables and texts are printed as they are, but for spaces at the end of their lines."""
+    table = Table("name", "count", box=None, title="of all", title_justify="left")
+    table.add_row(Text(text), "1")
+    table.add_row("much longer", "")
+    PlainConsole(width=40, highlight=False).print(table)
+    narrow = capsys.readouterr().out
+    Console(width=40, highlight=False, force_terminal=False).print(table)
+    lines = capsys.readouterr().out.splitlines()
+    assert narrow.splitlines() == [line.rstrip(" ") for line in lines]
+
+
+@pytest.mark.parametrize(("columns", "width"), [("80", 80), ("", 120), ("x", 120)])
+def test_a_pipe_is_as_wide_as_columns_states(columns, width):
+    """COLUMNS holds where the output is no terminal; without it 120 columns are used."""
+    code = "from reelabel.cli.console import OUT; print(OUT.width)"
+    environment = {**os.environ, "COLUMNS": columns}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(width)

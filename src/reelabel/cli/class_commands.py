@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from reelabel.cli.completion import completes, settings, tags
 from reelabel.cli.echo import echo
 
 
-@click.command()
+@click.command(short_help="Compare classifiers on the same videos: scores, size, speed.")
 @click.argument("models", nargs=-1, required=True)
 @click.option("--on", required=True, help="Workspace with people's classes, or a file of classes.")
 @click.option("--videos", multiple=True, help="Folder or files of the videos; repeatable.")
@@ -33,13 +34,24 @@ def compare(models: tuple[str, ...], **given: Any) -> None:
         echo(f"written to {given['json']}")
 
 
-@click.command()
+@click.command(short_help="Train several classifiers on the same footage and compare them.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--videos", multiple=True, required=True, help="File or folder; repeatable.")
-@click.option("--tags", required=True, help="Weak labels: folders, or a CSV, JSON or manifest.")
+@click.option(
+    "--tags",
+    required=True,
+    help="Weak labels: folders, or a CSV, JSON or manifest.",
+    shell_complete=completes(tags, files=True),
+)
 @click.option("--test-videos", multiple=True, help="To compare on; default: a fifth, by groups.")
-@click.option("--set", "pairs", multiple=True, help="Any setting: --set train.max_steps=100")
+@click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    help="Any setting: --set train.max_steps=100",
+    shell_complete=completes(settings),
+)
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def recipe(file: Path, out: Path, *, pairs: tuple[str, ...], **given: Any) -> None:
     """Train several classifiers on the same footage and compare them on unseen videos.

@@ -10,7 +10,16 @@ import click
 from reelabel._version import __version__
 from reelabel.cli.class_commands import compare, recipe
 from reelabel.cli.class_flag import ClassesCommand
-from reelabel.cli.completion import completes, detectors, exported, imported, tasks
+from reelabel.cli.completion import (
+    completes,
+    detectors,
+    exported,
+    imported,
+    settings,
+    tags,
+    tasks,
+    teachers,
+)
 from reelabel.cli.echo import echo, print_json
 from reelabel.cli.fetched_commands import forget, origins
 from reelabel.cli.film_flags import asked_film, film_flags
@@ -41,7 +50,9 @@ def cli() -> None:
     """  # noqa: D301 -- the backspace is click's mark for lines kept apart
 
 
-@cli.command(cls=ClassesCommand)
+@cli.command(
+    cls=ClassesCommand, short_help="Make a workspace: what to find, the footage, the first teacher."
+)
 @workspace_argument
 @click.option(
     "--task",
@@ -65,12 +76,26 @@ def cli() -> None:
     "Repeatable: the boxes of several are fused.",
     shell_complete=completes(detectors),
 )
-@click.option("--teacher", help="The first teacher of a classifier; default: the tags alone.")
-@click.option("--tags", help="Weak labels of videos: folders, manifest, or a file.")
+@click.option(
+    "--teacher",
+    help="The first teacher of a classifier; default: the tags alone.",
+    shell_complete=completes(teachers),
+)
+@click.option(
+    "--tags",
+    help="Weak labels of videos: folders, manifest, or a file.",
+    shell_complete=completes(tags, files=True),
+)
 @click.option("--multi-label", is_flag=True, help="Several classes, or none, may be right.")
 @click.option("--truth", type=click.Path(path_type=Path), help="Hand-made labels to evaluate on.")
 @click.option("--test-videos", multiple=True, help="Only evaluated on, never trained on.")
-@click.option("--set", "pairs", multiple=True, help="Any setting: --set sample.every=5")
+@click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    help="Any setting: --set sample.every=5",
+    shell_complete=completes(settings),
+)
 @click.argument("more", nargs=-1, type=click.Path())
 def init(
     workspace: Path,
@@ -130,7 +155,7 @@ def status(workspace: Path, *, as_json: bool, verify: bool) -> int:
     return SOME_VIDEOS_FAILED if any(one.altered for one in found) else 0
 
 
-@cli.command()
+@cli.command(short_help="Write a round's data set or its student, for other tools.")
 @workspace_argument
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
@@ -155,7 +180,7 @@ def export(workspace: Path, out: Path, kind: str | None, number: int | None, **h
     echo(f"written to {made}")
 
 
-@cli.command()
+@cli.command(short_help="Write the clips that `cut` found as files, and a table of them.")
 @workspace_argument
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--exact", is_flag=True, help="Encode exactly the frames of each clip.")
@@ -167,7 +192,7 @@ def clips(workspace: Path, out: Path, *, exact: bool) -> None:
     click.echo(f"written to {made}")
 
 
-@cli.command("import")
+@cli.command("import", short_help="Import labels or another detector's boxes, or take them back.")
 @workspace_argument
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option(
@@ -213,7 +238,10 @@ def import_labels(
     echo(f"  reelabel run {workspace}")
 
 
-@cli.command(cls=ClassesCommand)
+@cli.command(
+    cls=ClassesCommand,
+    short_help="Apply a model, or a workspace's best one, to videos and pictures.",
+)
 @click.argument("model")
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--start-s", "--start", "start_s", type=float, help="First second.")
@@ -234,7 +262,12 @@ def import_labels(
 @click.option(
     "--keep-frames", type=click.Path(path_type=Path), help="New folder for classified frames."
 )
-@click.option("--task", default="", help="Of a model whose name leaves it open: classify-frames.")
+@click.option(
+    "--task",
+    default="",
+    help="Of a model whose name leaves it open: classify-frames.",
+    shell_complete=completes(tasks),
+)
 @json_flag
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def predict(model: str, sources: tuple[Path, ...], *, as_json: bool, **given: Any) -> None:
@@ -255,7 +288,7 @@ def predict(model: str, sources: tuple[Path, ...], *, as_json: bool, **given: An
             echo(f"written to {path}")
 
 
-@cli.command()
+@cli.command(short_help="Draw a round's labels, or its temporal evidence, on video.")
 @workspace_argument
 @click.option("--round", "number", type=COUNT, help="Default: the last with labels, or evidence.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; for evidence also a file.")
@@ -282,7 +315,7 @@ def report(workspace: Path) -> None:
     echo(f"{call(workspace)}")
 
 
-@cli.command()
+@cli.command(short_help="Train without and with each kind of temporal evidence.")
 @workspace_argument
 @click.option("--round", "round_number", type=COUNT, help="Default: 0, the first teacher's.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="How many.")
@@ -292,7 +325,7 @@ def ablate(workspace: Path, round_number: int | None, seeds: int, **how: Any) ->
     ablated(workspace, round_number, seeds=seeds, how=how)
 
 
-@cli.command()
+@cli.command(short_help="Run the whole loop on rendered footage: no download, no weights.")
 @click.argument("folder", default="demo", type=click.Path(path_type=Path))
 @click.option("--seed", default=0, show_default=True, type=SEED, help="Of footage and training.")
 @click.option("--rounds", default=2, show_default=True, type=click.IntRange(1), help="How many.")
@@ -307,7 +340,7 @@ def demo(folder: Path, seed: int, rounds: int, *, quiet: bool) -> int:
     return done.run.exit_code
 
 
-@cli.command()
+@cli.command(short_help="Mine hard negatives by the published rule, from text to text.")
 @click.argument("video", type=click.Path(path_type=Path))
 @click.argument("detections", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The mined frames.")

@@ -15,8 +15,17 @@ if TYPE_CHECKING:
 Completer: TypeAlias = "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]"
 
 
-def completes(names: Callable[[], Iterable[str]]) -> Completer:
-    """Return what completes a flag's value by those of some names that begin like it."""
+_OF_USER = (":NAME", ":ID_OR_FOLDER")
+"""Ends of names of which the rest is the user's."""
+
+
+def completes(names: Callable[[], Iterable[str]], *, files: bool = False) -> Completer:
+    """Return what completes a flag's value by those of some names that begin like it.
+
+    Args:
+        names: returns the names.
+        files: where no name begins like it, the shell completes files.
+    """
 
     def found(
         context: click.Context, parameter: click.Parameter, incomplete: str
@@ -24,7 +33,8 @@ def completes(names: Callable[[], Iterable[str]]) -> Completer:
         from click.shell_completion import CompletionItem
 
         del context, parameter
-        return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+        fitting = [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+        return fitting or ([CompletionItem(incomplete, type="file")] if files else [])
 
     return found
 
@@ -44,16 +54,59 @@ def stages() -> Iterable[str]:
 
 
 def settings() -> Iterator[str]:
-    """Yield every setting of every stage as ``--set`` takes it, such as ``clean.score=``."""
+    """Yield every setting as ``--set`` takes it, such as ``clean.score=`` or ``mine.gap.flow=``."""
+    from reelabel.cli.flags import leaves
+    from reelabel.config import Config, Project
     from reelabel.engine.task import BUILT_IN, task_named
 
-    seen = {
-        f"{stage.name}.{key}=": None
-        for name in BUILT_IN
-        for stage in task_named(name).flow.values()
-        for key in stage.settings.model_fields
-    }
-    yield from seen
+    stages = [stage for name in BUILT_IN for stage in task_named(name).flow.values()]
+    kinds = [(stage.name, stage.settings) for stage in stages] + [*Config.own_sections.items()]
+    inside = (f"{name}.{'.'.join(path)}=" for name, kind in kinds for path, _ in leaves(kind))
+    yield from dict.fromkeys([*inside, *(f"{'.'.join(path)}=" for path, _ in leaves(Project))])
+
+
+def evidence() -> Iterable[str]:
+    """Return the kinds of temporal evidence, and that which stands for most of them."""
+    from reelabel.data.states import EVIDENCE_KINDS
+
+    return (*EVIDENCE_KINDS, "all")
+
+
+def tags() -> Iterable[str]:
+    """Return what weak labels may be, beside files."""
+    from reelabel.config import FOLDERS, MANIFEST
+
+    return (FOLDERS, MANIFEST)
+
+
+def teachers() -> Iterator[str]:
+    """Yield the kinds of classifiers, as they go before a colon."""
+    from reelabel.models.registry import CLASSIFIERS, public_kinds
+
+    yield from (f"{kind}:" for kind in public_kinds(CLASSIFIERS))
+
+
+def embedders() -> Iterator[str]:
+    """Yield the kinds of embedders, as they go before a colon, and those that stand alone."""
+    from reelabel.models.registry import ALONE, EMBEDDERS, public_kinds
+
+    yield from (kind if kind in ALONE else f"{kind}:" for kind in public_kinds(EMBEDDERS))
+
+
+def students() -> Iterator[str]:
+    """Yield the students for boxes and for classes; families, as they go before a colon."""
+    from reelabel.models.students.registry import spellings
+
+    known = [*spellings("boxes"), *spellings("classes")]
+    families = (f"{name.partition(':')[0]}:" if name.endswith(_OF_USER) else name for name in known)
+    yield from dict.fromkeys(name for name in families if name != "fake")
+
+
+OF_SETTINGS: dict[str, Completer] = {
+    "student": completes(students),
+    "embedder": completes(embedders),
+}
+"""What completes the flag of a setting that is text, by the setting's name."""
 
 
 def detectors() -> Iterator[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from reelabel.verbs.forget import Forgetting
 
 
-@click.command()
+@click.command(short_help="List where fetched footage comes from, and its licence.")
 @workspace_argument
 @click.option("--out", type=click.Path(path_type=Path), help="Write them to a .csv or .json file.")
 def origins(workspace: Path, out: Path | None) -> None:
@@ -27,7 +27,7 @@ def origins(workspace: Path, out: Path | None) -> None:
         echo(f"written to {out}")
 
 
-@click.command()
+@click.command(short_help="Remove videos with all that was made of them, for good.")
 @workspace_argument
 @click.argument("videos", nargs=-1)
 @click.option("--source", "sources", multiple=True, help="All videos of a manifest; repeatable.")

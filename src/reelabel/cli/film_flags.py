@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from reelabel.cli.completion import completes, evidence
+
 if TYPE_CHECKING:
     from reelabel.views.film import Film
 
@@ -22,7 +24,13 @@ def film_flags(command: Function) -> Function:
         click.option(
             "--evidence", is_flag=True, help="Show temporal evidence, around each finding."
         ),
-        click.option("--kind", default="all", show_default=True, help=kinds),
+        click.option(
+            "--kind",
+            default="all",
+            show_default=True,
+            help=kinds,
+            shell_complete=completes(evidence),
+        ),
         click.option(
             "--before", "before_s", default=1.0, show_default=True, help="Seconds before a finding."
         ),

@@ -9,9 +9,11 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 import yaml
+from click.shell_completion import CompletionItem
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from reelabel.cli.completion import OF_SETTINGS
 from reelabel.config import Project, checked, plain_values
 from reelabel.errors import ConfigError
 
@@ -30,7 +32,7 @@ def settings_flags(
     """
 
     def decorate(command: Command) -> Command:
-        for path, info in reversed(list(_leaves(kind))):
+        for path, info in reversed(list(leaves(kind))):
             command = command if path[0] in without else _option(path, info)(command)
         return command
 
@@ -56,20 +58,20 @@ def given_settings(kind: type[BaseModel], given: Mapping[str, Any]) -> dict[str,
 
 
 def _put_given(values: dict[str, Any], kind: type[BaseModel], given: Mapping[str, Any]) -> None:
-    for path, _ in _leaves(kind):
+    for path, _ in leaves(kind):
         value = given.get("_".join(path))
         if value is not None and value != ():
             _put(values, path, _parsed(value))
 
 
-def _leaves(
+def leaves(
     kind: type[BaseModel], above: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
     """Yield every field that holds a value, with the names that lead to it."""
     for name, info in kind.model_fields.items():
         inner = info.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from _leaves(inner, (*above, name))
+            yield from leaves(inner, (*above, name))
         else:
             yield (*above, name), info
 
@@ -83,7 +85,15 @@ def _option(path: tuple[str, ...], info: FieldInfo) -> Callable[[Command], Comma
     flag = f"--{name}/--no-{name}" if kind is bool else f"--{name}"
     if kind is bool:
         return click.option(flag, "_".join(path), default=None, help=text)
-    return click.option(flag, "_".join(path), type=kind, default=None, multiple=many, help=text)
+    return click.option(
+        flag,
+        "_".join(path),
+        type=kind,
+        default=None,
+        multiple=many,
+        help=text,
+        shell_complete=OF_SETTINGS.get(name),
+    )
 
 
 def _click_type(annotation: Any) -> tuple[Any, bool]:
@@ -136,6 +146,16 @@ class Values(click.ParamType[list[Any]]):
         """Return the values, each read by `read_as`."""
         del param, ctx
         return [read_as(self._kind, part) for part in str(value).split(",")]
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the values that may stand behind the last comma, where they are enumerated."""
+        del ctx, param
+        before, comma, last = incomplete.rpartition(",")
+        known = get_args(self._kind) if get_origin(self._kind) is Literal else ()
+        fitting = (str(each) for each in known if str(each).startswith(last))
+        return [CompletionItem(f"{before}{comma}{each}") for each in fitting]
 
 
 def nested(pairs: Sequence[str], sections: Mapping[str, type[BaseModel]]) -> dict[str, Any]:

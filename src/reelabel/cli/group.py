@@ -16,22 +16,22 @@ STAGES = {
     "cut": "Set the spans of each video that are worked on.",
     "tag": "Tie weak labels of whole videos to the videos.",
     "truth": "Tie hand-made labels to exact frames.",
-    "sample": "Take frames: quality checks, hash, embedding and JPEG in one decode.",
+    "sample": "Take frames: checks, hash, embedding and JPEG in one decode.",
     "dedup": "Find near-duplicate frames and the frame that stands for each.",
     "window": "Set what a classifier judges: frames, or windows of frames.",
     "tune": "Choose the teacher's input size by its agreement with itself.",
     "detect": "Detect with the round's teacher; every box is kept with its score.",
     "classify": "Classify with the round's teacher; all probabilities are kept.",
     "track": "Link detections that are one object, inside each shot.",
-    "mine": "Find temporal evidence: flicker, gaps, static repeats, smoothed boxes.",
-    "clean": "Decide for each label: positive, ignore or negative, with a reason.",
+    "mine": "Find temporal evidence: flicker, gaps, repeats, smoothed boxes.",
+    "clean": "Make each label positive, ignore or negative, with a reason.",
     "merge": "Bring labels together with those of the round before.",
     "split": "Divide by video and duplicate cluster; write the data set.",
     "train": "Train the student; a killed training goes on where it was.",
     "evaluate": "Score teacher and student on the same frames, with intervals.",
     "advance": "Decide whether the student labels the next round, and why.",
 }
-"""What each stage does, for the help; a test compares this with the flow."""
+"""What each stage does, for the help, in 66 columns; a test compares this with the flow."""
 
 LATE = {"fetch": ABOUT}
 """Commands that are built when they are asked for; each goes before the stage of its name."""

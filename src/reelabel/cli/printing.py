@@ -157,7 +157,9 @@ def print_rules(workspace: Workspace, number: int) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for column in rules_head(scores):
-        table.add_column(column, justify="left" if column == "rule" else "right", no_wrap=True)
+        side: Literal["left", "right"] = "left" if column == "rule" else "right"
+        head = column.replace(" ", "\n")  # below each other, to fit
+        table.add_column(head, justify=side, no_wrap=True, vertical="bottom")
     for row in rules_rows(scores):
         table.add_row(*map(escape, row))
     OUT.print(f"[italic]{rules_title(scores)}[/]")  # may be wider than the table

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reelabel.workspace import Workspace
 
 
-@click.command()
+@click.command(short_help="Bring all up to date, round after round while it helps.")
 @workspace_argument
 @click.option("--rounds", type=click.IntRange(1), default=2, show_default=True, help="At most.")
 @click.option("--until", help="Stop after this stage.", shell_complete=completes(stages))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console, ConsoleOptions
@@ -12,9 +12,39 @@ from reelabel.terminal.text import plain
 
 
 class PlainConsole(Console):
-    """A console that writes control characters of the texts it is given as escapes."""
+    """A console that writes control characters of the texts it is given as escapes.
+
+    What is no terminal, such as a file or a pipe, gets no spaces at the end of lines.
+    """
 
     def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the parts of what is printed; only those of the console itself steer it."""
-        for part in super().render(renderable, options):
-            yield part if part.control else part._replace(text=plain(part.text))
+        parts = (
+            part if part.control else part._replace(text=plain(part.text))
+            for part in super().render(renderable, options)
+        )
+        yield from parts if self.is_terminal else _without_trailing_spaces(parts)
+
+
+def _without_trailing_spaces(parts: Iterable[Segment]) -> Iterator[Segment]:
+    """Yield the parts of lines without the spaces that stand before a line feed."""
+    line: list[Segment] = []
+    for part in parts:
+        *ended, rest = ("",) if part.control else part.text.split("\n")
+        for text in ended:
+            yield from _stripped([*line, part._replace(text=text)])
+            yield part._replace(text="\n")
+            line = []
+        if part.control or rest:
+            line.append(part if part.control else part._replace(text=rest))
+    yield from line
+
+
+def _stripped(line: list[Segment]) -> list[Segment]:
+    """Return a line's parts without spaces at its end."""
+    for i in range(len(line) - 1, -1, -1):
+        if not line[i].control:
+            line[i] = line[i]._replace(text=line[i].text.rstrip(" "))
+            if line[i].text:
+                break
+    return [part for part in line if part.control or part.text]

@@ -26,12 +26,13 @@ def rules_about(scores: Scores) -> str:
 
 
 def rules_head(scores: Scores) -> list[str]:
-    """Return the headings: the rule, its labels, and what was gained and lost if that is known."""
+    """Return the headings, no two alike: the rule, its labels, and what was gained and lost."""
     counts = ["labels"]
     if scores.rules and scores.rules[0].gained is not None:
         counts += ["gained", "lost"]
     judged = ["right", "wrong"] if scores.labels is not None else []
-    return ["rule", *(cell for count in counts for cell in (count, *judged))]
+    heads = [(count, *(f"{count} {each}" for each in judged)) for count in counts]
+    return ["rule", *(head for group in heads for head in group)]
 
 
 def rules_rows(scores: Scores) -> list[list[str]]:
