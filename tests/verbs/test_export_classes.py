@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -104,7 +105,8 @@ def test_the_command_exports_the_default_format(classified, tmp_path, reelabel):
     """Without a format it is that of the task."""
     code, said, err = reelabel("export", classified.root, tmp_path / "out")
     assert (code, err) == (0, "")
-    assert said == f"written to {tmp_path / 'out'}\n"
+    assert re.match(r"round 0: \d+ moments \(train \d+, val \d+\)\nwritten to ", said)
+    assert said.endswith(f"written to {tmp_path / 'out'}\n")
     assert (tmp_path / "out" / "train" / "red").is_dir()
 
 

@@ -19,6 +19,9 @@ from reelabel.formats.entries import to_entries
 from reelabel.pipeline import read_config, run
 from reelabel.verbs.init import init
 from reelabel.verbs.write_back import WriteBack
+from reelabel.workspace.results import Decision
+
+from .conftest import copied
 
 FRAMES = 11
 SURE = [150, 60, 45, 45, 0.99]
@@ -194,7 +197,28 @@ def test_exporting_behind_what_was_exported_adds_nothing(labelled, old, tmp_path
     first = api.export(labelled, tmp_path / "a", into=old) / "annotations/instances_train.json"
     again = api.export(labelled, tmp_path / "b", into=first, on_message=told.append)
     assert (again / "annotations/instances_train.json").read_text() == first.read_text()
-    assert told[0].startswith("0 pictures added")
+    assert told[0].startswith("round 0: ")
+    assert told[1].startswith("0 pictures added")
+
+
+def test_an_export_states_what_it_holds_and_where_the_best_model_is(labelled, tmp_path):
+    """The round and its counts, as read back; another round is named if its student is best."""
+    told, labelled = [], copied(labelled, tmp_path)
+    home = api.export(labelled, tmp_path / "a", on_message=told.append) / "annotations"
+    sides = {side: read_coco(home / f"instances_{side}.json") for side in ("train", "val")}
+    counts = ", ".join(f"{side} {len(data.images)}" for side, data in sides.items())
+    boxes = sum(int(b.has_state(POSITIVE).sum()) for data in sides.values() for b in data.boxes)
+    images = sum(len(data.images) for data in sides.values())
+    assert told == [f"round 0: {images} pictures, {boxes} boxes ({counts})"]
+    shutil.copytree(labelled.round_dir(0), labelled.round_dir(1))
+    for number, action in enumerate(["advance", "stop"]):
+        decision = Decision(number, action, "round:0", "round:0", "for this test")
+        decision.save(labelled.round_dir(number))
+    api.export(labelled, tmp_path / "b", on_message=told.append)
+    assert told[1].startswith("round 1: ")
+    assert told[2].startswith("the best model is the student of round 0: --round 0 exports")
+    api.export(labelled, tmp_path / "c", round=1, on_message=told.append)
+    assert len(told) == 4, "who names a round is not told of another"
 
 
 def test_only_coco_is_written_behind_a_file(labelled, old, tmp_path):

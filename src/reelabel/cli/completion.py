@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 Completer: TypeAlias = "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]"
 
 
-_OF_USER = (":NAME", ":ID_OR_FOLDER")
-"""Ends of names of which the rest is the user's."""
-
-
 def completes(names: Callable[[], Iterable[str]], *, files: bool = False) -> Completer:
     """Return what completes a flag's value by those of some names that begin like it.
 
@@ -98,8 +94,10 @@ def students() -> Iterator[str]:
     from reelabel.models.students.registry import spellings
 
     known = [*spellings("boxes"), *spellings("classes")]
-    families = (f"{name.partition(':')[0]}:" if name.endswith(_OF_USER) else name for name in known)
-    yield from dict.fromkeys(name for name in families if name != "fake")
+    parts = (name.partition(":") for name in known if name != "fake")
+    yield from dict.fromkeys(  # what stands in capitals is the user's to fill in
+        f"{family}{colon}{'' if rest.isupper() else rest}" for family, colon, rest in parts
+    )
 
 
 OF_SETTINGS: dict[str, Completer] = {

@@ -16,6 +16,7 @@ from reelabel.labels.division import SIDES, TRAIN
 from reelabel.models.students.folder import MODEL_JSON
 from reelabel.tables import DETECTIONS
 from reelabel.verbs.detections import export_detections
+from reelabel.verbs.label_lines import data_sentence
 from reelabel.verbs.origins import origins_of
 from reelabel.workspace import Workspace
 from reelabel.workspace.known_exports import note_export
@@ -63,7 +64,7 @@ def export(
         overwrite: replace an earlier export in `out`; a folder that is none is refused all the
             same.
         half: for onnx: half precision inside, for half the size, and more speed on GPUs.
-        on_message: is called with sentences on what was added.
+        on_message: is called with sentences on what was written and added.
 
     Raises:
         UsageError: for an unknown format, a folder that holds something, or `into` with another
@@ -77,8 +78,11 @@ def export(
     config = read_config(ws)
     task = task_of(config)
     kind = _format(task, format, into=into is not None)
+    tell = on_message or (lambda _: None)
     if kind == ONNX:
-        return _export_student(ws, config, Path(out), round, half=half)
+        number = _export_student(ws, config, Path(out), round, half=half)
+        tell(f"round {number}: the student")
+        return Path(out)
     if half:
         raise UsageError(f"half precision is for onnx alone, but the format is '{kind}'")
     target = Path(out)
@@ -96,11 +100,41 @@ def export(
             write_attribution(folder, origins_of(ws, _videos_in(ws, number)))
         write_text(folder / EXPORT_MARK, f"export of {ws.root.absolute()} as {kind}\n")
     if kind != DETECTIONS_TXT:
+        messages[:0] = _content(ws, config, number, asked=round is not None)
         note_export(ws.root, target, kind, number=number, videos=_videos_in(ws, number))
-    if on_message is not None:
-        for message in messages:
-            on_message(message)
+    for message in messages:
+        tell(message)
     return target
+
+
+def _content(workspace: Workspace, config: Config, number: int, *, asked: bool) -> list[str]:
+    """Return sentences on what was exported, and whether the best model is of another round.
+
+    Args:
+        workspace: the workspace.
+        config: its settings.
+        number: the round that was exported.
+        asked: whether the user named it.
+    """
+    split = SplitReport.load(workspace.round_dir(number))
+    messages = [data_sentence(number, split)] if split is not None else []
+    best = _students(workspace).get(_best(workspace, config), number)
+    if best != number and not asked:
+        messages.append(
+            f"the best model is the student of round {best}: --round {best} exports what it was "
+            "trained on"
+        )
+    return messages
+
+
+def _students(workspace: Workspace) -> dict[str, int]:
+    """Return the round of each student, by its name as a model."""
+    return {student_spec(number): number for number in workspace.rounds()}
+
+
+def _best(workspace: Workspace, config: Config) -> str:
+    """Return the name of the best model so far; empty if there is none."""
+    return best_model(workspace, task_of(config).first_teacher(config.project))
 
 
 def _check_target(folder: Path, *, overwrite: bool) -> None:
@@ -157,8 +191,8 @@ def _format(task: Task, given: str | None, *, into: bool) -> str:
 
 def _export_student(
     workspace: Workspace, config: Config, out: Path, wanted: int | None, *, half: bool
-) -> Path:
-    """Write the student of a round, None for the best one, as one ONNX file.
+) -> int:
+    """Write the student of a round, None for the best one, as one ONNX file; return the round.
 
     Raises:
         UsageError: if the file has another suffix.
@@ -173,7 +207,7 @@ def _export_student(
     export_onnx(model_dir(workspace, number), out, "float16" if half else "float32")
     videos = _videos_in(workspace, number, [TRAIN])
     note_export(workspace.root, out, ONNX, number=number, videos=videos)
-    return out
+    return number
 
 
 def _student_round(workspace: Workspace, config: Config, wanted: int | None) -> int:
@@ -183,8 +217,7 @@ def _student_round(workspace: Workspace, config: Config, wanted: int | None) -> 
         UsageError: if the best model is no student.
         MissingInput: if the round has no student.
     """
-    best = best_model(workspace, task_of(config).first_teacher(config.project))
-    students = {student_spec(n): n for n in workspace.rounds()}
+    best, students = _best(workspace, config), _students(workspace)
     if wanted is None and best not in students:
         raise UsageError(
             f"the best model is {best or 'none yet'}, which is no student of this workspace: name "

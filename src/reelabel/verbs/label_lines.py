@@ -22,6 +22,17 @@ def label_notes(workspace: Workspace, number: int) -> list[Notes]:
     return [receipt.notes for receipt in workspace.receipts(LABELS, number).values()]
 
 
+def data_sentence(number: int, split: SplitReport) -> str:
+    """Return what the data set of a round holds: pictures and boxes, or moments, of each side."""
+    sides = {name: side for name, side in split.sides.items() if side.images}
+    images = sum(side.images for side in sides.values())
+    boxes = sum(side.boxes for side in sides.values())
+    of_classes = any(side.classes for side in sides.values())
+    what = f"{images} moments" if of_classes else f"{images} pictures, {boxes} boxes"
+    each = ", ".join(f"{name} {side.images}" for name, side in sides.items())
+    return f"round {number}: {what}{f' ({each})' if each else ''}"
+
+
 def pictures_sentence(split: SplitReport) -> str:
     """Return how many pictures of a round are labelled, background and left out, and why."""
     count = split.pictures
