@@ -309,8 +309,7 @@ def print_status(workspace: Workspace, found: list[StageStatus], *, as_json: boo
             continue
         number = "" if one.round_number is None else str(one.round_number)
         cells = [str(one.units.get(k, "") or "") for k in ("done", "stale", "missing", "failed")]
-        waits = f"[dim]waits: {escape(one.waits)}[/]" if one.waits else ""
-        table.add_row(one.stage, number, *cells, waits)
+        table.add_row(one.stage, number, *cells, _note_on(one))
     OUT.print(table)
     for one in found:
         _print_problems(one)
@@ -318,6 +317,14 @@ def print_status(workspace: Workspace, found: list[StageStatus], *, as_json: boo
         _print_figures(workspace, one)
     for round_number, decision in decisions(workspace):
         OUT.print(f"[bold]round {round_number}:[/] {escape(decision.reason)}")
+
+
+def _note_on(of: StageStatus) -> str:
+    """Return why a stage is stale or waits, for the last column."""
+    notes = [f"[yellow]{escape('; '.join(of.stale))}[/]"] if of.stale else []
+    notes += [f"[dim]waits: {escape(of.waits)}[/]"] if of.waits else []
+    notes += [f"[dim]waits for {escape(of.rests_on)}[/]"] if of.rests_on else []
+    return "; ".join(notes)
 
 
 def _print_problems(of: StageStatus) -> None:

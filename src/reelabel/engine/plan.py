@@ -21,6 +21,8 @@ from reelabel.workspace.folder import OutputFolder
 from reelabel.workspace.products import are_there
 from reelabel.workspace.snapshot import Snapshot
 
+UNFINISHED = "unfinished"
+"""In place of the fingerprint of work of scope ``all`` that was begun again and is not finished."""
 State = Literal["done", "stale", "missing", "failed"]
 
 
@@ -79,10 +81,19 @@ class Job:
 
 @dataclass(frozen=True)
 class Planned:
-    """One unit, what state it is in, and the job that would bring it up to date."""
+    """One unit, what state it is in, and the job that would bring it up to date.
+
+    Attributes:
+        job: what is to be done.
+        state: of the unit.
+        was: the fingerprint that its finished work carries; empty if there is none.
+        inputs: what it reads: names and digests of rows, and the facts of its target.
+    """
 
     job: Job
     state: State
+    was: str = ""
+    inputs: Sequence[Any] = ()
 
 
 def bind(
@@ -156,6 +167,29 @@ def digest_of_all(receipts: Sequence[Receipt], artefact: str = "") -> str:
     return fingerprint([artefact, *(receipt.digest for receipt in receipts)])
 
 
+def basis_of(bound: Bound) -> dict[str, Any]:
+    """Return what the fingerprints of all units of a stage have in common, as JSON values."""
+    stage = bound.stage
+    return {
+        "schema": SCHEMA_VERSION,
+        "stage": stage.name,
+        "version": stage.version,
+        "settings": result_values(bound.settings),
+        "project": {key: getattr(bound.project, key) for key in stage.project_keys},
+        "resource": bound.resource.fingerprint,
+        "after": _after(bound),
+    }
+
+
+def _after(bound: Bound) -> list[Any]:
+    """Return the digests of the stages that one comes after."""
+    ws, digests = bound.workspace, []
+    for name in bound.stage.after:
+        receipts = [ws.read_receipt(name, n) for n in (bound.round_number, None)]
+        digests.append([name, next((r.digest for r in receipts if r), None)])
+    return digests
+
+
 @dataclass(frozen=True)
 class _Planner:
     """Derives the state of a stage's units from one snapshot of the workspace."""
@@ -175,8 +209,10 @@ class _Planner:
 
     def planned(self, target: Target, key: str, receipt: Receipt | None) -> Planned:
         """Return one unit with its state."""
-        expected = fingerprint(self._basis, self._inputs(target, key))
-        return Planned(Job(target, expected), self._state(key, receipt, expected))
+        inputs = self._inputs(target, key)
+        expected = fingerprint(self._basis, inputs)
+        was = receipt.fingerprint if receipt is not None else ""
+        return Planned(Job(target, expected), self._state(key, receipt, expected), was, inputs)
 
     def finished(self, key: str) -> Receipt | None:
         """Return the receipt of the table that is written last, if all the others are there too."""
@@ -226,24 +262,7 @@ class _Planner:
     @cached_property
     def _basis(self) -> str:
         """Return the fingerprint of what all units have in common."""
-        bound = self.bound
-        return fingerprint(
-            SCHEMA_VERSION,
-            bound.stage.name,
-            bound.stage.version,
-            result_values(bound.settings),
-            {key: getattr(bound.project, key) for key in bound.stage.project_keys},
-            bound.resource.fingerprint,
-            self._after(),
-        )
-
-    def _after(self) -> list[Any]:
-        """Return the digests of the stages that this one comes after."""
-        ws, digests = self.bound.workspace, []
-        for name in self.bound.stage.after:
-            receipts = [ws.read_receipt(name, n) for n in (self.bound.round_number, None)]
-            digests.append([name, next((r.digest for r in receipts if r), None)])
-        return digests
+        return fingerprint(*basis_of(self.bound).values())
 
     def _inputs(self, target: Target, key: str) -> list[Any]:
         """Return what a unit reads: the digests of its rows, and the facts of its target."""

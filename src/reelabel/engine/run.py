@@ -15,6 +15,7 @@ from reelabel.engine.executors import Executor, Finished, InTurn, WorkerDied, ex
 from reelabel.engine.plan import Bound, Job, Planned, plan
 from reelabel.engine.progress import Display, is_interactive
 from reelabel.engine.stage import Cancelled, label_of
+from reelabel.engine.stale import note_basis
 from reelabel.engine.work import clean_up, do
 from reelabel.errors import (
     MediaError,
@@ -129,6 +130,7 @@ def run_stage(bound: Bound, options: Options, snapshot: Snapshot | None = None) 
         return replace(result, notes=_notes(bound))
     snapshot.clear()
     clean_up(bound)
+    note_basis(bound, units)
     with Display(title, len(todo), quiet=options.quiet) as display:
         outcomes = list(_work(bound, todo, options, display))
         result = _tally(result, outcomes, time.monotonic() - began)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from reelabel.engine.plan import Bound, Job, digest_of_all
+from reelabel.engine.plan import UNFINISHED, Bound, Job, digest_of_all
 from reelabel.engine.stage import Output, Tick, Unit
 from reelabel.files import remove_leftovers
 from reelabel.workspace import Receipt
@@ -87,7 +87,7 @@ def _begin(bound: Bound, job: Job) -> None:
         if bound.stage.folder:
             remove_leftovers(bound.folder(job.target).path)
     elif receipt := ws.read_receipt(bound.stage.name, bound.number):
-        unfinished = replace(receipt, fingerprint="unfinished")
+        unfinished = replace(receipt, fingerprint=UNFINISHED)
         ws.write_receipt(bound.stage.name, bound.number, unfinished)
 
 

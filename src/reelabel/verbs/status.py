@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 from reelabel.config import Config
 from reelabel.engine.plan import bind, counts, plan
 from reelabel.engine.stage import AnyStage
+from reelabel.engine.stale import why_stale
+from reelabel.engine.task import Task
 from reelabel.errors import MissingInput, ReelabelError, ShardError, WorkspaceError
 from reelabel.pipeline import task_of
 from reelabel.tables import DOWNLOADS, LABELS
@@ -33,6 +35,10 @@ class StageStatus:
         altered: files that are not what was written, with the command that makes them again; only
             looked for where it is asked for.
         waits: why it cannot be planned yet, empty if it can.
+        stale: why units are stale, each reason once: settings that changed, with both values,
+            tables or stages that were made again, the program's version, a model.
+        rests_on: the first stage before it that is to be done, such as ``train``, or ``train of
+            round 0``: what is done here is only up to date until then. Empty if there is none.
         figures: what the round holds, for boxes: of `split` the pictures by kind and why some are
             left out, of `evaluate` the labels by rule and the background pictures on truth.
     """
@@ -44,6 +50,8 @@ class StageStatus:
     partial: dict[str, str] = field(default_factory=dict)
     altered: dict[str, str] = field(default_factory=dict)
     waits: str = ""
+    stale: tuple[str, ...] = ()
+    rests_on: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
 
 
@@ -63,6 +71,7 @@ def status(workspace: Workspace, config: Config, *, verify: bool = False) -> lis
     stages += [(stage, number) for number in numbers for stage in task.each_round]
     snapshot = Snapshot(workspace)
     found = [_status(snapshot, config, stage, number) for stage, number in stages]
+    found = with_stages_below(task, stages, found)
     if task.labels is LABELS:
         found = [replace(one, figures=_figures(workspace, one)) for one in found]
     if not verify:
@@ -117,11 +126,49 @@ def _status(snapshot: Snapshot, config: Config, stage: AnyStage, number: int) ->
         bound = bind(
             stage, workspace, config.project, settings, round_number=number, stages=config.stages
         )
-        units = counts(plan(bound, snapshot))
+        planned = plan(bound, snapshot)
+        reasons = why_stale(bound, planned)
     except (MissingInput, ReelabelError) as exc:
         return StageStatus(stage.name, shown, failures=failures, waits=str(exc))
     partial = _partial(snapshot, stage, number, names)
-    return StageStatus(stage.name, shown, units, failures, partial)
+    return StageStatus(stage.name, shown, counts(planned), failures, partial, stale=reasons)
+
+
+def with_stages_below(
+    task: Task, stages: Sequence[tuple[AnyStage, int]], found: Sequence[StageStatus]
+) -> list[StageStatus]:
+    """Return the status of stages, each with the first one below it that is to be done.
+
+    Args:
+        task: whose stages they are.
+        stages: each with its round, in the order of the work.
+        found: the status of each.
+    """
+    to_do: dict[tuple[str, int | None], str] = {}
+    result = []
+    for (stage, number), one in zip(stages, found, strict=True):
+        below = (to_do[place] for place in _below(task, stage, number) if place in to_do)
+        first = next(below, "")
+        shown = stage.number(number)
+        own = f"{stage.name}{'' if shown is None else f' of round {shown}'}"
+        if first or one.units.keys() & {"stale", "missing"}:
+            to_do[stage.name, shown] = first or own
+        same = first.removesuffix(f" of round {shown}")
+        result.append(replace(one, rests_on=same if "done" in one.units else ""))
+    return result
+
+
+def _below(task: Task, stage: AnyStage, number: int) -> Iterator[tuple[str, int | None]]:
+    """Yield name and round of the stages that one rests on."""
+    flow = task.flow
+    writer = {table.name: each for each in flow.values() for table in each.writes}
+    now = [writer[t.name] for t in (*stage.reads, *stage.optional) if t.name in writer]
+    now += [flow[name] for name in stage.after if name in flow]
+    yield from ((each.name, each.number(number)) for each in now if each is not stage)
+    if number and stage.per_round:
+        before = [writer[t.name] for t in stage.reads_previous if t.name in writer]
+        before += task.each_round[-1:]  # it decides which model labels
+        yield from ((each.name, each.number(number - 1)) for each in before)
 
 
 def _not_fetched(workspace: Workspace) -> dict[str, str]:

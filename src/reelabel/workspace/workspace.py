@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -250,6 +250,27 @@ class Workspace:
         with contextlib.suppress(ShardError):
             return Receipt.from_json(unsealed(read_json(path), str(path)))
         return None
+
+    def basis_path(self, stage: str, round_number: int | None) -> Path:
+        """Return where it is noted what a stage's results were made of."""
+        return self.receipt_path(f"{stage}.basis", round_number)
+
+    def write_basis(self, stage: str, round_number: int | None, notes: Sequence[Any]) -> None:
+        """Note what a stage's results are made of, for people who ask why they are stale.
+
+        Raises:
+            WorkspaceError: if it cannot be written.
+        """
+        write_json(self.basis_path(stage, round_number), sealed({"notes": notes}))
+
+    def read_basis(self, stage: str, round_number: int | None) -> list[Any]:
+        """Return what was noted, nothing if nothing was.
+
+        Raises:
+            ShardError: if it is damaged.
+        """
+        path = self.basis_path(stage, round_number)
+        return list(unsealed(read_json(path), str(path))["notes"]) if path.is_file() else []
 
     def failure_path(self, stage: str, round_number: int | None, video_id: str) -> Path:
         """Return where the failure of one video in one stage is written down."""

@@ -1,0 +1,131 @@
+"""Why finished work of a stage is stale: what was noted when it was made is compared with now.
+
+A receipt holds a fingerprint alone. Before a stage works, what its fingerprints are made of
+is noted once for all its units; a note that is missing or damaged costs the reason, nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from reelabel.engine.plan import UNFINISHED, Bound, Planned, basis_of
+from reelabel.errors import ShardError, few
+from reelabel.workspace import fingerprint
+
+NOT_NOTED = "made by an earlier version, which did not note from what"
+_KEPT = 4
+"""So many notes of a stage are kept: its units may have been made at different times."""
+_LONGEST = 40
+"""Characters of a value that are shown."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the fingerprints of a stage's units were made of at one time.
+
+    Attributes:
+        digest: the fingerprint of `basis` as it was made.
+        basis: see `reelabel.engine.plan.basis_of`, as JSON values.
+        inputs: table and round -> fingerprint of all that was read, for stages of scope ``all``.
+    """
+
+    digest: str
+    basis: Mapping[str, Any]
+    inputs: Mapping[str, str]
+
+    @classmethod
+    def now(cls, bound: Bound, planned: Sequence[Planned]) -> Note:
+        """Return what the fingerprints are made of as the workspace is."""
+        basis = basis_of(bound)
+        plain = json.loads(json.dumps(basis, default=str))
+        return cls(fingerprint(*basis.values()), plain, _inputs(bound, planned))
+
+
+def note_basis(bound: Bound, planned: Sequence[Planned]) -> None:
+    """Note what the fingerprints of units are made of, before they are worked on.
+
+    Raises:
+        WorkspaceError: if it cannot be written.
+    """
+    now = Note.now(bound, planned)
+    kept = [now, *(note for note in _notes(bound) if note != now)][:_KEPT]
+    bound.workspace.write_basis(bound.stage.name, bound.number, [asdict(note) for note in kept])
+
+
+def why_stale(bound: Bound, planned: Sequence[Planned]) -> tuple[str, ...]:
+    """Return why units of a stage are stale, each reason once, in the order of the units."""
+    stale = [unit for unit in planned if unit.state == "stale"]
+    if not stale:
+        return ()
+    notes, now = _notes(bound), Note.now(bound, planned)
+    return tuple(dict.fromkeys(_why(unit, notes, now) for unit in stale))
+
+
+def _notes(bound: Bound) -> list[Note]:
+    """Return what was noted, the latest first; none if it is damaged."""
+    with contextlib.suppress(ShardError, TypeError, KeyError, AttributeError):
+        found = bound.workspace.read_basis(bound.stage.name, bound.number)
+        return [Note(str(n["digest"]), dict(n["basis"]), dict(n["inputs"])) for n in found]
+    return []
+
+
+def _inputs(bound: Bound, planned: Sequence[Planned]) -> dict[str, str]:
+    """Return a fingerprint of each table that a stage of scope ``all`` reads."""
+    if bound.stage.scope != "all":
+        return {}
+    rows: dict[str, list[Any]] = {}
+    for name, number, *rest in (read for unit in planned for read in unit.inputs):
+        rows.setdefault(f"{name} of round {number}", []).append(rest)
+    return {name: fingerprint(read) for name, read in rows.items()}
+
+
+def _why(unit: Planned, notes: Sequence[Note], now: Note) -> str:
+    """Return why one unit is stale."""
+    if unit.was == UNFINISHED:
+        return "its work was interrupted"
+    if not notes:
+        return NOT_NOTED
+    made = (n for n in notes if fingerprint(n.digest, unit.inputs) == unit.was)
+    same_inputs = next(made, None)
+    if same_inputs is not None:
+        return "; ".join(_changes(same_inputs, now))
+    changes = list(_changes(notes[0], now))
+    return "; ".join(changes) if notes[0].inputs and changes else "what it reads was made again"
+
+
+def _changes(before: Note, now: Note) -> Iterator[str]:
+    """Yield what differs between two notes, by kind."""
+    old, new = before.basis, now.basis
+    if (old["schema"], old["version"]) != (new["schema"], new["version"]):
+        yield "made by another version"
+    settings = [*_differences(old["settings"], new["settings"])]
+    settings += _differences(old["project"], new["project"])
+    if settings:
+        yield f"settings: {few(settings)}"
+    if again := _made_again(old["after"], new["after"]):
+        yield f"made again: {', '.join(again)}"
+    names = [*dict.fromkeys([*before.inputs, *now.inputs])]
+    if tables := [n for n in names if before.inputs.get(n) != now.inputs.get(n)]:
+        yield f"tables: {few(tables)}"
+    if old["resource"] != new["resource"] and not settings:
+        yield "its model or a file that it uses"
+
+
+def _made_again(before: Sequence[Any], now: Sequence[Any]) -> list[str]:
+    """Return the stages before this one whose result is another one."""
+    digests = dict(before)
+    return [name for name, digest in now if digests.get(name) != digest]
+
+
+def _differences(before: Any, now: Any, place: str = "") -> Iterator[str]:
+    """Yield the settings that differ, such as ``max_steps 300 -> 30``."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in dict.fromkeys([*before, *now]):
+            inner = f"{place}.{key}" if place else str(key)
+            yield from _differences(before.get(key), now.get(key), inner)
+    elif fingerprint(before) != fingerprint(now):
+        yield f"{place} {before!s:.{_LONGEST}} -> {now!s:.{_LONGEST}}"
