@@ -57,7 +57,10 @@ def test_labels_by_rule_fit_into_80_columns(tmp_path, monkeypatch, capsys):
     assert lines[2].split() == ["rule", "labels", *judged, "gained", *judged, "lost", *judged]
     assert lines[3].split() == ["merge:fuse", *["123456", "23456", "3456"] * 3]
     assert lines[5].split() == ["all", *["246912", "46912", "6912"] * 3]
-    assert "4 of 52 background pictures with truth show an object, 1 of them" in lines[6]
+    told = " ".join(lines[6:])
+    assert "4 of 52 background pictures with truth show an object, 1 of them" in told
+    assert "merge:fuse: the round before had labels of this frame too, and the policy fuse" in told
+    assert "previous: a label that an earlier round made" in told
     assert all(len(line) <= 80 for line in lines)
     heads = rules_head(scores)
     assert len(set(heads)) == len(heads) == 10

@@ -73,6 +73,27 @@ def picture() -> Shown:
     return Shown(jpeg_uri(np.full((12, 16, 3), 90, np.uint8)), HOSTILE, HOSTILE)
 
 
+def test_rules_whose_names_explain_nothing_have_a_legend():
+    """Below the table of rules stands what merging decided; other rules need no words."""
+    plain = ReportData("r", states=[StateRow("positive", "score", 3)])
+    merged = ReportData("r", states=[StateRow("positive", "merge:new", 3)])
+    assert "merge.policy" not in Checked(render_report(plain)).text
+    legend = "the policy new (merge.policy) decided between them"
+    assert legend in Checked(render_report(merged)).text
+
+
+def test_every_table_can_be_scrolled_and_reached_by_keys():
+    """Each table lies in a part that scrolls, shows so at its edge, and takes the focus."""
+    section = Section("s", [DataTable(["a"], [["1"]])])
+    states = [StateRow("positive", "score", 3)]
+    data = ReportData("r", states=states, sections=[section], settings={"a": "1"})
+    page = render_report(data)
+    parts = page.count('<div class="wide" tabindex="0"><table>')
+    assert page.count("<table>") == parts == 3
+    assert ".wide { overflow-x: auto;" in page
+    assert "background-attachment: local, local, scroll, scroll" in page
+
+
 def variant(name: str, *gain: float) -> AblationRow:
     """Return a variant with a gain and its bounds, or none."""
     scores = {"ap": Figure(0.5, 0.4, 0.6), "ap50": Figure(0.7)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import sys
 import xml.etree.ElementTree as ET
 
@@ -59,6 +60,19 @@ def test_training_curves_take_any_loss(losses):
     shown = texts(plots.training_curve(steps, losses, ([0, 1], [0.1, 0.4])))
     assert "agreement (dashed)" in shown
     assert ("box" in shown) == bool(losses)
+
+
+@pytest.mark.parametrize("points", [1, 2, 3, 5])
+def test_few_points_of_a_training_have_markers(points):
+    """One or two points of a term are marked, wherever they stand among others' steps."""
+    steps = np.arange(10) * 30
+    values = np.where(np.arange(10) < points, 1.5, np.nan)
+    marked = plots.training_curve(steps, {"box": values})
+    alone = plots.training_curve(steps[:points], {"box": values[:points]})
+    assert marked == alone
+    drawn = base64.b64decode(marked.partition(",")[2]).decode()
+    markers = re.findall(r'<g clip-path="[^"]*">\s*<use ', drawn)  # ticks are not clipped
+    assert bool(markers) == (points < 3)
 
 
 def test_histograms_have_the_colours_of_their_states():

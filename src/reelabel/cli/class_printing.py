@@ -16,6 +16,7 @@ from reelabel.evaluation.figures import Figure
 from reelabel.views.class_comparison import (
     COST_HEAD,
     cost_cells,
+    cost_sentences,
     difference_sentences,
     sample_of,
 )
@@ -92,6 +93,8 @@ def _print_costs(costs: Mapping[str, ModelCost]) -> None:
     for name, cost in costs.items():
         table.add_row(escape(name), *cost_cells(cost))
     _print("Size, and speed on this machine", table)
+    for sentence in cost_sentences(costs.values()):
+        OUT.print(f"[dim]{escape(sentence)}[/]")
 
 
 def _print(title: str, table: Table) -> None:

@@ -27,7 +27,7 @@ from reelabel.verbs.label_lines import label_notes, pictures_sentence
 from reelabel.verbs.run import label_counts
 from reelabel.verbs.status import StageStatus, decisions
 from reelabel.verbs.teachers import teachers_agreement
-from reelabel.views.label_rules import rules_head, rules_rows, rules_title
+from reelabel.views.label_rules import rules_head, rules_legend, rules_rows, rules_title
 from reelabel.views.score_rows import model_rows
 from reelabel.workspace import Workspace
 from reelabel.workspace.class_results import ClassificationScores
@@ -164,6 +164,8 @@ def print_rules(workspace: Workspace, number: int) -> None:
         table.add_row(*map(escape, row))
     OUT.print(f"[italic]{rules_title(scores)}[/]")  # may be wider than the table
     OUT.print(table)
+    for sentence in rules_legend(rule.rule for rule in scores.rules):
+        OUT.print(f"[dim]{escape(sentence)}[/]")
     if scores.background is not None and scores.background.pictures:
         OUT.print(f"Truth: {scores.background}")
 

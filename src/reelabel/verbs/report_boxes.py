@@ -34,7 +34,13 @@ from reelabel.views.html import (
     StateRow,
     write_report,
 )
-from reelabel.views.label_rules import rules_about, rules_head, rules_rows, rules_title
+from reelabel.views.label_rules import (
+    rules_about,
+    rules_head,
+    rules_legend,
+    rules_rows,
+    rules_title,
+)
 from reelabel.views.report_evidence import evidence_section
 from reelabel.views.report_figures import figures_of, labelled_frames
 from reelabel.views.score_rows import model_rows
@@ -111,7 +117,8 @@ def _rules(workspace: Workspace, number: int) -> Iterator[Section]:
     scores = scores_of(workspace, number)
     if scores is not None and scores.rules:
         table = DataTable(rules_head(scores), rules_rows(scores))
-        yield Section(rules_title(scores), [table], rules_about(scores))
+        legend = rules_legend(rule.rule for rule in scores.rules)
+        yield Section(rules_title(scores), [table, *legend], rules_about(scores))
 
 
 def _facts(snapshot: Snapshot, config: Config, rounds: list[int]) -> Iterator[tuple[str, str]]:

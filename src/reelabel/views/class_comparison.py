@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from reelabel.errors import counted
 from reelabel.evaluation.classes.compare import ClassComparison, ModelCost, ModelDifference
 from reelabel.evaluation.classes.deciding import measure_of
@@ -52,6 +54,18 @@ def cost_cells(cost: ModelCost) -> list[str]:
     ]
 
 
+def cost_sentences(costs: Iterable[ModelCost]) -> list[str]:
+    """Return what each of the two measures of speed is; nothing where none was measured."""
+    speeds = [cost.speed for cost in costs if cost.speed is not None]
+    if not speeds:
+        return []
+    sizes = " or ".join(str(size) for size in sorted({speed.batch_size for speed in speeds}))
+    return [
+        "ms a moment: one moment alone, from its frames to its classes",
+        f"frames/s: the frames of many moments, in batches of {sizes} moments",
+    ]
+
+
 def short_number(value: int | None) -> str:
     """Return a count in few digits.
 
@@ -83,4 +97,5 @@ def comparison_section(found: ModelComparison) -> Section:
         parts.append(
             DataTable(COST_HEAD, costs, "Size, and speed on the machine that compared them")
         )
+        parts += cost_sentences(model.cost for model in first.models)
     return Section("Models compared", [*parts, *found.notes], "Against classes that people gave.")

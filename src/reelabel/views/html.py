@@ -19,6 +19,7 @@ from reelabel.errors import UsageError
 from reelabel.evaluation.figures import Figure, Finding, Measure
 from reelabel.files import write_bytes
 from reelabel.media.pictures import encode_jpeg
+from reelabel.views.label_rules import rules_legend
 from reelabel.views.plot_style import data_uri
 from reelabel.views.sections import Gallery, Section, Shown
 
@@ -274,7 +275,7 @@ def render_report(data: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": _figure, "signed": _signed}
+    environment.filters |= {"figure": _figure, "signed": _signed, "legend": rules_legend}
     return environment.get_template("report.html").render(data=data)
 
 

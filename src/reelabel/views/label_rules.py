@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from reelabel.data.states import PREVIOUS
 from reelabel.evaluation.label_rules import LabelCount, RuleQuality
+from reelabel.labels.merging import MERGED_BY
 from reelabel.workspace.results import Scores
 
 
@@ -23,6 +25,24 @@ def rules_about(scores: Scores) -> str:
     if scores.rules[0].gained is not None:
         parts.append(f"gained and lost since round {scores.round - 1}")
     return f"{'; '.join(parts)}."
+
+
+def rules_legend(rules: Iterable[str]) -> list[str]:
+    """Return sentences on those rules of a round whose names do not explain themselves.
+
+    >>> rules_legend(["score", "previous"])
+    ['previous: a label that an earlier round made, which nothing has replaced.']
+    """
+    named = list(dict.fromkeys(rules))
+    found = [
+        f"{rule}: the round before had labels of this frame too, and the policy "
+        f"{rule.removeprefix(MERGED_BY)} (merge.policy) decided between them."
+        for rule in named
+        if rule.startswith(MERGED_BY)
+    ]
+    if PREVIOUS in named:
+        found.append(f"{PREVIOUS}: a label that an earlier round made, which nothing has replaced.")
+    return found
 
 
 def rules_head(scores: Scores) -> list[str]:

@@ -53,12 +53,16 @@ def training_curve(
         agreement: steps and agreement with the held-out labels, 0..1.
     """
     with styled(4.6, 3.0) as (figure, axes):
-        # A short training has one point, which a line alone would not show.
-        mark = "o" if len(steps) < 3 else ""  # noqa: PLR2004 -- as stated above
+        steps = np.asarray(steps, np.float64)
         for name, values in losses.items():
-            axes.plot(steps, values, label=plain(name), linewidth=1.3, marker=mark)
+            # Terms are noted at different steps; between those there is no value.
+            there = np.isfinite(np.asarray(values, np.float64))
+            # One or two points a line alone would not show.
+            mark = "o" if there.sum() < 3 else ""  # noqa: PLR2004 -- as stated above
+            at, kept = steps[there], np.asarray(values, np.float64)[there]
+            axes.plot(at, kept, label=plain(name), linewidth=1.3, marker=mark)
         axes.set(xlabel="step", ylabel="loss")
-        positive = [np.min(v) > 0 for v in losses.values() if len(v)]
+        positive = [np.nanmin(v) > 0 for v in losses.values() if np.isfinite(v).any()]
         if positive and all(positive):
             axes.set_yscale("log")
         if agreement is not None and len(agreement[0]):

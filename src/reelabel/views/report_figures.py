@@ -59,9 +59,10 @@ def _parts(rows: pa.Table, column: str) -> Iterator[tuple[str, pa.Table]]:
 def training_figures(workspace: Workspace, rounds: Sequence[int]) -> Iterator[Shown]:
     """Yield the curve of each round's training, if it left one."""
     for number in rounds:
-        curve = _curve(model_dir(workspace, number) / "curve.csv")
-        if curve is not None:
-            yield Shown(curve, "loss and agreement on held-out labels", f"Training, round {number}")
+        columns = _curve(model_dir(workspace, number) / "curve.csv")
+        if columns:
+            about = f"loss and agreement on held-out labels{_if_short(columns['step'])}"
+            yield Shown(_drawn_curve(columns), about, f"Training, round {number}")
 
 
 def _about_scores(workspace: Workspace, rounds: Sequence[int]) -> Iterator[Shown]:
@@ -115,15 +116,24 @@ def _shares(snapshot: Snapshot, rows: pa.Table) -> NDArray[np.float32]:
     return shares
 
 
-def _curve(path: Path) -> str | None:
-    """Return the plot of a training, or None if it left no curve."""
+def _if_short(steps: NDArray[np.float64]) -> str:
+    """Return words on a training of which a single point was noted."""
+    return f"; a single point, as the training had {steps[0]:.0f} steps" if len(steps) == 1 else ""
+
+
+def _curve(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Return the columns of what was noted of a training; none if it left no curve."""
     if not path.is_file():
-        return None
+        return {}
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    if not rows:
-        return None
-    columns = {k: np.array([float(r[k] or "nan") for r in rows]) for k in rows[0] if k}
+    names = rows[0] if rows else ()
+    return {k: np.array([float(r[k] or "nan") for r in rows]) for k in names if k}
+
+
+def _drawn_curve(noted: dict[str, NDArray[np.float64]]) -> str:
+    """Return the plot of a training."""
+    columns = dict(noted)
     steps, agreement = columns.pop("step"), columns.pop("val_agreement", None)
     columns.pop("lr", None)
     some = ~np.isnan(agreement) if agreement is not None else np.zeros(0, bool)
