@@ -126,7 +126,7 @@ def _from_rows(rows: NDArray[np.float32], class_count: int) -> Boxes:
     """
     rows = rows if rows.size else rows.reshape(-1, _COLUMNS)
     if rows.ndim == 2 and rows.shape[1] in _OF_ONE_CLASS and class_count == 1:  # noqa: PLR2004 -- rows and columns
-        score = rows[:, 4] if rows.shape[1] > min(_OF_ONE_CLASS) else np.ones(len(rows))
+        score = rows[:, 4] if rows.shape[1] > min(_OF_ONE_CLASS) else np.ones(len(rows), np.float32)
         return Boxes(rows[:, :4], score, np.zeros(len(rows), np.int64))
     if rows.ndim != 2 or rows.shape[1] != _COLUMNS:  # noqa: PLR2004 -- rows and columns
         raise ValueError(f"an array of shape {rows.shape}")
