@@ -25,6 +25,7 @@ from reelabel.tables import VIDEOS
 from reelabel.workspace.folder import OutputFolder
 
 ROOT = Path(__file__).parent.parent
+os.environ.pop("COLUMNS", None)  # else what is printed would be as wide as the tests' own output
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("reelabel", deadline=None)

@@ -339,9 +339,7 @@ def refuse_content(folder: Path) -> None:
         UsageError: if it is something else.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(
-            f"expected a new or empty folder, but {folder} holds files already: name another"
-        )
+        raise UsageError(f"expected a new or empty folder, but {folder} holds files: name another")
 
 
 def copy_file(source: Path, target: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from reelabel.cli.commands import cli
+from reelabel.models.detectors.callable import as_boxes
 from reelabel.pipeline import DETECT
 
 ROOT = Path(__file__).parents[2]
@@ -91,9 +92,10 @@ def test_the_plug_in_example_keeps_its_promises(monkeypatch):
     blocks = [content for language, content in BLOCK.findall(page) if language == "python"]
     module = types.ModuleType("red_plug_in")  # pickling looks classes up in their module
     monkeypatch.setitem(sys.modules, "red_plug_in", module)
-    assert len(blocks) == 3, "a detector, its check, and a family of students"
+    assert len(blocks) == 4, "an object, a detector, its check, and a family of students"
     for content in blocks:
         exec(compile(content, "how-to", "exec"), vars(module))  # noqa: S102 -- our own page
+    assert len(as_boxes(module.Mine().predict(None), "Mine", len(module.Mine.classes))) == 1
 
 
 def test_every_dependency_has_a_row():

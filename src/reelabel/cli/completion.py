@@ -43,15 +43,15 @@ def tasks() -> Iterable[str]:
 
 
 def stages() -> Iterable[str]:
-    """Return the stages of all tasks, in the order of the work."""
-    from reelabel.cli.group import STAGES
+    """Return the stages of all tasks, each task's in the order of the work."""
+    from reelabel.engine.task import BUILT_IN, task_named
 
-    return STAGES
+    return dict.fromkeys(stage for name in BUILT_IN for stage in task_named(name).flow)
 
 
 def settings() -> Iterator[str]:
     """Yield every setting as ``--set`` takes it, such as ``clean.score=`` or ``mine.gap.flow=``."""
-    from reelabel.cli.flags import leaves
+    from reelabel.cli.setting_names import leaves
     from reelabel.config import Config, Project
     from reelabel.engine.task import BUILT_IN, task_named
 
@@ -91,10 +91,11 @@ def embedders() -> Iterator[str]:
 
 def students() -> Iterator[str]:
     """Yield the students for boxes and for classes; families, as they go before a colon."""
+    from reelabel.models.registry import NOT_NAMED
     from reelabel.models.students.registry import spellings
 
     known = [*spellings("boxes"), *spellings("classes")]
-    parts = (name.partition(":") for name in known if name != "fake")
+    parts = (name.partition(":") for name in known if name not in NOT_NAMED)
     yield from dict.fromkeys(  # what stands in capitals is the user's to fill in
         f"{family}{colon}{'' if rest.isupper() else rest}" for family, colon, rest in parts
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from reelabel.cli.completion import OF_SETTINGS
+from reelabel.cli.setting_names import leaves
 from reelabel.config import Project, checked, plain_values
 from reelabel.errors import ConfigError
 
@@ -62,18 +63,6 @@ def _put_given(values: dict[str, Any], kind: type[BaseModel], given: Mapping[str
         value = given.get("_".join(path))
         if value is not None and value != ():
             _put(values, path, _parsed(value))
-
-
-def leaves(
-    kind: type[BaseModel], above: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
-    """Yield every field that holds a value, with the names that lead to it."""
-    for name, info in kind.model_fields.items():
-        inner = info.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from leaves(inner, (*above, name))
-        else:
-            yield (*above, name), info
 
 
 def _option(path: tuple[str, ...], info: FieldInfo) -> Callable[[Command], Command]:

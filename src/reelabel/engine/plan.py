@@ -21,8 +21,6 @@ from reelabel.workspace.folder import OutputFolder
 from reelabel.workspace.products import are_there
 from reelabel.workspace.snapshot import Snapshot
 
-UNFINISHED = "unfinished"
-"""In place of the fingerprint of work of scope ``all`` that was begun again and is not finished."""
 State = Literal["done", "stale", "missing", "failed"]
 
 

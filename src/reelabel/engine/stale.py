@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from reelabel.engine.plan import UNFINISHED, Bound, Planned, basis_of
+from reelabel.engine.plan import Bound, Planned, basis_of
 from reelabel.errors import ShardError, few
 from reelabel.workspace import fingerprint
+from reelabel.workspace.editing import UNFINISHED
 
 NOT_NOTED = "made by an earlier version, which did not note from what"
 _KEPT = 4
@@ -86,7 +87,7 @@ def _inputs(bound: Bound, planned: Sequence[Planned]) -> dict[str, str]:
 def _why(unit: Planned, notes: Sequence[Note], now: Note) -> str:
     """Return why one unit is stale."""
     if unit.was == UNFINISHED:
-        return "its work was interrupted"
+        return "its work was interrupted, or a part of it removed"
     if not notes:
         return NOT_NOTED
     made = (n for n in notes if fingerprint(n.digest, unit.inputs) == unit.was)

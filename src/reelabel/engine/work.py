@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from reelabel.engine.plan import UNFINISHED, Bound, Job, digest_of_all
+from reelabel.engine.plan import Bound, Job, digest_of_all
 from reelabel.engine.stage import Output, Tick, Unit
 from reelabel.files import remove_leftovers
 from reelabel.workspace import Receipt
+from reelabel.workspace.editing import UNFINISHED
 from reelabel.workspace.products import Files, described, files_below
 
 

@@ -72,7 +72,7 @@ _TRAIN_EXTRA = frozenset({
 
 ALONE = frozenset({"motion", "none", "tiny"})
 """Kinds that stand alone, without a colon."""
-_NOT_NAMED = frozenset({"callable", "fake", "round", "start"})
+NOT_NAMED = frozenset({"callable", "fake", "round", "start"})
 """Kinds that the program itself names, or tests."""
 _REST = frozenset(RestOptions.model_fields)
 """Options of every classifier."""
@@ -235,7 +235,7 @@ def _load(group: str, request: Request) -> Any:
 
 def public_kinds(group: str) -> list[str]:
     """Return the kinds of a group that people name, plug-ins too; others the program names."""
-    return [kind for kind in kinds(group) if kind not in _NOT_NAMED]
+    return [kind for kind in kinds(group) if kind not in NOT_NAMED]
 
 
 def _as_written(group: str) -> list[str]:

@@ -152,7 +152,7 @@ def _check_target(folder: Path, *, overwrite: bool) -> None:
             "with --overwrite (overwrite=True), or name another"
         )
     earlier = " or an earlier export" if overwrite else ""
-    holds = "files that are no earlier export" if overwrite else "files already"
+    holds = "files that are no earlier export" if overwrite else "files"
     raise UsageError(
         f"expected a new or empty folder{earlier}, but {folder} holds {holds}: name another"
     )
