@@ -488,6 +488,18 @@ def test_what_killed_writes_left_is_removed(workspace):
     assert all(path.exists() for path in others)
 
 
+def test_what_killed_writes_left_beside_a_product_is_removed(workspace):
+    """So it is in folders that are no part of it, such as that of checkpoints."""
+    do(CUT, workspace)
+    made = replace(PAIR, folder="own", aside=("checkpoints", "notes.csv"))
+    left = workspace.root / "own" / "checkpoints" / ".last.ckpt.12.0123abcd.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    do(made, workspace)
+    assert not left.exists()
+    assert left.parent.is_dir()
+
+
 def test_plans_may_share_what_they_read(workspace):
     """With one snapshot a table is read once for several stages, until something is done."""
     do(CUT, workspace)

@@ -62,7 +62,8 @@ def clean_up(bound: Bound) -> None:
     folders = {path.parent for path in notes}
     folders |= {ws.table_dir(table, bound.round_number) for table in stage.writes}
     if stage.scope == "all":
-        folders |= {bound.folder(None).path, ws.round_dir(bound.round_number)}
+        own = bound.folder(None).path
+        folders |= {own, *(own / name for name in stage.aside), ws.round_dir(bound.round_number)}
     for folder in sorted(folders):
         remove_leftovers(folder)
 
