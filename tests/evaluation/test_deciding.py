@@ -94,6 +94,8 @@ def test_a_later_round_that_adds_nothing_is_not_called_a_useless_training():
     reason = decide_by_truth(scores, best).reason
     assert reason.startswith("another round adds nothing beyond chance: AP 0.800")
     assert "against the student of round 0, which may be chance" in reason
+    without_start = truth(Gain(0.02, -0.01, 0.05, 0.9), teacher=0.78, student=0.8)
+    assert decide_by_truth(without_start, best).best == "teacher"
 
 
 def test_each_interval_stands_beside_its_own_figure():

@@ -95,6 +95,8 @@ def decide_by_truth(
 ) -> Outcome | None:
     """Decide by AP on the same annotated frames.
 
+    A gain that may be chance does not count, but for a first student that started from nothing.
+
     Args:
         truth: the scores of the models.
         best: the best model so far; None: that is the teacher, whose AP is among the scores.
@@ -118,7 +120,7 @@ def decide_by_truth(
     if student - bar <= min_gain:
         return Outcome(role, bar, f"the student is not better: {words}", findings)
     rival = "start" if role == "start" else _bars(best)[0]
-    if start is not None and _may_be_chance(findings, rival):
+    if (start is not None or best is not None) and _may_be_chance(findings, rival):
         again = "training" if best is None else "another round"
         reason = f"{again} adds nothing beyond chance: {words}"
         return Outcome(role, bar, reason, findings)

@@ -16,8 +16,11 @@ from reelabel.models.base import Detector
 from reelabel.models.detector_pool import DetectorPool, detect_frames
 from reelabel.models.mirrored import MirroredDetector, has_two_views, single_view
 from reelabel.models.registry import load_detector
-from reelabel.models.students.folder import START, is_finished
+from reelabel.models.students.folder import START, ModelCard, is_finished
 from reelabel.workspace import fingerprint
+
+_OF_A_TRAINING: dict[str, object] = {"training": {}, "has_start": False}
+"""What the card of a model states of its training alone."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class ComparedModels:
     Attributes:
         teacher: the model that labelled.
         student: trained in this round.
-        start: the student before its training; None if that detects nothing yet.
+        start: the student before its training; None if that detects nothing yet, or is the teacher.
     """
 
     teacher: Detector
@@ -40,7 +43,7 @@ class ComparedModels:
         student = load_detector(f"student:{folder}", wanted=classes)
         begun = is_finished(folder / START)
         start = load_detector(f"student:{folder / START}", wanted=classes) if begun else None
-        return cls(teacher, student, start)
+        return cls(teacher, student, None if _is_same(start, teacher) else start)
 
     @property
     def by_role(self) -> dict[Role, Detector]:
@@ -66,6 +69,15 @@ class ComparedModels:
         """The models that can process a mirror image; none if there is nothing to compare."""
         found = {role: one for role, one in self.by_role.items() if has_two_views(one)}
         return found if len(found) > 1 and "student" in found else {}
+
+
+def _is_same(one: Detector | None, other: Detector) -> bool:
+    """Return whether two students have the same weights and use them in the same way."""
+    cards = [getattr(model, "card", None) for model in (one, other)]
+    plain = [
+        card.model_copy(update=_OF_A_TRAINING) for card in cards if isinstance(card, ModelCard)
+    ]
+    return len(plain) == len(cards) and plain[0] == plain[1]
 
 
 class ModelDetections:
