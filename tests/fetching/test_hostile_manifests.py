@@ -262,7 +262,7 @@ def test_a_manifest_without_any_usable_row_is_an_error_that_says_why(tmp_path):
         FormatError, match=r"none of 2 rows.*line 2: .*with other labels, such as a, b"
     ):
         made(tmp_path, "youtube_id,label\nx,a\n" + f"{GOOD},b\n", kind="kinetics")
-    with pytest.raises(FormatError, match="labels that are not in the manifest: 'bb'; did you"):
+    with pytest.raises(FormatError, match=r"labels that are not in the manifest: 'bb' \(did you"):
         made(tmp_path, f"youtube_id,label\n{GOOD},b\n", kind="kinetics", label=("bb",))
 
 
