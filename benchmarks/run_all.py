@@ -24,7 +24,6 @@ ORDER = (
     "memory_train.py",
     "many_boxes.py",
     "speed_report.py",
-    "speed_show.py",
     "speed_train.py",
     "first_box.py",
     "sparse_sample.py",
