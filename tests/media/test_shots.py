@@ -9,7 +9,6 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from scenedetect import AdaptiveDetector, detect
 
 from reelabel.media.encode import VideoWriter
 from reelabel.media.probe import probe
@@ -60,7 +59,8 @@ def test_hard_cuts_are_those_of_another_detector(data_dir, name):
     """PySceneDetect finds the same cuts in real footage, at most a frame apart."""
     path = data_dir / "videos/scenes" / name
     fps = float(probe(path).fps)
-    scenes = detect(str(path), AdaptiveDetector(min_scene_len=1))
+    other = pytest.importorskip("scenedetect")
+    scenes = other.detect(str(path), other.AdaptiveDetector(min_scene_len=1))
     theirs = [start.frame_num for start, _ in scenes[1:]]
     ours = [round(shot.start_s * fps) for shot in shots_of(path, gradual=False)[1:]]
     assert ours == pytest.approx(theirs, abs=1)

@@ -6,13 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from reelabel.config import Project
-from reelabel.models.students.folder import WEIGHTS, ModelCard, write_card
-from reelabel.models.students.registry import family_named, family_of
-from reelabel.training.boxes.settings import BoxTrainSettings
-from reelabel.training.boxes.start import FEW_BOXES, NEW_CLASS_LR, start_from_detector
+torch = pytest.importorskip("torch")
+
+from reelabel.config import Project  # noqa: E402 -- torch
+from reelabel.models.students.folder import WEIGHTS, ModelCard, write_card  # noqa: E402 -- torch
+from reelabel.models.students.registry import family_named, family_of  # noqa: E402 -- torch
+from reelabel.training.boxes.settings import BoxTrainSettings  # noqa: E402 -- torch
+from reelabel.training.boxes.start import (  # noqa: E402 -- torch
+    FEW_BOXES,
+    NEW_CLASS_LR,
+    start_from_detector,
+)
 
 CLASS_MAP = {"sports ball": "ball", "frisbee": "ball"}
 
