@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from reelabel.cli.completion import completes, settings, tags
+from reelabel.cli.completion import completes, tags
 from reelabel.cli.echo import echo
+from reelabel.cli.stage_commands import set_flag
 
 
 @click.command(short_help="Compare classifiers on the same videos: scores, size, speed.")
@@ -45,13 +46,7 @@ def compare(models: tuple[str, ...], **given: Any) -> None:
     shell_complete=completes(tags, files=True),
 )
 @click.option("--test-videos", multiple=True, help="To compare on; default: a fifth, by groups.")
-@click.option(
-    "--set",
-    "pairs",
-    multiple=True,
-    help="Any setting: --set train.max_steps=100",
-    shell_complete=completes(settings),
-)
+@set_flag("Any setting: --set train.max_steps=100")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def recipe(file: Path, out: Path, *, pairs: tuple[str, ...], **given: Any) -> None:
     """Train several classifiers on the same footage and compare them on unseen videos.

@@ -15,7 +15,6 @@ from reelabel.cli.completion import (
     detectors,
     exported,
     imported,
-    settings,
     tags,
     tasks,
     teachers,
@@ -30,6 +29,7 @@ from reelabel.cli.stage_commands import (
     SEED,
     ablated,
     json_flag,
+    set_flag,
     work_flags,
     workspace_argument,
 )
@@ -89,13 +89,7 @@ def cli() -> None:
 @click.option("--multi-label", is_flag=True, help="Several classes, or none, may be right.")
 @click.option("--truth", type=click.Path(path_type=Path), help="Hand-made labels to evaluate on.")
 @click.option("--test-videos", multiple=True, help="Only evaluated on, never trained on.")
-@click.option(
-    "--set",
-    "pairs",
-    multiple=True,
-    help="Any setting: --set sample.every=5",
-    shell_complete=completes(settings),
-)
+@set_flag("Any setting: --set sample.every=5")
 @click.argument("more", nargs=-1, type=click.Path())
 def init(
     workspace: Path,

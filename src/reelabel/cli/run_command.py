@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reelabel.cli.completion import completes, settings, stages
+from reelabel.cli.completion import completes, stages
 from reelabel.cli.echo import print_json
 from reelabel.cli.stage_commands import (
     config_with,
     json_flag,
     options_of,
     run_flags,
+    set_flag,
     workspace_argument,
 )
 
@@ -26,13 +27,7 @@ if TYPE_CHECKING:
 @workspace_argument
 @click.option("--rounds", type=click.IntRange(1), default=2, show_default=True, help="At most.")
 @click.option("--until", help="Stop after this stage.", shell_complete=completes(stages))
-@click.option(
-    "--set",
-    "pairs",
-    multiple=True,
-    help="A setting of this run: --set clean.score=0.4",
-    shell_complete=completes(settings),
-)
+@set_flag("A setting of this run: --set clean.score=0.4")
 @json_flag
 @run_flags
 def run(workspace: Path, rounds: int, *, pairs: tuple[str, ...], as_json: bool, **how: Any) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reelabel.cli.completion import completes, settings
 from reelabel.cli.echo import echo, print_json
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ def work_flags(of: str) -> Callable[[Function], Function]:
         click.option("--force", is_flag=True, help="Do it again even if it is up to date."),
         click.option("--quiet", "-q", is_flag=True, help="Show no progress."),
     )
+
+
+def set_flag(about: str) -> Callable[[Function], Function]:
+    """Return what adds the flag ``--set``, which may be given several times, as `pairs`."""
+    complete = completes(settings)
+    return click.option("--set", "pairs", multiple=True, help=about, shell_complete=complete)
 
 
 def json_flag(command: Function) -> Function:

@@ -63,7 +63,7 @@ def export(
             of their own.
         overwrite: replace an earlier export in `out`; a folder that is none is refused all the
             same.
-        half: for onnx: half precision inside, for half the size, and more speed on GPUs.
+        half: for onnx: half precision inside, in half the size; meant for GPUs.
         on_message: is called with sentences on what was written and added.
 
     Raises:
