@@ -132,6 +132,13 @@ def boxes(disc_clips, tmp_path_factory) -> Finished:
     return Finished(root, "detect", disc_clips[0], home / what, home)
 
 
+def coloured(folder, make_textured_clip):
+    """Write three red and three green clips, and yield the name and the colour of each."""
+    for i, name in enumerate(["red"] * 3 + ["green"] * 3):
+        make_textured_clip(folder / f"{name}{i}.mp4", COLOURS[name], seed=i)
+        yield f"{name}{i}.mp4", name
+
+
 @pytest.fixture(scope="module")
 def frames(make_textured_clip, tmp_path_factory):
     """Yield a workspace of classes of frames whose videos were fetched from a server."""
@@ -139,9 +146,8 @@ def frames(make_textured_clip, tmp_path_factory):
     (home / "served").mkdir()
     with served(home / "served") as address:
         lines = ["url,label,start,end,licence"]
-        for i, name in enumerate(["red"] * 3 + ["green"] * 3):
-            make_textured_clip(home / "served" / f"{name}{i}.mp4", COLOURS[name], seed=i)
-            lines.append(f"{address}/{name}{i}.mp4,{name},0,0.9,CC0")
+        for clip, name in coloured(home / "served", make_textured_clip):
+            lines.append(f"{address}/{clip},{name},0,0.9,CC0")
         (home / "list.csv").write_text("\n".join(lines) + "\n")
         root = home / "ws"
         settings, listed = OF_CLASSES | {"fetch": LOCAL}, home / "list.csv"
@@ -160,9 +166,8 @@ def windows(make_textured_clip, tmp_path_factory) -> Finished:
     """Return a workspace of classes of windows, with tags and people's labels in files."""
     home = tmp_path_factory.mktemp("windows")
     rows = ["video,class"]
-    for i, name in enumerate(["red"] * 3 + ["green"] * 3):
-        make_textured_clip(home / "footage" / f"{name}{i}.mp4", COLOURS[name], seed=i)
-        rows.append(f"{name}{i}.mp4,{name}")
+    for clip, name in coloured(home / "footage", make_textured_clip):
+        rows.append(f"{clip},{name}")
     (home / "tags.csv").write_text("\n".join(rows) + "\n")
     root = home / "ws"
     given = {"classes": list(COLOURS), "videos": [home / "footage"], "tags": home / "tags.csv"}
