@@ -2,9 +2,11 @@
 
 For each scene, over several seeds: the teacher as its file says, the same network at the input that
 `tune` chose (not trained), the students of two rounds. Intervals are 95 %, over blocks of frames or
-videos, of the mean over the seeds; each difference is to the line above.
+videos, of the mean over the seeds; each difference is to the line above. The last line is a
+ceiling: a student whose labels are complemented by half of the drawn boxes, every other part of
+each clip, scored on the other half, the mean of both halves and its gain over not trained there.
 
-    python benchmarks/learning.py [--seeds 3] [--scenes ball,dogs,trains,rain] [--home DIR]
+    python benchmarks/learning.py [--seeds 3] [--scenes ball,dogs,trains] [--jobs 4] [--home DIR]
 
 With --teachers nothing is trained: two networks and their fused boxes are compared as teachers,
 each at the input that `tune` chose. Precision and recall are those of the labels that come of it.
@@ -15,13 +17,17 @@ each at the input that `tune` chose. Precision and recall are those of the label
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -41,6 +47,8 @@ from reelabel.workspace.results import InputChoice, Resamples, Scores
 TRUTH_FILE = DATA / "annotated/hand_boxes/instances.json"
 BALL = {"frisbee": "sports ball"}
 ROUNDS = 2
+PARTS = 6
+"""Into so many parts of time the drawn boxes of a clip are divided, which alternate."""
 YOLOX, NANODET = "yolox_nano", "nanodet_m_320"
 WEIGHTED = {"detector_options": {"weights": {YOLOX: 3}}}
 TEACHERS = {
@@ -77,15 +85,29 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scenes", default=",".join(SCENES))
     parser.add_argument("--teachers", action="store_true", help="compare teachers, train nothing")
+    parser.add_argument("--jobs", type=int, default=1, help="workspaces that are trained at once")
     parser.add_argument("--home", type=Path, help="keep the workspaces here, and go on with them")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         home = options.home or Path(scratch)
-        for name in options.scenes.split(","):
-            if options.teachers:
+        names = options.scenes.split(",")
+        if options.teachers:
+            for name in names:
                 _print_teachers(name, home / name)
-            else:
-                _print_scene(name, home / name, options.seeds)
+        else:
+            _train_all(names, home, options)
+
+
+def _train_all(names: Sequence[str], home: Path, options: argparse.Namespace) -> None:
+    """Train every scene with every seed, some at once, and print the scenes."""
+    tasks = [task for name in names for task in _tasks(name, options.seeds)]
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+        list(pool.map(_prepare, names, repeat(home)))
+        results: dict[Task, list[Round]] = {}
+        for task, found in zip(tasks, pool.map(_result, tasks, repeat(home)), strict=True):
+            results[task] = found
+            if set(_tasks(task.scene, options.seeds)) <= set(results):
+                _print_scene(task.scene, results)
 
 
 def _print_teachers(name: str, home: Path) -> None:
@@ -122,26 +144,89 @@ def _of_teacher(workspace: Workspace, name: str) -> tuple[DetectionScores, Label
     return scores, label_quality(truth, tables[LABELS], (name,))
 
 
-def _print_scene(name: str, home: Path, seeds: int) -> None:
-    scene = SCENES[name]
-    own = _scored(home / "own", scene, 1, tune={"input": "own"}, train={"max_steps": 1})[0]
-    runs = [
-        _scored(_copied(home, scene, seed), scene, ROUNDS, train={"seed": seed})
-        for seed in range(seeds)
-    ]
-    choice = InputChoice.load(home / "base" / "rounds" / "0")
-    print(f"\n{name}: {scene.name}, {own.frames} frames with truth, {seeds} seeds; {choice}")
-    before = own.models["teacher"]
+def _print_scene(name: str, results: Mapping[Task, list[Round]]) -> None:
+    """Print the models of a scene, each with its gain over the one before."""
+    own, *runs = (results[task] for task in results if task.scene == name and task.kind != "drawn")
+    frames, before = own[0].frames, own[0].models["teacher"]
+    print(f"\n{name}: {SCENES[name].name}, {frames} frames with truth, {len(runs)} seeds")
+    print(f"  {runs[0][0].choice}")
     _line("teacher, own input", before)
+    first = runs[0][0].models
     for role in ("teacher", "start"):
-        _line(f"not trained: {role}", runs[0][0].models[role], before)
-    not_trained = max((runs[0][0].models[r] for r in ("teacher", "start")), key=lambda m: m.ap)
+        _line(f"not trained: {role}", first[role], before)
+    not_trained = max((first[role] for role in ("teacher", "start")), key=lambda m: m.ap)
     before = not_trained
     for number in range(ROUNDS):
         student = Measured.mean([run[number].models["student"] for run in runs])
         _line(f"student, round {number}", student, before)
         before = student
     _line("the same, to not trained", before, not_trained)
+    drawn = [
+        found[0] for task, found in results.items() if task == Task(name, "drawn", task.number)
+    ]
+    if drawn:
+        roles = (
+            Measured.mean([one.models[role] for one in drawn]) for role in ("start", "student")
+        )
+        start, student = roles
+        _line("trained on drawn boxes", student, start)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One workspace: the teacher at its own input, a seed, or a half of the drawn boxes."""
+
+    scene: str
+    kind: Literal["own", "seed", "drawn"]
+    number: int = 0
+
+
+def _tasks(name: str, seeds: int) -> list[Task]:
+    tasks = [Task(name, "own"), *(Task(name, "seed", seed) for seed in range(seeds))]
+    halves = [] if SCENES[name].unseen else [Task(name, "drawn", half) for half in (0, 1)]
+    return tasks + halves
+
+
+def _result(task: Task, home: Path) -> list[Round]:
+    """Bring a workspace to the end of its rounds and return their scores."""
+    scene, home = SCENES[task.scene], home / task.scene
+    if task.kind == "own":
+        settings = {"tune": {"input": "own"}, "train": {"max_steps": 1}}
+        return _scored(_init(home / "own", scene), 1, **settings)
+    if task.kind == "seed":
+        return _scored(_copied(home, task.number), ROUNDS, train={"seed": task.number})
+    return _scored(_drawn(home / f"drawn{task.number}", scene, task.number), 1)
+
+
+def _drawn(root: Path, scene: Scene, half: int) -> Path:
+    """Return a workspace that trains on half of the drawn boxes, to be scored on the others.
+
+    Its labels are right, of the same clips, and few: what a student could learn at best.
+    """
+    if not root.exists():
+        files = [_half(root.with_name(f"half{n}-{half}.json"), n) for n in (half, 1 - half)]
+        _init(root, scene, truth=files[1])
+        reelabel.import_labels(root, files[0], what="labels")
+    return root
+
+
+def _half(path: Path, half: int) -> Path:
+    """Write every other part of the annotated frames of each clip as COCO."""
+    coco = json.loads(TRUTH_FILE.read_text())
+    videos: dict[str, list[dict[str, Any]]] = {}
+    for image in sorted(coco["images"], key=lambda image: image["frame_index"]):
+        videos.setdefault(image["video"], []).append(image)
+    coco["images"] = [
+        image
+        for images in videos.values()
+        for number, image in enumerate(images)
+        if number * PARTS // len(images) % 2 == half
+    ]
+    ids = {image["id"] for image in coco["images"]}
+    coco["annotations"] = [each for each in coco["annotations"] if each["image_id"] in ids]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(coco))
+    return path
 
 
 @dataclass(frozen=True)
@@ -161,10 +246,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Round:
-    """The models of a round, and on how many annotated frames they were scored."""
+    """The models of a round, on how many annotated frames they were scored, and at what input."""
 
     frames: int
     models: dict[str, Measured]
+    choice: str
 
 
 def _line(name: str, found: Measured, before: Measured | None = None) -> None:
@@ -181,9 +267,8 @@ def _interval(series: np.ndarray, form: str) -> str:
     return f"({low:{form}} to {high:{form}})"
 
 
-def _scored(root: Path, scene: Scene, rounds: int, **settings: Any) -> list[Round]:
+def _scored(root: Path, rounds: int, **settings: Any) -> list[Round]:
     """Bring a workspace to the end of its rounds and return their scores."""
-    _init(root, scene)
     settings |= {"advance": {"keep_going": True}}
     reelabel.run(root, rounds=rounds, settings=settings, quiet=True)
     return [_round(root / "rounds" / str(number)) for number in range(rounds)]
@@ -197,7 +282,7 @@ def _round(folder: Path) -> Round:
         )
         for role, found in scores.truth.models.items()
     }
-    return Round(scores.truth.frames, models)
+    return Round(scores.truth.frames, models, str(InputChoice.load(folder)))
 
 
 def _init(
@@ -205,27 +290,37 @@ def _init(
     scene: Scene,
     detector: Sequence[str] = (f"onnx:{DATA}/weights/{YOLOX}.onnx",),
     settings: Mapping[str, Any] = MappingProxyType({}),
-) -> None:
-    if root.exists():
-        return
-    test = {"test_videos": [str(DATA / "videos" / clip) for clip in scene.unseen]}
-    reelabel.init(
-        root,
-        classes=[scene.name],
-        videos=[DATA / "videos" / clip for clip in scene.clips],
-        detector=list(detector),
-        truth=TRUTH_FILE,
-        settings={"class_map": dict(scene.joined), **settings, **(test if scene.unseen else {})},
-    )
-
-
-def _copied(home: Path, scene: Scene, seed: int) -> Path:
-    """Return a copy of the workspace whose labels are made, so that they are made once."""
-    base, root = home / "base", home / f"seed{seed}"
-    _init(base, scene)
-    reelabel.run(base, rounds=1, until="split", quiet=True)
+    *,
+    truth: Path = TRUTH_FILE,
+) -> Path:
+    """Return the root of a workspace of a scene, which is made if it is not there."""
     if not root.exists():
-        shutil.copytree(base, root)
+        test = {"test_videos": [str(DATA / "videos" / clip) for clip in scene.unseen]}
+        reelabel.init(
+            root,
+            classes=[scene.name],
+            videos=[DATA / "videos" / clip for clip in scene.clips],
+            detector=list(detector),
+            truth=truth,
+            settings={
+                "class_map": dict(scene.joined),
+                **settings,
+                **(test if scene.unseen else {}),
+            },
+        )
+    return root
+
+
+def _prepare(name: str, home: Path) -> None:
+    """Make the labels of a scene, once for all seeds."""
+    reelabel.run(_init(home / name / "base", SCENES[name]), rounds=1, until="split", quiet=True)
+
+
+def _copied(home: Path, seed: int) -> Path:
+    """Return a copy of the workspace whose labels are made."""
+    root = home / f"seed{seed}"
+    if not root.exists():
+        shutil.copytree(home / "base", root)
     return root
 
 

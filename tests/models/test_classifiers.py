@@ -120,7 +120,7 @@ def test_zero_shot_is_that_of_the_library(tmp_path, write, exclusive):
     folder = write(tmp_path)
     pipeline = transformers.pipeline("zero-shot-image-classification", str(folder), device="cpu")
     template = "a photo of {}"
-    options = {"template": template, "exclusive": exclusive}
+    options = {"template": template, "exclusive": exclusive, "device": "cpu"}
     ours = load_classifier(f"{KIND}:{folder}", options=options, wanted=CLASSES)
     picture = np.ascontiguousarray(sample_pictures((64, 64))[2])
     theirs = pipeline(
@@ -134,7 +134,7 @@ def test_zero_shot_is_that_of_the_library(tmp_path, write, exclusive):
 def test_texts_are_averaged_as_directions(tmp_path):
     """Several texts of a class are one: the mean of their unit vectors."""
     folder = clip(tmp_path)
-    options = {"prompts": PROMPTS, "template": ("a photo of {}.", "{}")}
+    options = {"prompts": PROMPTS, "template": ("a photo of {}.", "{}"), "device": "cpu"}
     classifier = load_classifier(f"{KIND}:{folder}", options=options, wanted=CLASSES)
     model = transformers.CLIPModel.from_pretrained(folder).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)

@@ -254,7 +254,7 @@ def owl(folder):
 def test_zero_shot_detectors(tmp_path, write):
     """Zero-shot detectors take the wanted names as prompts and keep the contract."""
     spec = f"hf-zero-shot:{write(tmp_path)}"
-    detector = load_detector(spec, wanted=["Red Ball", "dog"], options={"floor": 0.01})
+    detector = load_detector(spec, wanted=["Red Ball", "dog"], options={"floor": 0})
     assert detector.classes == ("Red Ball", "dog")
     assert detector_faults(detector) == []
     assert len(detector.open()(sample_pictures()[:1])[0]) > 0

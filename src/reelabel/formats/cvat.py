@@ -207,8 +207,9 @@ class _File:
 
     def _size_wh(self, element: ET.Element) -> tuple[int, int]:
         """Return the size of the pictures of a track, 0 where it is unknown."""
-        places = [self._task(element), self.root.find("meta") or self.root]
-        size = next((s for s in (p.find("original_size") for p in places) if s is not None), None)
+        task = self._task(element)
+        found = task.find("original_size"), self.root.find("meta/original_size")
+        size = next((each for each in found if each is not None), None)
         if size is None:
             return 0, 0
         where = f"{self.path}: original_size"
