@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -177,7 +178,7 @@ def test_flags_of_boxes_are_refused(begin, table, reelabel, flags, *, expected):
 # -- exports come back -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["image-folder", "class-csv", "kinetics-csv"])
+@pytest.mark.parametrize("kind", ["image-folder", "class-csv", "kinetics-csv", "fiftyone"])
 def test_an_export_that_is_imported_labels_the_same_moments(classes_copy, tmp_path, kind):
     """Every moment that was exported is labelled by a person, with its class, and no other."""
     ws = classes_copy
@@ -220,8 +221,68 @@ def test_folders_of_the_videos_themselves_give_their_classes(begin, tmp_path):
 def test_a_folder_that_holds_no_classes_is_refused(begin, tmp_path):
     """The error names what a folder may hold."""
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(FormatError, match=r"expected labels.csv, train.csv, or a folder"):
+    with pytest.raises(FormatError, match="train.csv, labels.json, or a folder"):
         api.import_labels(begin(), tmp_path / "nothing")
+
+
+def fiftyone(folder, labels, classes=("day", "night")):
+    """Write a file as FiftyOne does and return its folder."""
+    folder.mkdir()
+    content = {"classes": list(classes), "labels": labels} if classes else {"labels": labels}
+    (folder / "labels.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        ({"clip0": 1, "clip1": 0, "clip2": None}, ("day", "night")),
+        ({"clip0": "night", "clip1": "day"}, ()),
+        (
+            {"some/clip0": {"label": 1, "confidence": 0.5}, "clip1": {"label": "day"}},
+            ("day", "night"),
+        ),
+    ],
+)
+def test_all_forms_that_fiftyone_writes_are_read(begin, tmp_path, labels, classes):
+    """Numbers, names, objects, and pictures without a label."""
+    ws = begin()
+    api.import_labels(ws, fiftyone(tmp_path / "given", labels, classes))
+    assert rows_of(ws, CLASS_IMPORTED) == [("night", "is", None, None)]
+    assert rows_of(ws, CLASS_IMPORTED, "clip1.mp4") == [("day", "is", None, None)]
+
+
+def test_classes_that_a_list_of_fiftyone_leaves_out_are_not_right(begin, tmp_path):
+    """A list is complete: an empty one is about all classes."""
+    ws = begin(multi_label=True)
+    api.import_labels(ws, fiftyone(tmp_path / "given", {"clip0": [1], "clip1": []}))
+    assert sorted(rows_of(ws, CLASS_IMPORTED)) == [
+        ("day", "is_not", None, None),
+        ("night", "is", None, None),
+    ]
+    none = rows_of(ws, CLASS_IMPORTED, "clip1.mp4")
+    assert none == [("day", "is_not", None, None), ("night", "is_not", None, None)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ({"clip0": 2}, r"labels\['clip0'\]: expected a class, or its number below 2, but got 2"),
+        ({"clip0": True}, "below 2, but got True"),
+        ({"clip0": -1}, "below 2, but got -1"),
+        ({"clip0": {"confidence": 1}}, "below 2, but got {'confidence': 1}"),
+        ({"clip0": [[0]]}, r"below 2, but got \[0\]"),
+        ({"clip0": "dawn"}, "dawn"),
+        ({"other": 0}, "other"),
+    ],
+)
+def test_what_is_no_class_in_a_file_of_fiftyone_is_refused(begin, tmp_path, labels, expected):
+    """The error names the entry, and nothing is imported."""
+    ws = begin()
+    before = state(ws)
+    with pytest.raises(FormatError, match=expected):
+        api.import_labels(ws, fiftyone(tmp_path / "given", labels))
+    assert state(ws) == before
 
 
 # -- taking back -----------------------------------------------------------------------------------

@@ -1,15 +1,20 @@
-"""What the exports of class data sets share: names, copies of pictures, and what was left out."""
+"""What the exports of class data sets share: names, copies of pictures, and what was left out.
+
+Their imports read the names again.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from reelabel.data.class_dataset import ClassDataset
+from reelabel.data.tag_rows import TagRow
 from reelabel.errors import FormatError, UsageError, few
 from reelabel.files import copy_file, safe_stem, write_text
 from reelabel.formats.copied import SPLITS
@@ -23,6 +28,7 @@ Parts = Mapping[str, ClassDataset]
 """The data set of each split: train, val, test."""
 PicturePath = Callable[[str], Path]
 """Returns where the file of a picture of the data set lies."""
+_MOMENT = re.compile(r"(?P<video>[0-9a-f]{16})_(?P<pts>-?\d+)(-(?P<until>-?\d+))?(_\d+)*(\.\w+)?")
 
 
 def class_names(parts: Parts) -> tuple[str, ...]:
@@ -90,6 +96,20 @@ def _unused(name: str, used: set[str]) -> str:
         candidate = f"{name}_{number}"
     used.add(candidate.casefold())
     return candidate
+
+
+def picture_claim(name: str, category: str, source: str, *, right: bool = True) -> TagRow:
+    """Return what the name of a picture and its class claim.
+
+    ``<video>_<pts>.jpg`` and ``<video>_<pts>-<until_pts>_00001.jpg`` mean a frame and a window, as
+    `moment_names` and `copy_flat` name them; any other file has the name of a video.
+    """
+    found = _MOMENT.fullmatch(name)
+    if found is None:
+        return TagRow(name, category, right, source=source)
+    pts = int(found["pts"])
+    until_pts = int(found["until"]) if found["until"] else pts
+    return TagRow(found["video"], category, right, source=source, pts=pts, until_pts=until_pts)
 
 
 def positive_classes(data: ClassDataset, number: int) -> list[int]:

@@ -3,30 +3,29 @@
     labels.csv, tags.csv, labels.json     as tags are: see `reelabel.formats.tags`
     FOLDER/labels.csv                     of the format class-csv
     FOLDER/train.csv, val.csv, test.csv   of the format kinetics-csv
+    FOLDER/labels.json, FOLDER/train/labels.json   of the format fiftyone
     FOLDER/indoor/..., FOLDER/train/indoor/...   of the format image-folder
 
 In folders of pictures the folder that a picture lies in is its class, or stands for it in
-``classes.csv``. ``<video>_<pts>.jpg`` and ``<video>_<pts>-<until_pts>_00001.jpg`` mean a frame and
-a window; any other file has the name of one of the videos.
+``classes.csv``. What a picture is of is in its name: see `class_export.picture_claim`.
 """
 
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from reelabel.data.tag_rows import TagRow
 from reelabel.errors import FormatError
 from reelabel.files import explained, read_text
-from reelabel.formats.class_export import LEFT_OUT
+from reelabel.formats.class_export import LEFT_OUT, picture_claim
 from reelabel.formats.copied import SPLITS
+from reelabel.formats.fiftyone_folder import fiftyone_files, read_fiftyone
 from reelabel.formats.tags import Meaning, TagFile, read_tags
 
 CLASSES_CSV = "classes.csv"
-_MOMENT = re.compile(r"(?P<video>[0-9a-f]{16})_(?P<pts>-?\d+)(-(?P<until>-?\d+))?(_\d+)*\.\w+")
 
 
 def read_people_classes(path: Path, columns: Mapping[Meaning, str] | None = None) -> TagFile:
@@ -40,6 +39,8 @@ def read_people_classes(path: Path, columns: Mapping[Meaning, str] | None = None
         FormatError: if it is damaged as a whole, or nothing of it can be used.
         WorkspaceError: if it cannot be read.
     """
+    if files := fiftyone_files(path):
+        return TagFile(_once(claim for file in files for claim in read_fiftyone(file)))
     if not path.is_dir():
         return read_tags(path, columns)
     found = TagFile()
@@ -49,14 +50,18 @@ def read_people_classes(path: Path, columns: Mapping[Meaning, str] | None = None
         found.problems += one.problems
         found.unusable += one.unusable
     if not found.rows:
-        unique = {replace(row, source=""): row for row in _of_pictures(path)}
-        found.rows = list(unique.values())
+        found.rows = _once(_of_pictures(path))
     if not found.rows:
         raise FormatError(
-            f"{path}: expected labels.csv, train.csv, or a folder of pictures for each class, but "
-            "there is none"
+            f"{path}: expected labels.csv, train.csv, labels.json, or a folder of pictures for "
+            "each class, but there is none"
         )
     return found
+
+
+def _once(rows: Iterable[TagRow]) -> list[TagRow]:
+    """Return the claims, each once: all pictures of a window claim the same."""
+    return list({replace(row, source=""): row for row in rows}.values())
 
 
 def _tables(folder: Path) -> list[Path]:
@@ -67,7 +72,7 @@ def _tables(folder: Path) -> list[Path]:
 
 
 def _of_pictures(folder: Path) -> Iterator[TagRow]:
-    """Yield the claim of each picture; the pictures of a window claim the same."""
+    """Yield the claim of each picture."""
     classes = _classes(folder / CLASSES_CSV)
     with explained(folder):
         paths = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -75,16 +80,8 @@ def _of_pictures(folder: Path) -> Iterator[TagRow]:
         inside = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in inside.parts)
         if len(inside.parts) > 1 and not hidden and path.name not in {CLASSES_CSV, LEFT_OUT}:
-            yield _row(path, classes.get(path.parent.name, path.parent.name))
-
-
-def _row(path: Path, category: str) -> TagRow:
-    found = _MOMENT.fullmatch(path.name)
-    if found is None:
-        return TagRow(path.name, category, source=str(path))
-    pts = int(found["pts"])
-    until_pts = int(found["until"]) if found["until"] else pts
-    return TagRow(found["video"], category, source=str(path), pts=pts, until_pts=until_pts)
+            category = classes.get(path.parent.name, path.parent.name)
+            yield picture_claim(path.name, category, str(path))
 
 
 def _classes(path: Path) -> dict[str, str]:

@@ -3,17 +3,23 @@
     train/data/3f2a_0.jpg ...
     train/labels.json    {"classes": ["indoor", "outdoor"], "labels": {"3f2a_0": 0}}
 
-Where several classes may be right, a picture has a list of them. The format is documented at
-https://docs.voxel51.com under "FiftyOneImageClassificationDataset".
+Where several classes may be right, a picture has a list of them, and what is not in it is not
+right. FiftyOne itself writes names where a file lists no classes, objects such as ``{"label": 0,
+"confidence": 0.9}`` where it keeps more than the class, and null for a picture without a label. The
+format is documented at https://docs.voxel51.com under "FiftyOneImageClassificationDataset".
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from reelabel.data.class_dataset import ClassDataset
+from reelabel.data.tag_rows import NONE, TagRow
 from reelabel.files import new_folder, write_text
+from reelabel.formats.checked import bad, load_json
 from reelabel.formats.class_export import (
     Parts,
     PicturePath,
@@ -21,9 +27,12 @@ from reelabel.formats.class_export import (
     copy_flat,
     moment_names,
     only_class,
+    picture_claim,
     positive_classes,
     write_left_out,
 )
+
+LABELS = "labels.json"
 
 
 def write_fiftyone(folder: Path, parts: Parts, picture_path: PicturePath) -> None:
@@ -59,7 +68,7 @@ def write_fiftyone(folder: Path, parts: Parts, picture_path: PicturePath) -> Non
             labels |= {Path(name).stem: target for name in copied}
         content = {"classes": list(classes), "labels": labels}
         text = json.dumps(content, indent=1, ensure_ascii=False)
-        write_text(folder / split / "labels.json", text, atomic=False)
+        write_text(folder / split / LABELS, text, atomic=False)
     write_left_out(folder, parts, left_out)
 
 
@@ -69,3 +78,58 @@ def _target(data: ClassDataset, number: int) -> int | list[int] | None:
         return only_class(data, number)
     known = (data.target[number] >= 0).any()
     return positive_classes(data, number) if known else None
+
+
+def fiftyone_files(path: Path) -> list[Path]:
+    """Return the ``labels.json`` of a folder, or of its splits, that are of this layout."""
+    files = [path / LABELS, *sorted(path.glob(f"*/{LABELS}"))] if path.is_dir() else [path]
+    named = (file for file in files if file.name == LABELS and file.is_file())
+    return [file for file in named if _labels(load_json(file)) is not None]
+
+
+def _labels(raw: Any) -> Mapping[str, Any] | None:
+    """Return the labels of the pictures if a file's content is of this layout."""
+    labels = raw.get("labels") if isinstance(raw, dict) else None
+    return labels if isinstance(labels, dict) else None
+
+
+def read_fiftyone(file: Path) -> Iterator[TagRow]:
+    """Yield what a ``labels.json`` claims of each picture that has a label.
+
+    Raises:
+        FormatError: naming the entry that is wrong, and what was expected.
+        WorkspaceError: if the file cannot be read.
+    """
+    raw = load_json(file)
+    classes = raw.get("classes") or []
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise bad(f"{file}: 'classes'", "a list of names", classes)
+    pictures = {path.stem: path.name for path in sorted((file.parent / "data").glob("*"))}
+    for key, given in (_labels(raw) or {}).items():
+        where, stem = f"{file}: labels[{key!r}]", key.replace("\\", "/").rpartition("/")[2]
+        name = pictures.get(stem, stem)
+        for category, right in _claims(where, given, classes):
+            yield picture_claim(name, category, where, right=right)
+
+
+def _claims(where: str, given: object, classes: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Yield each class that an entry is about, and whether it is right."""
+    if given is None:
+        return
+    if not isinstance(given, list):
+        yield _name(where, given, classes), True
+        return
+    right = [_name(where, each, classes) for each in given]
+    yield from ((name, True) for name in right or [NONE])
+    yield from ((name, False) for name in classes if right and name not in right)
+
+
+def _name(where: str, given: object, classes: Sequence[str]) -> str:
+    """Return the class of a label: its name, its number, or an object that holds one of them."""
+    label = given.get("label") if isinstance(given, dict) else given
+    if isinstance(label, str) and label:
+        return label
+    number = -1 if isinstance(label, bool) or not isinstance(label, int) else label
+    if not 0 <= number < len(classes):
+        raise bad(where, f"a class, or its number below {len(classes)}", given)
+    return classes[number]

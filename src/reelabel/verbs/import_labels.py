@@ -38,7 +38,7 @@ def import_labels(
         workspace: a workspace or its folder.
         file: boxes: a label file whose pictures name videos of the workspace, a folder such as
             `export` writes, or a text of detections. Classes: a table or JSON as for tags, or a
-            folder as `export` writes it (image-folder, class-csv, kinetics-csv).
+            folder as `export` writes it (image-folder, class-csv, kinetics-csv, fiftyone).
         format: of boxes: coco, yolo, voc, cvat, mot, label-studio, fiftyone, parquet, or
             detections-txt (`reelabel.formats.registry.IMPORTED`); None goes by what the file holds.
             Files of classes are recognised.
