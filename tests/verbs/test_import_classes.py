@@ -221,7 +221,7 @@ def test_folders_of_the_videos_themselves_give_their_classes(begin, tmp_path):
 def test_a_folder_that_holds_no_classes_is_refused(begin, tmp_path):
     """The error names what a folder may hold."""
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(FormatError, match="train.csv, labels.json, or a folder"):
+    with pytest.raises(FormatError, match=r"train\.csv, labels\.json, or a folder"):
         api.import_labels(begin(), tmp_path / "nothing")
 
 
