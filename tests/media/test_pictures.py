@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from reelabel.data.boxes import Placement
 from reelabel.errors import DecodeError, UnreadableVideo, UsageError, WorkspaceError
 from reelabel.media.pictures import encode_jpeg, encode_png, fit, read_rgb, read_size_wh, write_jpeg
 
@@ -154,7 +155,8 @@ def test_impossible_requests_are_usage_errors(call) -> None:
 def test_fit_says_where_everything_went(*, w: int, h: int, to_w: int, to_h: int, how: str) -> None:
     """Corners of the old picture land on corners of the new one, by the scale and offset given."""
     rgb = np.full((h, w, 3), 200, np.uint8)
-    out, (scale_x, scale_y), (left, top) = fit(rgb, how, (to_w, to_h))
+    out, placed = fit(rgb, how, (to_w, to_h))
+    (scale_x, scale_y), (left, top) = placed.scale_xy, placed.offset_xy
     right, bottom = w * scale_x + left, h * scale_y + top
     if how != "longest":
         assert out.shape == (to_h, to_w, 3)
@@ -173,8 +175,8 @@ def test_fit_says_where_everything_went(*, w: int, h: int, to_w: int, to_h: int,
 
 def test_letterbox_is_centred_and_keeps_the_shape() -> None:
     """A wide picture in a square has equal bars above and below."""
-    out, scale_xy, offset_xy = fit(np.zeros((100, 200, 3), np.uint8), "letterbox", 64)
-    assert (scale_xy, offset_xy) == ((0.32, 0.32), (0.0, 16.0))
+    out, placed = fit(np.zeros((100, 200, 3), np.uint8), "letterbox", 64)
+    assert placed == Placement((0.32, 0.32), (0.0, 16.0))
     assert (out[:16] == 114).all()
     assert (out[16:48] == 0).all()
     assert (out[48:] == 114).all()
@@ -184,10 +186,11 @@ def test_fit_matches_the_picture_it_scales() -> None:
     """A coloured square lies where scale and offset say."""
     rgb = np.zeros((120, 90, 3), np.uint8)
     cv2.rectangle(rgb, (30, 60), (59, 89), (255, 255, 255), cv2.FILLED)
-    out, (scale_x, scale_y), (left, top) = fit(rgb, "letterbox", (200, 100))
+    out, placed = fit(rgb, "letterbox", (200, 100))
     ys, xs = np.nonzero(out[..., 0] > 127 + 60)
-    assert xs.min() == pytest.approx(30 * scale_x + left, abs=1.5)
-    assert ys.max() + 1 == pytest.approx(90 * scale_y + top, abs=1.5)
+    x1, _, _, y2 = placed.to_picture(np.array([[30, 60, 60, 90]]))[0]
+    assert xs.min() == pytest.approx(x1, abs=1.5)
+    assert ys.max() + 1 == pytest.approx(y2, abs=1.5)
 
 
 @pytest.mark.parametrize("side", [12_000, 16_000, 40_000])

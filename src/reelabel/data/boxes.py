@@ -164,6 +164,11 @@ class Placement:
         """Return how the picture of a row of the table `frames` was made."""
         return cls((row["scale_x"], row["scale_y"]), (row["offset_x"], row["offset_y"]))
 
+    def row(self) -> dict[str, float]:
+        """Return the columns of the table `frames` that hold it."""
+        (scale_x, scale_y), (offset_x, offset_y) = self.scale_xy, self.offset_xy
+        return {"scale_x": scale_x, "scale_y": scale_y, "offset_x": offset_x, "offset_y": offset_y}
+
     def resized(self, factor_xy: tuple[float, float]) -> Placement:
         """Return the placement after the picture was made larger by ``factor_xy``."""
         (scale_x, scale_y), (offset_x, offset_y) = self.scale_xy, self.offset_xy

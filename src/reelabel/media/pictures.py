@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
+from reelabel.data.boxes import Placement
 from reelabel.errors import DecodeError, UnreadableVideo, UsageError
 from reelabel.files import write_bytes
 from reelabel.media.convert import Picture, Size
@@ -136,13 +137,8 @@ def encode_png(rgb: Picture) -> bytes:
     return bytes(data)
 
 
-def fit(
-    rgb: Picture, how: How, size: Size | int
-) -> tuple[Picture, tuple[float, float], tuple[float, float]]:
-    """Return the picture in another size, and how to find a place in it again.
-
-    A point ``(x, y)`` of the given picture lies at ``(x * scale_x + offset_x, y * scale_y +
-    offset_y)`` in the new one.
+def fit(rgb: Picture, how: How, size: Size | int) -> tuple[Picture, Placement]:
+    """Return the picture in another size, and where the given one lies in it.
 
     Args:
         rgb: ``(height, width, 3)`` uint8.
@@ -151,9 +147,6 @@ def fit(
             ``exact``: the size, aspect ratio not kept.
         size: width and height in pixels; a number stands for a square.
 
-    Returns:
-        The picture, ``(scale_x, scale_y)`` and ``(offset_x, offset_y)`` in pixels.
-
     Raises:
         UsageError: if `how` or `size` is not one of these.
     """
@@ -161,16 +154,16 @@ def fit(
     if min(w, h) < 1:
         raise UsageError(f"a size must be at least 1 x 1 pixels, but is {w} x {h}")
     if how == "exact":
-        return _resized(rgb, (w, h)), _scale(rgb, (w, h)), (0.0, 0.0)
+        return _resized(rgb, (w, h)), Placement(_scale(rgb, (w, h)))
     if how == "longest":
         inner = _shape_kept(rgb, (max(w, h), max(w, h)))
-        return _resized(rgb, inner), _scale(rgb, inner), (0.0, 0.0)
+        return _resized(rgb, inner), Placement(_scale(rgb, inner))
     if how == "letterbox":
         inner = _shape_kept(rgb, (w, h))
         left, top = (w - inner[0]) // 2, (h - inner[1]) // 2
         canvas = np.full((h, w, 3), _GREY, np.uint8)
         canvas[top : top + inner[1], left : left + inner[0]] = _resized(rgb, inner)
-        return canvas, _scale(rgb, inner), (float(left), float(top))
+        return canvas, Placement(_scale(rgb, inner), (float(left), float(top)))
     raise UsageError(f"how to fit must be longest, letterbox or exact, but is {how!r}")
 
 

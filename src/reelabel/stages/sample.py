@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from reelabel.data.boxes import Placement
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import MediaError
 from reelabel.media.convert import Picture
@@ -223,9 +224,9 @@ def _row(unit: SampleUnit, sampled: SampledFrame) -> dict[str, Any]:
 
 def _write(picture: Image, name: str, unit: SampleUnit) -> dict[str, Any]:
     s = unit.settings
-    scale_xy, offset_xy = (1.0, 1.0), (0.0, 0.0)
+    placed = Placement()
     if s.resize != "none":
-        picture, scale_xy, offset_xy = fit(picture, s.resize, s.size)
+        picture, placed = fit(picture, s.resize, s.size)
     written = encode_jpeg(picture, quality=s.jpeg_quality)
     height, width = picture.shape[:2]
     return {
@@ -233,10 +234,7 @@ def _write(picture: Image, name: str, unit: SampleUnit) -> dict[str, Any]:
         "crc32": zlib.crc32(written),
         "width": width,
         "height": height,
-        "scale_x": scale_xy[0],
-        "scale_y": scale_xy[1],
-        "offset_x": offset_xy[0],
-        "offset_y": offset_xy[1],
+        **placed.row(),
     }
 
 

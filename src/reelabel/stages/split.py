@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from reelabel.data.boxes import Boxes
+from reelabel.data.boxes import Boxes, Placement
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE
 from reelabel.engine.stage import Output, Stage, Unit
@@ -214,16 +214,15 @@ def _taken(unit: SplitUnit, video_id: str, wanted: list[int]) -> Iterator[Row]:
     size_wh = video.size_wh
     for frame in decoded(video.path, wanted, on_error=lambda _: None):
         written = encode_jpeg(fit(frame.rgb(), "exact", size_wh)[0])
-        place = {"width": size_wh[0], "height": size_wh[1], "scale_x": 1.0, "scale_y": 1.0}
-        yield place | {
+        yield Placement().row() | {
             "video_id": video_id,
             "pts": frame.pts,
             "frame_index": frame.index,
             "time_s": frame.time_s,
             "picture": unit.files.write(f"{HARD}/{video_id}/{frame.pts}.jpg", written),
             "crc32": zlib.crc32(written),
-            "offset_x": 0.0,
-            "offset_y": 0.0,
+            "width": size_wh[0],
+            "height": size_wh[1],
         }
 
 

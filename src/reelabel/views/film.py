@@ -264,12 +264,12 @@ def _pictures(scene: Scene, steps: Sequence[Step]) -> Iterator[tuple[Step, Frame
 
 def _composed(scene: Scene, frame: Frame, step: Step, rest: tuple[Film, Size]) -> Image:
     film, size_wh = rest
-    picture, scale, offset = fit(frame.rgb(), "letterbox", size_wh)
+    picture, placed = fit(frame.rgb(), "letterbox", size_wh)
     marks = scene.marks.get(step.pts, ())
     xyxy = np.array([mark.xyxy for mark in marks], np.float64).reshape(-1, 4)
     drawn = draw_boxes(
         picture,
-        xyxy * np.tile(scale, 2) + np.tile(offset, 2),
+        placed.to_picture(xyxy),
         [mark.text for mark in marks],
         [mark.colour for mark in marks],
         styles=[mark.style for mark in marks],

@@ -197,11 +197,11 @@ class _PictureStrips:
     def _cut(self, rgb: Image, pts: int, piece: _Piece, one: Finding) -> Image:
         """Return a piece of a frame with the detections there, and the finding's box."""
         left, top, right, bottom = piece.window
-        part, scale, offset = fit(rgb[top:bottom, left:right], "letterbox", piece.size_wh)
+        part, placed = fit(rgb[top:bottom, left:right], "letterbox", piece.size_wh)
         others = xyxy_of(self._others.slice(*_span(self._others, pts)))
         here = [(r["x1"], r["y1"], r["x2"], r["y2"]) for r in one.rows if r["pts"] == pts]
         boxes = np.concatenate([others, np.array(here, np.float32).reshape(-1, 4)]).astype(float)
-        boxes = (boxes - [left, top, left, top]) * np.tile(scale, 2) + np.tile(offset, 2)
+        boxes = placed.to_picture(boxes - [left, top, left, top])
         colours = [_DETECTION] * len(others) + [COLOURS[one.kind]] * len(here)
         return draw_boxes(part, boxes, [""] * len(boxes), colours, line_px=2 - bool(piece.place))
 

@@ -5,13 +5,16 @@ Those labels are pseudo-labels, so the result is called agreement: the figure th
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from reelabel.data.boxes import Boxes, xyxy_to_xywh
+from reelabel.data.boxes import Boxes
+from reelabel.data.states import IGNORE, POSITIVE
+from reelabel.evaluation.frames import KnownFrame
+from reelabel.evaluation.scores import detection_scores
 from reelabel.models.base import Image
 from reelabel.models.students.folder import ModelCard
 from reelabel.models.students.inference import as_input, detect, to_picture
@@ -79,28 +82,26 @@ class BoxValidator(Dataset[Item]):
 
     def agreement(self) -> float:
         """Return mean average precision over IoU .5 to .95, 0..1, and discard the detections."""
-        found = [
-            {**row, "score": float(score)}
-            for i, boxes in self._found.items()
-            for row, score in zip(_rows(i, boxes), boxes.score, strict=True)
-        ]
+        labels = [self._labels(number) for number in self._numbers]
+        found = [self._found.get(number, Boxes.empty()) for number in self._numbers]
         self._found = {}
-        return _average_precision(self._labels(), found) if found else 0.0
+        ap = detection_scores(labels, found, self._data.classes).overall.ap
+        return 0.0 if math.isnan(ap) else ap
 
-    def _labels(self) -> dict[str, Any]:
-        """Return the labels as COCO; an ignore region is a crowd of every class."""
-        classes = range(len(self._data.classes))
-        images, rows = [], []
-        for number in self._numbers:
-            picture = self._data.pictures[number]
-            width, height = picture.size_wh
-            images.append({"id": number + 1, "width": width, "height": height})
-            rows += [{**row, "iscrowd": 0} for row in _rows(number, picture.positive)]
-            for row in _rows(number, picture.ignore):
-                rows += [{**row, "iscrowd": 1, "category_id": c + 1} for c in classes]
-        annotations = [{**row, "id": i} for i, row in enumerate(rows, start=1)]
-        categories = [{"id": c + 1, "name": str(c)} for c in classes]
-        return {"images": images, "annotations": annotations, "categories": categories}
+    def _labels(self, number: int) -> KnownFrame:
+        """Return the labels of a picture; its ignore regions are those of every class."""
+        picture, classes = self._data.pictures[number], len(self._data.classes)
+        positive, regions = picture.positive, picture.ignore
+        xyxy = np.concatenate([positive.xyxy, np.tile(regions.xyxy, (classes, 1))])
+        of_class = np.repeat(np.arange(classes), len(regions))
+        state = [POSITIVE] * len(positive) + [IGNORE] * len(of_class)
+        boxes = Boxes(
+            xyxy,
+            np.ones(len(xyxy), np.float32),
+            np.concatenate([positive.class_id, of_class]),
+            state=np.array(state, np.str_),
+        )
+        return KnownFrame("", number, boxes)
 
 
 def _picked(count: int, seed: int) -> list[int]:
@@ -109,30 +110,3 @@ def _picked(count: int, seed: int) -> list[int]:
         return list(range(count))
     chosen = np.random.default_rng((seed, 3)).choice(count, _MAX_PICTURES, replace=False)
     return [int(i) for i in np.sort(chosen)]
-
-
-def _rows(number: int, boxes: Boxes) -> list[dict[str, Any]]:
-    """Return the boxes of one picture as COCO's annotations, without ids and scores."""
-    xywh = xyxy_to_xywh(boxes.xyxy.astype(np.float64)).tolist()
-    return [
-        {
-            "image_id": number + 1,
-            "category_id": int(label) + 1,
-            "bbox": box,
-            "area": box[2] * box[3],
-        }
-        for box, label in zip(xywh, boxes.class_id, strict=True)
-    ]
-
-
-def _average_precision(labels: dict[str, Any], found: list[dict[str, Any]]) -> float:
-    from hotcoco import COCO, COCOeval  # noqa: PLC0415 -- slow to load
-
-    truth = COCO(labels)
-    evaluation = COCOeval(truth, truth.load_res(found), "bbox")
-    evaluation.evaluate()
-    evaluation.accumulate()
-    # By threshold, recall, class, area (0 = all), number of boxes (-1 = 100); -1 is "no labels".
-    # What `summarize` adds to this is that it prints.
-    precision = np.asarray((evaluation.eval or {})["precision"])[..., 0, -1]
-    return float(precision[precision > -1].mean())
