@@ -14,6 +14,7 @@ import pytest
 from pydantic import Field
 
 import reelabel
+from reelabel.cli.printing import print_all_scores
 from reelabel.config import NoSettings, Settings
 from reelabel.engine.stage import Output, Stage
 from reelabel.engine.task import Task, register_task, task_named
@@ -247,6 +248,14 @@ def test_scores_are_of_the_type_of_the_task(workspace, workspace_with_commands):
     """A run returns scores of the type that the task declares, and none where it declares none."""
     assert reelabel.run(workspace_with_commands).scores == ColourScores(frames=4)
     assert reelabel.run(workspace).scores is None
+
+
+def test_scores_of_a_task_without_tables_of_its_own_are_printed(workspace_with_commands, capsys):
+    """The numbers among them stand on the terminal, for each round up to the last."""
+    reelabel.run(workspace_with_commands, quiet=True)
+    task = task_named("colours-with-commands")
+    print_all_scores(workspace_with_commands, task, 0)
+    assert "Round 0: frames 4" in capsys.readouterr().out
 
 
 def test_show_and_ablate_ask_the_task(workspace_with_commands):

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from reelabel.errors import ConfigError, nearest
-from reelabel.short_names import class_names, fused_name, member_names
+from reelabel.short_names import DEFAULT_TASK, class_names, fused_name, member_names
 from reelabel.terminal.text import is_text
 
 T = TypeVar("T", bound=BaseModel)
@@ -103,7 +103,7 @@ class Engine(Settings):
 class Project(Settings):
     """What to find and where the footage is."""
 
-    task: str = "detect"
+    task: str = DEFAULT_TASK
     """What is learnt; detect: boxes of objects; classify-frames, classify-clips: classes of frames
     or of windows of frames."""
     classes: tuple[str, ...] = Field(min_length=1)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reelabel.cli import printing
+from reelabel.cli import box_printing
 from reelabel.evaluation.figures import Figure, Measures
 from reelabel.evaluation.label_quality import BackgroundQuality, LabelQuality
 from reelabel.evaluation.label_rules import LabelCount, RuleQuality
@@ -27,11 +27,13 @@ def test_scores_show_every_figure(tmp_path, monkeypatch, width, capsys):
     figure = Figure(0.123, 0.05, 0.21)
     overall = Measures(*(figure for _ in range(7)))
     workspace = Workspace(tmp_path)
-    monkeypatch.setattr(printing, "OUT", PlainConsole(width=width, highlight=False))
+    monkeypatch.setattr(box_printing, "OUT", PlainConsole(width=width, highlight=False))
     monkeypatch.setattr(
-        printing, "score_rows", lambda *_: [["student, round 1", *printing._figures(overall)]]
+        box_printing,
+        "score_rows",
+        lambda *_: [["student, round 1", *box_printing._figures(overall)]],
     )
-    printing.print_scores(workspace)
+    box_printing.print_scores(workspace)
     row = next(line for line in capsys.readouterr().out.splitlines() if "student" in line)
     assert row.count("0.12") == 7
     assert "…" not in row
@@ -48,8 +50,8 @@ def test_labels_by_rule_fit_into_80_columns(tmp_path, monkeypatch, capsys):
     scores = Scores(1, 0.5, labels=quality, rules=rules, background=shown)
     workspace.round_dir(1).mkdir(parents=True)
     scores.save(workspace.round_dir(1))
-    monkeypatch.setattr(printing, "OUT", PlainConsole(width=80, highlight=False))
-    printing.print_rules(workspace, 1)
+    monkeypatch.setattr(box_printing, "OUT", PlainConsole(width=80, highlight=False))
+    box_printing.print_rules(workspace, 1)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].strip() == "Labels of round 1 by rule"
     assert lines[1].split() == ["labels", "labels", "gained", "gained", "lost", "lost"]

@@ -6,20 +6,23 @@ import json
 import math
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reelabel.data.boxes import Boxes
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import STATES
+from reelabel.engine.task import found_at
 from reelabel.formats.coco import read_coco
 from reelabel.formats.coco_folder import write_coco_folder
 from reelabel.formats.coco_into import CocoFile
+from reelabel.formats.registry import BOX_WRITERS, read_boxes
 from reelabel.formats.voc import read_voc, write_voc
 from reelabel.formats.yolo import read_yolo, write_yolo
 
@@ -28,6 +31,7 @@ Written = Callable[[Path], Iterator[Corners]]
 SLACK = 1e-9
 """For sums of decimals in binary: less than the last digit of any format."""
 
+OF_VIDEO = {"video": "00000000000000aa", "frame_index": 0, "pts": 0, "time_base": Fraction(1, 25)}
 NUMBER = st.floats(-1e4, 1e4, width=32) | st.integers(-50, 700).map(float)
 
 
@@ -45,7 +49,8 @@ def datasets(draw: st.DrawFn) -> Dataset:
         np.zeros(len(xyxy), np.int64),
         state=np.array(states, np.str_),
     )
-    return Dataset(("ball",), (ImageEntry("a.png", *size_wh, split="train"),), (boxes,))
+    image = ImageEntry("a.png", *size_wh, split="train", **OF_VIDEO)
+    return Dataset(("ball",), (image,), (boxes,))
 
 
 def coco_file(path: Path) -> Iterator[Corners]:
@@ -144,6 +149,22 @@ def test_every_writer_keeps_boxes_inside(
     assert len(kept.left_out) == dataset.box_count - kept.box_count
     back = read(home / "out")
     assert check(map(tuple, back.boxes[0].xyxy.tolist()), size_wh) == kept.box_count
+
+
+@pytest.mark.parametrize("name", sorted(BOX_WRITERS))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@given(dataset=datasets())
+def test_every_format_reads_back_boxes_inside(
+    name: str, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
+):
+    """What a format gives back is inside and of positive size, and all that was; see above."""
+    home = tmp_path_factory.mktemp("any")
+    (home / "out").mkdir()
+    size_wh = dataset.images[0].size_wh
+    cv2.imwrite(str(home / "a.png"), np.zeros((size_wh[1], size_wh[0], 3), np.uint8))
+    found_at(BOX_WRITERS[name])(home / "out", dataset, lambda _: home / "a.png")
+    back = read_boxes(home / "out", name)
+    assert check(map(tuple, back.boxes[0].xyxy.tolist()), size_wh) == dataset.clipped().box_count
 
 
 @given(dataset=datasets())

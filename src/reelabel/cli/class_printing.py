@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.markup import escape
 from rich.table import Table
@@ -13,6 +13,7 @@ from reelabel.data.states import STATES
 from reelabel.evaluation.classes.compare import ModelCost
 from reelabel.evaluation.classes.figures import ClassScores, OverallMeasure
 from reelabel.evaluation.figures import Figure
+from reelabel.verbs.run import label_counts
 from reelabel.views.class_comparison import (
     COST_HEAD,
     cost_cells,
@@ -29,20 +30,15 @@ from reelabel.views.class_score_rows import (
 from reelabel.workspace import Workspace
 from reelabel.workspace.class_results import ClassificationScores, ModelComparison
 
+if TYPE_CHECKING:
+    from reelabel.engine.task import Task
+
 _DIGITS = 4
 
 
-def print_class_results(
-    workspace: Workspace, last: int, labels: Mapping[str, Mapping[str, int]]
-) -> None:
-    """Print the labels of a round by class and state, and the scores of the rounds up to it.
-
-    Args:
-        workspace: the workspace.
-        last: the round.
-        labels: class -> state -> how many labels.
-    """
-    _print_labels(last, labels)
+def print_class_results(workspace: Workspace, task: Task, last: int) -> None:
+    """Print the labels of a round by class and state, and the scores of the rounds up to it."""
+    _print_labels(last, label_counts(workspace, task, last))
     rounds = (n for n in workspace.rounds() if n <= last)
     loaded = {n: ClassificationScores.load(workspace.round_dir(n)) for n in rounds}
     scored = {n: one for n, one in loaded.items() if one is not None}

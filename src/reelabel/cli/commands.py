@@ -33,6 +33,7 @@ from reelabel.cli.stage_commands import (
     work_flags,
     workspace_argument,
 )
+from reelabel.short_names import DEFAULT_TASK
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,7 +57,7 @@ def cli() -> None:
 @workspace_argument
 @click.option(
     "--task",
-    default="detect",
+    default=DEFAULT_TASK,
     show_default=True,
     help="What is learnt.",
     shell_complete=completes(tasks),

@@ -12,6 +12,7 @@ import click
 
 from reelabel.cli.completion import completes, settings
 from reelabel.cli.echo import echo, print_json
+from reelabel.short_names import DEFAULT_TASK
 
 if TYPE_CHECKING:
     from reelabel.engine.stage import AnyStage
@@ -119,8 +120,8 @@ def _task_named_in(workspace: Path | None) -> str | None:
 
     if workspace is None:
         return None
-    task = read_yaml(workspace / CONFIG_NAME).get("task", "detect")
-    return None if task == "detect" else str(task)
+    task = read_yaml(workspace / CONFIG_NAME).get("task", DEFAULT_TASK)
+    return None if task == DEFAULT_TASK else str(task)
 
 
 def _others(name: str, workspace: Path | None) -> str | None:
@@ -189,7 +190,7 @@ def ablated(
     train: Any = None,
 ) -> int:
     """Compare the kinds of evidence and print the table."""
-    from reelabel.cli.printing import print_ablation
+    from reelabel.cli.box_printing import print_ablation
     from reelabel.engine.project import read_config
     from reelabel.verbs.ablate import ablate as call
     from reelabel.workspace import Workspace

@@ -19,6 +19,8 @@ BOXES: dict[str, Any] = {
     "import_labels": "reelabel.verbs.import_boxes:import_boxes",
     "check_file": "reelabel.verbs.people_checks:check_boxes",
     "ablate": "reelabel.verbs.ablate:ablate_boxes",
+    "print_stage": "reelabel.cli.box_printing:print_box_stage",
+    "print_scores": "reelabel.cli.box_printing:print_box_scores",
 }
 """Of detection; see `reelabel.engine.task.Task`."""
 
@@ -38,5 +40,6 @@ CLASSES: dict[str, Any] = {
     "show": "reelabel.verbs.show_classes:show_classes",
     "import_labels": "reelabel.verbs.import_classes:import_classes",
     "check_file": "reelabel.verbs.people_checks:check_class_rows",
+    "print_scores": "reelabel.cli.class_printing:print_class_results",
 }
 """Of classification."""

@@ -6,9 +6,8 @@ from typing import Any
 
 from reelabel.config import Config, parse, read_yaml
 from reelabel.engine.task import Task, check_project, task_named
+from reelabel.short_names import DEFAULT_TASK
 from reelabel.workspace import Workspace
-
-DEFAULT = "detect"
 
 
 def task_of(config: Config) -> Task:
@@ -42,4 +41,4 @@ def sections_of(raw: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: if there is no such task.
     """
-    return task_named(raw.get("task", DEFAULT)).sections
+    return task_named(raw.get("task", DEFAULT_TASK)).sections

@@ -28,8 +28,10 @@ BUILT_IN = {
 }
 """The tasks that come with the package, and where each stands."""
 
-Part = Literal["predict", "report", "show", "ablate", "import_labels"]
-"""The commands that a task does in its own way."""
+Part = Literal[
+    "predict", "report", "show", "ablate", "import_labels", "print_stage", "print_scores"
+]
+"""What a task does in its own way."""
 Writer = Callable[..., None]
 """Writes a data set into an empty folder, given where each picture's file is: a `Dataset` and a
 function from its entries, or a `ClassDataset` for each side and a function from picture names."""
@@ -43,6 +45,11 @@ def accept(project: Project) -> None:
 def accept_file(file: Path, project: Project, footage: Sequence[Path]) -> None:
     """Take any file of people's labels."""
     del file, project, footage
+
+
+def print_nothing(workspace: Any, config: Any, result: Any) -> None:
+    """Print nothing."""
+    del workspace, config, result
 
 
 @dataclass(frozen=True)
@@ -73,8 +80,12 @@ class Task:
             `reelabel.verbs.import_options.ImportOptions`; returns what was taken.
         check_file: raises `FormatError` for a file of people's labels that a stage would refuse,
             given the file, the project's settings and the files of its footage.
+        print_stage: prints what a stage brought, given a workspace, its settings and the stage's
+            `engine.run.Result`; nothing by default.
+        print_scores: prints the scores of all models up to a round, given a workspace, the task and
+            the round's number; by default the numbers and texts among them.
 
-    The last six are functions, or where they are, as ``module:name``: loaded when they are used.
+    The last eight are functions, or where they are, as ``module:name``: loaded when they are used.
     """
 
     name: str
@@ -94,6 +105,8 @@ class Task:
     ablate: Callable[..., Any] | str = ""
     import_labels: Callable[..., Any] | str = ""
     check_file: Callable[..., Any] | str = "reelabel.engine.task:accept_file"
+    print_stage: Callable[..., Any] | str = "reelabel.engine.task:print_nothing"
+    print_scores: Callable[..., Any] | str = "reelabel.cli.printing:print_plain_scores"
 
     @cached_property
     def flow(self) -> dict[str, AnyStage]:

@@ -14,7 +14,7 @@ from reelabel.engine.task import task_named
 from reelabel.errors import UsageError
 from reelabel.files import explained, write_text
 from reelabel.media.rendering import is_rendering
-from reelabel.short_names import class_names
+from reelabel.short_names import DEFAULT_TASK, class_names
 from reelabel.sources.footage import Footage, find_footage, left_out_sentences, unusable
 from reelabel.verbs.first_teacher import check_detector, chosen_detector
 from reelabel.verbs.manifests import with_manifest
@@ -35,7 +35,7 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     truth: Path | str | None = None,
     test_videos: Sequence[Path | str] = (),
     settings: Mapping[str, Any] | None = None,
-    task: str = "detect",
+    task: str = DEFAULT_TASK,
     on_message: Callable[[str], None] | None = None,
 ) -> Workspace:
     """Make a workspace and return it; nothing is decoded yet.

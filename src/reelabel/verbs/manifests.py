@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.config import MANIFEST, checked, merged
-from reelabel.engine.project import DEFAULT
 from reelabel.engine.task import task_named
 from reelabel.errors import UsageError
+from reelabel.short_names import DEFAULT_TASK
 from reelabel.sources.manifests.lookups import Lookups
 from reelabel.sources.manifests.settings import Manifest
 from reelabel.sources.manifests.want_plan import labels_in
@@ -54,7 +54,7 @@ def with_manifest(
         made = checked(Manifest, entry, f"manifest '{name}'")
         fetching = checked(FetchSettings, found.get("fetch") or {}, "fetch")
         found["classes"] = labels_in(made, Path(), Lookups(Path(), fetching, keep=False))
-    task = task_named(found.get("task", DEFAULT))
+    task = task_named(found.get("task", DEFAULT_TASK))
     if "tags" in task.keys and not found.get("tags"):
         found["tags"] = MANIFEST
     return found

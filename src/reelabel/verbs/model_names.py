@@ -16,7 +16,7 @@ from reelabel.models.onnx_task import task_in_onnx
 from reelabel.models.registry import CLASSIFIERS, DETECTORS, kinds
 from reelabel.models.students.folder import MODEL_JSON
 from reelabel.pipeline import read_config, task_of
-from reelabel.short_names import RELEASED, full_name
+from reelabel.short_names import DEFAULT_TASK, RELEASED, full_name
 from reelabel.workspace import CONFIG_NAME, Workspace
 from reelabel.workspace.rounds import best_model, model_dir, student_spec
 
@@ -24,7 +24,7 @@ Model = Workspace | Path | str | Finder | Sequence[Finder | str]
 """A workspace, a model folder, a model's name, or a Python function or object; or several names,
 functions and objects, whose boxes are fused."""
 
-DETECT, CLASSIFY = "detect", "classify-frames"
+DETECT, CLASSIFY = DEFAULT_TASK, "classify-frames"
 """Tasks of models that belong to no workspace."""
 OF_CARD = {"detect": DETECT, "classify": CLASSIFY}
 """What a trained student's `model.json` names as its task -> the task that uses it."""
