@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.data.boxes import iou
+from reelabel.data.box_groups import group_boxes, mean_boxes, pulls
 
 
 @dataclass(frozen=True)
@@ -54,43 +54,12 @@ def fuse_boxes(
     if xyxy.shape != (len(score), 4) or n_sources < 1:
         raise ValueError(f"expected (n, 4) boxes and n scores, got {xyxy.shape}, {score.shape}")
     order = np.lexsort((*xyxy.T[::-1], -score))
-    members: list[list[int]] = []
-    fused = np.zeros((len(score), 4), np.float32)
-    for i in order:
-        at = _joins(xyxy[i], fused[: len(members)], iou_threshold)
-        if at == len(members):
-            members.append([])
-        members[at].append(int(i))
-        fused[at] = _mean(xyxy[members[at]], score[members[at]])
-    return _collect(fused[: len(members)], score, members, n_sources)
-
-
-def _joins(box: NDArray[np.float32], fused: NDArray[np.float32], least: float) -> int:
-    """Return the fused box that this one belongs to, or a new number."""
-    if not len(fused):
-        return 0
-    overlap = iou(box[None], fused)[0]
-    best = int(overlap.argmax())
-    return best if overlap[best] > least else len(fused)
-
-
-def _mean(xyxy: NDArray[np.float32], score: NDArray[np.float32]) -> NDArray[np.float32]:
-    # Scores of 0 must not lead to a division by 0.
-    weight = np.maximum(score.astype(np.float64), 1e-9)[:, None]
-    result: NDArray[np.float32] = ((xyxy * weight).sum(axis=0) / weight.sum()).astype(np.float32)
-    return result
-
-
-def _collect(
-    xyxy: NDArray[np.float32],
-    score: NDArray[np.float32],
-    members: list[list[int]],
-    n_sources: int,
-) -> FusedBoxes:
-    means = [score[m].mean() * min(len(m), n_sources) / n_sources for m in members]
-    fused_score = np.array(means, np.float32)
-    order = np.argsort(-fused_score, kind="stable")
+    pull = pulls(score[order])
+    group = group_boxes(xyxy[order], pull, np.zeros(len(order), np.int64), iou_threshold)
+    count = np.bincount(group)
+    agreed = np.bincount(group, score[order]) / count * np.minimum(count, n_sources) / n_sources
+    best = np.argsort(-agreed, kind="stable")
     cluster = np.zeros(len(score), np.int64)
-    for new, old in enumerate(order):
-        cluster[members[old]] = new
-    return FusedBoxes(xyxy[order], fused_score[order], cluster)
+    cluster[order] = np.argsort(best)[group]
+    fused = mean_boxes(xyxy[order], pull, group)[best]
+    return FusedBoxes(fused, agreed[best].astype(np.float32), cluster)
