@@ -1,4 +1,4 @@
-"""Writes the reference pages from the code, so that they cannot say anything else than it.
+"""Writes the reference pages from the code, so that they cannot differ from it.
 
 python docs/make_reference.py           write the pages
 python docs/make_reference.py --check   write nothing; fail if a page is not up to date
@@ -231,7 +231,7 @@ def cli_page() -> str:
     """Return the page of all commands, as their own help tells it."""
     head = """# Commands
 
-What `reelabel --help` and `reelabel COMMAND --help` say. Every command that is no stage is also a
+What `reelabel --help` and `reelabel COMMAND --help` print. Every command that is no stage is also a
 function of the package with the same name, such as `reelabel.init`.
 
 """

@@ -58,7 +58,7 @@ class Pace:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time as people say it.
+    """Return a length of time in the usual units.
 
     >>> duration(40), duration(200), duration(9000)
     ('40 s', '3 min', '2.5 h')

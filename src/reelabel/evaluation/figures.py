@@ -16,11 +16,6 @@ from reelabel.evaluation.scores import DetectionScores
 Role = Literal["teacher", "start", "student"]
 """Which model is meant: the one that labelled, the untrained student, the trained student."""
 ROLES: tuple[Role, ...] = get_args(Role)
-ROLE_NAMES: dict[Role, str] = {
-    "teacher": "teacher",
-    "start": "untrained start",
-    "student": "student",
-}
 Rival = Role | Literal["best"]
 """What a student is compared with: a model of its round, or the best model of the rounds before."""
 RIVAL_NAMES: dict[Rival, str] = {

@@ -62,11 +62,6 @@ class Difference:
     high: float
     share_better: float
 
-    @property
-    def is_clear(self) -> bool:
-        """True if the interval leaves out 0: one of the two is better beyond chance."""
-        return self.low > 0 or self.high < 0
-
 
 @dataclass(frozen=True)
 class Ratio:

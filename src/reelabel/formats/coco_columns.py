@@ -171,7 +171,7 @@ def boxes_of_rows(
 
 
 def _divided(columns: dict[str, NDArray[Any]], image: Ints, count: int) -> list[Boxes]:
-    """Return the boxes of each image; a field that says nothing in it is left out."""
+    """Return the boxes of each image; a field that is empty in it is left out."""
     order = np.argsort(image, kind="stable")
     columns = {name: values[order] for name, values in columns.items()}
     plain = {"track_id": NO_TRACK, "state": POSITIVE, "origin": ""}

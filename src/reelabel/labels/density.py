@@ -1,6 +1,6 @@
 """How many objects a frame holds, as people drew them: a bound for what a student finds.
 
-A student of few boxes finds most objects and much else, with scores that say little: it has seen
+A student of few boxes finds most objects and much else, with scores that mean little: it has seen
 few pictures, and scores in those that it was trained on are too high to choose a threshold by. What
 is known without truth is about how many objects a frame has.
 """

@@ -75,7 +75,7 @@ class FrameBoxes:
     """
 
     def __init__(self, table: pa.Table, names: Sequence[str]) -> None:
-        extra = np.array(_told(table), np.object_)
+        extra = np.array(_extra(table), np.object_)
         rows = boxes_of(table, names)
         order = np.argsort(rows.frame, kind="stable")
         self._boxes = replace(rows.boxes, extra=extra)[order]
@@ -95,7 +95,7 @@ class FrameBoxes:
         return replace(boxes, xyxy=placed.astype(np.float32))
 
 
-def _told(table: pa.Table) -> list[dict[str, Any]]:
+def _extra(table: pa.Table) -> list[dict[str, Any]]:
     """Return the round and rule of each row; equal ones are one dictionary."""
     known: dict[tuple[int, str], dict[str, Any]] = {}
     pairs = zip(table["round"].to_pylist(), texts_of(table, "rule").tolist(), strict=True)

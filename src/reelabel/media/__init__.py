@@ -1,1 +1,1 @@
-"""The only place that opens video and picture files: probe, decode, trim, encode, draw."""
+"""The only place that opens video and picture files: probe, decode, encode, draw."""

@@ -39,7 +39,7 @@ class TuneSettings(Settings):
 
     input: Literal["auto", "own"] = "auto"
     """auto: the input size at which the teacher agrees most with itself, and its mirror image
-    beside each picture; own: what the model's file or its options say."""
+    beside each picture; own: what the model's file or its options state."""
     flip: bool = True
     """Detect in the mirror image too and take the mean: twice the time, tighter boxes."""
     largest: int = Field(SIZES[-1], ge=SIZES[0], le=4096)

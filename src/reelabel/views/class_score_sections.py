@@ -69,7 +69,7 @@ def _score_table(table: ClassScoreTable, best: str) -> DataTable:
 
 @dataclass(frozen=True)
 class MainComparison:
-    """The comparison of a round that says most: on unseen truth, else truth, else agreement.
+    """The comparison of a round that is worth most: on unseen truth, else truth, else agreement.
 
     Attributes:
         kind: what it is against.

@@ -12,7 +12,6 @@ from reelabel.evaluation.figures import Figure
 
 ClassMeasure = Literal["precision", "recall", "f1", "f_beta", "ap"]
 """A metric of one class; "ap" of multi-label classes alone."""
-CLASS_MEASURES: tuple[ClassMeasure, ...] = get_args(ClassMeasure)
 
 OverallMeasure = Literal[
     "top1",

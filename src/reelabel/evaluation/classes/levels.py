@@ -1,13 +1,13 @@
 """What a model is scored on: frames, clips, or videos, which are never mixed.
 
-Scores of frames say nothing about those of videos, so every score names its level. The prediction
+Scores of frames are no measure of those of videos, so every score names its level. The prediction
 of a video is the mean of the probabilities of its moments, each weighing the same.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from reelabel.errors import UsageError
 
 Level = Literal["frame", "clip", "video"]
 """What one prediction is about."""
-LEVELS: tuple[Level, ...] = get_args(Level)
 
 
 @dataclass(frozen=True, eq=False)

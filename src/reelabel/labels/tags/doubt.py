@@ -104,8 +104,8 @@ def find_doubts(
         UsageError: if shapes do not fit or features are not finite.
     """
     check_moments(moments)
-    nobody: Strings = np.array([], np.str_)
-    conflicting = conflicting_videos(moments.video, moments.target) if exclusive else nobody
+    no_videos: Strings = np.array([], np.str_)
+    conflicting = conflicting_videos(moments.video, moments.target) if exclusive else no_videos
     target = _used_target(moments, conflicting, exclusive)
     found = list(_frame_rules(moments, target, settings))
     on_topic = np.ones(len(target), bool)

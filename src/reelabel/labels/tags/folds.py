@@ -19,7 +19,7 @@ from reelabel.labels.tags.probe import Examples, Features, ProbeSettings, deal_g
 UNKNOWN = -1
 """Label of a row without a claim."""
 FEWEST_GROUPS = 2
-"""Groups of a class below which nobody of it can be predicted without it."""
+"""Groups of a class below which none of its members can be predicted without it."""
 
 _DEFAULTS = ProbeSettings()
 

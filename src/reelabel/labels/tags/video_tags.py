@@ -95,7 +95,7 @@ def find_wrong_tags(
     """Return which tags of ``(n,)`` moments are contradicted by probes fitted on other groups.
 
     Classes with examples in fewer than two groups are left out. Nothing is doubted where the probes
-    are not good enough; the judgement says why.
+    are not good enough; the judgement states why.
 
     Args:
         problem: what to tell apart, and what is claimed.
@@ -132,9 +132,9 @@ def _unjudged(problem: TagProblem, enough: Bools) -> WrongTags:
         "has fewer: tag more videos, or videos from more sources"
     )
     unknown = np.full((n, k), np.nan)
-    nobody, none = np.full(n, UNKNOWN), np.zeros(n, bool)
+    unknown_class, none = np.full(n, UNKNOWN), np.zeros(n, bool)
     judgement = Judgement(problem.category, reason=reason)
-    return WrongTags(none, nobody, unknown[:, 0], unknown, unknown, judgement)
+    return WrongTags(none, unknown_class, unknown[:, 0], unknown, unknown, judgement)
 
 
 @dataclass(frozen=True)

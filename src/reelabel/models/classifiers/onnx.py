@@ -1,6 +1,6 @@
 """``onnx:PATH_OR_URL``: any ONNX network that gives one number per class, without torch.
 
-Files of our own exports say all that is needed in their metadata (`students.onnx_metadata`). Of
+Files of our own exports hold all that is needed in their metadata (`students.onnx_metadata`). Of
 others the shape of the input and options tell it; the default preparation is that of networks
 trained on ImageNet.
 """
@@ -43,7 +43,7 @@ _TOLERANCE = 1e-3
 
 
 class OnnxClassifierOptions(Settings):
-    """Options of ``onnx:``; where none is set, what the file itself says counts."""
+    """Options of ``onnx:``; where none is set, what the file itself states counts."""
 
     labels: str | tuple[str, ...] | None = None
     """Class names in the network's order, or a text file with one per line."""
@@ -84,7 +84,7 @@ _PREPARATION = {
     "mean": IMAGENET_MEAN,
     "std": IMAGENET_STD,
 }
-"""The options that `Preprocessing` has too, and their values where nothing says another."""
+"""The options that `Preprocessing` has too, and their values where nothing states another."""
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def _prepared_as_trained(
         return options
     try:
         outputs = run(session, np.zeros(picture.shape, np.float32))
-    except ModelError:  # of a fixed batch size, say: no detector that is known here
+    except ModelError:  # of a fixed batch size, for example: no detector that is known here
         return options
     for family, preparation in _PREPARATIONS.items():
         if family.recognise(picture.size_wh, outputs) is not None:

@@ -1,4 +1,4 @@
-"""A trained student as one ONNX file that says in its metadata all that is needed to use it.
+"""A trained student as one ONNX file that holds in its metadata all that is needed to use it.
 
 A classifier takes pictures as they are, bytes of RGB with the channels last, and gives
 probabilities: normalisation and softmax or sigmoid are inside. A detector takes and gives what its
@@ -52,7 +52,7 @@ def export_onnx(model_dir: Path, path: Path, precision: Precision = "float32") -
         precision: number format of weights and activations; inputs and outputs stay as they are.
 
     Returns:
-        What the file's metadata says.
+        What the file's metadata holds.
 
     Raises:
         ModelError: if the folder is no finished student, its network cannot be written as ONNX, or
@@ -147,7 +147,7 @@ def export_module(
         module: one tensor in, one tensor ``(b, ...)`` out.
         example: an input with a batch of 1, uint8 or float32 of 0..255.
         path: the file.
-        metadata: what it says of itself.
+        metadata: what it states of itself.
         open_sides: dimensions of the input beside the batch that stay open -> their names.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What an exported ONNX file says about itself, in its ``metadata_props``.
+"""What an exported ONNX file states about itself, in its ``metadata_props``.
 
 All values are text: numbers, ``true`` or ``false``, or JSON. `docs/how-to/export-onnx.md` lists the
 keys. This module does not import torch.

@@ -1,7 +1,7 @@
 """split  labels -> dataset  N:1  by video, source and duplicate cluster; JSON with pictures.
 
 Moments whose label is ignored stay out. The frames of a video are never on two sides, unless the
-one video of a workspace is divided by blocks of time, which is said.
+one video of a workspace is divided by blocks of time, which is reported.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def read_examples(dataset_dir: Path, split: str) -> Examples:
 
 
 def informative(target: Floats, exclusive: bool) -> NDArray[np.bool_]:
-    """Return which targets ``(n, k)`` say something: ``(n,)`` bool.
+    """Return which targets ``(n, k)`` are known: ``(n,)`` bool.
 
     Where classes are exclusive, at least one class must be possible and one impossible.
     """
