@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from reelabel.data.states import EVIDENCE_KINDS
 from reelabel.tables.base import (
     BOOL,
     BOX,
@@ -96,7 +97,7 @@ EVIDENCE = Table(
         CATEGORY,
         SCORE,
         *BOX,
-        Column("kind", TEXT, "flicker, unsupported, gap, static or smooth"),
+        Column("kind", TEXT, f"one of {', '.join(EVIDENCE_KINDS)}"),
         Column("detection", INT32, "row of the detection it is about, -1 for a box that was added"),
         TRACK_ID,
         Column(
