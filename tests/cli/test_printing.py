@@ -81,6 +81,12 @@ def test_what_is_no_terminal_gets_no_spaces_at_the_end_of_lines(text, capsys):
     assert narrow.splitlines() == [line.rstrip(" ") for line in lines]
 
 
+def test_names_with_colons_are_no_emoji(capsys):
+    """A class or file is printed as it is called."""
+    PlainConsole(highlight=False).print("bad:cat:.mp4 person:adult")
+    assert capsys.readouterr().out == "bad:cat:.mp4 person:adult\n"
+
+
 @pytest.mark.parametrize(("columns", "width"), [("80", 80), ("", 120), ("x", 120)])
 def test_a_pipe_is_as_wide_as_columns_states(columns, width):
     """COLUMNS holds where the output is no terminal; without it 120 columns are used."""

@@ -231,6 +231,14 @@ def tiny():
     return truth, said
 
 
+@given(score=st.integers(0, 1000).map(lambda n: n / 1000))
+def test_a_score_at_the_threshold_counts(score):
+    """As everywhere else, also where it is not exact in 32 bits."""
+    box = Boxes(np.float32([[0, 0, 9, 9]]), np.float32([score]), np.int64([0]))
+    found = detection_scores([KnownFrame("v", 0, box)], [box], ["a"], threshold=score)
+    assert found.overall.recall == 1
+
+
 def test_working_threshold_counts_one_to_one():
     """A second box on a found object and a box without one are false alarms."""
     scores = scored(*tiny(), threshold=0.5)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import av
 import cv2
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelabel.media.convert import fit_size, sane_sar, to_grey, to_rgb
+from reelabel.media.convert import fit_size, pixel_aspect, to_grey, to_rgb
 from reelabel.media.video import decode
 
 SIDE = st.integers(1, 5000)
@@ -125,7 +127,22 @@ def test_interlaced_pictures_have_no_comb(data_dir: Path) -> None:
 @pytest.mark.parametrize("sar", [None, Fraction(0), Fraction(1, 1000), Fraction(999)])
 def test_absurd_pixel_shapes_are_square(sar: Fraction | None) -> None:
     """A broken header does not stretch a picture to a line."""
-    assert sane_sar(sar) == 1
+    assert pixel_aspect(stream("mov,mp4", sar)) == 1
+
+
+@pytest.mark.parametrize(
+    ("container", "expected"),
+    [("mov,mp4", Fraction(2)), ("avi", Fraction(2)), ("png_pipe", 1), ("image2", 1)],
+)
+def test_the_density_of_a_picture_file_does_not_stretch_it(container: str, expected: Fraction):
+    """It is meant for print; a video's is the shape of its pixels."""
+    assert pixel_aspect(stream(container, Fraction(2))) == expected
+
+
+def stream(container: str, sar: Fraction | None) -> Any:
+    """Return what stands for a stream of a file in this format."""
+    file = SimpleNamespace(format=SimpleNamespace(name=container))
+    return SimpleNamespace(container=file, sample_aspect_ratio=sar)
 
 
 @pytest.mark.parametrize("pix_fmt", ["gray", "rgb24", "yuv422p", "yuv420p10le", "pal8", "nv12"])

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -149,6 +150,21 @@ def test_the_best_stream_is_taken(data_dir: Path) -> None:
     """Of two picture streams the larger one is decoded."""
     frame = next(decode(data_dir / "videos/awkward/nasa_two_video_streams.mp4"))
     assert frame.rgb().shape == (270, 480, 3)
+
+
+@pytest.mark.parametrize("sizes_wh", [[(32, 24), (64, 48)], [(64, 48), (32, 24)]])
+def test_the_larger_of_two_streams_is_taken_wherever_it_stands(tmp_path, sizes_wh) -> None:
+    """The number of pictures and the order of streams do not count, as for the ffmpeg command."""
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as file:
+        streams = [file.add_stream("mpeg4", rate=25) for _ in sizes_wh]
+        for stream, (width, height) in zip(streams, sizes_wh, strict=True):
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for stream, (width, height) in zip(streams, sizes_wh, strict=True):
+            for _ in range(3 if width > 32 else 9):
+                file.mux(stream.encode(av.VideoFrame(width, height, "yuv420p")))
+            file.mux(stream.encode(None))
+    assert next(decode(path)).rgb().shape == (48, 64, 3)
 
 
 def test_missing_and_repeated_time_stamps_are_mended(clips: dict[str, Path]) -> None:

@@ -134,6 +134,19 @@ def test_drawn_boxes_without_a_detector_have_settings_of_their_own(tmp_path):
     assert found.student == "auto"
 
 
+@pytest.mark.parametrize(("teacher", "goes_on"), [("round:0", True), ("none", False)])
+def test_later_rounds_of_drawn_boxes_go_on_from_the_student_before(tmp_path, teacher, goes_on):
+    """It knows the class already, so it is trained further, for fewer steps, at the usual rate."""
+    (tmp_path / "rounds" / "0").mkdir(parents=True)
+    model = finished(tmp_path / "rounds" / "0" / "model", "centernet")
+    project = Project(classes=("cat", "ball"), videos=("v",), detector="none")
+    given = BoxTrainSettings(weights="a.onnx", student="centernet")
+    found = start_from_detector(given, project, tmp_path, teacher=teacher)
+    assert (found.weights == model / WEIGHTS) is goes_on
+    assert (found.lr, found.min_steps) == ((None, 200) if goes_on else (NEW_CLASS_LR, 500))
+    assert found.copy_paste == FEW_BOXES["copy_paste"]
+
+
 @pytest.mark.parametrize(
     ("source_classes", "classes", "expected"),
     [((), ("dog", "thing"), True), ((), ("thing",), False), (("thing",), ("thing",), True)],

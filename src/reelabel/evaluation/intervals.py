@@ -200,7 +200,7 @@ def measures(
 
 def working_counts(matches: ClassMatches, weights: Floats, threshold: float) -> Floats:
     """Return true and false positives and true boxes ``(3, b)`` at the threshold and IoU .5."""
-    counted = matches.score >= threshold
+    counted = matches.score >= np.float32(threshold)  # scores were float32
     of_frame = [
         np.bincount(matches.frame[which], minlength=weights.shape[1])
         for which in (counted & matches.hit[0], counted & ~matches.hit[0] & ~matches.unjudged[0])

@@ -31,6 +31,7 @@ from av.buffer import Buffer
 from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
@@ -46,6 +47,8 @@ _KR_KB = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0
 _BT601 = (0.299, 0.114)
 _FEW_LINES = 3  # too low to have fields
 _SANE_SAR = (Fraction(1, 8), Fraction(8))
+_PICTURES, _PICTURE_SUFFIX = "image2", "_pipe"
+"""Of the names of FFmpeg's readers of picture files, such as ``png_pipe``."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,14 @@ def _before_the_unknown(frame: VideoFrame) -> Buffer | None:
     return next((side for side in sides if side.type.name == "DISPLAYMATRIX"), None)
 
 
-def sane_sar(sar: Fraction | None) -> Fraction:
-    """Return the pixel aspect ratio, or 1 where it is unknown or absurd."""
+def pixel_aspect(stream: VideoStream) -> Fraction:
+    """Return the width of a pixel over its height, or 1 where it is unknown or absurd.
+
+    Of a picture file it is 1: its density is meant for print, and no reader of pictures uses it.
+    """
+    name, sar = stream.container.format.name, stream.sample_aspect_ratio
+    if name == _PICTURES or name.endswith(_PICTURE_SUFFIX):
+        return Fraction(1)
     return sar if sar and _SANE_SAR[0] <= sar <= _SANE_SAR[1] else Fraction(1)
 
 

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from av.video.frame import VideoFrame
 
-from reelabel.media.convert import sane_sar
+from reelabel.media.convert import pixel_aspect
 from reelabel.media.decoder import Decoder, Stamped
 from reelabel.media.frame import Frame
 from reelabel.media.opening import OnError
@@ -175,7 +175,7 @@ class Cursor:
         self._start()
 
     def _start(self) -> None:
-        self._sar = sane_sar(self._decoder.stream.sample_aspect_ratio)
+        self._sar = pixel_aspect(self._decoder.stream)
         self._jumped = False
         self._index = 0
         self._pictures = self._decoder.pictures()

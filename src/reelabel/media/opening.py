@@ -34,6 +34,9 @@ _NO_PRESENTATION_TIME = frozenset({"avi"})
 _NOT_DECODED = [{"skip_frame": "all"}] * 8
 """Options of streams, none of which is decoded when a file is opened; more streams are rare."""
 
+_DEFAULT_PIXELS = 5_000_000
+"""So many pixels more a default stream counts for the ffmpeg command."""
+
 MAX_PIXELS = 1 << 27
 """Of a picture: 16384 x 8192, which takes 400 MB of memory in RGB."""
 _MAX_READ_ERRORS = 16  # after which the rest of a file is not read
@@ -93,20 +96,30 @@ def open_binary(file: BinaryIO | IOBase, name: str) -> InputContainer:
 
 
 def picture_stream(container: InputContainer, path: Path | str) -> VideoStream:
-    """Return FFmpeg's "best" video stream: the largest, then the one with more frames.
+    """Return the video stream that the ffmpeg command takes: the largest, else the first.
+
+    One that is marked as the default counts `_DEFAULT_PIXELS` more; covers do not count.
 
     Raises:
         UnreadableVideo: if there is none, or only the cover picture of a sound file, or if its
             pictures are too large.
     """
-    stream = container.streams.best("video")
-    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    stream = max(streams, key=_size_px, default=None)
+    if stream is None:
         kinds = ", ".join(sorted({each.type for each in container.streams})) or "nothing"
         raise UnreadableVideo(f"{path}: expected a picture stream, but the file holds only {kinds}")
     if stream.codec_context is None or stream.time_base is None:
         raise UnreadableVideo(f"{path}: no decoder is known for its picture stream")
     refuse_huge(path, stream.codec_context.width, stream.codec_context.height)
     return stream
+
+
+def _size_px(stream: VideoStream) -> int:
+    """Return how large a stream's pictures are, with what it gets for being the default."""
+    context = stream.codec_context
+    size = context.width * context.height if context is not None else 0
+    return size + _DEFAULT_PIXELS * bool(stream.disposition & Disposition.default)
 
 
 def refuse_huge(path: Path | str, width: int, height: int) -> None:

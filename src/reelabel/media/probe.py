@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from reelabel.errors import UnreadableVideo
-from reelabel.media.convert import sane_sar, square_size, upright_of
+from reelabel.media.convert import pixel_aspect, square_size, upright_of
 from reelabel.media.decoder import Decoder
 from reelabel.media.stream import Timeline, read_timeline
 
@@ -112,7 +112,7 @@ def _describe(
 ) -> VideoInfo:
     container, stream = decoder.container, decoder.stream
     start_pts, frame = first
-    upright, sar = upright_of(frame), sane_sar(stream.sample_aspect_ratio)
+    upright, sar = upright_of(frame), pixel_aspect(stream)
     coded_wh = (frame.width, frame.height)
     duration = timeline.length * decoder.time_base
     return VideoInfo(

@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 from reelabel.errors import MediaError, UnreadableVideo, UsageError
 from reelabel.files import scratch_file
 from reelabel.media.bitstream import VideoPacket
-from reelabel.media.convert import sane_sar
+from reelabel.media.convert import pixel_aspect
 from reelabel.media.encode import VideoWriter, open_output, writing_explained
 from reelabel.media.frame import Frame
 from reelabel.media.opening import (
@@ -332,7 +332,7 @@ def _encoded(span: _Span, target: Path) -> WrittenSpan:
     """Decode and encode again."""
     source = span.source
     rate = source.stream.average_rate or source.stream.guessed_rate or 25
-    sar = sane_sar(source.stream.sample_aspect_ratio)
+    sar = pixel_aspect(source.stream)
     times: list[int] = []
     complete = False
     with VideoWriter(target, time_base=source.time_base, rate=rate) as writer:

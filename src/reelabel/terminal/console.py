@@ -14,8 +14,12 @@ from reelabel.terminal.text import plain
 class PlainConsole(Console):
     """A console that writes control characters of the texts it is given as escapes.
 
-    What is no terminal, such as a file or a pipe, gets no spaces at the end of lines.
+    What is no terminal, such as a file or a pipe, gets no spaces at the end of lines. Colons around
+    a word, as in ``cat:person:``, are no emoji.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(emoji=False, **options)
 
     def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the parts of what is printed; only those of the console itself steer it."""

@@ -28,6 +28,9 @@ FEW_BOXES: Mapping[str, object] = {
 }
 """Settings in place of the family's own where drawn boxes take the place of a detector: new classes
 are learnt from few pictures, which takes more steps. See docs/experiments.md."""
+CONTINUED: Mapping[str, object] = {"min_steps": 200}
+"""In place of those where a later round goes on from the student of drawn boxes, which knows the
+class: fewer steps, at the family's own rate. See docs/experiments.md."""
 NEW_CLASS_LR = 1e-3
 """Learning rate where the initial weights are of other classes: outputs of new classes start from
 nothing."""
@@ -46,7 +49,7 @@ def start_from_detector(
     The weights stay as they are if the settings name some. Of several detectors it is the first
     whose weights a family can use. If there is none, as `motion` has no weights, a later round goes
     on from the student of an earlier one that labels it, if it is of the same family. Without a
-    detector (`none`) the settings are completed by `FEW_BOXES`.
+    detector (`none`) the settings are completed by `FEW_BOXES`, and a later round goes on likewise.
 
     Args:
         settings: of the training.
@@ -59,7 +62,8 @@ def start_from_detector(
         ModelError: if the detector cannot be loaded.
     """
     if project.detector == NO_DETECTOR:
-        return with_input_size(_for_few_boxes(settings), choice)
+        before = _from_student(settings, project, root, teacher)
+        return with_input_size(_for_few_boxes(before, goes_on=before is not settings), choice)
     if settings.weights is not None:
         return with_input_size(settings, choice)
     options = member_options(project.detector, project.detector_options)
@@ -103,10 +107,10 @@ def with_input_size(settings: BoxTrainSettings, choice: InputChoice | None) -> B
     return settings.model_copy(update={"image_size": size})
 
 
-def _for_few_boxes(settings: BoxTrainSettings) -> BoxTrainSettings:
+def _for_few_boxes(settings: BoxTrainSettings, *, goes_on: bool) -> BoxTrainSettings:
     """Return the settings with values for few boxes wherever the user set none."""
-    values = dict(FEW_BOXES)
-    if settings.weights is not None:
+    values = FEW_BOXES | CONTINUED if goes_on else dict(FEW_BOXES)
+    if settings.weights is not None and not goes_on:
         values["lr"] = NEW_CLASS_LR
     unset = {k: v for k, v in values.items() if k not in settings.model_fields_set}
     return settings.model_copy(update=unset)
