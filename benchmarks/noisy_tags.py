@@ -253,7 +253,7 @@ def flipped_row(title: str, name: str, footage: Footage, *, by_frame: bool = Fal
         )
         doubts = find_doubts(moments, WITHOUT_FRAMES, seed=seed)
         right.append((doubts.probability.argmax(1) == footage.label[footage.clip]).mean())
-        estimated.append(doubts.judgements[0].frame_accuracy)
+        estimated.append(doubts.judgements[0].frame_accuracy.value)
         found.append(contradicted(doubts, footage))
         flips.append(wrong)
         if by_frame:

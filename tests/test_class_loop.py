@@ -15,7 +15,7 @@ from reelabel.tables import (
     STUDENT_PREDICTIONS,
     TAGS,
 )
-from reelabel.workspace.class_results import ClassificationScores
+from reelabel.workspace.class_results import ClassificationScores, TagQuality
 from reelabel.workspace.results import SplitReport
 
 COLOURS = {"red": (190, 60, 60), "green": (60, 190, 60)}
@@ -162,6 +162,7 @@ def test_several_classes_may_be_right(tmp_path, footage):
     )
     done = reelabel.run(ws)
     assert "map" in done.scores.agreement["video"].models[0].scores.overall
+    assert TagQuality.load(ws.round_dir(0)).leak_test is None
     first = next(v.video_id for v in ws.videos() if v.name == "red0.mp4")
     claims = {(r["category"], r["claim"]) for r in ws.read(CLASS_LABELS, first).to_pylist()}
     assert claims == {("red", "is_not"), ("green", "is_not"), ("moving", "is_not")}

@@ -1,4 +1,4 @@
-"""Scores of classifiers are read back as they were written."""
+"""Scores of classifiers and of their tags are read back as they were written."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from reelabel.data.classes import Moments, Predictions
 from reelabel.errors import ShardError
 from reelabel.evaluation.classes.compare import ModelCost, ModelPredictions, compare
 from reelabel.evaluation.classes.figures import ScoreSettings
+from reelabel.evaluation.classes.leak_test import LeakTest
 from reelabel.evaluation.classes.levels import Truth
 from reelabel.evaluation.classes.speed import Speed
-from reelabel.workspace.class_results import ClassificationScores, ModelComparison
+from reelabel.evaluation.classes.tag_judgement import Judgement
+from reelabel.evaluation.figures import Figure
+from reelabel.workspace.class_results import ClassificationScores, ModelComparison, TagQuality
 
 
 def comparison(exclusive):
@@ -41,6 +44,14 @@ RESULTS = (
         left_out=("x.mp4",),
         alike={"a": "b"},
     ),
+    TagQuality(
+        (
+            Judgement("dog", 9, 3, 0.9, 0.8, 0.1, Figure(0.95, 0.9, 1.0), 1.0, can_be_judged=True),
+            Judgement("cat", reason="few videos"),
+        ),
+        LeakTest(0.99, 0.8, 100, 9),
+    ),
+    TagQuality(),
     ModelComparison({"clip": comparison(exclusive=True), "video": comparison(exclusive=False)}),
 )
 
@@ -58,7 +69,7 @@ def test_a_result_is_read_back_as_it_was_written(result, tmp_path):
 @pytest.mark.parametrize("result", RESULTS, ids=lambda r: type(r).__name__)
 def test_a_damaged_result_is_named(result, tmp_path):
     """The error names the file, what is wrong in it, and what to do."""
-    damage = {"truth": {"word": 1}, "levels": {"word": 1}}
+    damage = {"truth": {"word": 1}, "levels": {"word": 1}, "judgements": [{"frames": 1}]}
     (tmp_path / result.FILE).write_text(json.dumps(result.to_json() | damage))
     with pytest.raises(ShardError, match=rf"{result.FILE}: expected .* but .*; delete it"):
         type(result).load(tmp_path)

@@ -187,7 +187,9 @@ def test_no_file_in_the_source_is_empty_of_meaning():
         assert not text.strip() or ast.get_docstring(ast.parse(text)), path
 
 
-@pytest.mark.parametrize("path", sorted((SOURCE / "stages").glob("*.py")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted((SOURCE / "stages").rglob("*.py")), ids=lambda p: str(p.relative_to(SOURCE))
+)
 def test_stages_touch_no_workspace(path):
     """A stage is a pure function: rows and files come in and go out by way of the engine."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -90,7 +90,9 @@ def test_each_exception_is_needed(place):
     assert any(list(writes_in(ast.parse(p.read_text(encoding="utf-8")))) for p in files)
 
 
-@pytest.mark.parametrize("path", sorted((SOURCE / "stages").glob("*.py")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted((SOURCE / "stages").rglob("*.py")), ids=lambda p: str(p.relative_to(SOURCE))
+)
 def test_stages_write_through_the_engine(path):
     """A stage returns rows, results and digests; its files go through `unit.files`."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -10,12 +10,14 @@ import pytest
 
 import reelabel as api
 from reelabel.cli.class_printing import _figure
+from reelabel.evaluation.classes.tag_judgement import Judgement
 from reelabel.evaluation.figures import Figure
 from reelabel.pipeline import CLASSIFY_FRAMES
 from reelabel.verbs.run import label_counts
 from reelabel.views.class_comparison import short_number
 from reelabel.views.class_score_rows import class_warnings, score_tables
-from reelabel.workspace.class_results import ClassificationScores
+from reelabel.workspace.class_results import ClassificationScores, TagQuality
+from reelabel.workspace.products import described
 
 
 def test_run_prints_labels_scores_and_decision(classes_copy, reelabel):
@@ -96,9 +98,11 @@ def test_warnings_name_what_readers_should_know(classes_copy, reelabel):
     """Tags that cannot be judged, videos like training videos, and those that were not scored."""
     assert class_warnings(classes_copy, 0) == []
     assert class_warnings(classes_copy, 5) == []
+    judgements = (Judgement("", reason="probes are right on .6 of frames"), Judgement("dog"))
+    path = TagQuality(judgements).save(classes_copy.round_dir(0))
     receipt = classes_copy.read_receipt("clean", 0)
-    notes = {"warnings": ["probes are right on .6 of frames"]}
-    classes_copy.write_receipt("clean", 0, replace(receipt, notes=notes))
+    files = described(classes_copy.root, [path])
+    classes_copy.write_receipt("clean", 0, replace(receipt, files=files))
     scores = ClassificationScores.load(classes_copy.round_dir(0))
     changed = replace(scores, left_out=("a.mp4", "b.mp4"), alike={"x.mp4": "y.mp4"})
     changed.save(classes_copy.round_dir(0))

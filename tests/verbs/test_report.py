@@ -292,6 +292,13 @@ def test_a_new_result_is_a_new_report(timed, name):
     assert fingerprint_of_content(timed, config) != before
 
 
+def test_a_folder_in_the_place_of_a_result_is_named(timed):
+    """The error has its path and what to do."""
+    (timed.round_dir(0) / "scores.json").mkdir()
+    with pytest.raises(ShardError, match=r"scores\.json: .*folder"):
+        report(timed)
+
+
 def test_each_table_is_read_once(timed, monkeypatch):
     """No shard is read twice for one report."""
     asked, usual = [], Workspace.read

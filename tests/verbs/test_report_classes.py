@@ -14,14 +14,17 @@ from reelabel.errors import MissingInput
 from reelabel.evaluation.classes.compare import ModelPredictions
 from reelabel.evaluation.classes.compare import compare as compare_predictions
 from reelabel.evaluation.classes.figures import ScoreSettings
+from reelabel.evaluation.classes.leak_test import LeakTest
 from reelabel.evaluation.classes.levels import Truth
+from reelabel.evaluation.classes.tag_judgement import Judgement
+from reelabel.evaluation.figures import Figure
 from reelabel.tables import CLASS_LABELS, MOMENTS, STUDENT_PREDICTIONS, VIDEOS
 from reelabel.verbs.compare import compare
 from reelabel.verbs.report import report
 from reelabel.views import class_label_sections, class_timelines
 from reelabel.views.class_label_sections import doubtful
 from reelabel.views.class_moments import scored_moments
-from reelabel.workspace.class_results import ClassificationScores
+from reelabel.workspace.class_results import ClassificationScores, TagQuality
 
 NAMES = ("red", "green")
 IMAGE = re.compile(r'src="data:image/(\w+)')
@@ -169,22 +172,18 @@ def test_ignored_labels_are_shown_with_their_reasons(classes_copy):
 
 
 def test_how_tags_were_judged_is_a_table(classes_copy):
-    """With the estimated share of wrong tags, the interval of right frames, also where NaN."""
-    row = {
-        "category": "",
-        "frames": 1048,
-        "videos": 8,
-        "frame_agreement": 0.875,
-        "video_agreement": float("nan"),
-        "wrong_share": 0.194,
-        "frame_accuracy": 0.95,
-        "video_accuracy": 1.0,
-        "interval": [0.85, 1.0],
-        "can_be_judged": True,
-        "reason": "",
-    }
-    receipt = classes_copy.read_receipt("clean", 0)
-    classes_copy.write_receipt("clean", 0, replace(receipt, notes={"judgements": [row]}))
+    """With the estimated share of wrong tags, the interval of right frames; also undefined ones."""
+    judged = Judgement(
+        "",
+        frames=1048,
+        videos=8,
+        frame_agreement=0.875,
+        wrong_share=0.194,
+        frame_accuracy=Figure(0.95, 0.85, 1.0),
+        video_accuracy=1.0,
+        can_be_judged=True,
+    )
+    TagQuality((judged,)).save(classes_copy.round_dir(0))
     found = section(report(classes_copy).read_text(), "Ignored labels")
     assert "Tags wrong (estimated)" in headings(found)
     for text in ("1,048", "0.194", "0.850 to 1.000", "yes", "all"):
@@ -232,11 +231,14 @@ def test_the_split_is_described(classes_copy):
     assert headings(found) == ["Side", "Videos", "Moments", "red", "green"]
     assert "9 videos in 9 groups that stay together; no two were found alike" in found
     assert "Leak test on 48 moments" in found
-    receipt = classes_copy.read_receipt("clean", 0)
-    notes = {"leak_test": {"random": 0.993, "by_group": 0.81, "moments": 1234, "groups": 9}}
-    classes_copy.write_receipt("clean", 0, replace(receipt, notes=notes))
+    leaks = LeakTest(random=0.993, by_group=0.81, moments=1234, groups=9)
+    TagQuality(leak_test=leaks).save(classes_copy.round_dir(0))
     found = section(report(classes_copy).read_text(), "Split without known leaks")
     assert "99.3% if it may be of the same video, in 81.0%" in found
+    (classes_copy.round_dir(0) / TagQuality.FILE).unlink()
+    found = section(report(classes_copy).read_text(), "Split without known leaks")
+    assert "9 videos in 9 groups" in found
+    assert "Leak test" not in found
 
 
 def test_a_comparison_on_the_workspace_is_a_section(classes_copy):

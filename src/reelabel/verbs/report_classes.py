@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,13 +13,14 @@ import pyarrow.compute as pc
 from reelabel.config import Config
 from reelabel.data.states import POSITIVE
 from reelabel.errors import MissingInput
+from reelabel.evaluation.classes.leak_test import LeakTest
 from reelabel.tables import CLASS_LABELS, MOMENTS, TAGS
 from reelabel.tables.claims import IS
 from reelabel.verbs.report import base_report
 from reelabel.views.class_comparison import comparison_section
 from reelabel.views.class_label_sections import ignored_section, split_section
 from reelabel.views.class_moments import MomentPictures, scored_moments
-from reelabel.views.class_score_rows import class_warnings, notes_of
+from reelabel.views.class_score_rows import class_warnings
 from reelabel.views.class_score_sections import (
     MainComparison,
     calibration_section,
@@ -33,7 +33,7 @@ from reelabel.views.html import CountRow, ReportData, StateRow, write_report
 from reelabel.views.report_figures import training_figures
 from reelabel.views.sections import Section
 from reelabel.workspace import Workspace
-from reelabel.workspace.class_results import ClassificationScores, ModelComparison
+from reelabel.workspace.class_results import ClassificationScores, ModelComparison, TagQuality
 from reelabel.workspace.results import SplitReport
 from reelabel.workspace.rounds import decision_of, labelled_rounds, report_path
 from reelabel.workspace.snapshot import Snapshot
@@ -59,8 +59,8 @@ def _data(snapshot: Snapshot, config: Config, rounds: list[int]) -> ReportData:
     scored = {n: one for n, one in loaded.items() if one is not None}
     pictures = MomentPictures(workspace)
     timelines = timeline_section(workspace, last, config.project.classes, labels)
-    judged = notes_of(workspace.read_receipt("clean", last)).get("judgements", ())
-    doubts = ignored_section(labels, pictures, judged)
+    tags = TagQuality.load(workspace.round_dir(last)) or TagQuality()
+    doubts = ignored_section(labels, pictures, tags.judgements)
     return replace(
         base,
         facts=[*base.facts, *_facts(snapshot, labels)],
@@ -74,7 +74,7 @@ def _data(snapshot: Snapshot, config: Config, rounds: list[int]) -> ReportData:
         counts=_counts(snapshot.rows(CLASS_LABELS, rounds[0]), labels),
         states=_states(labels),
         figures=list(training_figures(workspace, rounds)),
-        closing=list(_split(workspace, config, last)),
+        closing=list(_split(workspace, config, last, tags.leak_test)),
     )
 
 
@@ -125,21 +125,13 @@ def _compared(workspace: Workspace, rounds: Sequence[int]) -> Iterator[Section]:
         yield comparison_section(last)
 
 
-def _split(workspace: Workspace, config: Config, number: int) -> Iterator[Section]:
+def _split(
+    workspace: Workspace, config: Config, number: int, leaks: LeakTest | None
+) -> Iterator[Section]:
     """Yield how the data set of a round was divided, if it was."""
     split = SplitReport.load(workspace.round_dir(number))
     if split is not None:
-        yield split_section(split, config.project.classes, _leak_test(workspace, number))
-
-
-def _leak_test(workspace: Workspace, number: int) -> Mapping[str, Any] | None:
-    """Return the leak test that a stage has noted, None if there is none."""
-    for stage in ("split", "clean", "evaluate"):
-        receipt = workspace.read_receipt(stage, number)
-        found = receipt.notes.get("leak_test") if receipt else None
-        if isinstance(found, dict):
-            return found
-    return None
+        yield split_section(split, config.project.classes, leaks)
 
 
 def _counts(before: pa.Table, after: pa.Table) -> list[CountRow]:

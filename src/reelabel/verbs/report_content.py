@@ -11,6 +11,7 @@ from reelabel._version import __version__
 from reelabel.config import Config
 from reelabel.engine.project import task_of
 from reelabel.engine.task import Task
+from reelabel.files import has_file
 from reelabel.workspace import Receipt, Workspace, fingerprint
 from reelabel.workspace.products import altered, described
 from reelabel.workspace.rounds import model_dir, report_path
@@ -54,7 +55,11 @@ def _round_of(path: Path) -> int:
 
 
 def fingerprint_of_content(workspace: Workspace, config: Config) -> str:
-    """Return a fingerprint of all that a report may show: settings, tables, results, footage."""
+    """Return a fingerprint of all that a report may show: settings, tables, results, footage.
+
+    Raises:
+        ShardError: if there is a folder in the place of a result.
+    """
     task, snapshot = task_of(config), Snapshot(workspace)
     rounds = workspace.rounds()
     return fingerprint(
@@ -64,7 +69,11 @@ def fingerprint_of_content(workspace: Workspace, config: Config) -> str:
         {name: one.model_dump(mode="json") for name, one in sorted(config.stages.items())},
         list(_tables(task, snapshot, rounds)),
         list(_receipts(task, workspace, rounds)),
-        [[str(path), path.read_text("utf-8", "replace")] for path in _results(workspace, rounds)],
+        [
+            [str(path), path.read_text("utf-8", "replace")]
+            for path in _results(workspace, rounds)
+            if has_file(path)
+        ],
         [Path(video.path).is_file() for video in snapshot.videos()],
     )
 

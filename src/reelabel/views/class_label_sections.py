@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 
 from reelabel.data.states import IGNORE
 from reelabel.errors import counted, few
-from reelabel.evaluation.figures import Figure, number
+from reelabel.evaluation.classes.leak_test import LeakTest
+from reelabel.evaluation.classes.tag_judgement import Judgement
+from reelabel.evaluation.figures import Figure
 from reelabel.labels.division import SIDES
 from reelabel.tables.claims import IS
 from reelabel.views.class_moments import MomentPictures
@@ -27,15 +29,14 @@ MOST_GALLERIES = 12
 
 
 def ignored_section(
-    labels: pa.Table, pictures: MomentPictures, judged: Sequence[Mapping[str, Any]] = ()
+    labels: pa.Table, pictures: MomentPictures, judged: Sequence[Judgement] = ()
 ) -> Section | None:
     """Return how many labels were ignored by which rule, and the most doubtful of each class.
 
     Args:
         labels: of a round.
         pictures: of the moments.
-        judged: the fields of `reelabel.labels.tags.judgement.Judgement`: how well tags could be
-            judged.
+        judged: how well tags could be judged.
     """
     rows = labels.filter((pc.field("state") == IGNORE) & (pc.field("claim") == IS)).to_pylist()
     by_class: dict[str, list[Row]] = {}
@@ -59,7 +60,7 @@ def _by_rule(by_class: Mapping[str, Sequence[Row]]) -> DataTable:
     return DataTable(["Class", *rules], sorted(rows), "Ignored labels by rule")
 
 
-def _judgements(judged: Sequence[Mapping[str, Any]]) -> DataTable:
+def _judgements(judged: Sequence[Judgement]) -> DataTable:
     """Return how well probes that did not see a video agree with its tags."""
     head = [
         *("Classes", "Videos", "Frames", "Frames as tagged", "Videos as tagged"),
@@ -67,14 +68,11 @@ def _judgements(judged: Sequence[Mapping[str, Any]]) -> DataTable:
     ]
     rows: list[list[Cell]] = [
         [
-            one["category"] or "all",
-            *(f"{one[name]:,}" for name in ("videos", "frames")),
-            *(
-                Figure(number(one[name]))
-                for name in ("frame_agreement", "video_agreement", "wrong_share")
-            ),
-            Figure.of(one["frame_accuracy"], tuple(one["interval"])),
-            "yes" if one["can_be_judged"] else "no",
+            one.category or "all",
+            *(f"{count:,}" for count in (one.videos, one.frames)),
+            *map(Figure, (one.frame_agreement, one.video_agreement, one.wrong_share)),
+            one.frame_accuracy,
+            "yes" if one.can_be_judged else "no",
         ]
         for one in judged
     ]
@@ -116,16 +114,13 @@ def _likelihood(row: Row) -> tuple[float, str, int]:
     return (2.0 if p is None or np.isnan(p) else p), row["video_id"], row["pts"]
 
 
-def split_section(
-    split: SplitReport, names: Sequence[str], leaks: Mapping[str, Any] | None
-) -> Section:
+def split_section(split: SplitReport, names: Sequence[str], leaks: LeakTest | None) -> Section:
     """Return how the data set was divided, and what the leak test found.
 
     Args:
         split: of a round.
         names: of the classes, in their order.
-        leaks: the fields of `reelabel.evaluation.classes.leak_test.LeakTest`; None if there are
-            none.
+        leaks: how much a random split of frames would flatter; None if that is not known.
     """
     rows = [
         [side, str(_videos_on(split, side)), f"{counts.images:,}", *_per_class(counts, names)]
@@ -137,8 +132,8 @@ def split_section(
     parts: list[DataTable | str] = [table, _described(split, groups)]
     if leaks:
         parts.append(
-            f"Leak test on {leaks['moments']:,} moments: the nearest neighbour has the same class "
-            f"in {leaks['random']:.1%} if it may be of the same video, in {leaks['by_group']:.1%} "
+            f"Leak test on {leaks.moments:,} moments: the nearest neighbour has the same class "
+            f"in {leaks.random:.1%} if it may be of the same video, in {leaks.by_group:.1%} "
             "if it is of another group. By so much would a random split of frames flatter."
         )
     parts += [f"Leak: {leak}" for leak in split.leaks]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from reelabel.errors import counted, few
 from reelabel.evaluation.classes.compare import ClassComparison
 from reelabel.evaluation.classes.figures import ClassScores, OverallMeasure
 from reelabel.evaluation.classes.levels import Level
-from reelabel.workspace import Receipt, Workspace
-from reelabel.workspace.class_results import ClassificationScores
+from reelabel.workspace import Workspace
+from reelabel.workspace.class_results import ClassificationScores, TagQuality
 from reelabel.workspace.rounds import student_spec
 
 Kind = Literal["truth", "truth_unseen", "agreement"]
@@ -132,8 +132,8 @@ def _rows(compared: Mapping[int, ClassComparison]) -> Iterator[ClassScoreRow]:
 
 def class_warnings(workspace: Workspace, number: int) -> list[str]:
     """Return what a reader of a round's labels and scores should know about them."""
-    cleaned = workspace.read_receipt("clean", number)
-    found = [f"Tags cannot be judged: {reason}" for reason in notes_of(cleaned).get("warnings", ())]
+    tags = TagQuality.load(workspace.round_dir(number)) or TagQuality()
+    found = [f"Tags cannot be judged: {reason}" for reason in tags.reasons]
     scores = ClassificationScores.load(workspace.round_dir(number))
     if scores is None:
         return found
@@ -145,8 +145,3 @@ def class_warnings(workspace: Workspace, number: int) -> list[str]:
         missing = counted(len(scores.left_out), "annotated video")
         found.append(f"{missing} could not be scored: {few(scores.left_out)}")
     return found
-
-
-def notes_of(receipt: Receipt | None) -> Mapping[str, Any]:
-    """Return the notes of a receipt, empty if there is none."""
-    return receipt.notes if receipt else {}

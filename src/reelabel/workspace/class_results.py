@@ -1,4 +1,4 @@
-"""How good classifiers are, as typed results that are kept as JSON."""
+"""How good classifiers and their tags are, as typed results that are kept as JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from reelabel.evaluation.classes.compare import ClassComparison
+from reelabel.evaluation.classes.leak_test import LeakTest
 from reelabel.evaluation.classes.levels import Level
+from reelabel.evaluation.classes.tag_judgement import Judgement
 from reelabel.workspace.results import Result
 
 
@@ -40,6 +42,28 @@ class ClassificationScores(Result):
     temperature: float | None = None
     left_out: tuple[str, ...] = ()
     alike: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TagQuality(Result):
+    """How well the tags of a round can be judged, and how much videos leak into each other.
+
+    Attributes:
+        judgements: how well probes do that did not see a video: one for exclusive classes, else
+            one for each class; none if the rule is off or nothing was sampled.
+        leak_test: how much a random split of frames would flatter; None if classes are not
+            exclusive, or there are fewer than two groups or classes.
+    """
+
+    FILE: ClassVar[str] = "tag_quality.json"
+
+    judgements: tuple[Judgement, ...] = ()
+    leak_test: LeakTest | None = None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why tags cannot be judged, a sentence for each decision that cannot be made."""
+        return tuple(one.reason for one in self.judgements if one.reason)
 
 
 @dataclass(frozen=True)

@@ -37,10 +37,11 @@ def test_accuracy_is_estimated_from_wrong_tags(accuracy, wrong_share, classes):
     """Of calibrated probes the accuracy comes out, and the share of wrong tags, to .04."""
     predicted, true = simulated(accuracy, wrong_share, classes=classes)
     found = judge(predicted, 0.8)
-    assert found.frame_accuracy == pytest.approx(true, abs=0.04)
+    accuracy = found.frame_accuracy
+    assert accuracy.value == pytest.approx(true, abs=0.04)
     assert found.wrong_share == pytest.approx(wrong_share, abs=0.04)
-    assert found.video_accuracy == pytest.approx(found.frame_accuracy)
-    assert found.interval[0] <= found.frame_accuracy <= found.interval[1]
+    assert found.video_accuracy == pytest.approx(accuracy.value)
+    assert accuracy.low <= accuracy.value <= accuracy.high
 
 
 def test_agreement_is_lower_than_accuracy():
@@ -56,7 +57,7 @@ def test_weak_probes_judge_nothing():
     found = judge(simulated(0.6, 0.1)[0], 0.8, category="dog")
     assert not found.can_be_judged
     assert "of 'dog'" in found.reason
-    assert f"{found.frame_accuracy:.2f} of 20000 frames, less than 0.8" in found.reason
+    assert f"{found.frame_accuracy.value:.2f} of 20000 frames, less than 0.8" in found.reason
 
 
 def test_a_probe_that_names_the_commonest_class_is_weak():
@@ -72,9 +73,9 @@ def test_fewer_groups_have_wider_intervals():
     """The same predictions in fewer groups are less certain."""
     predicted, _ = simulated(0.85, 0.1, videos=400)
     coarse = Predicted(predicted.probability, predicted.label, predicted.unit, predicted.unit // 40)
-    one, other = judge(predicted, 0.8), judge(coarse, 0.8)
-    assert one.frame_accuracy == other.frame_accuracy
-    assert np.ptp(other.interval) != np.ptp(one.interval)
+    one, other = (judge(each, 0.8).frame_accuracy for each in (predicted, coarse))
+    assert one.value == other.value
+    assert other.high - other.low != one.high - one.low
 
 
 @given(
@@ -90,6 +91,7 @@ def test_figures_are_shares(seed, videos, classes):
     label = rng.integers(0, classes, videos)[unit]
     found = judge(Predicted(probability, label, unit, unit // 3), 0.8, seed=seed)
     figures = [found.frame_agreement, found.video_agreement, found.wrong_share]
-    figures += [found.frame_accuracy, found.video_accuracy, *found.interval]
+    accuracy = found.frame_accuracy
+    figures += [found.video_accuracy, accuracy.value, accuracy.low, accuracy.high]
     assert all(0 <= figure <= 1 for figure in figures)
     assert (found.frames, found.videos) == (2 * videos, videos)

@@ -21,6 +21,7 @@ import numpy as np
 from reelabel.config import Settings
 from reelabel.data.boxes import Strings
 from reelabel.data.sequence import Floats, Ints
+from reelabel.evaluation.classes.tag_judgement import Judgement
 from reelabel.labels.tags.claims import (
     CONTRADICTS,
     DoubtfulClaims,
@@ -29,7 +30,6 @@ from reelabel.labels.tags.claims import (
 )
 from reelabel.labels.tags.folds import UNKNOWN, conflicting_videos, exclusive_labels
 from reelabel.labels.tags.frame_rules import blank_claims, copied_claims, strange_claims
-from reelabel.labels.tags.judgement import Judgement
 from reelabel.labels.tags.stranger import BlankSettings, CopiedSettings, StrangerSettings
 from reelabel.labels.tags.video_tags import (
     ContradictsSettings,

@@ -19,41 +19,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from reelabel.data.sequence import Bools, Floats, Ints
+from reelabel.evaluation.classes.tag_judgement import Judgement
+from reelabel.evaluation.figures import Figure, number
 from reelabel.evaluation.intervals import percentiles
 from reelabel.labels.tags.contradicts import mean_by
 
 _RESAMPLES = 200
 _MOST_WRONG = 0.8
 """Wrong tags are at most this share of those of a tag drawn at random, of which nothing follows."""
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """How well the probes of one decision do, out of fold.
-
-    Attributes:
-        category: the class that is told from its absence; empty for exclusive classes.
-        frames, videos: how many were compared; a video counts once for each claim about it.
-        frame_agreement, video_agreement: share 0..1 whose most probable class is the claimed one,
-            as the mean over classes.
-        wrong_share: estimated share 0..1 of wrong tags.
-        frame_accuracy, video_accuracy: estimated share 0..1 of right predictions.
-        interval: of `frame_accuracy`, 95 %, groups drawn with replacement.
-        can_be_judged: whether the probes are good enough to doubt a tag by.
-        reason: why they are not, with values; empty if they are.
-    """
-
-    category: str
-    frames: int = 0
-    videos: int = 0
-    frame_agreement: float = np.nan
-    video_agreement: float = np.nan
-    wrong_share: float = np.nan
-    frame_accuracy: float = np.nan
-    video_accuracy: float = np.nan
-    interval: tuple[float, float] = (np.nan, np.nan)
-    can_be_judged: bool = False
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,12 +70,11 @@ def judge(
         category,
         frames=len(predicted.label),
         videos=len(units.label),
-        frame_agreement=float(whole.frame_agreement),
-        video_agreement=float(whole.video_agreement),
-        wrong_share=float(whole.wrong_share),
-        frame_accuracy=accuracy,
-        video_accuracy=float(whole.video_accuracy),
-        interval=units.interval(seed),
+        frame_agreement=number(whole.frame_agreement),
+        video_agreement=number(whole.video_agreement),
+        wrong_share=number(whole.wrong_share),
+        frame_accuracy=Figure.of(accuracy, units.interval(seed)),
+        video_accuracy=number(whole.video_accuracy),
         can_be_judged=enough,
         reason="" if enough else reason,
     )

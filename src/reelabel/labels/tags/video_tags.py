@@ -14,9 +14,10 @@ from pydantic import Field
 from reelabel.config import Settings
 from reelabel.data.boxes import Strings
 from reelabel.data.sequence import Bools, Floats, Ints
+from reelabel.evaluation.classes.tag_judgement import Judgement
 from reelabel.labels.tags.contradicts import Contradictions, find_contradictions, mean_by
 from reelabel.labels.tags.folds import FEWEST_GROUPS, UNKNOWN, judgeable, out_of_fold
-from reelabel.labels.tags.judgement import Judgement, Predicted, judge
+from reelabel.labels.tags.judgement import Predicted, judge
 from reelabel.labels.tags.probe import Features, ProbeSettings
 
 

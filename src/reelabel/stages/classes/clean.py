@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow.compute as pc
@@ -19,13 +19,13 @@ from pydantic import Field
 from reelabel.data.boxes import Floats, Ints, Strings
 from reelabel.data.claims import Claims
 from reelabel.engine.stage import Output, Stage, Unit
-from reelabel.evaluation.classes.leak_test import leak_test
+from reelabel.evaluation.classes.leak_test import LeakTest, leak_test
 from reelabel.labels.claims import span_targets
 from reelabel.labels.class_rules import VideoMoments, candidates
 from reelabel.labels.doubted_moments import FrameDoubts
 from reelabel.labels.splits import Item, find_groups
 from reelabel.labels.tags.claims import TaggedMoments
-from reelabel.labels.tags.doubt import DoubtSettings, find_doubts
+from reelabel.labels.tags.doubt import Doubts, DoubtSettings, find_doubts
 from reelabel.labels.tags.folds import exclusive_labels
 from reelabel.tables import (
     CLASS_CANDIDATES,
@@ -38,6 +38,7 @@ from reelabel.tables import (
     VIDEOS,
 )
 from reelabel.tables.claims import claim_table, moments_of, predictions_of, spans_of, times_s
+from reelabel.workspace.class_results import TagQuality
 
 
 class ClassCleanSettings(DoubtSettings):
@@ -79,28 +80,25 @@ def clean(unit: CleanUnit) -> Output:
     """Return what the rules decide about the moments of every video."""
     videos = _videos(unit)
     frames = [one for v in videos if (one := _frames(unit, v)) is not None]
-    names = unit.project.classes
     tables = {video_id: CLASS_CANDIDATES.empty() for video_id in videos}
-    notes: dict[str, object] = {}
     counts: Counter[str] = Counter()
-    for video_id, found in _decided(unit, frames, notes):
-        counts.update(found.rule.tolist())
-        tables[video_id] = claim_table(found, names, CLASS_CANDIDATES)
-    return Output({"class_candidates": tables}, {**notes, "rules": dict(counts)})
+    quality = TagQuality()
+    if frames:
+        tagged, exclusive = _tagged(unit, frames), not unit.project.multi_label
+        doubts = find_doubts(tagged, unit.settings, exclusive=exclusive, seed=unit.project.seed)
+        quality = TagQuality(doubts.judgements, _leak_test(tagged) if exclusive else None)
+        for video_id, found in _decided(unit, frames, doubts):
+            counts.update(found.rule.tolist())
+            tables[video_id] = claim_table(found, unit.project.classes, CLASS_CANDIDATES)
+    notes = {"rules": dict(counts)}
+    return Output({"class_candidates": tables}, notes, results=(quality,))
 
 
 def _decided(
-    unit: CleanUnit, frames: list[VideoFrames], notes: dict[str, object]
+    unit: CleanUnit, frames: list[VideoFrames], doubts: Doubts
 ) -> Iterator[tuple[str, Claims]]:
     """Yield the claims about the moments of each video."""
-    if not frames:
-        return
     names, exclusive = unit.project.classes, not unit.project.multi_label
-    tagged = _tagged(unit, frames)
-    doubts = find_doubts(tagged, unit.settings, exclusive=exclusive, seed=unit.project.seed)
-    notes |= _leak_test(tagged) if exclusive else {}
-    notes["judgements"] = [asdict(one) for one in doubts.judgements]
-    notes["warnings"] = [one.reason for one in doubts.judgements if one.reason]
     of_frames, start = FrameDoubts.of(doubts, names), 0
     for number, video in enumerate(frames):
         unit.tick(number / len(frames), video.video_id)
@@ -121,12 +119,11 @@ def _decided(
         yield video.video_id, candidates(known, exclusive=exclusive, score=unit.settings.score)
 
 
-def _leak_test(tagged: TaggedMoments) -> dict[str, object]:
-    """Return how much a random split of frames would flatter, as a note; nothing if unknown."""
+def _leak_test(tagged: TaggedMoments) -> LeakTest | None:
+    """Return how much a random split of frames would flatter, None if that is not known."""
     label = exclusive_labels(tagged.target.astype(np.float64))
     known = label >= 0
-    found = leak_test(tagged.features[known], label[known], tagged.group[known])
-    return {"leak_test": asdict(found)} if found else {}
+    return leak_test(tagged.features[known], label[known], tagged.group[known])
 
 
 def _videos(unit: CleanUnit) -> list[str]:
@@ -171,10 +168,10 @@ def _frames(unit: CleanUnit, video_id: str) -> VideoFrames | None:
 
 def _targets(unit: CleanUnit, spans_of_frames: Floats) -> Floats:
     """Return targets; where several classes may be right, tags exclude the classes they omit."""
-    if unit.project.multi_label:
-        tagged = ~np.isnan(spans_of_frames).all(axis=1)
-        spans_of_frames[tagged] = np.nan_to_num(spans_of_frames[tagged])
-    return spans_of_frames
+    if not unit.project.multi_label:
+        return spans_of_frames
+    tagged = ~np.isnan(spans_of_frames).all(axis=1, keepdims=True)
+    return np.where(tagged, np.nan_to_num(spans_of_frames), spans_of_frames)
 
 
 def _tagged(unit: CleanUnit, frames: list[VideoFrames]) -> TaggedMoments:
@@ -208,4 +205,5 @@ STAGE = Stage(
     writes=(CLASS_CANDIDATES,),
     project_keys=("classes", "multi_label", "seed"),
     per_round=True,
+    version=2,
 )
