@@ -109,7 +109,7 @@ def with_input_size(settings: BoxTrainSettings, choice: InputChoice | None) -> B
 
 def _for_few_boxes(settings: BoxTrainSettings, *, goes_on: bool) -> BoxTrainSettings:
     """Return the settings with values for few boxes wherever the user set none."""
-    values = FEW_BOXES | CONTINUED if goes_on else dict(FEW_BOXES)
+    values = {**FEW_BOXES, **(CONTINUED if goes_on else {})}
     if settings.weights is not None and not goes_on:
         values["lr"] = NEW_CLASS_LR
     unset = {k: v for k, v in values.items() if k not in settings.model_fields_set}
