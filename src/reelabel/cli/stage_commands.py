@@ -48,6 +48,11 @@ def set_flag(about: str) -> Callable[[Function], Function]:
     return click.option("--set", "pairs", multiple=True, help=about, shell_complete=complete)
 
 
+def number_flag(*names: str, default: float, about: str) -> Callable[[Function], Function]:
+    """Return what adds a flag for a number, which is whole if its default is."""
+    return click.option(*names, type=type(default), default=default, show_default=True, help=about)
+
+
 def json_flag(command: Function) -> Function:
     """Add the flag that prints one JSON value instead of text."""
     return click.option("--json", "as_json", is_flag=True, help="For programs.")(command)
