@@ -314,9 +314,9 @@ def report(workspace: Path) -> None:
 @click.option("--round", "round_number", type=COUNT, help="Default: 0, the first teacher's.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="How many.")
 @work_flags("Trainings")
-def ablate(workspace: Path, round_number: int | None, seeds: int, **how: Any) -> None:
+def ablate(workspace: Path, round_number: int | None, **given: Any) -> None:
     """Train without and with each kind of temporal evidence: what is it worth?"""
-    ablated(workspace, round_number, seeds=seeds, how=how)
+    ablated(workspace, round_number, given)
 
 
 @cli.command(short_help="Run the whole loop on rendered footage: no download, no weights.")
