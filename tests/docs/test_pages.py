@@ -21,14 +21,15 @@ from reelabel.pipeline import DETECT
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("how-to/*.md"), *DOCS.glob("decisions/*.md")])
+PAGES.append(ROOT / "README.md")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SETTING = re.compile(rf"\b({'|'.join(DETECT.sections)})\.([a-z0-9_.]*[a-z0-9_])")
 FILES = {"csv", "json", "yaml", "parquet", "md", "py", "jpg"}
 
 
 def ids(path: Path) -> str:
-    """Return a page's name below the documentation."""
-    return str(path.relative_to(DOCS))
+    """Return a page's name in the repository."""
+    return str(path.relative_to(ROOT))
 
 
 def named(kind: type[BaseModel], above: str = "") -> set[str]:
