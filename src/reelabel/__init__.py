@@ -63,13 +63,11 @@ if TYPE_CHECKING:
         want,
         window,
     )
-    from reelabel.views.film import Film
     from reelabel.workspace import Workspace
 
 __all__ = [
     "Boxes",
     "ClassPrediction",
-    "Film",
     "FramePrediction",
     "Prediction",
     "PredictionStream",
@@ -120,7 +118,6 @@ __all__ = [
 _HOMES = {
     "Boxes": "reelabel.data.boxes",
     "ClassPrediction": "reelabel.verbs.class_prediction",
-    "Film": "reelabel.views.film",
     "FramePrediction": "reelabel.verbs.prediction",
     "Prediction": "reelabel.verbs.prediction",
     "PredictionStream": "reelabel.verbs.prediction",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 import shlex
 import sys
@@ -14,6 +16,7 @@ import click
 import pytest
 from pydantic import BaseModel
 
+import reelabel
 from reelabel.cli.commands import cli
 from reelabel.models.detectors.callable import as_boxes
 from reelabel.pipeline import DETECT
@@ -21,14 +24,15 @@ from reelabel.pipeline import DETECT
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("how-to/*.md"), *DOCS.glob("decisions/*.md")])
+PAGES.append(ROOT / "README.md")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SETTING = re.compile(rf"\b({'|'.join(DETECT.sections)})\.([a-z0-9_.]*[a-z0-9_])")
 FILES = {"csv", "json", "yaml", "parquet", "md", "py", "jpg"}
 
 
 def ids(path: Path) -> str:
-    """Return a page's name below the documentation."""
-    return str(path.relative_to(DOCS))
+    """Return a page's name in the repository."""
+    return str(path.relative_to(ROOT))
 
 
 def named(kind: type[BaseModel], above: str = "") -> set[str]:
@@ -84,6 +88,40 @@ def test_settings_exist(path):
     for stage, key in SETTING.findall(path.read_text(encoding="utf-8")):
         if key not in FILES:
             assert is_setting(key, named(DETECT.sections[stage])), f"{stage}.{key}"
+
+
+def our_calls(text: str) -> list[ast.Call]:
+    """Return every call of a function of ours in the python blocks and the lines of a page."""
+    blocks = [content for language, content in BLOCK.findall(text) if language == "python"]
+    inline = re.findall(r"`(reelabel\.\w+\([^`]*\))`", text)
+    calls = [node for code in (*blocks, *inline) for node in ast.walk(ast.parse(code))]
+    return [
+        node
+        for node in calls
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("reelabel.")
+    ]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=ids)
+def test_functions_and_arguments_exist(path):
+    """Every call of ours in Python is of a public function, with arguments that it takes."""
+    for call in our_calls(path.read_text(encoding="utf-8")):
+        name, code = ast.unparse(call.func).removeprefix("reelabel."), ast.unparse(call)
+        assert name in reelabel.__all__, code
+        known = inspect.signature(getattr(reelabel, name)).parameters
+        assert {given.arg for given in call.keywords} - {None} <= known.keys(), code
+
+
+def test_inline_commands_exist():
+    """Commands in the lines of the README and the pages are ours too, with flags that they have."""
+    for path in PAGES:
+        for line in re.findall(r"`reelabel ([a-z][^`]*)`", path.read_text(encoding="utf-8")):
+            name, *rest = shlex.split(line)
+            command = cli.get_command(click.Context(cli), name)
+            assert command is not None, f"{path.name}: {line}"
+            flags = {x for p in command.params for x in (*p.opts, *p.secondary_opts)} | {"--help"}
+            given = {word.partition("=")[0] for word in rest if word.startswith("--")}
+            assert given <= flags, f"{path.name}: {line}"
 
 
 def test_the_plug_in_example_keeps_its_promises(monkeypatch):

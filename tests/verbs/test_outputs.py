@@ -16,7 +16,6 @@ from reelabel.formats.registry import BOX_WRITERS
 from reelabel.media.rendering import is_rendering
 from reelabel.pipeline import read_config, run
 from reelabel.verbs.init import init
-from reelabel.verbs.show import Film
 from reelabel.workspace import Workspace
 
 FORMATS = (*BOX_WRITERS, "detections-txt")
@@ -98,7 +97,7 @@ def test_nothing_that_was_written_is_ever_footage(made, tmp_path, reelabel):
     for kind in FORMATS:
         api.export(workspace, home / f"out-{kind}", format=kind)
     api.show(workspace, out=home / "drawn")
-    api.show(workspace, out=home / "evidence.mp4", evidence=Film(kind="smooth"))
+    api.show(workspace, out=home / "evidence.mp4", evidence=True, kind="smooth")
     api.predict("fake:", [clip], render=home / "predicted.mkv")
     code, out, err = reelabel(
         "init", home / "w2", "--classes", "disc", "--videos", home, "--detector", "fake:"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import weakref
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,9 +17,11 @@ from pycocotools.coco import COCO
 
 import reelabel as api
 from reelabel.data.boxes import Boxes
+from reelabel.engine.run import Result
 from reelabel.errors import ModelError, UsageError
 from reelabel.media.pictures import read_rgb
 from reelabel.media.video import decode
+from reelabel.verbs.run import RunResult
 
 
 def bright(image):
@@ -126,6 +131,51 @@ def test_frames_show_themselves_in_notebooks(disc_clips, arrays, tmp_path):
     for value in (of_file, api.predict("fake:", disc_clips[0])):
         assert len(repr(value)) < 160
         assert "\n" not in repr(value)
+
+
+def test_predictions_show_themselves_in_notebooks(disc_clips, arrays, tmp_path):
+    """Each of the first sources has its boxes and one picture; names are escaped; more are counted.
+
+    A file that is gone keeps its line, without the picture.
+    """
+    hostile = tmp_path / "<b>&.mp4"
+    shutil.copy(disc_clips[0], hostile)
+    found = api.predict(bright, [hostile])
+    page = found._repr_html_()
+    assert page.startswith("<p>20 boxes in 20 frames by ")
+    assert "<p>&lt;b&gt;&amp;.mp4: object 20 in 20 frames</p><img " in page
+    assert page.count("data:image/jpeg") == 1
+    assert "<b>" not in page
+    hostile.unlink()
+    assert found._repr_html_() == page[: page.index("<img ")]
+    black = api.predict(bright, [np.zeros_like(arrays[0])])
+    assert black._repr_html_().endswith("<p>frames: no boxes in 1 frame</p>")
+    copies = [shutil.copy(disc_clips[0], tmp_path / f"{i}.mp4") for i in range(6)]
+    page = api.predict("fake:", copies)._repr_html_()
+    assert (page.count("<img "), page.endswith("<p>and 2 more</p>")) == (4, True)
+
+
+def test_results_of_runs_show_themselves_in_notebooks():
+    """A table of labels by class and state, the failures and the end; all that is named escaped."""
+    done = RunResult(
+        workspace=Path("w"),
+        round=1,
+        labels={"<b>dog": {"positive": 7, "negative": 2}, "cat": {"positive": 1}},
+        scores=None,
+        decision=None,
+        stages=(Result("detect", 1, failed={"<b>v": "no <b>file"}),),
+        reason="stopped & <b>kept",
+        exit_code=1,
+    )
+    assert done._repr_html_() == (
+        "<p>Labels of round 1</p><table>"
+        "<tr><th>class</th><th>positive</th><th>negative</th></tr>"
+        "<tr><td>&lt;b&gt;dog</td><td>7</td><td>2</td></tr>"
+        "<tr><td>cat</td><td>1</td><td>0</td></tr></table>"
+        "<p>detect &lt;b&gt;v: no &lt;b&gt;file</p><p>stopped &amp; &lt;b&gt;kept</p>"
+    )
+    nothing = replace(done, round=None, labels={}, stages=(), reason="")
+    assert nothing._repr_html_() == "<p>No labels</p><p>not decided</p>"
 
 
 def test_a_function_teaches_a_workspace(disc_clips, tmp_path):

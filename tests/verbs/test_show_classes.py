@@ -18,7 +18,6 @@ from reelabel.tables import CLASS_LABELS, STUDENT_PREDICTIONS
 from reelabel.verbs import show_classes
 from reelabel.verbs.show_classes import _OverTime
 from reelabel.verbs.show_video import stem_of
-from reelabel.views.film import Film
 
 
 def change_labels(workspace, name, rows, **changes):
@@ -111,7 +110,7 @@ def test_the_most_doubtful_moments_are_pictures(classes_copy, tmp_path):
 def test_evidence_is_of_boxes(classes_copy):
     """Asking for it is refused; so is a round that is not there."""
     with pytest.raises(UsageError, match="temporal evidence is of boxes"):
-        api.show(classes_copy, evidence=Film())
+        api.show(classes_copy, evidence=True)
     with pytest.raises(MissingInput, match="no round 7"):
         api.show(classes_copy, round=7)
     shutil.rmtree(classes_copy.round_dir(0) / CLASS_LABELS.name)

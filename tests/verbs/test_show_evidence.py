@@ -17,7 +17,8 @@ from reelabel.verbs.show import show
 from reelabel.verbs.show_evidence import places
 from reelabel.views import film as film_module
 from reelabel.views.evidence_examples import COLOURS, findings, spread
-from reelabel.views.film import CLOCK, Film, canvas_of, near, timetable
+from reelabel.views.film import CLOCK, canvas_of, near, timetable
+from reelabel.views.film_settings import Film
 
 BASE = Fraction(1, 600)
 STEP = 24
@@ -94,7 +95,7 @@ def test_findings_near_one_another_share_a_passage():
 
 def test_a_film_of_a_workspace(timed):
     """The film has the passages' frames at the right times, with boxes in the kind's colour."""
-    shown = show(timed, evidence=Film(**vars(SHORT) | {"kind": "flicker"}), pictures=5)
+    shown = show(timed, evidence=True, **vars(SHORT) | {"kind": "flicker"}, pictures=5)
     assert [(one.video, one.hits) for one in shown] == [("clip0.mp4", (1, 1))]
     movie = shown[0].movie
     assert movie.parent == timed.round_dir(0) / "show"
@@ -112,15 +113,15 @@ def test_a_film_of_a_workspace(timed):
 
 def test_all_is_every_kind_but_smooth(timed):
     """All findings are shown, each gap and each repeat as one; tracks only when asked for."""
-    counts = {k: show(timed, evidence=Film(kind=k), pictures=0)[0].hits for k in ("all", "smooth")}
+    counts = {k: show(timed, evidence=True, kind=k, pictures=0)[0].hits for k in ("all", "smooth")}
     assert counts == {"all": (4, 4), "smooth": (1, 1)}
-    assert show(timed, evidence=Film(hits=1), pictures=0)[0].hits == (4, 4)
+    assert show(timed, evidence=True, hits=1, pictures=0)[0].hits == (4, 4)
 
 
 def test_a_cap_shows_the_best_findings(hear):
     """With a cap the surest flickers are shown, and the rest is counted."""
     rows = [(0, "flicker", t, {"detection": t, "score": t / 20}) for t in (3, 9, 15)]
-    shown = show(hear(*rows), evidence=Film(hits=2, before_s=0, after_s=0, pause_s=0))
+    shown = show(hear(*rows), evidence=True, hits=2, before_s=0, after_s=0, pause_s=0)
     assert shown[0].hits == (2, 3)
     assert [path.stem.rsplit("-", 1)[1] for path in shown[0].pictures] == ["216", "360"]
 
@@ -128,7 +129,7 @@ def test_a_cap_shows_the_best_findings(hear):
 def test_one_film_of_all_videos(hear, tmp_path):
     """A file name gives one film in which the videos follow one another."""
     workspace = hear((0, "flicker", 3, {}), (1, "gap", 5, {}))
-    shown = show(workspace, evidence=SHORT, out=tmp_path / "deep" / "all.mp4")
+    shown = show(workspace, evidence=True, **vars(SHORT), out=tmp_path / "deep" / "all.mp4")
     assert [(one.movie.name, one.hits, one.pictures) for one in shown] == [("all.mp4", (2, 2), [])]
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["all.mp4"]
     at = [frame.pts for frame in decode(tmp_path / "deep" / "all.mp4")]
@@ -146,7 +147,7 @@ def test_a_video_is_decoded_once(timed, monkeypatch):
         return usual(path, pts, **how)
 
     monkeypatch.setattr(film_module, "frames", noted)
-    show(timed, evidence=Film(pause_s=0), pictures=0)
+    show(timed, evidence=True, pause_s=0, pictures=0)
     assert len(asked) == 1
     assert len(asked[0]) == len(set(asked[0])) == 20
 
@@ -222,16 +223,16 @@ def test_films_that_cannot_be_are_refused(wrong, words):
 def test_no_evidence_says_how_to_get_some(labelled):
     """Without evidence the error names the settings that make it."""
     with pytest.raises(MissingInput, match=r"mine\.flicker.*detect\.frames.*reelabel run"):
-        show(labelled, evidence=Film())
+        show(labelled, evidence=True)
 
 
 def test_another_kind_says_which_there_are(hear):
     """Where there is evidence, but none of the kind, the error says what there is."""
     with pytest.raises(MissingInput, match="no evidence of static, but boxes 1 of flicker"):
-        show(hear((0, "flicker", 3, {})), evidence=Film(kind="static"))
+        show(hear((0, "flicker", 3, {})), evidence=True, kind="static")
 
 
-@pytest.mark.parametrize("evidence", [None, Film()])
+@pytest.mark.parametrize("evidence", [False, True])
 def test_a_round_that_is_not_there(timed, evidence):
     """A wrong round is named together with those that there are."""
     with pytest.raises(MissingInput, match=r"no round 7 in .*; there is: 0"):
@@ -246,7 +247,7 @@ def test_footage_that_is_gone_is_named(timed):
         rows = rows.set_column(at, "path", [["/gone/clip.mp4"] * len(rows)])
         timed.write(VIDEOS, video_id, rows, fingerprint="x")
     with pytest.raises(api.ReelabelError, match=r"/gone/clip\.mp4"):
-        show(timed, evidence=Film())
+        show(timed, evidence=True)
     assert not list((timed.round_dir(0) / "show").iterdir())
 
 
@@ -257,7 +258,7 @@ def test_the_command(timed, reelabel):
     assert (code, err) == (0, "")
     assert "-evidence.mp4  1 of 1 findings  and 1 pictures" in out
     code, _, err = reelabel("show", timed.root, "--before", 2)
-    assert (code, "--before is for --evidence" in err) == (2, True)
+    assert (code, "before_s is for evidence: add --evidence" in err) == (2, True)
     code, _, err = reelabel("show", timed.root, "--evidence", "--kind", "gapp")
     assert (code, "did you mean 'gap'" in err) == (2, True)
     code, _, err = reelabel("show", timed.root, "--pictures", -1)

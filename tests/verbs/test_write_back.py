@@ -18,7 +18,6 @@ from reelabel.formats.detections_txt import write_detections
 from reelabel.formats.entries import to_entries
 from reelabel.pipeline import read_config, run
 from reelabel.verbs.init import init
-from reelabel.verbs.write_back import WriteBack
 from reelabel.workspace.results import Decision
 
 from .conftest import copied
@@ -116,8 +115,8 @@ def test_a_file_can_begin_empty(video, text, tmp_path):
     """Without a file to begin with, the class must be named."""
     new = tmp_path / "new.json"
     with pytest.raises(UsageError, match="--class"):
-        api.flicker(video, text, alpha=2, coco=WriteBack(new))
-    found = api.flicker(video, text, alpha=2, coco=WriteBack(new, category="cat"))
+        api.flicker(video, text, alpha=2, coco_out=new)
+    found = api.flicker(video, text, alpha=2, coco_out=new, category="cat")
     assert (found.added.images, found.added.new_classes) == (1, ("cat",))
     made = read_coco(new)
     assert made.classes == ("cat",)

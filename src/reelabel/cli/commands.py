@@ -21,7 +21,8 @@ from reelabel.cli.completion import (
 )
 from reelabel.cli.echo import echo, print_json
 from reelabel.cli.fetched_commands import forget, origins
-from reelabel.cli.film_flags import asked_film, film_flags
+from reelabel.cli.film_flags import film_flags
+from reelabel.cli.flicker_command import flicker
 from reelabel.cli.group import Verbs
 from reelabel.cli.run_command import run
 from reelabel.cli.stage_commands import (
@@ -293,10 +294,8 @@ def predict(model: str, sources: tuple[Path, ...], *, as_json: bool, **given: An
 def show(workspace: Path, number: int | None, **given: Any) -> None:
     """Draw a round's labels, or its temporal evidence, on video at its true frame rate."""
     from reelabel.verbs.show import show as call
-    from reelabel.workspace import Workspace
 
-    film, ws = asked_film(given), Workspace.open(workspace)
-    for one in call(ws, round=number, evidence=film, **given):
+    for one in call(workspace, round=number, **given):
         shows = "" if one.hits is None else f"  {one.hits[0]} of {one.hits[1]} findings"
         echo(f"{one.movie}{shows}  and {len(one.pictures)} pictures")
 
@@ -315,9 +314,9 @@ def report(workspace: Path) -> None:
 @click.option("--round", "round_number", type=COUNT, help="Default: 0, the first teacher's.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="How many.")
 @work_flags("Trainings")
-def ablate(workspace: Path, round_number: int | None, seeds: int, **how: Any) -> None:
+def ablate(workspace: Path, round_number: int | None, **given: Any) -> None:
     """Train without and with each kind of temporal evidence: what is it worth?"""
-    ablated(workspace, round_number, seeds=seeds, how=how)
+    ablated(workspace, round_number, given)
 
 
 @cli.command(short_help="Run the whole loop on rendered footage: no download, no weights.")
@@ -335,39 +334,7 @@ def demo(folder: Path, seed: int, rounds: int, *, quiet: bool) -> int:
     return done.run.exit_code
 
 
-@cli.command(short_help="Mine hard negatives by the published rule, from text to text.")
-@click.argument("video", type=click.Path(path_type=Path))
-@click.argument("detections", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The mined frames.")
-@click.option("--valid-score", type=float, default=0.8, show_default=True, help="Least score.")
-@click.option("--alpha", type=int, default=5, show_default=True, help="Frames before and after.")
-@click.option("--valid-sim-score", type=float, default=0.5, show_default=True, help="Correlation.")
-@click.option("--iou-thr", type=float, default=0.2, show_default=True, help="Overlap to support.")
-@click.option("--beta", type=float, default=100, show_default=True, help="Search margin in pixels.")
-@click.option("--frames", type=click.Path(path_type=Path), help="New folder for the raw frames.")
-@click.option("--image-prefix", default="", help="Folder before each picture's name in --out.")
-@click.option(
-    "--any-header", is_flag=True, help="Take each block's frame from its position, not its header."
-)
-@click.option("--coco-in", type=click.Path(path_type=Path), help="COCO file to begin with.")
-@click.option("--coco-out", type=click.Path(path_type=Path), help="That file with what was mined.")
-@click.option("--class", "category", help="Class of the boxes, for --coco-out.")
-@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
-def flicker(video: Path, detections: Path, **how: Any) -> None:
-    """Mine hard negatives by the published rule, from and to its text formats."""
-    from reelabel.verbs.flicker import flicker as call
-    from reelabel.verbs.write_back import asked
-
-    how["coco"] = asked(how.pop("coco_out"), how.pop("coco_in"), how.pop("category"))
-    found = call(video, detections, **how)
-    echo(f"{found.hard_negatives} hard negatives in {len(found.frames)} of {found.read} frames")
-    if found.longer:
-        echo(f"the video goes on behind frame {found.read}: not processed", err=True)
-    echo(f"written to {how['out']}")
-    for sentence in found.added.sentences() if found.added else ():
-        echo(f"{how['coco'].out}: {sentence}")
-
-
+cli.add_command(flicker)
 cli.add_command(origins)
 cli.add_command(forget)
 cli.add_command(compare)

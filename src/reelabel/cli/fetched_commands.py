@@ -30,14 +30,14 @@ def origins(workspace: Path, out: Path | None) -> None:
 @click.command(short_help="Remove videos with all that was made of them, for good.")
 @workspace_argument
 @click.argument("videos", nargs=-1)
-@click.option("--source", "sources", multiple=True, help="All videos of a manifest; repeatable.")
+@click.option("--source", multiple=True, help="All videos of a manifest; repeatable.")
 @click.option("--models", is_flag=True, help="Remove the rounds whose student was trained on it.")
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 def forget(
     workspace: Path,
     videos: tuple[str, ...],
-    sources: tuple[str, ...],
+    source: tuple[str, ...],
     *,
     models: bool,
     dry_run: bool,
@@ -54,7 +54,7 @@ def forget(
         print_forgetting(plan)
         return not dry_run and (yes or click.confirm("Forget this?"))
 
-    done = call(workspace, videos, sources=sources, models=models, confirm=agreed)
+    done = call(workspace, videos, source=source, models=models, confirm=agreed)
     if done.removed is not None:
         echo(f"forgotten: {done.removed.sentence()}")
         echo(f"now:\n  reelabel run {workspace}")

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from reelabel.cli.completion import completes, evidence
-
-if TYPE_CHECKING:
-    from reelabel.views.film import Film
+from reelabel.cli.stage_commands import number_flag
+from reelabel.views.film_settings import Film
 
 Function = Callable[..., Any]
-_OF_FILMS = ("kind", "before_s", "after_s", "slow", "pause_s", "hits")
 
 
 def film_flags(command: Function) -> Function:
-    """Add the flags, for `asked_film` to read."""
+    """Add the flags, with the defaults of `Film`."""
     kinds = "flicker, unsupported, gap, static or smooth; all is all but smooth."
     flags = (
         click.option(
@@ -26,42 +23,19 @@ def film_flags(command: Function) -> Function:
         ),
         click.option(
             "--kind",
-            default="all",
+            default=Film.kind,
             show_default=True,
             help=kinds,
             shell_complete=completes(evidence),
         ),
-        click.option(
-            "--before", "before_s", default=1.0, show_default=True, help="Seconds before a finding."
+        number_flag(
+            "--before-s", "--before", default=Film.before_s, about="Seconds before a finding."
         ),
-        click.option(
-            "--after", "after_s", default=1.0, show_default=True, help="Seconds after it."
-        ),
-        click.option("--slow", default=4.0, show_default=True, help="Times slower near it."),
-        click.option(
-            "--pause", "pause_s", default=2.0, show_default=True, help="Seconds on its frame."
-        ),
-        click.option(
-            "--hits", default=24, show_default=True, help="Findings per kind and video, at most."
-        ),
+        number_flag("--after-s", "--after", default=Film.after_s, about="Seconds after it."),
+        number_flag("--slow", default=Film.slow, about="Times slower near it."),
+        number_flag("--pause-s", "--pause", default=Film.pause_s, about="Seconds on its frame."),
+        number_flag("--hits", default=Film.hits, about="Findings per kind and video, at most."),
     )
     for flag in reversed(flags):
         command = flag(command)
     return command
-
-
-def asked_film(given: dict[str, Any]) -> Film | None:
-    """Take these flags out of those given; return how evidence is shown, None for labels.
-
-    Raises:
-        click.UsageError: if one is given without ``--evidence``.
-        UsageError: for an unknown kind or a number out of range.
-    """
-    from reelabel.views.film import Film
-
-    evidence, how = given.pop("evidence"), {name: given.pop(name) for name in _OF_FILMS}
-    context = click.get_current_context()
-    alone = [k for k in how if context.get_parameter_source(k) is not ParameterSource.DEFAULT]
-    if alone and not evidence:
-        raise click.UsageError(f"--{alone[0].removesuffix('_s')} is for --evidence: add that")
-    return Film(**how) if evidence else None

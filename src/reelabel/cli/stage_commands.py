@@ -48,6 +48,11 @@ def set_flag(about: str) -> Callable[[Function], Function]:
     return click.option("--set", "pairs", multiple=True, help=about, shell_complete=complete)
 
 
+def number_flag(*names: str, default: float, about: str) -> Callable[[Function], Function]:
+    """Return what adds a flag for a number, which is whole if its default is."""
+    return click.option(*names, type=type(default), default=default, show_default=True, help=about)
+
+
 def json_flag(command: Function) -> Function:
     """Add the flag that prints one JSON value instead of text."""
     return click.option("--json", "as_json", is_flag=True, help="For programs.")(command)
@@ -156,9 +161,7 @@ def _stage_callback(name: str) -> Function:
         if given.get("seeds") and not given.get("ablate"):
             raise UsageError("--seeds is for --ablate: give both, or --seed for one training")
         if given.get("ablate"):
-            return ablated(
-                workspace, round_number, seeds=given["seeds"] or 3, how=given, train=settings
-            )
+            return ablated(workspace, round_number, given, train=settings)
         config = replace(config, stages={**config.stages, name: settings})
         options = options_of(config, given)
         result = run_alone(ws, config, options, name, round_number=round_number)
@@ -182,24 +185,27 @@ def _scores_of(workspace: Any, config: Any, number: int) -> Any:
 
 
 def ablated(
-    workspace: Path,
-    round_number: int | None,
-    *,
-    seeds: int,
-    how: dict[str, Any],
-    train: Any = None,
+    workspace: Path, round_number: int | None, given: dict[str, Any], *, train: Any = None
 ) -> int:
-    """Compare the kinds of evidence and print the table."""
+    """Compare the kinds of evidence and print the table.
+
+    Args:
+        workspace: the workspace's folder.
+        round_number: the round; None is the first.
+        given: the flags, `seeds` and how work is done.
+        train: settings of `train` to use in place of the workspace's.
+    """
     from reelabel.cli.box_printing import print_ablation
     from reelabel.engine.project import read_config
-    from reelabel.verbs.ablate import ablate as call
+    from reelabel.verbs.ablate import run_ablation
     from reelabel.workspace import Workspace
     from reelabel.workspace.results import Ablation
 
     ws = Workspace.open(workspace)
-    options = options_of(read_config(ws), how)
+    options = options_of(read_config(ws), given)
+    seeds = {"seeds": given["seeds"]} if given["seeds"] else {}
     changes = train.model_dump(exclude_unset=True) if train is not None else None
-    found = call(ws, round_number=round_number, seeds=seeds, train=changes, options=options)
+    found = run_ablation(ws, options, round_number=round_number, train=changes, **seeds)
     if isinstance(found, Ablation):
         print_ablation(found)
     path = ws.round_dir(found.round) / found.FILE

@@ -28,6 +28,11 @@ def is_interactive() -> bool:
     return Console().is_jupyter or hasattr(sys, "ps1")
 
 
+def is_quiet(quiet: bool | None) -> bool:
+    """Return whether no progress is shown; None shows it to a person only."""
+    return not is_interactive() if quiet is None else quiet
+
+
 class Display:
     """Shows the progress of one stage on a terminal; prints one line where there is none.
 

@@ -13,7 +13,7 @@ from typing import Any
 from reelabel.config import Engine, checked
 from reelabel.engine.executors import Executor, Finished, InTurn, WorkerDied, executor_for
 from reelabel.engine.plan import Bound, Job, Planned, plan
-from reelabel.engine.progress import Display, is_interactive
+from reelabel.engine.progress import Display, is_quiet
 from reelabel.engine.stage import Cancelled, label_of
 from reelabel.engine.stale import note_basis
 from reelabel.engine.work import clean_up, do
@@ -100,7 +100,7 @@ class Options:
         changes = {"workers": workers, "processes": processes}
         known = {name: value for name, value in changes.items() if value is not None}
         chosen = checked(Engine, engine.model_dump() | known, "engine")
-        return cls(chosen, fail_fast, force, not is_interactive() if quiet is None else quiet)
+        return cls(chosen, fail_fast, force, is_quiet(quiet))
 
 
 def run_stage(bound: Bound, options: Options, snapshot: Snapshot | None = None) -> Result:

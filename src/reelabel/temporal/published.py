@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from reelabel.errors import DecodeError, FormatError
 from reelabel.temporal.pictures import Grey, LazyGrey
+from reelabel.temporal.published_settings import PublishedSettings
 
 BORDER_PX = 50
 """Boxes that reach this near to the picture's edge are kept untested."""
@@ -35,42 +36,13 @@ SMALL_AREA_PX2 = 1600
 """Boxes smaller than this are kept untested."""
 CERTAIN_SCORE = 0.98
 """Boxes with at least this score are kept untested."""
-FRAME_LIMIT = 70_000
-"""The published miner reads no further than this."""
+_DEFAULTS = PublishedSettings()
 
 _STRUCTURE, _DOUBT = 1.0, 0.01
 """A place whose grey levels spread by less is flat; correlations nearer than this are alike."""
 
 _Floats = NDArray[np.float64]
 _Match = tuple[float, tuple[int, int]]
-
-
-@dataclass(frozen=True)
-class PublishedSettings:
-    """The published miner's parameters, with its defaults.
-
-    Attributes:
-        valid_score: floor for candidates and for the boxes that support them, 0..1.
-        alpha: how many frames before and after are compared.
-        valid_sim_score: correlation under which a neighbour counts as not comparable, -1..1.
-        iou_thr: overlap above which a box supports, 0..1.
-        beta: by how many pixels the search window is larger than the box, on each side.
-        frame_limit: blocks after this many are left alone; None reads all.
-
-    Raises:
-        ValueError: if alpha or beta is negative.
-    """
-
-    valid_score: float = 0.8
-    alpha: int = 5
-    valid_sim_score: float = 0.5
-    iou_thr: float = 0.2
-    beta: float = 100
-    frame_limit: int | None = FRAME_LIMIT
-
-    def __post_init__(self) -> None:
-        if self.alpha < 0 or self.beta < 0:
-            raise ValueError(f"alpha and beta must be >= 0, but got {self.alpha} and {self.beta}")
 
 
 class MinedFrame(NamedTuple):
@@ -97,7 +69,7 @@ class _Moment:
 def mine_published(
     frames: Iterable[Callable[[], Grey] | Grey],
     blocks: Iterable[NDArray[Any]],
-    settings: PublishedSettings = PublishedSettings(),
+    settings: PublishedSettings = _DEFAULTS,
 ) -> Iterator[MinedFrame]:
     """Yield every frame with a hard negative, in order, while the video is read once.
 

@@ -51,6 +51,8 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 """Which evidence each variant uses."""
 LABELLING = ("clean", "merge")
 TRAINING = ("split", "train", "evaluate")
+SEEDS = 3
+"""Trainings of each variant, unless told otherwise."""
 Cell = tuple[str, int]
 """A variant and a seed: one training."""
 
@@ -58,20 +60,23 @@ Cell = tuple[str, int]
 def ablate(
     workspace: Workspace | Path | str,
     *,
-    round_number: int | None = None,
-    seeds: int = 3,
+    round: int | None = None,  # noqa: A002 -- the name of the flag
+    seeds: int = SEEDS,
     train: Mapping[str, Any] | None = None,
-    options: Options | None = None,
+    workers: int | None = None,
+    force: bool = False,
+    quiet: bool | None = None,
 ) -> Ablation:
     """Train every variant with the same seeds and budget, and compare them on the truth.
 
     Args:
         workspace: a workspace with hand-drawn truth and a round with detections.
-        round_number: the round; None is the first, in which the teacher is no student yet.
+        round: the round; None is the first, in which the teacher is no student yet.
         seeds: trainings of each variant.
         train: settings of `train` to use in place of the workspace's.
-        options: workers (trainings at once; by default one per core), whether what is up to date
-            is made again, and what is shown.
+        workers: trainings at once; 0 is one per core, None as in the settings.
+        force: do it again even if it is up to date.
+        quiet: show no progress; None shows it to a person only.
 
     Returns:
         What ``ablation.json`` of the round holds, for boxes this type. Its intervals hold both what
@@ -83,9 +88,23 @@ def ablate(
         MissingInput: if the round's detections were not linked yet.
         WorkspaceError: if a stage fails for one of the videos.
     """
+    ws = opened(workspace)
+    engine = pipeline.read_config(ws).engine
+    options = Options.given(engine, workers=workers, force=force, quiet=quiet)
+    return run_ablation(ws, options, round_number=round, seeds=seeds, train=train)
+
+
+def run_ablation(
+    ws: Workspace,
+    options: Options,
+    *,
+    round_number: int | None,
+    seeds: int = SEEDS,
+    train: Mapping[str, Any] | None = None,
+) -> Ablation:
+    """Compare the variants of the workspace's task; see `ablate`."""
     if seeds < 1:
         raise UsageError(f"expected at least one seed, but got {seeds}")
-    ws = opened(workspace)
     config = pipeline.read_config(ws)
     found: Ablation = pipeline.task_of(config).part("ablate")(
         ws,
@@ -93,7 +112,7 @@ def ablate(
         round_number=0 if round_number is None else round_number,
         seeds=seeds,
         train=dict(train or {}),
-        options=options or Options(engine=config.engine, quiet=True),
+        options=options,
     )
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from reelabel.engine.progress import is_interactive
+from reelabel.engine.progress import is_quiet
 from reelabel.errors import UsageError, few
 from reelabel.evaluation.classes.compare import ClassComparison, ModelCost, ModelPredictions
 from reelabel.evaluation.classes.compare import compare as compare_predictions
@@ -77,8 +77,7 @@ def compare(
     )
     known = known_videos(on, videos, classes, exclusive=_exclusive(found))
     known = known.without(frozenset().union(*(one.trained for one in found.values())))
-    quiet = not is_interactive() if quiet is None else quiet
-    classified = classify_known(found, known, quiet=quiet)
+    classified = classify_known(found, known, quiet=is_quiet(quiet))
     settings = _settings(on, classified.classes, exclusive=_exclusive(found))
     costs = {name: _cost(one, classified.windows[name]) for name, one in found.items()}
     result = ModelComparison(

@@ -55,7 +55,7 @@ class Demo:
 
 
 def demo(
-    folder: Path | str = "demo", *, seed: int = 0, rounds: int = 2, quiet: bool = False
+    folder: Path | str = "demo", *, seed: int = 0, rounds: int = 2, quiet: bool | None = None
 ) -> Demo:
     """Render footage, label it without any weights, train on the labels, and go round again.
 
@@ -63,7 +63,7 @@ def demo(
         folder: a new folder for everything; one that holds an unfinished demo is gone on with.
         seed: of the footage and of the training.
         rounds: how many rounds.
-        quiet: show no progress.
+        quiet: show no progress; None shows it to a person only.
 
     Raises:
         UsageError: if the folder holds something else.
@@ -71,10 +71,10 @@ def demo(
     home = Path(folder)
     workspace = _begun(home, seed)
     config = read_config(workspace)
-    options = Options(engine=config.engine, quiet=quiet)
+    options = Options.given(config.engine, quiet=quiet)
     done = run(workspace, config, options, rounds=rounds)
     begun = {"weights": (model_dir(workspace, 0) / WEIGHTS).resolve()}
-    worth = ablate(workspace, seeds=SEEDS, train=SHORT | begun, options=options)
+    worth = ablate(workspace, seeds=SEEDS, train=SHORT | begun, quiet=quiet)
     shown = show(workspace, pictures=4, quiet=quiet)
     return Demo(workspace, done, worth, report(workspace), shown)
 

@@ -23,6 +23,7 @@ from reelabel.stages import want
 from reelabel.tables import DOWNLOADS, WANTS
 from reelabel.verbs.manifests import with_manifest
 from reelabel.verbs.run import opened
+from reelabel.verbs.signatures import takes_settings
 from reelabel.workspace import Workspace
 
 STAGES = ("want", "fetch")
@@ -77,6 +78,7 @@ class FetchResult:
         return f"FetchResult({', '.join(f'{n} {name}' for name, n in sums.most_common())})"
 
 
+@takes_settings(Manifest, FetchSettings, without=("kind", "file"))
 def fetch(
     workspace: Workspace | Path | str,
     manifest: tuple[str, Path | str] | None = None,

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from reelabel.data.dataset import ImageEntry
-from reelabel.engine.progress import Display
+from reelabel.engine.progress import Display, is_quiet
 from reelabel.errors import UsageError
 from reelabel.files import new_folder, refuse_overwrite, write_text
 from reelabel.formats.coco_into import Added
@@ -26,13 +26,9 @@ from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.media.pictures import write_jpeg
 from reelabel.media.video import Frame, decode
 from reelabel.temporal.pictures import Grey
-from reelabel.temporal.published import (
-    FRAME_LIMIT,
-    MinedFrame,
-    PublishedSettings,
-    mine_published,
-)
-from reelabel.verbs.write_back import WriteBack, Writer
+from reelabel.temporal.published import MinedFrame, mine_published
+from reelabel.temporal.published_settings import FRAME_LIMIT, PublishedSettings
+from reelabel.verbs.write_back import Writer, asked_write_back
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ class Mined:
         return sum(box[4] == 0 for frame in self.frames for box in frame.boxes)
 
 
-def flicker(  # noqa: PLR0913 -- one argument for each of the published miner's
+def flicker(  # noqa: PLR0913 -- one argument for each flag of the command
     video: Path | str,
     detections: Path | str,
     *,
@@ -72,8 +68,10 @@ def flicker(  # noqa: PLR0913 -- one argument for each of the published miner's
     frames: Path | str | None = None,
     image_prefix: str = "",
     any_header: bool = False,
-    coco: WriteBack | None = None,
-    quiet: bool = True,
+    coco_in: Path | str | None = None,
+    coco_out: Path | str | None = None,
+    category: str | None = None,
+    quiet: bool | None = None,
 ) -> Mined:
     """Mine a video's hard negatives by the published rule (arXiv 1808.04285, its miner's form).
 
@@ -87,26 +85,29 @@ def flicker(  # noqa: PLR0913 -- one argument for each of the published miner's
         iou_thr: overlap above which a box supports, 0..1.
         beta: by how many pixels the search window is larger than the box, on each side.
         frames: a new or empty folder for the raw frames, ``frame{number}.jpg``, counted from 1.
-        image_prefix: the folder that `out` and `coco` name before each picture; `coco` takes the
-            video's name without suffix if this is empty, so that videos keep apart.
+        image_prefix: the folder that `out` and `coco_out` name before each picture; `coco_out`
+            takes the video's name without suffix if this is empty, so that videos keep apart.
         any_header: take a block's position alone for its frame, whatever its header, as the
             published miner does.
-        coco: a COCO file to add the mined frames to.
-        quiet: show no progress.
+        coco_in: a COCO file to begin with; None begins with an empty one.
+        coco_out: where to write that file with the mined frames added; may be `coco_in`.
+        category: name of the detections' class, for `coco_out`; None takes that of the file if it
+            has only one.
+        quiet: show no progress; None shows it to a person only.
 
     Fewer blocks than frames are mined as if the video ended there. As in the published miner, no
     more than 70,000 frames are read.
 
     Raises:
-        UsageError: for a parameter out of its range, a folder that holds something, or a file to
-            write that is one of those that are read.
+        UsageError: for a parameter out of its range, a folder that holds something, a file to
+            write that is one of those that are read, or `coco_in` or `category` without `coco_out`.
         FormatError: if the detections are damaged, there are more blocks than frames, or the
             file to add to is no COCO file.
         MediaError: if the video cannot be read.
     """
     settings = _settings(valid_score, alpha, valid_sim_score, iou_thr=iou_thr, beta=beta)
-    kept = coco.out if coco is not None else None
-    refuse_overwrite([Path(video), Path(detections)], [out, kept])
+    coco = asked_write_back(coco_out, coco_in, category)
+    refuse_overwrite([Path(video), Path(detections)], [out, coco_out])
     blocks = read_detections(Path(detections), strict=not any_header)
     writer = Writer(coco) if coco is not None else None
     folder = Path(frames) if frames is not None else None
@@ -115,7 +116,7 @@ def flicker(  # noqa: PLR0913 -- one argument for each of the published miner's
         # Frames of a video that are written again are no new footage.
         write_text(folder / EXPORT_MARK, "frames written by  reelabel flicker\n")
     found, pictures = list[MinedFrame](), list[Path]()
-    with Display("flicker", 1, quiet=quiet) as display:
+    with Display("flicker", 1, quiet=is_quiet(quiet)) as display:
         watched = _Watched(decode(video), alpha, _ticker(display, Path(video).name, len(blocks)))
         for mined in mine_published(watched.greys(), blocks, settings):
             found.append(mined)

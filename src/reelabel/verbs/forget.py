@@ -62,7 +62,7 @@ def forget(
     workspace: Workspace | Path | str,
     videos: Sequence[str] | str = (),
     *,
-    sources: Sequence[str] = (),
+    source: Sequence[str] | str = (),
     models: bool = False,
     dry_run: bool = False,
     confirm: Callable[[Forgetting], bool] | None = None,
@@ -77,7 +77,7 @@ def forget(
     Args:
         workspace: a workspace or its folder.
         videos: names, paths or ids of videos, addresses, or names of wants.
-        sources: manifests by their short names: all that was fetched for them, or would be.
+        source: manifests by their short names: all that was fetched for them, or would be.
         models: remove the rounds whose student was trained on one of the videos, and those after
             them; by default models stay as they are.
         dry_run: remove nothing.
@@ -87,7 +87,7 @@ def forget(
         UsageError: if a name means no video, or several; or if nothing is named.
         WorkspaceError: if something cannot be removed.
     """
-    ws, names = opened(workspace), [videos] if isinstance(videos, str) else list(videos)
+    ws, names, sources = opened(workspace), _listed(videos), _listed(source)
     if not names and not sources:
         raise UsageError("expected videos or sources to forget, but got none: name them")
     with ws.locked():
@@ -102,6 +102,11 @@ def forget(
         rounds = (*plan.trained, *plan.rest_on) if models else ()
         write_order(ws, traces, _entries(chosen, plan), rounds)
         return replace(plan, removed=carry_out_order(ws))
+
+
+def _listed(names: Sequence[str] | str) -> list[str]:
+    """Return names as a list; one alone may be given as it is."""
+    return [names] if isinstance(names, str) else list(names)
 
 
 def _plan(footage: Footage, chosen: Chosen, traces: Traces, *, models: bool) -> Forgetting:

@@ -23,7 +23,7 @@ from reelabel.workspace import CONFIG_NAME, Workspace
 
 
 def init(  # noqa: PLR0913 -- one argument for each flag of the command
-    root: Path | str,
+    workspace: Path | str,
     *,
     classes: Sequence[str] | str = (),
     videos: Sequence[Path | str] = (),
@@ -41,7 +41,7 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     """Make a workspace and return it; nothing is decoded yet.
 
     Args:
-        root: the folder to make.
+        workspace: the folder to make.
         classes: names of what to find, in a list or with commas between them; none: the labels of
             the manifest.
         videos: video files, picture files or folders of them.
@@ -69,9 +69,11 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
         ConfigError: if a setting is unknown or wrong.
         FormatError: if a file of truth, labels or tags is one that `run` would refuse.
     """
-    workspace = Workspace(Path(root))
-    if workspace.config_path.exists():
-        raise UsageError(f"{root} is a workspace already: change its {CONFIG_NAME}, or remove it")
+    made = Workspace(Path(workspace))
+    if made.config_path.exists():
+        raise UsageError(
+            f"{workspace} is a workspace already: change its {CONFIG_NAME}, or remove it"
+        )
     values: dict[str, Any] = {
         "task": task,
         "classes": class_names(classes if isinstance(classes, str) else list(classes)),
@@ -94,19 +96,23 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     sections = sections_of(values)
     project = parse_config(values, "reelabel init").project
     if given:
-        check_detector(project, workspace.root)
-    footage = find_footage(project, workspace.root)
+        check_detector(project, made.root)
+    footage = find_footage(project, made.root)
     for sentence in left_out_sentences(footage.left_out):
         tell(sentence)
     there = () if (values.get("want") or {}).get("manifests") else [p for p, _ in footage.files]
-    check_people_files(task_named(task), project, workspace.root, there)
+    check_people_files(task_named(task), project, made.root, there)
     if truth is None and _is_one_video(footage):
         values["split"] = {"single_video": True} | dict(values.get("split") or {})
-    text = dump(values, sections)
+    _write(made, dump(values, sections))
+    return made
+
+
+def _write(workspace: Workspace, text: str) -> None:
+    """Make the folder of a workspace, and write its settings."""
     with explained(workspace.root):
         workspace.root.mkdir(parents=True, exist_ok=True)
     write_text(workspace.config_path, text)
-    return workspace
 
 
 def _is_one_video(footage: Footage) -> bool:

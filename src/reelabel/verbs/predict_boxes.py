@@ -10,7 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
-from reelabel.engine.progress import Display, is_interactive
+from reelabel.engine.progress import Display, is_quiet
 from reelabel.files import refuse_overwrite
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.video import decode, time_range
@@ -50,7 +50,7 @@ def predict_boxes(  # noqa: PLR0913 -- those of `predict` that apply
     keep: bool = True,
 ) -> Prediction | PredictionStream:
     """Return the boxes that a detector finds in files or frames; see `predict`."""
-    detector, quiet = find_model(model, classes), not is_interactive() if quiet is None else quiet
+    detector, quiet = find_model(model, classes), is_quiet(quiet)
     paths, arrays = files_and_arrays(sources)
     infos = {path: probe(path) for path in paths}
     targets, pool = render_targets(infos, render), DetectorPool(detector)

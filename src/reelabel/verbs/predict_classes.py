@@ -13,7 +13,7 @@ import numpy as np
 
 from reelabel.data.boxes import Floats
 from reelabel.data.classes import Moments, Predictions
-from reelabel.engine.progress import Display, is_interactive
+from reelabel.engine.progress import Display, is_quiet
 from reelabel.errors import MediaError, UsageError
 from reelabel.files import new_folder, refuse_overwrite, write_bytes, write_text
 from reelabel.formats.pictures import EXPORT_MARK
@@ -82,7 +82,7 @@ def predict_classes(  # noqa: PLR0913 -- those of `predict` that apply
         plan=MomentPlan.of(own, _checked(step_s), keep=keep_frames is not None),
         rule=rule,
         kept=_new_folder(keep_frames),
-        quiet=not is_interactive() if quiet is None else quiet,
+        quiet=is_quiet(quiet),
     )
     results = [*run.of_files(infos, span, targets), *run.of_arrays(arrays)]
     result = ClassPrediction(

@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from reelabel.data.boxes import Boxes, xyxy_to_xywh
-from reelabel.errors import DecodeError, MissingExtra
+from reelabel.errors import DecodeError, MissingExtra, ReelabelError, counted, few
 from reelabel.files import json_chunks, write_chunks
 from reelabel.media.draw import colour_of, draw_boxes
 from reelabel.media.pictures import encode_jpeg
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 COLUMNS = ("source", "frame_index", "pts", "time_s", "category", "score", "x1", "y1", "x2", "y2")
 """Of a table of boxes; corners are in pixels of the upright frame."""
+MOST_PICTURES = 4
+"""So many sources are shown in a notebook."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,17 @@ class Prediction(Sequence[FramePrediction]):
     def __str__(self) -> str:
         return f"{self.n_boxes} boxes in {len(self)} frames by {self.model}"
 
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: the boxes of the first sources, a frame of each drawn."""
+        by_source: dict[str, list[FramePrediction]] = {}
+        for frame in self.frames:
+            by_source.setdefault(frame.source.name, []).append(frame)
+        some = list(by_source.items())[:MOST_PICTURES]
+        parts = [_shown(name, frames) for name, frames in some]
+        more = len(by_source) - len(some)
+        head = f"<p>{escape(str(self))}</p>"
+        return head + "".join(parts) + (f"<p>and {more} more</p>" if more else "")
+
     @property
     def n_boxes(self) -> int:
         """Return the number of boxes in all frames."""
@@ -328,6 +342,22 @@ class PredictionStream(Iterator[FramePrediction]):
             text.seek(0)
             text.truncate()
         yield text.getvalue().encode()
+
+
+def _shown(name: str, found: Sequence[FramePrediction]) -> str:
+    """Return HTML of one source: its boxes by class, and the frame with the most of them."""
+    from reelabel.views.html import jpeg_uri  # noqa: PLC0415 -- matplotlib
+
+    counts = Counter(kind for frame in found for kind in frame.names)
+    boxes = few(f"{kind} {n}" for kind, n in counts.most_common()) or "no boxes"
+    text = f"<p>{escape(Path(name).name)}: {escape(boxes)} in {counted(len(found), 'frame')}</p>"
+    if not counts:
+        return text
+    try:
+        uri = jpeg_uri(max(found, key=len).drawn())
+    except ReelabelError:  # the file is gone or changed: what was found still shows
+        return text
+    return f'{text}<img style="max-width: 100%" src="{uri}">'
 
 
 def _bboxes(frame: FramePrediction) -> list[list[float]]:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow.compute as pc
 
 from reelabel.config import Config, merged, read_yaml
-from reelabel.data.states import POSITIVE
+from reelabel.data.states import POSITIVE, STATES
 from reelabel.engine import loop
 from reelabel.engine.loop import Run
 from reelabel.engine.project import parse_config, read_config, task_of
 from reelabel.engine.run import Options, Result
 from reelabel.engine.task import Task
-from reelabel.errors import counted
+from reelabel.errors import counted, few
 from reelabel.models.callables import detector_name
 from reelabel.models.detectors.callable import Finder
 from reelabel.tables.claims import IS
@@ -82,7 +83,33 @@ class RunResult:
             else ""
         )
         number = "no round" if self.round is None else f"round {self.round}"
-        return f"RunResult({number}: {labels}{first}; {self.reason or 'not decided'})"
+        return f"RunResult({number}: {labels}{first}; {self._end})"
+
+    @property
+    def _end(self) -> str:
+        return self.reason or "not decided"
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: labels by class and state, failures, how the run ended."""
+        used = [state for state in STATES if any(state in n for n in self.labels.values())]
+        rows = [
+            [name, *(str(counts.get(state, 0)) for state in used)]
+            for name, counts in self.labels.items()
+        ]
+        head = _cells("th", ["class", *used])
+        body = "".join(_cells("td", row) for row in rows)
+        failed = [
+            f"{one.stage} {key}: {why}" for one in self.stages for key, why in one.failed.items()
+        ]
+        title = f"<p>Labels of round {self.round}</p>" if rows else "<p>No labels</p>"
+        table = f"<table>{head}{body}</table>" if rows else ""
+        ends = "".join(f"<p>{escape(text)}</p>" for text in (few(failed), self._end) if text)
+        return title + table + ends
+
+
+def _cells(tag: Literal["th", "td"], texts: Iterable[str]) -> str:
+    """Return a row of an HTML table."""
+    return f"<tr>{''.join(f'<{tag}>{escape(text)}</{tag}>' for text in texts)}</tr>"
 
 
 def run(  # noqa: PLR0913 -- one argument for each flag of the command

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from reelabel.data.states import POSITIVE, TEACHER
 from reelabel.data.video import Video
-from reelabel.engine.progress import Display
+from reelabel.engine.progress import Display, is_quiet
 from reelabel.errors import UsageError
 from reelabel.media.draw import STYLES, colour_of, draw_boxes
 from reelabel.media.video import Frame
@@ -23,20 +23,26 @@ from reelabel.tables import LABELS, xyxy_of
 from reelabel.verbs.run import opened
 from reelabel.verbs.show_evidence import show_evidence
 from reelabel.verbs.show_video import Shown, draw_video, last_labelled, show_folder, stem_of
-from reelabel.views.film import Film
+from reelabel.views.film_settings import Film, asked_film
 from reelabel.workspace import Workspace
 
-__all__ = ["Film", "Shown", "show"]
+__all__ = ["Shown", "show"]
 
 
-def show(
+def show(  # noqa: PLR0913 -- one argument for each flag of the command
     workspace: Workspace | Path | str,
     *,
     round: int | None = None,  # noqa: A002 -- the name of the flag
     out: Path | str | None = None,
     pictures: int = 12,
-    evidence: Film | None = None,
-    quiet: bool = True,
+    evidence: bool = False,
+    kind: str = Film.kind,
+    before_s: float = Film.before_s,
+    after_s: float = Film.after_s,
+    slow: float = Film.slow,
+    pause_s: float = Film.pause_s,
+    hits: int = Film.hits,
+    quiet: bool | None = None,
 ) -> list[Shown]:
     """Draw a round's labels on each video and on some of its frames, or show its evidence.
 
@@ -48,13 +54,22 @@ def show(
         pictures: how many frames per video are written as JPEG, spread over its labelled frames, or
             over those with findings; none with one film of all. Of classes: how many moments per
             class, the most doubtful ones.
-        evidence: show the temporal evidence of boxes instead of labels, and how.
-        quiet: show no progress.
+        evidence: show the temporal evidence of boxes instead of labels, around each finding.
+        kind: of evidence: flicker, unsupported, gap, static or smooth; all is all but smooth.
+        before_s: seconds of the video before each finding.
+        after_s: seconds of the video after it.
+        slow: how many times slower the half of that time is which is nearer to the finding.
+        pause_s: for how many seconds a finding's first frame stands still.
+        hits: so many findings of each kind per video at most, the best to look at.
+        quiet: show no progress; None shows it to a person only.
 
     Raises:
         MissingInput: if there are no labels, no such evidence, or no such round.
-        UsageError: if the workspace's task cannot draw its labels.
+        UsageError: if the workspace's task cannot draw its labels; for an unknown kind or a number
+            out of range; or if something of evidence is given without it.
     """
+    film = Film(kind, before_s, after_s, slow=slow, pause_s=pause_s, hits=hits)
+    asked = asked_film(film, evidence=evidence)
     if pictures < 0:
         raise UsageError(f"expected 0 pictures or more, got {pictures}")
     ws = opened(workspace)
@@ -63,8 +78,8 @@ def show(
         round=round,
         out=Path(out) if out is not None else None,
         pictures=pictures,
-        evidence=evidence,
-        quiet=quiet,
+        evidence=asked,
+        quiet=is_quiet(quiet),
     )
     return shown
 
@@ -88,28 +103,42 @@ def show_boxes(
     videos = {video.video_id: video for video in workspace.videos() if video.usable}
     ids = [v for v in workspace.shards(LABELS, number) if v in videos]
     with Display("show", len(ids), quiet=quiet) as display:
-        one = partial(_show_one, workspace, number, folder=folder, wish=(pictures, display))
-        return [one(videos[v]) for v in ids]
+        drawing = _Drawing(workspace, number, folder, pictures, display)
+        return [drawing.of(videos[v]) for v in ids]
 
 
-def _show_one(
-    workspace: Workspace,
-    number: int,
-    video: Video,
-    *,
-    folder: Path,
-    wish: tuple[int, Display],
-) -> Shown:
-    pictures, display = wish
-    labels = workspace.read(LABELS, video.video_id, number)
-    stem = stem_of(video)
-    stills = {pts: [folder / f"{stem}-{pts}.jpg"] for pts in _spread(labels, pictures)}
-    by_pts = _by_frame(labels)
+@dataclass(frozen=True)
+class _Drawing:
+    """Draws the labels of a round.
 
-    def draw(frame: Frame) -> Image:
-        return _drawn(frame.rgb(), by_pts.get(frame.pts))
+    Attributes:
+        workspace: the workspace.
+        number: the round.
+        folder: where to write.
+        pictures: how many frames per video are written as JPEG.
+        display: is told how far it is.
+    """
 
-    return draw_video(video, folder / f"{stem}.mp4", draw, stills, display=display)
+    workspace: Workspace
+    number: int
+    folder: Path
+    pictures: int
+    display: Display
+
+    def of(self, video: Video) -> Shown:
+        """Write a video with its labels, and some of its frames."""
+        labels = self.workspace.read(LABELS, video.video_id, self.number)
+        stem = stem_of(video)
+        stills = {
+            pts: [self.folder / f"{stem}-{pts}.jpg"] for pts in _spread(labels, self.pictures)
+        }
+        by_pts = _by_frame(labels)
+
+        def draw(frame: Frame) -> Image:
+            return _drawn(frame.rgb(), by_pts.get(frame.pts))
+
+        movie = self.folder / f"{stem}.mp4"
+        return draw_video(video, movie, draw, stills, display=self.display)
 
 
 def _spread(labels: pa.Table, count: int) -> set[int]:

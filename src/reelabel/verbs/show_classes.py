@@ -28,7 +28,7 @@ from reelabel.tables.claims import IS, moments_of, predictions_of, times_s
 from reelabel.verbs.show_video import Shown, draw_video, last_labelled, show_folder, stem_of
 from reelabel.views.class_label_sections import doubtful
 from reelabel.views.class_moments import labels_of
-from reelabel.views.film import Film
+from reelabel.views.film_settings import Film
 from reelabel.workspace import Workspace
 
 Row = dict[str, Any]

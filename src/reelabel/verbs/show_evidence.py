@@ -29,7 +29,8 @@ from reelabel.views.evidence_examples import (
     support_score,
     supporting_detections,
 )
-from reelabel.views.film import Film, Mark, Scene, Step, canvas_of, focus_of, near, shoot
+from reelabel.views.film import Mark, Scene, Step, canvas_of, focus_of, near, shoot
+from reelabel.views.film_settings import Film
 from reelabel.workspace import Workspace
 from reelabel.workspace.names import VideosById
 

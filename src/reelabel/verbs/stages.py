@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inspect import Parameter, Signature
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from reelabel.engine.stage import AnyStage
 from reelabel.engine.task import BUILT_IN, task_named
 from reelabel.errors import UsageError, nearest
 from reelabel.verbs.run import opened
+from reelabel.verbs.signatures import parameters_of
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import teacher_spec
 
@@ -114,19 +115,11 @@ def _signature(stages: list[AnyStage]) -> Signature:
     Where tasks have stages of their own under one name, the settings of all are listed.
     """
     first = Parameter("workspace", Parameter.POSITIONAL_OR_KEYWORD)
-    settings = {
-        name: Parameter(
-            name,
-            Parameter.KEYWORD_ONLY,
-            default=info.get_default(call_default_factory=True),
-            annotation=info.annotation,
-        )
-        for stage in reversed(stages)
-        for name, info in stage.settings.model_fields.items()
-    }
-    rest = ("round", *_HOW) if stages[0].per_round else _HOW
-    further = [Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in rest]
-    return Signature([first, *settings.values(), *further], return_annotation=Result)
+    settings = parameters_of(*(stage.settings for stage in stages))
+    number = [Parameter("round", Parameter.KEYWORD_ONLY, default=None)]
+    how = [p for p in signature(Options.given).parameters.values() if p.name in _HOW]
+    rest = [*number, *how] if stages[0].per_round else how
+    return Signature([first, *settings, *rest], return_annotation=Result)
 
 
 want = StageFunction("want")

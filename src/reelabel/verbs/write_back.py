@@ -37,14 +37,16 @@ class WriteBack:
     category: str | None = None
 
 
-def asked(out: Path | None, source: Path | None, category: str | None) -> WriteBack | None:
-    """Return what the command's flags ask for, None if they ask for nothing.
+def asked_write_back(
+    out: Path | str | None, source: Path | str | None, category: str | None
+) -> WriteBack | None:
+    """Return what is asked for, None if nothing is.
 
     Raises:
         UsageError: if a file to begin with or a class is named, but no file to write.
     """
     if out is not None:
-        return WriteBack(out, source, category)
+        return WriteBack(Path(out), Path(source) if source is not None else None, category)
     if source is not None or category is not None:
         raise UsageError("--coco-in and --class are for --coco-out: name the file to write too")
     return None

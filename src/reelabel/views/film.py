@@ -12,8 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.data.states import SMOOTH, STATIC
-from reelabel.errors import UsageError, nearest
+from reelabel.data.states import STATIC
 from reelabel.media.draw import Colour, captioned, draw_boxes
 from reelabel.media.encode import VideoWriter
 from reelabel.media.pictures import fit
@@ -21,7 +20,8 @@ from reelabel.media.rendering import MARK, write_rendering
 from reelabel.media.stream import scan
 from reelabel.media.video import Frame, frames
 from reelabel.models.base import Image
-from reelabel.views.evidence_examples import COLOURS, KINDS, Finding
+from reelabel.views.evidence_examples import COLOURS, Finding
+from reelabel.views.film_settings import Film
 
 Row = dict[str, Any]
 Ints = NDArray[np.int64]
@@ -36,48 +36,6 @@ _BLINKS = 3  # of a static repeat the first so many boxes are shown
 _SMALLEST_W, _SMALLEST_H = 640, 1080  # smaller videos are enlarged up to here, for the texts
 _CAPTION_ROWS = 4
 _WHITE: Colour = (235, 235, 235)
-
-
-@dataclass(frozen=True)
-class Film:
-    """What a film of evidence shows, and how it runs.
-
-    Attributes:
-        kind: one of `KINDS`, or all: that is all but smooth, which has boxes everywhere.
-        before_s, after_s: seconds of the video shown before and after each finding. The half that
-            is nearer to it is slow.
-        slow: how many times slower, 1 or more.
-        pause_s: for how many seconds a finding's first frame stands still.
-        hits: so many findings of each kind per video at most, the best to look at.
-
-    Raises:
-        UsageError: for an unknown kind or a number out of range.
-    """
-
-    kind: str = "all"
-    before_s: float = 1.0
-    after_s: float = 1.0
-    slow: float = 4.0
-    pause_s: float = 2.0
-    hits: int = 24
-
-    def __post_init__(self) -> None:
-        """Refuse what makes no film."""
-        known = (*KINDS, "all")
-        if self.kind not in known:
-            words = ", ".join(known)
-            hint = nearest(self.kind, known)
-            raise UsageError(f"kinds of evidence are {words}, but got '{self.kind}'{hint}")
-        least = {"before_s": 0, "after_s": 0, "slow": 1, "pause_s": 0, "hits": 1}
-        for name, low in least.items():
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= low):
-                raise UsageError(f"{name} must be a number from {low} up, but is {value}")
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds to show."""
-        return tuple(k for k in KINDS if k == self.kind or (self.kind == "all" and k != SMOOTH))
 
 
 @dataclass(frozen=True)
@@ -224,12 +182,12 @@ def shoot(
         MediaError: if the film cannot be written.
     """
     stills: list[Path] = []
-    begin = 0
+    layout, begin = _Layout(film, size_wh), 0
     with VideoWriter(target, time_base=CLOCK, rate=30, quick=True, comment=MARK) as writer:
         for scene in scenes:
             steps, length = timetable(scan(scene.path).pts, scene.base, scene.focus(), film)
             for step, frame in _pictures(scene, steps):
-                picture = _composed(scene, frame, step, (film, size_wh))
+                picture = _composed(scene, frame, step, layout)
                 _write(writer, picture, begin + step.at, step.copies)
                 path = still(scene, step) if step.pause else None
                 stills += [_still(path, picture)] if path else []
@@ -262,9 +220,17 @@ def _pictures(scene: Scene, steps: Sequence[Step]) -> Iterator[tuple[Step, Frame
         yield by_pts[frame.pts], frame
 
 
-def _composed(scene: Scene, frame: Frame, step: Step, rest: tuple[Film, Size]) -> Image:
-    film, size_wh = rest
-    picture, placed = fit(frame.rgb(), "letterbox", size_wh)
+@dataclass(frozen=True)
+class _Layout:
+    """What the pictures of a film have in common: how it runs, and their size in pixels."""
+
+    film: Film
+    size_wh: Size
+
+
+def _composed(scene: Scene, frame: Frame, step: Step, layout: _Layout) -> Image:
+    film = layout.film
+    picture, placed = fit(frame.rgb(), "letterbox", layout.size_wh)
     marks = scene.marks.get(step.pts, ())
     xyxy = np.array([mark.xyxy for mark in marks], np.float64).reshape(-1, 4)
     drawn = draw_boxes(

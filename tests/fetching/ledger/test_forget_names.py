@@ -118,12 +118,12 @@ def test_a_want_without_a_file_is_not_fetched_again(workspace):
 @pytest.mark.usefixtures("fetched")
 def test_a_whole_source_is_forgotten(workspace):
     """Its folder goes, and nothing of it is ever fetched again."""
-    done = reelabel.forget(workspace, sources=["k400"])
+    done = reelabel.forget(workspace, source=["k400"])
     assert done.sources == ("k400",)
     assert left(workspace) == {"mine.mp4", "third.mp4"}
     assert not (workspace.root / "downloads" / "k400").exists()
     assert read_forgotten(workspace.root).has_want("k400", "one that comes later")
-    assert reelabel.forget(workspace, sources=["k400"]).already == ("k400",)
+    assert reelabel.forget(workspace, source=["k400"]).already == ("k400",)
 
 
 def test_equal_content_goes_under_all_its_names(workspace, fetched, disc_clips):
@@ -183,7 +183,7 @@ def test_a_name_of_several_is_refused(workspace, fetched, make_disc_clip, tmp_pa
     [
         ({"videos": ["thirt.mp4"]}, "did you mean 'third.mp4'"),
         ({"videos": []}, "name them"),
-        ({"sources": ["k40"]}, r"a source of this workspace \(k400, list\)"),
+        ({"source": "k40"}, r"a source of this workspace \(k400, list\)"),
     ],
 )
 @pytest.mark.usefixtures("fetched")
