@@ -6,14 +6,20 @@ import errno
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
+import av.error
 import pyarrow.parquet as pq
 import pytest
 
 import reelabel
 from reelabel.engine.run import Options
 from reelabel.errors import ModelError, ReelabelError, WorkspaceError
-from reelabel.files import write_atomic, write_bytes
+from reelabel.files import refuse_overwrite, staged_folder, write_atomic, write_bytes
+from reelabel.media.encode import writing_explained
 from reelabel.models.students.folder import Card, fingerprint, is_finished, write_card
 from reelabel.pipeline import read_config, run
 from reelabel.verbs.init import init
@@ -142,6 +148,45 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
     with pytest.raises(WorkspaceError, match="disk is full"):
         write_atomic(path, fill)
     assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {"file": b"old"}
+
+
+@pytest.mark.parametrize("kind", [OSError, av.error.OSError])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_while_video_is_written_ends_the_command(tmp_path, kind, number):
+    """It is no fault of one video: the error is that of every other file, with its remedy."""
+    with (
+        pytest.raises(WorkspaceError, match="free some space and run again"),
+        writing_explained(tmp_path / "a.mp4"),
+    ):
+        raise kind(number, "no space")
+
+
+def killed(tmp_path, code):
+    """Run code in a process that ends by a signal, and return what it left in a folder."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(reelabel.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, env=environment)
+    assert done.returncode == -signal.SIGKILL
+    return [each.name for each in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("writer", ["staged_folder", "scratch_file"])
+def test_what_a_killed_command_left_is_gone_after_the_next(tmp_path, writer):
+    """Also outside of workspaces; files of a process that runs, and of other names, stay."""
+    code = (
+        "import os, signal, sys; from pathlib import Path; from reelabel.files import *\n"
+        f"with {writer}(Path(sys.argv[1]) / 'out') as path:\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert len(killed(tmp_path, code)) == 1
+    stays = {f".out.{os.getpid()}.00000000.tmp", ".other.999999999.00000000.tmp", ".out.tmp"}
+    for name in stays:
+        (tmp_path / name).touch()
+    refuse_overwrite([], [tmp_path / "out", None])
+    assert {each.name for each in tmp_path.iterdir()} == stays
+    killed(tmp_path, code)
+    with staged_folder(tmp_path / "out") as folder:
+        (folder / "x").touch()
+    assert {each.name for each in tmp_path.iterdir()} == stays | {"out"}
 
 
 def test_new_files_have_the_permissions_of_the_umask(tmp_path):

@@ -15,7 +15,7 @@ import secrets
 import shutil
 import stat
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -32,6 +32,8 @@ _REASONS = {
     errno.EROFS: "the folder is read-only: choose a writable place",
     errno.EACCES: "no permission to write: check the owner and the rights of the folder",
 }
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Numbers of the errors after which a command should end: no further file can be written."""
 _NO_FILE = "expected a file, but there is a folder: move it away and run again"
 
 
@@ -118,6 +120,35 @@ def remove_leftovers(folder: Path) -> None:
                 Path(entry.path).unlink(missing_ok=True)
 
 
+def remove_abandoned(path: Path) -> None:
+    """Remove the temporary files and folders of a path whose processes were killed.
+
+    What cannot be removed, or whose process may still run, stays.
+    """
+    name = re.escape(path.name[:LONGEST_NAME])
+    pattern = re.compile(rf"\.{name}\.(?P<process>\d+)\.[0-9a-f]{{8}}(\.old)?\.tmp(\.\w+)?")
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            found = pattern.fullmatch(entry.name)
+            if found is None or _runs(int(found["process"])):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    """Return whether a process with this number may run."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
+
+
 def is_scratch(name: str) -> bool:
     """Return whether `scratch_file` gives such names."""
     return _SCRATCH.fullmatch(name) is not None
@@ -185,40 +216,6 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
 
 
-def json_chunks(value: Mapping[str, Any]) -> Iterator[bytes]:
-    """Yield what `write_json` writes of a mapping, a row at a time.
-
-    Args:
-        value: values that are iterators become lists, of which one entry is in memory at a time; a
-            function is called when its key is reached: keys are written in alphabetical order.
-    """
-    between = "{\n"
-    for key in sorted(value):
-        one = value[key]() if callable(value[key]) else value[key]
-        yield f"{between}  {json.dumps(key)}: ".encode()
-        if isinstance(one, Iterator):
-            yield from _listed(one)
-        else:
-            yield _indented(one, "  ")
-        between = ",\n"
-    yield b"\n}\n"
-
-
-def _listed(rows: Iterator[Any]) -> Iterator[bytes]:
-    """Yield a list that stands at a key of an indented mapping."""
-    between = b"[\n    "
-    for row in rows:
-        yield between + _indented(row, "    ")
-        between = b",\n    "
-    yield b"\n  ]" if between[:1] == b"," else b"[]"
-
-
-def _indented(value: object, indent: str) -> bytes:
-    """Return JSON whose lines, but for the first one, begin with an indent."""
-    text = json.dumps(value, indent=2, sort_keys=True, default=str)
-    return text.replace("\n", f"\n{indent}").encode("utf-8")
-
-
 def read_text(path: Path, limit_bytes: int | None = None) -> str:
     """Return the content of a UTF-8 text file, without a byte order mark.
 
@@ -266,7 +263,7 @@ def no_stream() -> TextIO:
 
 
 def refuse_overwrite(inputs: Iterable[Path], outputs: Iterable[Path | str | None]) -> None:
-    """Refuse outputs that are inputs of the same command.
+    """Refuse outputs that are inputs of the same command, and remove what killed ones left of them.
 
     Raises:
         UsageError: naming the file.
@@ -275,6 +272,8 @@ def refuse_overwrite(inputs: Iterable[Path], outputs: Iterable[Path | str | None
     for path in outputs:
         if path is not None and Path(path).resolve() in read:
             raise UsageError(f"{path} is read here and would be overwritten: name another file")
+        if path is not None:
+            remove_abandoned(Path(path).absolute())
 
 
 def new_folder(folder: Path) -> None:
@@ -304,6 +303,7 @@ def staged_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     scratch = folder.with_name(
         f".{folder.name[:LONGEST_NAME]}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     )
+    remove_abandoned(folder)
     with explained(folder):
         if not replace:
             refuse_content(folder)

@@ -14,7 +14,6 @@ from reelabel.errors import FormatError, UsageError
 from reelabel.files import (
     LONGEST_NAME,
     copy_file,
-    json_chunks,
     new_folder,
     read_text,
     safe_join,
@@ -22,6 +21,7 @@ from reelabel.files import (
     write_chunks,
 )
 from reelabel.formats.pictures import picture_size_wh, picture_suffix, unique_stems
+from reelabel.json_text import json_chunks
 
 HOSTILE = [
     "/etc/passwd",

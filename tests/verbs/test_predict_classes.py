@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import reelabel as api
-from reelabel.errors import MediaError, ModelError, UsageError
+from reelabel.errors import MediaError, ModelError, UsageError, WorkspaceError
 from reelabel.formats.tags import read_tags
 from reelabel.labels.segments import UNKNOWN
 from reelabel.media.pictures import encode_jpeg, read_rgb
@@ -290,6 +290,21 @@ def test_judged_frames_are_kept(clip, clip_model, tmp_path):
         with pytest.raises(UsageError, match="new or empty folder"):
             classes(clip, model, keep_frames=kept)
         shutil.rmtree(kept)
+
+
+def test_frames_are_kept_whole_or_not_at_all(clip, tmp_path, monkeypatch):
+    """After a full disk nothing stands in the way of the same command."""
+
+    def full(path, rgb, **_):
+        raise WorkspaceError(f"{path}: the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("reelabel.verbs.predict_classes.write_bytes", full)
+        with pytest.raises(WorkspaceError):
+            classes(clip, keep_frames=tmp_path / "kept")
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]  # the footage
+    classes(clip, keep_frames=tmp_path / "kept")
+    assert len(list((tmp_path / "kept" / "clip").iterdir())) == 6
 
 
 def test_objects_show_themselves(clip, picture):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +21,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from reelabel.errors import MediaError, UsageError
-from reelabel.files import scratch_file
+from reelabel.files import NO_SPACE, explained, scratch_file
 from reelabel.media.convert import Picture
 from reelabel.media.opening import reason
 
@@ -225,6 +226,9 @@ def writing_explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (av.error.FFmpegError, OSError) as exc:
+        if exc.errno in NO_SPACE:
+            with explained(path):
+                raise OSError(exc.errno, os.strerror(exc.errno)) from exc
         raise MediaError(f"{path}: cannot be written: {reason(exc)}") from exc
     except ValueError as exc:
         raise UsageError(f"{path}: cannot hold such a video ({exc}); try .mp4 or .mkv") from exc

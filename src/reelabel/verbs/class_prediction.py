@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from reelabel.errors import MissingExtra, UsageError, few
-from reelabel.files import json_chunks, write_chunks, write_text
+from reelabel.files import write_chunks, write_text
+from reelabel.json_text import json_chunks
 from reelabel.labels.segments import UNKNOWN
 from reelabel.verbs.predict_files import check_suffix
 from reelabel.verbs.source_prediction import SEGMENT_COLUMNS, SourcePrediction

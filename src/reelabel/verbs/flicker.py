@@ -18,16 +18,16 @@ import numpy as np
 from reelabel.data.dataset import ImageEntry
 from reelabel.engine.progress import Display, is_quiet
 from reelabel.errors import UsageError
-from reelabel.files import new_folder, refuse_overwrite, write_text
+from reelabel.files import refuse_overwrite
 from reelabel.formats.coco_into import Added
 from reelabel.formats.detections_txt import read_detections
 from reelabel.formats.mined_txt import picture_name, write_mined
-from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.media.pictures import write_jpeg
 from reelabel.media.video import Frame, decode
 from reelabel.temporal.pictures import Grey
 from reelabel.temporal.published import MinedFrame, mine_published
 from reelabel.temporal.published_settings import FRAME_LIMIT, PublishedSettings
+from reelabel.verbs.frame_folder import frame_folder
 from reelabel.verbs.write_back import Writer, asked_write_back
 
 
@@ -110,18 +110,16 @@ def flicker(  # noqa: PLR0913 -- one argument for each flag of the command
     refuse_overwrite([Path(video), Path(detections)], [out, coco_out])
     blocks = read_detections(Path(detections), strict=not any_header)
     writer = Writer(coco) if coco is not None else None
-    folder = Path(frames) if frames is not None else None
-    if folder is not None:
-        new_folder(folder)
-        # Frames of a video that are written again are no new footage.
-        write_text(folder / EXPORT_MARK, "frames written by  reelabel flicker\n")
     found, pictures = list[MinedFrame](), list[Path]()
-    with Display("flicker", 1, quiet=is_quiet(quiet)) as display:
+    with (
+        Display("flicker", 1, quiet=is_quiet(quiet)) as display,
+        frame_folder(frames, "flicker") as folder,
+    ):
         watched = _Watched(decode(video), alpha, _ticker(display, Path(video).name, len(blocks)))
         for mined in mine_published(watched.greys(), blocks, settings):
             found.append(mined)
             if folder is not None:
-                pictures.append(_written(watched, mined.number, folder))
+                pictures.append(Path(frames or "") / _written(watched, mined.number, folder))
             if writer is not None:
                 block = blocks[mined.number - 1]
                 entry = _entry(watched, mined.number, Path(video), image_prefix)
@@ -180,11 +178,11 @@ class _Watched:
         return self._last[number - 1 - self.count]
 
 
-def _written(watched: _Watched, number: int, folder: Path) -> Path:
-    path = folder / picture_name(number)
+def _written(watched: _Watched, number: int, folder: Path) -> str:
+    """Write a frame and return the name of its file."""
     rgb = np.ascontiguousarray(watched.frame(number).bgr()[..., ::-1])
-    write_jpeg(path, rgb)
-    return path
+    write_jpeg(folder / picture_name(number), rgb)
+    return picture_name(number)
 
 
 def _entry(watched: _Watched, number: int, video: Path, prefix: str) -> ImageEntry:

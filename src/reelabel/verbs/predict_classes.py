@@ -15,8 +15,7 @@ from reelabel.data.boxes import Floats
 from reelabel.data.classes import Moments, Predictions
 from reelabel.engine.progress import Display, is_quiet
 from reelabel.errors import MediaError, UsageError
-from reelabel.files import new_folder, refuse_overwrite, write_bytes, write_text
-from reelabel.formats.pictures import EXPORT_MARK
+from reelabel.files import refuse_overwrite, write_bytes
 from reelabel.labels.segments import SegmentSettings
 from reelabel.media.pictures import encode_jpeg
 from reelabel.media.probe import VideoInfo, probe
@@ -27,6 +26,7 @@ from reelabel.models.detector_pool import FrameRef
 from reelabel.models.video_moments import MomentPlan, video_moments
 from reelabel.verbs.class_models import find_classifier
 from reelabel.verbs.class_prediction import ClassPrediction
+from reelabel.verbs.frame_folder import frame_folder
 from reelabel.verbs.model_names import Model
 from reelabel.verbs.predict_files import (
     WHOLE,
@@ -76,15 +76,17 @@ def predict_classes(  # noqa: PLR0913 -- those of `predict` that apply
     infos = {path: probe(path) for path in paths}
     targets = render_targets(infos, render)
     _check_outputs(infos, out, targets)
-    run = _Run(
-        pool=ClassifierPool(own),
-        exclusive=found.exclusive,
-        plan=MomentPlan.of(own, _checked(step_s), keep=keep_frames is not None),
-        rule=rule,
-        kept=_new_folder(keep_frames),
-        quiet=is_quiet(quiet),
-    )
-    results = [*run.of_files(infos, span, targets), *run.of_arrays(arrays)]
+    plan = MomentPlan.of(own, _checked(step_s), keep=keep_frames is not None)
+    with frame_folder(keep_frames, "predict") as kept:
+        run = _Run(
+            pool=ClassifierPool(own),
+            exclusive=found.exclusive,
+            plan=plan,
+            rule=rule,
+            kept=kept,
+            quiet=is_quiet(quiet),
+        )
+        results = [*run.of_files(infos, span, targets), *run.of_arrays(arrays)]
     result = ClassPrediction(
         model=found.label,
         fingerprint=own.fingerprint,
@@ -131,15 +133,6 @@ def _check_outputs(
     refuse_overwrite(infos, [out, *targets.values()])
     if out is not None:
         check_suffix(Path(out))
-
-
-def _new_folder(folder: Path | str | None) -> Path | None:
-    """Return the folder for frames, made; no frame in it is ever taken for footage."""
-    if folder is None:
-        return None
-    new_folder(Path(folder))
-    write_text(Path(folder) / EXPORT_MARK, "frames written by  reelabel predict\n")
-    return Path(folder)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ import numpy as np
 
 from reelabel.data.boxes import Boxes, xyxy_to_xywh
 from reelabel.errors import DecodeError, MissingExtra, ReelabelError, counted, few
-from reelabel.files import json_chunks, write_chunks
+from reelabel.files import write_chunks
+from reelabel.json_text import json_chunks
 from reelabel.media.draw import colour_of, draw_boxes
 from reelabel.media.pictures import encode_jpeg
 from reelabel.media.video import frames
