@@ -19,7 +19,7 @@ demo: $(VENV)/.ready
 	$(BIN)/reelabel demo demo
 
 test: $(VENV)/.ready
-	$(BIN)/pytest -q -n 2 --dist loadfile
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 wheel-test: $(VENV)/.ready
 	rm -rf build/wheel && mkdir -p build/wheel

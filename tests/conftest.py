@@ -32,6 +32,29 @@ hypothesis.settings.register_profile("reelabel", deadline=None)
 hypothesis.settings.load_profile("reelabel")
 
 
+SLOW = (
+    "test_real_loop.py",
+    "damage/test_training.py",
+    "test_unlucky.py",
+    "test_damage.py",
+    "training/test_fit.py",
+    "classes/test_class_fit.py",
+    "stages/test_tune.py",
+    "docs/test_pages.py",
+)
+"""Files that take longest; they begin first, so that no worker waits for another at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow files first; the order within a file, and of the others, stays."""
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((n for n, name in enumerate(SLOW) if path.endswith(name)), len(SLOW))
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Return the folder of real videos, annotations and weights, or skip."""

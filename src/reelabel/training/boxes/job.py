@@ -65,7 +65,8 @@ class BoxJob:
 
     def settle(self, start_dir: Path, log: Log) -> None:
         """Choose the input size where the settings leave it open and the student detects."""
-        if self.settings.image_size or not self.keeps_start:
+        settings = self.settings
+        if settings.image_size or settings.size_by == "labels" or not self.keeps_start:
             return
         if is_finished(start_dir):  # the training is resumed
             begun = read_card(start_dir)

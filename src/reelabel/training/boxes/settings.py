@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from reelabel.models.students.inputs import STRIDE
@@ -21,6 +23,9 @@ class BoxTrainSettings(TrainSettings, BoxStudentSettings):
     `tune` chose for the detector that the student starts from, else such that the median object is
     about 128 pixels large, within 320 to 640. An object that would then have less than 12 is given
     24, within 640 to 1280, and its pictures may be enlarged twofold."""
+    size_by: Literal["auto", "labels"] = "auto"
+    """What an image_size of 0 goes by. auto: a student that detects already is used where it agrees
+    most with itself, any other as the labelled objects need it; labels: as those need it."""
     crop: int = Field(0, ge=0, le=4096)
     """Side in pixels of the square around an object that a step is trained on, a multiple of 32; 0:
     the whole picture."""

@@ -17,6 +17,7 @@ from reelabel.workspace.rounds import is_student
 
 FEW_BOXES: Mapping[str, object] = {
     "image_size": 0,
+    "size_by": "labels",
     "crop": 320,
     "crop_anywhere": 0.5,
     "copy_paste": 0.7,
