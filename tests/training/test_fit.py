@@ -130,6 +130,17 @@ def test_the_untrained_start_is_kept_if_it_detects(squares, tmp_path):
     assert not (second / START).exists()
 
 
+def test_labels_choose_the_input_size_also_of_a_student_that_detects(squares, tmp_path):
+    """Squares of 20 in pictures of 96 need all of their size, whatever agrees with itself."""
+    folder, first, second = squares(), tmp_path / "first", tmp_path / "second"
+    train(folder, first, max_steps=2)
+    more = {"weights": first / WEIGHTS, "image_size": 0, "size_by": "labels"}
+    reports = train(folder, second, max_steps=2, **more)
+    assert read_card(second).image_size == 96
+    assert not any("choosing the input size" in line for _, line in reports)
+    assert (second / START).exists()
+
+
 def test_average_is_what_is_kept(squares, tmp_path):
     """The folder holds the averaged weights, not the last ones."""
     folder = squares()
