@@ -45,24 +45,35 @@ print(json.dumps({"found": found, "items": len(data), "rows": rows}))
 
 
 @pytest.fixture(scope="session")
-def datumaro() -> Callable[..., dict[str, Any]]:
-    """Return a function that reads a folder with Datumaro, and may export it again; else skip."""
+def foreign_python() -> Callable[..., str]:
+    """Return a function that runs a text with arguments where Datumaro is; else skip."""
     python = sys.executable
     if importlib.util.find_spec("datumaro") is None:
         python = os.environ.get("FOREIGN_PYTHON", "")
     if not python:
         pytest.skip("no Datumaro: set FOREIGN_PYTHON to a Python that has it")
 
-    def read(path: Path, name: str, out: Path | str = "", as_: str = "", **options: str) -> Any:
+    def ran(text: str, *arguments: Path | str) -> str:
         done = subprocess.run(
-            [python, "-W", "ignore", "-c", DATUMARO, path, out, name, json.dumps(options), as_],
+            [python, "-W", "ignore", "-c", text, *arguments],
             capture_output=True,
             text=True,
             check=False,
             env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
         )
         assert done.returncode == 0, done.stderr[-2000:]
-        return json.loads(done.stdout.strip().splitlines()[-1])
+        return done.stdout
+
+    return ran
+
+
+@pytest.fixture(scope="session")
+def datumaro(foreign_python: Callable[..., str]) -> Callable[..., dict[str, Any]]:
+    """Return a function that reads a folder with Datumaro, and may export it again; else skip."""
+
+    def read(path: Path, name: str, out: Path | str = "", as_: str = "", **options: str) -> Any:
+        stdout = foreign_python(DATUMARO, path, out, name, json.dumps(options), as_)
+        return json.loads(stdout.strip().splitlines()[-1])
 
     return read
 
@@ -188,3 +199,73 @@ def test_pycocotools_finds_areas_and_flags(write):
     assert sorted(row["area"] for row in rows) == [98, 98, 64 * 48]
     assert {row["iscrowd"] for row in rows} == {0}
     assert {row["track_id"] for row in rows if row["area"] == 98} == {5}
+
+
+NAMES = (
+    "a#b",
+    "a,b",
+    "no",
+    "null",
+    "1",
+    "- x",
+    "<&>\"'",
+    "ä 😀",
+    "a;b",
+    "%x",
+    "[x]",
+    "a=b",
+    "a\\b",
+)
+FURTHER = ("#hash", "a:b", "a: b")
+"""Names that all but VOC can hold, which refuses them."""
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("coco", "coco"),
+        ("voc", "voc_detection"),
+        ("cvat", "cvat"),
+        ("cvat-video", "cvat"),
+        ("mot", "mot_seq"),
+        ("yolo", "yolo"),
+    ],
+)
+def test_datumaro_reads_every_class_name(datumaro, always, tmp_path, name, *, theirs):
+    """Names with signs that formats use themselves come back from what was written."""
+    classes = NAMES if name == "voc" else NAMES + FURTHER
+    boxes = [Entry((2.0 * i, 1.0, 2.0 * i + 9, 20.0), i, track_id=i) for i in range(len(classes))]
+    image = ImageEntry(f"{VIDEO}_0.jpg", 64, 48, VIDEO, 0, 0, split="train")
+    data = Dataset(classes, (image,), (to_boxes(boxes),))
+    (tmp_path / "out").mkdir()
+    found_at(BOX_WRITERS[name])(tmp_path / "out", data, always)
+    assert sorted(row[2] for row in datumaro(tmp_path / "out", theirs)["rows"]) == sorted(classes)
+
+
+SUBFOLDERS = """
+import sys
+import datumaro as dm, numpy as np
+from datumaro.components.annotation import Bbox
+from datumaro.components.media import Image
+out, subset, name = sys.argv[1:4]
+def item(id, n):
+    boxes = [Bbox(10, 20, 7, 14, label=0, id=i, group=i) for i in range(n)]
+    media = Image.from_numpy(np.zeros((48, 64, 3), np.uint8))
+    return dm.DatasetItem(id, subset=subset, media=media, annotations=boxes)
+items = [item("a", 1), item("cam2/b", 2), item("cam2/c", 0)]
+dm.Dataset.from_iterable(items, categories=["ball"]).export(out, name, save_media=True)
+"""
+
+
+@pytest.mark.parametrize("subset", ["train", "default"])
+def test_pictures_that_datumaro_puts_in_folders_are_all_read(foreign_python, tmp_path, subset):
+    """Names with folders, background too, in VOC."""
+    folder = tmp_path / "v"
+    foreign_python(SUBFOLDERS, folder, subset, "voc_detection")
+    data = read_boxes(folder, detect_format(folder))
+    counts = {
+        image.file_name: len(boxes) for image, boxes in zip(data.images, data.boxes, strict=True)
+    }
+    assert counts == {"JPEGImages/a.jpg": 1, "JPEGImages/cam2/b.jpg": 2, "JPEGImages/cam2/c.jpg": 0}
+    assert {image.split for image in data.images} == {"train" if subset == "train" else ""}
+    assert objects(data) == [("ball", [10, 20, 7, 14])] * 3

@@ -17,7 +17,7 @@ from reelabel.errors import FormatError, UsageError
 from reelabel.formats import voc
 from reelabel.formats.entries import Entry, to_boxes, to_entries
 from reelabel.formats.voc import read_voc, write_voc
-from reelabel.formats.yolo import read_yolo_labels
+from reelabel.formats.yolo_labels import read_yolo_labels
 
 Rows = Callable[[Dataset], list[tuple[int, str, str, tuple[float, ...]]]]
 Pictures = Callable[[ImageEntry], Path]

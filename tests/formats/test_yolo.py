@@ -17,7 +17,8 @@ from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.errors import FormatError, UsageError
 from reelabel.formats.coco import read_coco
 from reelabel.formats.entries import Entry, to_boxes, to_entries
-from reelabel.formats.yolo import read_yolo, read_yolo_labels, write_yolo
+from reelabel.formats.yolo import read_yolo, write_yolo
+from reelabel.formats.yolo_labels import read_yolo_labels
 
 Pictures = Callable[[ImageEntry], Path]
 

@@ -316,6 +316,24 @@ def test_what_is_not_taken_is_reported_and_stays_known(begin, drawn, reelabel):
     assert notes["boxes_nowhere"] == ["clip0.mp4 frame 5, disc at 900, 1, 909, 10"]
 
 
+def test_splits_and_label_files_that_are_not_read_are_told(begin, tmp_path, reelabel):
+    """What the reader of a folder leaves out stands on the terminal."""
+    workspace, folder = begin(), tmp_path / "yolo"
+    for name, text in (("a", "0 0.5 0.5 0.1 0.1\n"), ("gone", "0 0.5 0.5 0.1 0.1\n")):
+        (folder / "labels").mkdir(parents=True, exist_ok=True)
+        (folder / f"labels/{name}.txt").write_text(text)
+    (folder / "images").mkdir()
+    ran(workspace, "register")
+    picture = f"{row_of(workspace, 'clip0.mp4').video_id}_120"
+    (folder / "labels/a.txt").rename(folder / f"labels/{picture}.txt")
+    cv2.imwrite(str(folder / f"images/{picture}.jpg"), np.zeros((96, 160, 3), np.uint8))
+    (folder / "data.yaml").write_text("train: images\ntest: test/images\nnames: [disc]\n")
+    code, out, err = reelabel("import", workspace.root, folder)
+    assert (code, err) == (0, "")
+    assert "expected 'test' to name a folder or list" in out
+    assert "1 label file without a picture left out: labels/gone.txt" in out
+
+
 def test_a_folder_without_label_files_is_refused(begin, tmp_path, reelabel):
     """It says what was expected there."""
     code, _, err = reelabel("import", begin().root, tmp_path)

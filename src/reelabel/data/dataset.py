@@ -75,6 +75,8 @@ class Dataset:
         images: the pictures.
         boxes: those of each picture, in its pixels and in the order of `images`; a box without
             a score has NaN. Left out, no picture has any.
+        not_read: what a reader left out besides boxes, such as label files without a picture; a
+            sentence each.
 
     Raises:
         ValueError: if the lengths differ, or a class id is outside the classes.
@@ -83,6 +85,7 @@ class Dataset:
     classes: tuple[str, ...]
     images: tuple[ImageEntry, ...]
     boxes: tuple[Boxes, ...] = ()
+    not_read: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.boxes:
@@ -119,7 +122,7 @@ class Dataset:
         """Return some of the pictures with their boxes, in the order given."""
         at = list(positions)
         images, boxes = tuple(self.images[i] for i in at), tuple(self.boxes[i] for i in at)
-        return Dataset(self.classes, images, boxes)
+        return Dataset(self.classes, images, boxes, self.not_read)
 
     def clipped(self) -> Dataset:
         """Return the data set with all boxes clipped to their pictures.
@@ -140,7 +143,7 @@ class Dataset:
             left_out = (_words(boxes[at], i, self.classes) for i in gone)
             images[at] = replace(images[at], left_out=(*images[at].left_out, *left_out))
             boxes[at] = replace(boxes[at], xyxy=inside[rows])[kept[rows]]
-        return Dataset(self.classes, tuple(images), tuple(boxes))
+        return Dataset(self.classes, tuple(images), tuple(boxes), self.not_read)
 
     def in_classes(
         self, classes: Sequence[str], renamed: Mapping[str, str] | None = None
@@ -161,7 +164,7 @@ class Dataset:
             for image in self.images
         )
         boxes = tuple(_renumbered(each, new_id[each.class_id]) for each in self.boxes)
-        return Dataset(tuple(classes), tuple(images), boxes)
+        return Dataset(tuple(classes), tuple(images), boxes, self.not_read)
 
     @classmethod
     def joined(cls, parts: Iterable[Dataset]) -> Dataset:
@@ -173,6 +176,7 @@ class Dataset:
             classes,
             tuple(image for part in parts for image in part.images),
             tuple(boxes for part in parts for boxes in part.boxes),
+            tuple(dict.fromkeys(sentence for part in parts for sentence in part.not_read)),
         )
 
 

@@ -23,6 +23,7 @@ from reelabel.files import explained, read_text
 from reelabel.formats.class_export import LEFT_OUT, picture_claim
 from reelabel.formats.copied import SPLITS
 from reelabel.formats.fiftyone_folder import fiftyone_files, read_fiftyone
+from reelabel.formats.listing import visible
 from reelabel.formats.tags import Meaning, TagFile, read_tags
 
 CLASSES_CSV = "classes.csv"
@@ -75,11 +76,10 @@ def _of_pictures(folder: Path) -> Iterator[TagRow]:
     """Yield the claim of each picture."""
     classes = _classes(folder / CLASSES_CSV)
     with explained(folder):
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        paths = sorted(visible(folder, "**/*"))
     for path in paths:
         inside = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        if len(inside.parts) > 1 and not hidden and path.name not in {CLASSES_CSV, LEFT_OUT}:
+        if len(inside.parts) > 1 and path.name not in {CLASSES_CSV, LEFT_OUT}:
             category = classes.get(path.parent.name, path.parent.name)
             yield picture_claim(path.name, category, str(path))
 

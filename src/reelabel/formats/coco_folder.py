@@ -21,6 +21,7 @@ from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.errors import FormatError
 from reelabel.files import copy_file, safe_join
 from reelabel.formats.coco import read_coco, write_coco
+from reelabel.formats.listing import visible
 
 DEFAULT_SPLIT = "train"
 """Where pictures of no split go."""
@@ -84,7 +85,7 @@ def coco_files(path: Path) -> list[Path]:
         return [path]
     # Beside the instances, COCO has files of key points and captions of the same pictures.
     patterns = ("annotations/instances_*.json", "annotations/*.json", "*.json")
-    paths = next((found for each in patterns if (found := sorted(path.glob(each)))), [])
+    paths = next((found for each in patterns if (found := sorted(visible(path, each)))), [])
     if not paths:
         raise FormatError(f"{path}: expected annotations/*.json, but there are none")
     return paths

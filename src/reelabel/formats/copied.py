@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.files import copy_file, safe_join
@@ -14,8 +14,17 @@ from reelabel.formats.pictures import picture_suffix, size_wh, unique_stems
 SPLITS = ("train", "val", "test")
 """Sides of a data set; a picture of no split goes to the first one where each has its own place."""
 
+SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+"""The split that a folder or file is of, by its name in lower case."""
+
 Pictures = Callable[[ImageEntry], Path]
 """Returns where the file of a picture is."""
+
+
+def split_in(folder: PurePath) -> str:
+    """Return the split that the first part of a relative folder names that names any."""
+    names = (part.lower() for part in folder.parts)
+    return next((SPLIT_NAMES[name] for name in names if name in SPLIT_NAMES), "")
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,9 @@ from reelabel.data.dataset import DIGITS, Dataset, ImageEntry
 from reelabel.data.states import POSITIVE
 from reelabel.errors import FormatError
 from reelabel.files import write_text
-from reelabel.formats.copied import SPLITS, copied_pictures
+from reelabel.formats.copied import SPLIT_NAMES, SPLITS, copied_pictures
 from reelabel.formats.entries import Entry, Four, dataset_of, to_entries
+from reelabel.formats.listing import visible
 from reelabel.formats.side import add_side, write_side
 from reelabel.formats.video_files import FoundFrames
 from reelabel.formats.xml_files import check_names, child, xml_number, xml_root, xml_text
@@ -148,7 +149,7 @@ def read_cvat(path: Path) -> Dataset:
         FormatError: naming the file and the place that is wrong, and what was expected; also for
             XML with a document type or entities.
     """
-    files = sorted(path.glob("*.xml")) if path.is_dir() else [path]
+    files = sorted(visible(path, "*.xml")) if path.is_dir() else [path]
     if not files:
         raise FormatError(f"{path}: expected *.xml of CVAT, but there are none")
     folder = path if path.is_dir() else None
@@ -260,8 +261,8 @@ class _File:
             raise FormatError(f"{where}: expected a 'name', but there is none; correct it")
         sizes = [xml_number(where, key, element.get(key, "0")) for key in ("width", "height")]
         width, height = (max(int(size), 0) for size in sizes)
-        split = (element.get("subset") or self.path.stem).lower()
-        image = ImageEntry(name, width, height, split=split if split in SPLITS else "")
+        split = SPLIT_NAMES.get((element.get("subset") or self.path.stem).lower(), "")
+        image = ImageEntry(name, width, height, split=split)
         frame, video = _FRAME_NAME.fullmatch(Path(name).stem), self._video(element)
         if frame is None or not video:
             return image

@@ -22,10 +22,11 @@ from reelabel.data.states import POSITIVE
 from reelabel.errors import FormatError
 from reelabel.files import write_text
 from reelabel.formats.checked import Row, bad, load_json, number, text_of, whole_of
-from reelabel.formats.copied import SPLITS, copied_pictures
+from reelabel.formats.copied import SPLIT_NAMES, copied_pictures
 from reelabel.formats.entries import Entry
+from reelabel.formats.listing import visible
 from reelabel.formats.pictures import (
-    PICTURE_SUFFIXES,
+    picture_files,
     picture_size_wh,
 )
 from reelabel.formats.side import add_side, write_side
@@ -80,7 +81,7 @@ def read_fiftyone_boxes(path: Path) -> Dataset:
     """
     folder = path if path.is_dir() else path.parent
     files = [folder / "labels.json"] if (folder / "labels.json").is_file() else []
-    files = files or sorted(folder.glob("*/labels.json"))
+    files = files or sorted(visible(folder, "*/labels.json"))
     if not files:
         raise FormatError(f"{folder}: expected labels.json or <split>/labels.json, but found none")
     parts = [_Part.read(each) for each in files]
@@ -99,9 +100,7 @@ class _Part:
 
     def __init__(self, path: Path, labels: Mapping[str, Any], classes: Sequence[str]) -> None:
         self.path, self.labels, self.classes = path, labels, list(classes)
-        files = sorted((path.parent / "data").glob("*"))
-        kept = [each for each in files if each.suffix.lower() in PICTURE_SUFFIXES]
-        self.pictures = {each.stem: each for each in kept}
+        self.pictures = {each.stem: each for each in picture_files(path.parent / "data")}
 
     @classmethod
     def read(cls, path: Path) -> _Part:
@@ -131,9 +130,9 @@ class _Part:
                 "there is none; put it there, or remove the entry"
             )
         name = picture.relative_to(folder).as_posix()
-        split = self.path.parent.name.lower()
+        split = SPLIT_NAMES.get(self.path.parent.name.lower(), "")
         size = picture_size_wh(picture)
-        return ImageEntry(name, *size, split=split if split in SPLITS else "")
+        return ImageEntry(name, *size, split=split)
 
     def entries(
         self, stem: str, rows: object, picture_wh: tuple[int, int], ids: list[int]

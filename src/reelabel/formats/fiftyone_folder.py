@@ -31,6 +31,7 @@ from reelabel.formats.class_export import (
     positive_classes,
     write_left_out,
 )
+from reelabel.formats.listing import visible
 
 LABELS = "labels.json"
 
@@ -82,7 +83,7 @@ def _target(data: ClassDataset, number: int) -> int | list[int] | None:
 
 def fiftyone_files(path: Path) -> list[Path]:
     """Return the ``labels.json`` of a folder, or of its splits, that are of this layout."""
-    files = [path / LABELS, *sorted(path.glob(f"*/{LABELS}"))] if path.is_dir() else [path]
+    files = [path / LABELS, *sorted(visible(path, f"*/{LABELS}"))] if path.is_dir() else [path]
     named = (file for file in files if file.name == LABELS and file.is_file())
     return [file for file in named if _labels(load_json(file)) is not None]
 
@@ -104,7 +105,7 @@ def read_fiftyone(file: Path) -> Iterator[TagRow]:
     classes = raw.get("classes") or []
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise bad(f"{file}: 'classes'", "a list of names", classes)
-    pictures = {path.stem: path.name for path in sorted((file.parent / "data").glob("*"))}
+    pictures = {path.stem: path.name for path in sorted(visible(file.parent / "data", "*"))}
     for key, given in (_labels(raw) or {}).items():
         where, stem = f"{file}: labels[{key!r}]", key.replace("\\", "/").rpartition("/")[2]
         name = pictures.get(stem, stem)

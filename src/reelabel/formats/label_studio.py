@@ -42,8 +42,9 @@ from reelabel.formats.checked import (
     score_of,
     whole_of,
 )
-from reelabel.formats.copied import SPLITS, copied_pictures
+from reelabel.formats.copied import SPLIT_NAMES, copied_pictures
 from reelabel.formats.entries import Entry, Four, dataset_of
+from reelabel.formats.listing import visible
 from reelabel.formats.side import add_side, write_side
 from reelabel.formats.video_files import FoundFrames, OfVideos, VideoFrames
 
@@ -203,7 +204,9 @@ def read_label_studio(path: Path) -> Dataset:
 def _file(path: Path) -> Path:
     if not path.is_dir():
         return path
-    found = [path / TASKS_FILE] if (path / TASKS_FILE).is_file() else sorted(path.glob("*.json"))
+    found = (
+        [path / TASKS_FILE] if (path / TASKS_FILE).is_file() else sorted(visible(path, "*.json"))
+    )
     if len(found) != 1:
         raise FormatError(f"{path}: expected one JSON file of tasks, but there are {len(found)}")
     return found[0]
@@ -247,9 +250,9 @@ class _Reader:
             raise FormatError(f"{where}: expected one original size, but got {sorted(sizes)}")
         size = sizes.pop()
         left = tuple(f"{kind}, which is no box" for kind in others)
-        split = data.get("split")
+        split = SPLIT_NAMES.get(str(data.get("split")).lower(), "")
         image = ImageEntry(_name(where, data, _PICTURE), *size, left_out=left)
-        self.images.append(replace(image, split=split if split in SPLITS else ""))
+        self.images.append(replace(image, split=split))
         self.entries.append([
             self._entry(here, row, _values(here, row), size) for here, row in rows
         ])

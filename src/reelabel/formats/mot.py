@@ -28,7 +28,8 @@ from reelabel.errors import FormatError
 from reelabel.files import read_text, safe_stem, write_text
 from reelabel.formats.checked import FARTHEST
 from reelabel.formats.entries import Entry
-from reelabel.formats.pictures import PICTURE_SUFFIXES
+from reelabel.formats.listing import visible
+from reelabel.formats.pictures import picture_files
 from reelabel.formats.video_files import FoundFrames, OfVideos, VideoFrames
 
 BENCHMARK_CLASSES = (
@@ -135,7 +136,7 @@ def _files(path: Path) -> list[Path]:
         return [path]
     found: dict[Path, Path] = {}
     for pattern in _PATTERNS:
-        for each in sorted(path.glob(pattern)):
+        for each in sorted(visible(path, pattern)):
             found.setdefault(each.parent.parent, each)
     if not found:
         raise FormatError(f"{path}: expected gt/gt.txt or det/det.txt in it, but there is none")
@@ -176,10 +177,8 @@ class _Sequence:
     def pictures(self) -> Iterator[int]:
         """Yield the index of each frame whose picture lies in the sequence."""
         home = self.root / self.picture_dir if self.root else None
-        if home is None or not home.is_dir():
-            return
-        for each in sorted(home.iterdir()):
-            if each.suffix.lower() in PICTURE_SUFFIXES and each.stem.isdecimal():
+        for each in picture_files(home) if home is not None else ():
+            if each.stem.isdecimal():
                 yield max(int(each.stem[-9:]) - 1, 0)
 
     def rows(self) -> Iterator[tuple[int, str, Entry]]:

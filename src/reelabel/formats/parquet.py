@@ -29,6 +29,7 @@ from reelabel.files import write_atomic
 from reelabel.formats.checked import bad, number, score_of, text_of, whole_of, xyxy_of
 from reelabel.formats.copied import copied_pictures
 from reelabel.formats.entries import Entry, dataset_of
+from reelabel.formats.listing import visible
 
 TABLE_FILE = "labels.parquet"
 LIMIT_BYTES = 4 * 2**30
@@ -142,7 +143,7 @@ def _file(path: Path) -> Path:
     if not path.is_dir():
         return path
     named = path / TABLE_FILE
-    found = [named] if named.is_file() else sorted(path.glob("*.parquet"))
+    found = [named] if named.is_file() else sorted(visible(path, "*.parquet"))
     if len(found) != 1:
         raise FormatError(f"{path}: expected one *.parquet file, but there are {len(found)}")
     return found[0]

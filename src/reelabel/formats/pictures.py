@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from reelabel.data.dataset import ImageEntry
 from reelabel.errors import DecodeError, FormatError
 from reelabel.files import safe_stem
+from reelabel.formats.listing import visible
 from reelabel.media.pictures import read_size_wh
 
 EXPORT_MARK = ".reelabel-export"
@@ -22,6 +23,8 @@ FRAME_PICTURE = re.compile(
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Picture files that every reader of YOLO and VOC folders finds."""
+_READ_SUFFIXES = PICTURE_SUFFIXES | {".avif"}
+"""Picture files that are found in the folders of others."""
 
 
 def frame_picture(video_id: str, pts: int) -> str:
@@ -40,6 +43,12 @@ def picture_suffix(source: Path) -> str:
         known = ", ".join(sorted(PICTURE_SUFFIXES))
         raise FormatError(f"expected a picture ({known}), but got {source}: convert it first")
     return suffix
+
+
+def picture_files(folder: Path, pattern: str = "*") -> list[Path]:
+    """Return the pictures below a folder that match a pattern, sorted; hidden ones are no part."""
+    found = visible(folder, pattern)
+    return sorted(path for path in found if path.suffix.lower() in _READ_SUFFIXES)
 
 
 def picture_size_wh(path: Path) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from reelabel.errors import FormatError, few
 from reelabel.files import read_text
 from reelabel.formats.checked import load_json
 from reelabel.formats.detections_txt import is_header
+from reelabel.formats.listing import visible
 from reelabel.formats.xml_files import xml_tag
 
 COCO, DETECTIONS_TXT = "coco", "detections-txt"
@@ -59,11 +60,10 @@ _FOLDERS = (
     ("parquet", ("labels.parquet",)),
     ("label-studio", ("tasks.json",)),
     ("yolo", ("*.yaml", "*.yml")),
-    ("voc", ("Annotations/*.xml",)),
+    ("voc", ("Annotations/**/*.xml",)),
     ("mot", ("gt/gt.txt", "*/gt/gt.txt", "*/*/gt/gt.txt", "det/det.txt", "*/det/det.txt")),
     (COCO, ("annotations/*.json",)),
     ("fiftyone", ("labels.json", "*/labels.json")),
-    ("cvat", ("*.xml",)),
     ("parquet", ("*.parquet",)),
 )
 """The files by which a folder is recognised; the first that fits decides."""
@@ -117,10 +117,10 @@ def detect_format(path: Path) -> str:
 
 def _format_of_folder(path: Path) -> str:
     for name, patterns in _FOLDERS:
-        if any(any(path.glob(pattern)) for pattern in patterns):
+        if any(any(visible(path, pattern)) for pattern in patterns):
             return name
-    files = sorted(path.glob("*.json"))
-    found = _format_of_json(files[0]) if files else None
+    files = sorted(visible(path, "*.json"))
+    found = _format_of_xmls(path) or (_format_of_json(files[0]) if files else None)
     if found is None:
         names = [each.name for each in sorted(path.iterdir())]
         there = f"it holds {few(names)}" if names else "it is empty"
@@ -129,6 +129,16 @@ def _format_of_folder(path: Path) -> str:
             f"{there}: name the folder that holds them, or the format with --format"
         )
     return found
+
+
+def _format_of_xmls(path: Path) -> str | None:
+    """Return the format of the XML files of a folder: those of CVAT lie in itself."""
+    for pattern in ("*.xml", "**/*.xml"):
+        first = min(visible(path, pattern), default=None)
+        tag = "" if first is None else xml_tag(first)
+        if tag == "annotation" or (tag == "annotations" and pattern == "*.xml"):
+            return "voc" if tag == "annotation" else "cvat"
+    return None
 
 
 def _format_of_json(path: Path) -> str | None:
@@ -147,7 +157,7 @@ def _format_of_xml(path: Path) -> str | None:
     tag = xml_tag(path)
     if tag == "annotation":
         raise FormatError(
-            f"{path}: expected the folder of a VOC data set: name that of Annotations"
+            f"{path}: expected a folder of VOC annotations, but it is one of them: name its folder"
         )
     return "cvat" if tag == "annotations" else None
 

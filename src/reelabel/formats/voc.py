@@ -8,6 +8,9 @@
     labelmap.txt                        the class names, which CVAT and Datumaro ask for
     ignore.json                         what VOC cannot hold (see `reelabel.formats.side`)
 
+Both folders may have folders inside; a name is then relative to them, such as ``cam2/b``. LabelImg
+and Roboflow put the XML files beside the pictures, in one folder or in train, valid and test.
+
 VOC counts pixels from 1 and its corners are inclusive: ``xmin = left + 1``, ``xmax = left +
 width``. The same rule is kept for fractions of a pixel, which today's readers take; a box with
 whole numbers is exactly what VOC's own tools expect. ``difficult`` marks objects that neither train
@@ -25,23 +28,23 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from reelabel.data.dataset import DIGITS, Dataset, ImageEntry
 from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, State
 from reelabel.errors import FormatError
 from reelabel.files import new_folder, read_text, safe_join, write_text
-from reelabel.formats.copied import SPLITS, copied_pictures
+from reelabel.formats.copied import SPLITS, copied_pictures, split_in
 from reelabel.formats.entries import Entry, Four, dataset_of
-from reelabel.formats.pictures import (
-    PICTURE_SUFFIXES,
-    picture_size_wh,
-)
+from reelabel.formats.listing import visible
+from reelabel.formats.pictures import picture_files, picture_size_wh
 from reelabel.formats.side import read_side, write_side
 from reelabel.formats.xml_files import check_names, child, xml_number, xml_root, xml_text
 
 XML_LIMIT = 4 * 2**20
 """Bytes of the largest annotation file that is read."""
+_LISTS = {split: split for split in SPLITS} | {"default": "", "trainval": ""}
+"""The split of each list; the last two are those of Datumaro for no split, and of VOC for two."""
 _FIRST_PIXEL = "first_pixel"
 """Attribute of an object: the number of a picture's first pixel."""
 
@@ -58,8 +61,9 @@ def write_voc(folder: Path, dataset: Dataset, pictures: Callable[[ImageEntry], P
         pictures: where the picture file of an image lies.
 
     Raises:
-        FormatError: for a split that is none of train, val, test, a class name that XML cannot
-            hold, or a picture that is missing or of a kind that VOC readers do not find.
+        FormatError: for a split that is none of train, val, test, a class name that XML or the list
+            of classes cannot hold, or a picture that is missing or of a kind that VOC readers do
+            not find.
         UsageError: if the folder holds files already.
         WorkspaceError: if the file system refuses.
     """
@@ -83,6 +87,12 @@ def write_voc(folder: Path, dataset: Dataset, pictures: Callable[[ImageEntry], P
 
 def _check(dataset: Dataset) -> None:
     check_names(dataset.classes)
+    for name in dataset.classes:
+        if ":" in name or name.startswith("#"):
+            raise FormatError(
+                "expected a class name without ':' and without '#' before it, which VOC's list of "
+                f"classes cannot hold, but got {name!r}: rename it, or take another format"
+            )
     unknown = sorted({image.split for image in dataset.images} - {"", *SPLITS})
     if unknown:
         raise FormatError(f"expected splits among {SPLITS}, but got {unknown}: rename them")
@@ -123,37 +133,46 @@ def _add_object(root: ET.Element, category: str, entry: Entry) -> None:
 def read_voc(
     folder: Path, *, annotations: str = "Annotations", pictures: str = "JPEGImages"
 ) -> Dataset:
-    """Read a VOC folder, by name.
+    """Read a VOC folder, or one whose XML files lie beside the pictures, by name.
 
     A picture without annotation file is background if one of the lists names it, as Datumaro writes
-    such pictures, and else no part of the folder.
+    such pictures, and else no part of the folder. Where no list does, the folders that a picture
+    lies in name its split.
 
     Args:
-        folder: where the folders below are.
-        annotations: the folder of the XML files.
+        folder: where the folders below are, or that of the XML files.
+        annotations: the folder of the XML files; if it is not there, they lie beside the pictures.
         pictures: the folder of the pictures, which need not be there.
 
     Raises:
         FormatError: naming the file that is wrong, and what was expected; also for XML with a
             document type or entities, and for files above `XML_LIMIT`.
     """
-    paths = sorted(safe_join(folder, annotations).glob("*.xml"))
-    if not paths:
-        raise FormatError(f"expected *.xml in {folder / annotations}, but there are none")
-    names = _picture_names(safe_join(folder, pictures), pictures)
-    splits = _splits(folder, {*(path.stem for path in paths), *names})
+    if folder.name == annotations and (folder.parent / pictures).is_dir():
+        folder = folder.parent
+    homes = _Homes.of(folder, annotations, pictures)
+    paths, names = homes.annotations(), homes.pictures()
+    splits = _splits(folder, {*paths, *names})
     images: list[ImageEntry] = []
     objects: list[list[_Object]] = []
-    for path in paths:
+    for stem, path in paths.items():
         root = xml_root(path, "annotation", XML_LIMIT)
         edges = (root.findtext("source/database") or "").strip() == "Unknown"
-        name = names.get(path.stem) or f"{pictures}/{_own_name(path, root)}"
+        name = names.get(stem) or homes.name_of(stem, root)
+        split = splits.get(stem) or split_in(PurePosixPath(stem).parent)
         objects.append([_object(path, each, edges=edges) for each in root.findall("object")])
-        images.append(ImageEntry(name, *_size_wh(path, root), split=splits.get(path.stem, "")))
-    for stem in sorted(splits.keys() - {path.stem for path in paths}):
+        images.append(ImageEntry(name, *_size_wh(path, root), split=split))
+    for stem in sorted(splits.keys() - paths.keys()):
         picture_wh = picture_size_wh(folder / names[stem])
         images.append(ImageEntry(names[stem], *picture_wh, split=splits[stem]))
         objects.append([])
+    return _dataset(folder, images, objects)
+
+
+def _dataset(
+    folder: Path, images: Sequence[ImageEntry], objects: Sequence[Sequence[_Object]]
+) -> Dataset:
+    """Return the pictures with their objects and what stands in the side file."""
     own, side = read_side(folder, [image.file_name for image in images])
     found = {each.name for each in chain.from_iterable(objects)}
     classes = (*own, *sorted(found - set(own)))
@@ -164,6 +183,45 @@ def read_voc(
         for image, some in zip(images, objects, strict=True)
     ]
     return dataset_of(classes, images, entries)
+
+
+@dataclass(frozen=True)
+class _Homes:
+    """Where the files of a data set lie.
+
+    `xml` is the folder of the annotations, `prefix` that of the pictures, relative to `folder`;
+    empty if the pictures lie beside the annotations.
+    """
+
+    folder: Path
+    xml: Path
+    prefix: str
+
+    @classmethod
+    def of(cls, folder: Path, annotations: str, pictures: str) -> _Homes:
+        """Return the folders of VOC, or the folder itself for both."""
+        xml = safe_join(folder, annotations)
+        return cls(folder, xml, pictures) if xml.is_dir() else cls(folder, folder, "")
+
+    def annotations(self) -> dict[str, Path]:
+        """Return the annotation files by their names without suffix, relative to their folder."""
+        paths = sorted(visible(self.xml, "**/*.xml"))
+        if not paths:
+            raise FormatError(f"expected *.xml in {self.xml}, but there are none")
+        return {self._stem(path, self.xml): path for path in paths}
+
+    def pictures(self) -> dict[str, str]:
+        """Return the names of the pictures by those names."""
+        home = safe_join(self.folder, self.prefix) if self.prefix else self.folder
+        paths = picture_files(home, "**/*")
+        return {self._stem(p, home): p.relative_to(self.folder).as_posix() for p in paths}
+
+    def _stem(self, path: Path, home: Path) -> str:
+        return path.relative_to(home).with_suffix("").as_posix()
+
+    def name_of(self, stem: str, root: ET.Element) -> str:
+        """Return the name of a picture that is not there, by what its annotation gives."""
+        return (PurePosixPath(self.prefix, stem).parent / _own_name(stem, root)).as_posix()
 
 
 @dataclass(frozen=True)
@@ -192,30 +250,26 @@ def _first_pixel(objects: Iterable[_Object]) -> int:
     return 0 if any(0 <= v < 1 for each in undecided for v in each.corners[:2]) else 1
 
 
-def _picture_names(folder: Path, prefix: str) -> dict[str, str]:
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    kept = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
-    return {path.stem: f"{prefix}/{path.name}" for path in kept}
-
-
-def _own_name(path: Path, root: ET.Element) -> str:
+def _own_name(stem: str, root: ET.Element) -> str:
     """Return the file name that an annotation gives, without any folders before it."""
     name = PureWindowsPath((root.findtext("filename") or "").strip()).name
-    return f"{path.stem}.jpg" if name in {"", ".."} else name
+    return f"{PurePosixPath(stem).name}.jpg" if name in {"", ".."} else name
 
 
 def _splits(folder: Path, known: set[str]) -> dict[str, str]:
+    """Return the split of each picture that a list names; empty if the list is that of none."""
     found: dict[str, str] = {}
-    for split in SPLITS:
-        path = folder / "ImageSets" / "Main" / f"{split}.txt"
+    for name, split in _LISTS.items():
+        path = folder / "ImageSets" / "Main" / f"{name}.txt"
         lines = read_text(path).split("\n") if path.is_file() else []
         for stem in filter(None, map(str.strip, lines)):
             if stem not in known:
                 raise FormatError(
                     f"{path}: expected names of annotations or pictures, but there is no {stem!r}"
                 )
-            if found.setdefault(stem, split) != split:
+            if split and found.get(stem, split) != split:
                 raise FormatError(f"{path}: expected {stem!r} in one split, but it is in two")
+            found.setdefault(stem, split)
     return found
 
 

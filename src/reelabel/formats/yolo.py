@@ -14,9 +14,8 @@ classes that a picture was not searched for: COCO keeps these.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,18 +23,16 @@ import yaml
 
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import POSITIVE
-from reelabel.errors import FormatError
+from reelabel.errors import FormatError, counted, few
 from reelabel.files import new_folder, read_text, safe_join, write_text
-from reelabel.formats.copied import SPLITS, Pictures, copied_pictures
-from reelabel.formats.entries import Entry, Four, dataset_of
-from reelabel.formats.pictures import (
-    PICTURE_SUFFIXES,
-    picture_size_wh,
-)
+from reelabel.formats.copied import SPLIT_NAMES, SPLITS, Pictures, copied_pictures, split_in
+from reelabel.formats.entries import Entry, dataset_of
+from reelabel.formats.listing import visible
+from reelabel.formats.pictures import picture_files, picture_size_wh
 from reelabel.formats.side import read_side, write_side
+from reelabel.formats.yolo_labels import KptShape, holds_labels, read_yolo_labels
 
 _YAML_LIMIT = 4 * 2**20
-_BOX_FIELDS, _SCORED_FIELDS = 5, 6
 _UNIT = 10**10
 """Ten decimals of a share: a hundred-thousandth of a pixel in the largest pictures."""
 
@@ -99,7 +96,9 @@ def _write_yaml(folder: Path, classes: Sequence[str], splits: Sequence[str]) -> 
     content: dict[str, object] = {split: f"images/{split}" for split in used}
     content |= {"nc": len(classes), "names": list(classes)}
     try:
-        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        # Some signs that are not printed, PyYAML reads back as spaces where they stand unescaped.
+        plain = all(map(str.isprintable, classes))
+        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=plain)
         write_text(folder / "data.yaml", text)
     except (yaml.YAMLError, UnicodeError) as exc:
         raise FormatError(f"expected class names that are text, but {exc}: rename them") from exc
@@ -108,7 +107,10 @@ def _write_yaml(folder: Path, classes: Sequence[str], splits: Sequence[str]) -> 
 def read_yolo(path: Path) -> Dataset:
     """Read a YOLO folder; pictures give the sizes, and without label file they are background.
 
-    Of polygons the bounding box is taken, of a sixth number (a score) the score.
+    Of polygons the bounding box is taken, of a sixth number (a score) the score, of lines with key
+    points the box. A split whose folder is missing is left out if another one is there; where the
+    file names no split, pictures are looked for in ``images`` and ``<split>/images``.
+    `Dataset.not_read` names what was left out, label files without a picture too.
 
     Args:
         path: the folder, or the YAML file in it where that is not called ``data.yaml``.
@@ -120,26 +122,40 @@ def read_yolo(path: Path) -> Dataset:
     path = _yaml_file(path)
     folder = path.parent
     content = _load_yaml(path)
-    classes = _names(path, content.get("names"))
-    pictures = _found_pictures(path, content)
-    names = {picture: picture.relative_to(folder).as_posix() for picture in pictures}
+    classes, kpt_shape = _names(path, content.get("names")), _kpt_shape(path, content)
+    found = _found(path, content)
+    names = {picture: picture.relative_to(folder).as_posix() for picture in found.pictures}
     labels = {picture: _labels_path(folder, name) for picture, name in names.items()}
-    if pictures and not any(each.is_file() for each in labels.values()):
-        first = next(iter(labels.values()))
-        raise FormatError(
-            f"{folder}: expected a label file for at least one of {len(pictures)} pictures, but "
-            f"there is none, such as {first}; put the labels there, or an empty file for each "
-            "background picture"
-        )
+    _check_labelled(folder, list(labels.values()))
     side = _side(folder, names.values(), classes)
     images: list[ImageEntry] = []
     entries: list[list[Entry]] = []
-    for picture, split in pictures.items():
+    for picture, split in found.pictures.items():
         image = ImageEntry(names[picture], *picture_size_wh(picture), split=split)
-        own = read_yolo_labels(labels[picture], classes, image.size_wh)
+        own = read_yolo_labels(labels[picture], classes, image.size_wh, kpt_shape=kpt_shape)
         entries.append([*own, *side.get(image.file_name, ())])
         images.append(image)
-    return dataset_of(classes, images, entries)
+    not_read = (*found.missing, *_without_picture(folder, found.folders, set(labels.values())))
+    return replace(dataset_of(classes, images, entries), not_read=not_read)
+
+
+def _check_labelled(folder: Path, labels: Sequence[Path]) -> None:
+    """Refuse pictures of which none has a label file: their labels lie in another place."""
+    if labels and not any(each.is_file() for each in labels):
+        raise FormatError(
+            f"{folder}: expected a label file for at least one of {len(labels)} pictures, but "
+            f"there is none, such as {labels[0]}; put the labels there, or an empty file for each "
+            "background picture"
+        )
+
+
+def _without_picture(folder: Path, homes: Iterable[Path], used: set[Path]) -> Iterator[str]:
+    """Yield a sentence on the label files beside those that are used, if there are any."""
+    places = {_labels_path(folder, (each / "x").relative_to(folder).as_posix()) for each in homes}
+    found = {path for each in places for path in visible(each.parent, "**/*.txt")} - used
+    if lost := sorted(path for path in found if holds_labels(path)):
+        names = few([path.relative_to(folder).as_posix() for path in lost])
+        yield f"{counted(len(lost), 'label file')} without a picture left out: {names}"
 
 
 def _yaml_file(path: Path) -> Path:
@@ -187,36 +203,86 @@ def _names(path: Path, given: object) -> tuple[str, ...]:
     raise FormatError(f"{path}: expected 'names' as a list, or a mapping from 0 up, of class names")
 
 
-def _found_pictures(path: Path, content: dict[str, Any]) -> dict[Path, str]:
-    """Return the split of each picture; one that stands in two belongs to the first."""
-    folder = path.parent
+def _kpt_shape(path: Path, content: dict[str, Any]) -> KptShape | None:
+    """Return how many key points each object has, and values each; None without key points."""
+    given = content.get("kpt_shape")
+    if given is None:
+        return None
+    pair = given if isinstance(given, list) and list(map(type, given)) == [int, int] else (0, 0)
+    if pair[0] < 1 or pair[1] not in {2, 3}:
+        raise FormatError(
+            f"{path}: expected 'kpt_shape' as [number of key points, 2 or 3], but got "
+            f"{str(given)[:80]!r}; correct it"
+        )
+    return pair[0], pair[1]
+
+
+@dataclass
+class _Found:
+    """What a description leads to.
+
+    `pictures`: the split of each; one that stands in two belongs to the first. `folders`: those
+    that it names. `missing`: a sentence on each place that is not there.
+    """
+
+    pictures: dict[Path, str] = field(default_factory=dict)
+    folders: list[Path] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def add(self, folder: Path, place: Path, split: str) -> None:
+        """Add the pictures of a folder, by name, or of a list, in its order."""
+        if place.is_file():
+            lines = map(str.strip, read_text(place).split("\n"))
+            pictures = [_listed(folder, place, line) for line in lines if line]
+        else:
+            pictures = picture_files(place, "**/*")
+            self.folders.append(place)
+        for picture in pictures:
+            self.pictures.setdefault(picture, split)
+
+
+def _found(path: Path, content: dict[str, Any]) -> _Found:
+    folder, found = path.parent, _Found()
     if "valid" in content:
         content = {"val": content["valid"]} | content
     if not set(SPLITS) & set(content):
-        raise FormatError(f"{path}: expected 'train', 'val' or 'test', but got {list(content)}")
-    found: dict[Path, str] = {}
+        return _usual_folders(path, content)
     for split in SPLITS:
         given = content.get(split)
         for each in given if isinstance(given, list) else [given]:
             place = _place(folder, content.get("path"), split, each) if each is not None else None
-            for picture in _pictures(folder, place):
-                found.setdefault(picture, split)
+            if place is not None:
+                found.add(folder, place, split)
+            elif each is not None:
+                found.missing.append(
+                    f"{path}: expected '{split}' to name a folder or list inside {folder}, but got "
+                    f"{str(each)[:200]!r}"
+                )
+    # Exports often name a split that has no pictures.
+    if found.missing and not found.pictures:
+        raise FormatError(f"{found.missing[0]}; correct it")
+    found.missing = [f"{each}: left out" for each in found.missing]
     return found
 
 
-def _pictures(folder: Path, place: Path | None) -> Iterator[Path]:
-    """Yield the pictures of a folder, by name, or of a list, in its order."""
-    if place is None:
-        return
-    if place.is_file():
-        lines = map(str.strip, read_text(place).split("\n"))
-        yield from (_listed(folder, place, line) for line in lines if line)
-    else:
-        yield from sorted(p for p in place.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
+def _usual_folders(path: Path, content: dict[str, Any]) -> _Found:
+    """Return the pictures of the usual folders, for a description that names none."""
+    folder, found = path.parent, _Found()
+    for home in (folder / "images", *(folder / name / "images" for name in SPLIT_NAMES)):
+        if home.is_dir():
+            found.folders.append(home)
+            for picture in picture_files(home, "**/*"):
+                found.pictures[picture] = split_in(picture.relative_to(folder).parent)
+    if not found.pictures:
+        raise FormatError(
+            f"{path}: expected 'train', 'val' or 'test', or pictures in {folder / 'images'}, but "
+            f"got {list(content)}"
+        )
+    return found
 
 
-def _place(folder: Path, base: object, split: str, given: object) -> Path:
-    """Return the folder or list that is meant, which must lie in the data set's folder.
+def _place(folder: Path, base: object, split: str, given: object) -> Path | None:
+    """Return the folder or list that is meant, in the data set's folder; None if there is none.
 
     Many exports name a place that was true on another machine, or one level too high; then the
     usual layouts are looked for.
@@ -231,10 +297,7 @@ def _place(folder: Path, base: object, split: str, given: object) -> Path:
             continue
         if path.exists():
             return path
-    raise FormatError(
-        f"{folder}/data.yaml: expected '{split}' to name a folder or list inside {folder}, "
-        f"but got {name[:200]!r}; correct it"
-    )
+    return None
 
 
 def _listed(folder: Path, place: Path, name: str) -> Path:
@@ -251,70 +314,3 @@ def _labels_path(folder: Path, name: str) -> Path:
     if places:
         parts[places[-1]] = "labels"
     return folder.joinpath(*parts)
-
-
-def read_yolo_labels(
-    path: Path, classes: Sequence[str], picture_wh: tuple[int, int]
-) -> list[Entry]:
-    """Return the boxes of one label file, in pixels of a picture of that size.
-
-    Without the file, and in an empty one, there are none.
-
-    Raises:
-        FormatError: naming the line that is wrong, and what was expected.
-    """
-    width, height = picture_wh
-    entries = []
-    for number, line in enumerate(_label_lines(path), start=1):
-        if fields := line.split():
-            where = f"{path}: line {number}"
-            class_id = _class_id(where, fields[0], classes)
-            (cx, cy, w, h), score = _parsed(where, fields)
-            xywh = ((cx - w / 2) * width, (cy - h / 2) * height, w * width, h * height)
-            entries.append(Entry.from_xywh(xywh, class_id, score=score))
-    return entries
-
-
-def _label_lines(path: Path) -> list[str]:
-    return read_text(path).splitlines() if path.is_file() else []
-
-
-def _class_id(where: str, field: str, classes: Sequence[str]) -> int:
-    # Some exports write the number with a decimal point.
-    text = field.removesuffix(".0")
-    number = int(text[:9]) if text.isascii() and text.isdigit() else len(classes)
-    if number >= len(classes):
-        raise FormatError(
-            f"{where}: expected a class number below {len(classes)}, but got {field[:40]!r}; "
-            "correct it, or 'names' in data.yaml"
-        )
-    return number
-
-
-def _parsed(where: str, fields: Sequence[str]) -> tuple[Four, float | None]:
-    """Return a line's centre and size as shares of the picture, and its score."""
-    shares, score = _shares_in(fields)
-    # A share may leave 0..1 a little where the edge cuts an object; pixels leave it by far.
-    near = all(-1 <= v <= 2 for v in shares)  # noqa: PLR2004 -- see above
-    if not near or min(shares[2:]) < 0 or not 0 <= (score or 0) <= 1:
-        raise FormatError(
-            f"{where}: expected class, centre x, centre y, width, height (and a score) as shares "
-            f"of the picture in 0..1, but got {' '.join(fields)[:80]!r}; correct or remove it"
-        )
-    return shares, score
-
-
-def _shares_in(fields: Sequence[str]) -> tuple[Four, float | None]:
-    nothing = (math.nan, math.nan, math.nan, math.nan)
-    try:
-        values = [float(field) for field in fields[1:]]
-    except ValueError:
-        return nothing, None
-    if len(fields) in {_BOX_FIELDS, _SCORED_FIELDS}:
-        cx, cy, w, h = values[:4]
-        return (cx, cy, w, h), values[4] if len(fields) == _SCORED_FIELDS else None
-    if len(fields) <= _SCORED_FIELDS or len(values) % 2 or not all(map(math.isfinite, values)):
-        return nothing, None
-    x, y = values[::2], values[1::2]
-    centre = ((min(x) + max(x)) / 2, (min(y) + max(y)) / 2)
-    return (*centre, max(x) - min(x), max(y) - min(y)), None

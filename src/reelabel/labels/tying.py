@@ -33,14 +33,17 @@ class ImportProblems:
         other_folders: names whose folders differ from those of the video they were tied to, with
             its path.
         left_out: boxes without area or outside their picture, one sentence each.
+        not_read: what the reader left out besides, one sentence each.
     """
 
     unknown_videos: set[str] = field(default_factory=set)
     other_folders: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    not_read: list[str] = field(default_factory=list)
 
     def sentences(self) -> Iterator[str]:
         """Yield a sentence for each kind."""
+        yield from self.not_read
         if self.unknown_videos:
             yield f"videos that are not in this workspace: {few(sorted(self.unknown_videos))}"
         if self.other_folders:
@@ -95,6 +98,7 @@ def tie(
         else:
             found.setdefault(video.video_id, (video, []))[1].append(i)
     problems.left_out += data.subset(rest).left_out
+    problems.not_read += data.not_read
     tied: dict[str, Dataset] = {}
     for video_id, (video, positions) in sorted(found.items()):
         tied[video_id] = _in_video(path, data.subset(positions), video, timeline(video))
