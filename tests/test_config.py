@@ -15,6 +15,7 @@ from reelabel.config import Engine, Project, Settings, load, parse
 from reelabel.config_template import dump
 from reelabel.engine.task import BUILT_IN, task_named
 from reelabel.errors import ConfigError
+from reelabel.short_names import composed
 
 
 class Probe(Settings):
@@ -83,7 +84,7 @@ def test_what_would_be_lost_without_a_word_is_an_error(tmp_path, text, said):
 
 @given(
     st.lists(
-        st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8),
+        st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8).map(composed),
         min_size=1,
         max_size=4,
         unique=True,

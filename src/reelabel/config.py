@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, g
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -23,7 +24,7 @@ from pydantic import (
 )
 
 from reelabel.errors import ConfigError, nearest
-from reelabel.short_names import DEFAULT_TASK, class_names, fused_name, member_names
+from reelabel.short_names import DEFAULT_TASK, class_names, composed, fused_name, member_names
 from reelabel.terminal.text import is_text
 
 T = TypeVar("T", bound=BaseModel)
@@ -108,7 +109,7 @@ class Project(Settings):
     or of windows of frames."""
     classes: tuple[str, ...] = Field(min_length=1)
     """Class names to find, in the workspace's own words."""
-    class_map: dict[str, str] = Field(default_factory=dict)
+    class_map: dict[str, Annotated[str, AfterValidator(composed)]] = Field(default_factory=dict)
     """Names of the model -> names of the workspace, such as {frisbee: ball}; several to one."""
     videos: tuple[str, ...] = ()
     """Video files, picture files, or folders of them."""

@@ -11,9 +11,10 @@ Source of the released weights: Ge et al., "YOLOX: Exceeding YOLO Series in 2021
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 DEFAULT_TASK = "detect"
 """The task of workspaces that name none."""
@@ -135,4 +136,26 @@ def class_names(given: Any) -> Any:
     parts = [given] if isinstance(given, str) else given
     if not isinstance(parts, list | tuple) or not all(isinstance(one, str) for one in parts):
         return given
-    return [name.strip() for part in parts for name in part.split(",")]
+    return [composed(name) for part in parts for name in part.split(",")]
+
+
+def composed(name: str) -> str:
+    """Return a class name with composed letters (Unicode NFC) and without spaces around it.
+
+    >>> len("e" + chr(0x301)), len(composed(" e" + chr(0x301) + " "))
+    (2, 1)
+    """
+    return normalize("NFC", name).strip()
+
+
+def spelled_as(names: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Return class names, each spelled as the known name that it looks like, if there is one.
+
+    Two names look alike if they are the same when `composed`; upper and lower case differ.
+
+    >>> spelled_as(["ball ", "Ball", "dog"], ["ball", "cat"])
+    ('ball', 'Ball', 'dog')
+    """
+    exact = set(known := tuple(known))
+    own = {composed(name): name for name in reversed(known)}
+    return tuple(name if name in exact else own.get(composed(name), name) for name in names)

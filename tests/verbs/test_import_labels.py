@@ -16,9 +16,19 @@ from reelabel.errors import FormatError, ModelError, UsageError
 from reelabel.formats.detections_txt import read_detections, write_detections
 from reelabel.media.video import decode
 from reelabel.pipeline import DETECT, read_config, run, run_one
-from reelabel.tables import DETECTIONS, IMPORTED, LABELS, SEEN, TRUTH, xyxy_of
+from reelabel.tables import (
+    DETECTIONS,
+    IMPORTED,
+    IMPORTED_FRAMES,
+    LABELS,
+    SEEN,
+    TRUTH,
+    TRUTH_FRAMES,
+    xyxy_of,
+)
 from reelabel.verbs.init import init
 from reelabel.workspace import Workspace
+from reelabel.workspace.rounds import truth_notes
 
 FRAMES = 20
 TEXT = "detections-txt"
@@ -611,3 +621,61 @@ def test_boxes_of_the_import_before_stand_again(begin, drawn):
     assert (workspace.root / "imports" / "labels.json").read_bytes() != before
     api.remove_import(workspace)
     assert (workspace.root / "imports" / "labels.json").read_bytes() == before
+
+
+def with_point(drawn, *, alone):
+    """Let a COCO file of one box show an object of one key point, in its frame or in another."""
+    content = json.loads(drawn.read_text())
+    image = content["images"][0]
+    content["images"] += [image | {"id": 2, "frame_index": 7}, image | {"id": 3, "frame_index": 9}]
+    content["annotations"] += [
+        {"id": 2, "image_id": 1 if not alone else 2, "category_id": 1, "keypoints": [5, 6, 2]}
+    ]
+    drawn.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("what", ["truth", "labels"])
+@pytest.mark.parametrize(("alone", "frames"), [(True, [5, 9]), (False, [7, 9])])
+def test_a_frame_with_an_object_that_has_no_box_is_left_out(
+    begin, drawn, reelabel, what, *, alone, frames
+):
+    """It is no background: not annotated, and told, at import and by the run; others stay."""
+    workspace = begin()
+    with_point(drawn, alone=alone)
+    code, out, _ = reelabel("import", workspace.root, drawn, "--as", what)
+    told = f"clip0.mp4 frame {7 if alone else 5} (disc)"
+    assert code == 0
+    assert "1 picture left out, as an object is drawn in a shape that has no box" in out
+    assert told in out
+    assert "in 2 pictures are of this workspace's" in out
+    ran(workspace, "truth")
+    table = {"truth": TRUTH_FRAMES, "labels": IMPORTED_FRAMES}[what]
+    rows = workspace.read(table, row_of(workspace, "clip0.mp4").video_id).to_pylist()
+    assert [row["frame_index"] for row in rows] == frames
+    notes = workspace.read_receipt("truth", None).notes
+    assert notes["without_box"] == [told]
+    assert told in "".join(truth_notes(workspace))
+
+
+def test_objects_of_other_classes_need_no_box(begin, drawn):
+    """A point of a class that the workspace does not have is as good as no object."""
+    workspace = begin()
+    with_point(drawn, alone=True)
+    content = json.loads(drawn.read_text())
+    content["categories"].append({"id": 9, "name": "hand"})
+    content["annotations"][-1]["category_id"] = 9
+    drawn.write_text(json.dumps(content))
+    api.import_labels(workspace, drawn)
+    ran(workspace, "truth")
+    rows = workspace.read(IMPORTED_FRAMES, row_of(workspace, "clip0.mp4").video_id).to_pylist()
+    assert [row["frame_index"] for row in rows] == [5, 7, 9]
+
+
+def test_a_file_of_which_no_object_has_a_box_is_refused(begin, drawn):
+    """Nothing would be left of it: the message names the picture and its class."""
+    workspace, content = begin(), json.loads(drawn.read_text())
+    content["annotations"] = [{"id": 1, "image_id": 1, "category_id": 1, "keypoints": [5, 6, 2]}]
+    drawn.write_text(json.dumps(content))
+    with pytest.raises(FormatError, match=r"frame 5 \(disc\); draw boxes"):
+        api.import_labels(workspace, drawn)
+    assert not (workspace.root / "imports").exists()

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelabel.data.boxes import Bools, Boxes, Ints, clip
+from reelabel.short_names import spelled_as
 
 DIGITS = 3
 """Decimals of a pixel that files hold: float32 has them in pictures up to 8192 pixels wide."""
@@ -34,6 +35,8 @@ class ImageEntry:
         split: train, val or test; empty if unknown.
         left_out: boxes that were not taken, because nothing of them lies in the picture or a side
             rounds to 0: class and corners of each, in words.
+        without_box: classes of objects that are drawn in it as a shape that has no box, such as a
+            single point, as positions in `Dataset.classes`; none of them is background in it.
         extra: further values of a file, kept for writing it again.
     """
 
@@ -49,6 +52,7 @@ class ImageEntry:
     left_out: tuple[str, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
     time_base: Fraction | None = None
+    without_box: tuple[int, ...] = ()
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -95,7 +99,7 @@ class Dataset:
                 f"expected boxes for {len(self.images)} images, but got {len(self.boxes)}"
             )
         for image, boxes in zip(self.images, self.boxes, strict=True):
-            used = [*boxes.class_id.tolist(), *(image.complete or ())]
+            used = [*boxes.class_id.tolist(), *(image.complete or ()), *image.without_box]
             if used and not 0 <= min(used) <= max(used) < len(self.classes):
                 raise ValueError(
                     f"{image}: expected class ids below {len(self.classes)}, but got "
@@ -114,8 +118,9 @@ class Dataset:
 
     @property
     def used_classes(self) -> tuple[str, ...]:
-        """The classes that have a box, in the order of `classes`."""
+        """The classes of which an object is drawn, in the order of `classes`."""
         used = {class_id for boxes in self.boxes for class_id in boxes.class_id.tolist()}
+        used |= {class_id for image in self.images for class_id in image.without_box}
         return tuple(name for i, name in enumerate(self.classes) if i in used)
 
     def subset(self, positions: Iterable[int]) -> Dataset:
@@ -150,21 +155,19 @@ class Dataset:
     ) -> Dataset:
         """Return the data set with other classes; boxes of classes that are not in them go.
 
+        Names that look alike are the same; see `reelabel.short_names.spelled_as`.
+
         Args:
             classes: the new class names.
             renamed: new names of present classes; those that are not in it keep theirs.
         """
         known = {name: i for i, name in enumerate(classes)}
-        names = [(renamed or {}).get(name, name) for name in self.classes]
+        new = renamed or {}
+        names = (new.get(name, name) for name in spelled_as(self.classes, [*new, *classes]))
         new_id = np.array([known.get(name, -1) for name in names], np.int64)
-        images = (
-            image
-            if image.complete is None
-            else replace(image, complete=_known(new_id[np.array(image.complete, np.int64)]))
-            for image in self.images
-        )
+        images = tuple(_image_renumbered(image, new_id) for image in self.images)
         boxes = tuple(_renumbered(each, new_id[each.class_id]) for each in self.boxes)
-        return Dataset(tuple(classes), tuple(images), boxes, self.not_read)
+        return Dataset(tuple(classes), images, boxes, self.not_read)
 
     @classmethod
     def joined(cls, parts: Iterable[Dataset]) -> Dataset:
@@ -206,6 +209,18 @@ def _edges(size_wh: tuple[int, int] | NDArray[np.float64]) -> NDArray[np.float64
     """Return where pictures end; nowhere where their size is unknown."""
     size = np.asarray(size_wh, np.float64)
     return np.where(size == 0, math.inf, size)
+
+
+def _image_renumbered(image: ImageEntry, new_id: Ints) -> ImageEntry:
+    """Return an image with other class ids, without those that are negative."""
+    if image.complete is None and not image.without_box:
+        return image
+    complete = image.complete
+    return replace(
+        image,
+        complete=None if complete is None else _known(new_id[np.array(complete, np.int64)]),
+        without_box=_known(new_id[np.array(image.without_box, np.int64)]),
+    )
 
 
 def _renumbered(boxes: Boxes, class_id: Ints) -> Boxes:

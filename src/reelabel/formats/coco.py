@@ -4,11 +4,12 @@ Beside what COCO defines, an image may name the ``video`` that it is a frame of,
 ``frame_index`` (position among the decoded frames), ``pts`` (in the video's time base) or
 ``pts_time`` (seconds); ``complete_categories`` (ids or names): the only ones that are fully
 annotated in it; ``time_base``: seconds per tick of ``pts``, such as ``1/600``; ``split``;
-``left_out``: boxes that were not taken, in words; and ``hard_negatives`` and ``ignore_regions``:
-lists of ``{"bbox", "category", "score", "origin"}``, boxes that are known to be background, and
-regions that neither train nor count. They stand there so that a reader that has no such states
-never takes them for objects; a region to ignore may as well be an annotation with ``iscrowd``. An
-annotation may carry ``score``, ``origin`` and ``track_id``.
+``left_out``: boxes that were not taken, in words; ``categories_without_box`` (ids or names):
+classes of which the image shows objects whose shape has no box; and ``hard_negatives`` and
+``ignore_regions``: lists of ``{"bbox", "category", "score", "origin"}``, boxes that are known to be
+background, and regions that neither train nor count. They stand there so that a reader that has no
+such states never takes them for objects; a region to ignore may as well be an annotation with
+``iscrowd``. An annotation may carry ``score``, ``origin`` and ``track_id``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import contextlib
 import json
 import reprlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,21 +45,26 @@ from reelabel.formats.checked import (
 )
 from reelabel.formats.coco_columns import UnusualFile, boxes_of_rows, read_rows
 from reelabel.formats.coco_rows import BOX_KEYS, IMAGE_KEYS, REGIONS, coco_rows
+from reelabel.formats.coco_shapes import box_around, has_shape_alone
 from reelabel.formats.coco_text import coco_texts
 from reelabel.formats.entries import Entry, Four, as_entries, dataset_of, to_boxes
 from reelabel.formats.layout import check_layout
 
-__all__ = ["coco_text", "read_coco", "to_coco", "truth_pictures", "write_coco"]
+__all__ = ["coco_text", "picture_beside", "read_coco", "to_coco", "truth_pictures", "write_coco"]
+
+DATA_FOLDER = "data"
+"""Where FiftyOne puts the pictures beside a COCO file."""
 
 
 def read_coco(path: Path, *, xyxy: bool | None = None) -> Dataset:
     """Read a COCO file; classes come in the order of their ids, images in that of the file.
 
     Ids may be sparse and need not be numbers; annotations need no id and no area. Two categories
-    of one name become one class. ``iscrowd`` becomes the state ignore. Masks are left out;
-    other unknown keys go to `extra`. Boxes are clipped to their pictures; `Dataset.left_out` names
-    those of which nothing is left. File names are taken as they stand: use `safe_join` before
-    one is used as a path.
+    of one name become one class. ``iscrowd`` becomes the state ignore. An annotation without
+    ``bbox`` is read as the box around its mask or key points; if they have none, its class is one
+    of `ImageEntry.without_box`. Else masks are left out; other unknown keys go to `extra`. Boxes
+    are clipped to their pictures; `Dataset.left_out` names those of which nothing is left. File
+    names are taken as they stand: use `safe_join` before one is used as a path.
 
     Args:
         path: the file.
@@ -76,7 +82,8 @@ def read_coco(path: Path, *, xyxy: bool | None = None) -> Dataset:
     raw = _load(path)
     reader = _Reader.begun(path, raw, xyxy=xyxy is True)
     rows = list(rows_of(reader.path, raw, "annotations"))
-    drawn = [reader.read_annotation(where, row) for where, row in rows]
+    read = (reader.read_annotation(where, row) for where, row in rows)
+    drawn = [each for each in read if each is not None]
     if xyxy is None:
         check_layout(reader.path, drawn, loose=all("id" not in row for _, row in rows))
     pairs = zip(reader.shown, reader.regions, strict=True)
@@ -171,14 +178,15 @@ class _Reader:
             pts=whole_of(where, row, "pts"),
             pts_time=real_of(where, row, "pts_time"),
             time_base=time_base_of(where, row),
-            complete=self._complete(where, row.get("complete_categories")),
+            complete=self._classes(where, row, "complete_categories"),
             split=text_of(where, row, "split"),
             left_out=_left_out(where, row.get("left_out")),
             extra={key: value for key, value in row.items() if key not in IMAGE_KEYS},
+            without_box=self._classes(where, row, "categories_without_box") or (),
         )
 
-    def _complete(self, where: str, given: object) -> tuple[int, ...] | None:
-        where = f"{where}: 'complete_categories'"
+    def _classes(self, where: str, row: Row, key: str) -> tuple[int, ...] | None:
+        where, given = f"{where}: '{key}'", row.get(key)
         if given is None:
             return None
         if not isinstance(given, list):
@@ -213,7 +221,7 @@ class _Reader:
             return 0
         return self._class_id(f"{where}: 'category'", row.get(key))
 
-    def read_annotation(self, where: str, row: Row) -> tuple[ImageEntry, Four]:
+    def read_annotation(self, where: str, row: Row) -> tuple[ImageEntry, Four] | None:
         """Add an annotation to its image, and return that with the four numbers of the box."""
         image_id = id_of(where, row, "image_id")
         if image_id not in self.position:
@@ -226,12 +234,26 @@ class _Reader:
         # A tuple: it compares, and so takes what has no hash.
         if crowd not in (0, 1, None):
             raise bad(f"{where}: 'iscrowd'", "0 or 1", crowd)
-        class_id = self.classes.index(self.names[category_id])
-        entry = self._entry(where, row, class_id, IGNORE if crowd else POSITIVE)
-        at = self.position[image_id]
-        self.shown[at].append(entry)
+        class_id, at = self.classes.index(self.names[category_id]), self.position[image_id]
+        if has_shape_alone(row):
+            found = box_around(where, row)
+            if found is None:
+                self._add_without_box(at, class_id)
+                return None
+            row = {**row, "bbox": self._bbox(found)}
+        self.shown[at].append(self._entry(where, row, class_id, IGNORE if crowd else POSITIVE))
         x, y, w, h = row["bbox"]
         return self.images[at], (x, y, w, h)
+
+    def _add_without_box(self, at: int, class_id: int) -> None:
+        image = self.images[at]
+        classes = dict.fromkeys((*image.without_box, class_id))
+        self.images[at] = replace(image, without_box=tuple(classes))
+
+    def _bbox(self, box: Four) -> list[float]:
+        """Return a box in the layout of the file."""
+        x1, y1, x2, y2 = box
+        return [x1, y1, x2, y2] if self.xyxy else [x1, y1, x2 - x1, y2 - y1]
 
     def _entry(self, where: str, row: Row, class_id: int, state: State) -> Entry:
         return Entry(
@@ -315,17 +337,22 @@ def _categories(dataset: Dataset) -> list[dict[str, Any]]:
 def truth_pictures(path: Path) -> list[Path]:
     """Return the picture files that a COCO file names itself, in its order, each once.
 
-    They are those of its images that are no frames of a video, taken relative to its folder,
-    as far as they exist and lie inside that folder. A damaged file names none: `read_coco` reports
-    what is wrong.
+    They are those of its images that are no frames of a video, taken relative to its folder or to
+    `DATA_FOLDER` in it, as far as they exist and lie inside. A damaged file names none: `read_coco`
+    reports what is wrong.
     """
     try:
         rows = _load(path)["images"]
     except FormatError:
         return []
     names = [row.get("file_name") for row in rows if isinstance(row, dict) and not row.get("video")]
-    found = (_existing(path.parent, name) for name in names if isinstance(name, str))
+    found = (picture_beside(path, name) for name in names if isinstance(name, str))
     return list(dict.fromkeys(each for each in found if each is not None))
+
+
+def picture_beside(path: Path, name: str) -> Path | None:
+    """Return the picture that a file names, None if it is not there; see `truth_pictures`."""
+    return _existing(path.parent, name) or _existing(path.parent / DATA_FOLDER, name)
 
 
 def _existing(folder: Path, name: str) -> Path | None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.errors import FormatError
 from reelabel.files import copy_file, safe_join
-from reelabel.formats.coco import read_coco, write_coco
+from reelabel.formats.coco import DATA_FOLDER, picture_beside, read_coco, write_coco
 from reelabel.formats.listing import visible
 
 DEFAULT_SPLIT = "train"
@@ -66,13 +66,27 @@ def read_coco_folder(path: Path, *, xyxy: bool | None = None) -> Dataset:
 
     Args:
         path: a file, or a folder with ``annotations/instances_*.json``, ``annotations/*.json`` or
-            ``*.json``, of which the first that are there are taken.
+            ``*.json``, of which the first that are there are taken. Pictures of a file that lie in
+            ``data`` beside it, as FiftyOne's `COCODetectionDataset` has them, are named so.
         xyxy: as for `reelabel.formats.coco.read_coco`.
 
     Raises:
         FormatError: if there is no file, or one is damaged.
     """
-    return Dataset.joined(read_coco(each, xyxy=xyxy) for each in coco_files(path))
+    return Dataset.joined(_named(each, read_coco(each, xyxy=xyxy)) for each in coco_files(path))
+
+
+def _named(path: Path, data: Dataset) -> Dataset:
+    """Return the pictures of a file by their names relative to its folder, as far as they exist."""
+    if not (path.parent / DATA_FOLDER).is_dir():
+        return data
+    named = (
+        replace(image, file_name=found.relative_to(path.parent).as_posix())
+        if image.file_name and (found := picture_beside(path, image.file_name))
+        else image
+        for image in data.images
+    )
+    return replace(data, images=tuple(named))
 
 
 def coco_files(path: Path) -> list[Path]:

@@ -20,6 +20,7 @@ IMAGE_KEYS = frozenset({
     "pts",
     "pts_time",
     "complete_categories",
+    "categories_without_box",
     "hard_negatives",
     "ignore_regions",
     "left_out",
@@ -122,6 +123,8 @@ def image_row(id_: int, image: ImageEntry) -> dict[str, Any]:
         row["left_out"] = list(image.left_out)
     if image.complete is not None:
         row["complete_categories"] = [class_id + 1 for class_id in image.complete]
+    if image.without_box:
+        row["categories_without_box"] = [class_id + 1 for class_id in image.without_box]
     return row | unknown(image.extra, IMAGE_KEYS)
 
 

@@ -8,16 +8,17 @@ written, and tracks in `reelabel.formats.cvat_video`::
     images/<split>/<name>    copies of the pictures
     ignore.json              what CVAT cannot hold (see `reelabel.formats.side`)
 
-Corners are edges in pixels, from 0. Polygons, ellipses and masks are read as the box around them.
-Of a track, boxes that are ``outside`` are left out; interpolated ones (``keyframe`` 0) are kept,
-with ``interpolated`` in their `extra`, as is ``occluded``. A frame of a video that no visible box
-stands in does not count as labelled, as the file does not show whether anybody looked at it. The
-attributes ``score`` and ``origin`` are those of the box; further ones go to ``attributes``.
+Corners are edges in pixels, from 0. Polygons, polylines, ellipses, masks, cuboids, skeletons and
+several points are read as the box around them; of a single point the picture keeps the class alone
+(`ImageEntry.without_box`). Of a track, boxes that are ``outside`` are left out; interpolated ones
+(``keyframe`` 0) are kept, with ``interpolated`` in their `extra`, as is ``occluded``. A frame of a
+video that no visible shape stands in does not count as labelled, as the file does not show whether
+anybody looked at it. The attributes ``score`` and ``origin`` are those of the box; further ones go
+to ``attributes``.
 """
 
 from __future__ import annotations
 
-import math
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -26,13 +27,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-import numpy as np
-
 from reelabel.data.dataset import DIGITS, Dataset, ImageEntry
 from reelabel.data.states import POSITIVE
 from reelabel.errors import FormatError
 from reelabel.files import write_text
 from reelabel.formats.copied import SPLIT_NAMES, SPLITS, copied_pictures
+from reelabel.formats.cvat_shapes import CORNERS, box_around, is_outside
 from reelabel.formats.entries import Entry, Four, dataset_of, to_entries
 from reelabel.formats.listing import visible
 from reelabel.formats.side import add_side, write_side
@@ -45,7 +45,6 @@ UNNUMBERED = 10**9
 """Ids of tracks from here up belong to single boxes, which have no track."""
 OWN_ATTRIBUTES = ("score", "origin")
 """Attributes of a box that are fields of an `Entry`."""
-_CORNERS = ("xtl", "ytl", "xbr", "ybr")
 _FRAME_NAME = re.compile(r"frame_(\d{1,9})")
 _VIDEO_ID = re.compile(r"[0-9a-f]{16}")
 
@@ -120,7 +119,7 @@ def _boxes(entries: Iterable[Entry], classes: Sequence[str]) -> Iterator[ET.Elem
 
 def box_element(entry: Entry) -> ET.Element:
     """Return a box with its corners and attributes."""
-    corners = {key: f"{value:.{DIGITS}f}" for key, value in zip(_CORNERS, entry.xyxy, strict=True)}
+    corners = {key: f"{value:.{DIGITS}f}" for key, value in zip(CORNERS, entry.xyxy, strict=True)}
     occluded = str(int(bool(entry.extra.get("occluded"))))
     element = ET.Element("box", corners | {"occluded": occluded, "z_order": "0"})
     score = None if entry.score is None else repr(entry.score)
@@ -229,11 +228,14 @@ class _File:
             for element in track:
                 index = _whole(where, "frame", element.get("frame"))
                 here = f"{where}, frame {index}"
-                xyxy = _hull(here, element)
-                if xyxy is None or element.get("outside") == "1":
+                if is_outside(element):
+                    continue
+                image = ImageEntry("", *size_wh, video=video, frame_index=index)
+                xyxy = box_around(here, element)
+                if xyxy is None:
+                    frames.add(replace(image, without_box=(class_id,)), [])
                     continue
                 entry = replace(_entry(here, element, xyxy, class_id), track_id=track_id)
-                image = ImageEntry("", *size_wh, video=video, frame_index=index)
                 frames.add(image, [entry])
 
     def images(self, classes: Sequence[str]) -> Dataset:
@@ -241,17 +243,17 @@ class _File:
         images, entries = list[ImageEntry](), list[list[Entry]]()
         for element in self.root.findall("image"):
             where = f"{self.path}: image {element.get('name') or element.get('id') or '?'}"
-            own, left = list[Entry](), list[str]()
+            own, without_box = list[Entry](), list[int]()
             for shape in element:
                 if shape.tag in {"tag", "attribute"}:
                     continue
                 class_id = _class_id(where, shape.get("label"), classes)
-                xyxy = _hull(where, shape)
-                if xyxy is None:
-                    left.append(f"{shape.tag} of {classes[class_id]}, which is no box")
-                else:
+                xyxy = None if is_outside(shape) else box_around(where, shape)
+                if xyxy is not None:
                     own.append(_entry(where, shape, xyxy, class_id))
-            images.append(replace(self._image(where, element), left_out=tuple(left)))
+                elif not is_outside(shape):
+                    without_box.append(class_id)
+            images.append(replace(self._image(where, element), without_box=tuple(without_box)))
             entries.append(own)
         return dataset_of(classes, images, entries)
 
@@ -283,57 +285,6 @@ def _whole(where: str, name: str, text: str | None) -> int:
     if not re.fullmatch(r"\d{1,9}", (text or "").strip(), re.ASCII):
         raise FormatError(f"{where}: expected a number in '{name}', but got {(text or '')[:40]!r}")
     return int(text or "")
-
-
-def _hull(where: str, shape: ET.Element) -> Four | None:
-    """Return the box of a shape, or the one around it; None for shapes that enclose nothing."""
-    hulls = {"box": _box, "polygon": _around_polygon, "ellipse": _around_ellipse, "mask": _mask_box}
-    hull = hulls.get(shape.tag)
-    return None if hull is None else hull(where, shape)
-
-
-def _box(where: str, shape: ET.Element) -> Four:
-    x1, y1, x2, y2 = _numbers(where, shape, _CORNERS)
-    if x2 < x1 or y2 < y1:
-        raise FormatError(
-            f"{where}: expected xtl <= xbr and ytl <= ybr, but got {x1} {y1} {x2} {y2}; "
-            "correct or remove it"
-        )
-    angle = math.radians(xml_number(where, "rotation", shape.get("rotation", "0")))
-    return _turned((x1, y1, x2, y2), angle)
-
-
-def _around_polygon(where: str, shape: ET.Element) -> Four:
-    points = [pair.split(",") for pair in (shape.get("points") or "").split(";")]
-    if any(len(point) != 2 for point in points):  # noqa: PLR2004 -- x and y
-        raise FormatError(f"{where}: expected 'points' as x,y;x,y; correct or remove it")
-    x, y = ([xml_number(where, "points", point[i]) for point in points] for i in (0, 1))
-    return min(x), min(y), max(x), max(y)
-
-
-def _around_ellipse(where: str, shape: ET.Element) -> Four:
-    cx, cy, rx, ry = _numbers(where, shape, ("cx", "cy", "rx", "ry"))
-    return cx - abs(rx), cy - abs(ry), cx + abs(rx), cy + abs(ry)
-
-
-def _mask_box(where: str, shape: ET.Element) -> Four:
-    x, y, w, h = _numbers(where, shape, ("left", "top", "width", "height"))
-    return x, y, x + abs(w), y + abs(h)
-
-
-def _numbers(where: str, shape: ET.Element, keys: Iterable[str]) -> list[float]:
-    return [xml_number(where, key, shape.get(key)) for key in keys]
-
-
-def _turned(box: Four, angle: float) -> Four:
-    """Return the upright box around one that is turned about its centre by an angle in radians."""
-    x1, y1, x2, y2 = box
-    if not angle:
-        return box
-    cos, sin = abs(np.cos(angle)), abs(np.sin(angle))
-    w, h = (x2 - x1) * cos + (y2 - y1) * sin, (x2 - x1) * sin + (y2 - y1) * cos
-    cx, cy = (x1 + x2) / 2, (y1 + y2) / 2
-    return float(cx - w / 2), float(cy - h / 2), float(cx + w / 2), float(cy + h / 2)
 
 
 def _entry(where: str, shape: ET.Element, xyxy: Four, class_id: int) -> Entry:

@@ -6,14 +6,16 @@
                               "confidence": 0.9, "attributes": {"track_id": 3}}]}}
     ignore.json          what it cannot hold (see `reelabel.formats.side`)
 
-Boxes are shares of the picture in 0..1. A picture with an empty list is background. The format is
+Boxes are shares of the picture in 0..1. A picture with an empty list is background. Pictures of
+folders in ``data`` have keys such as ``sub/3f2a_0``; where ``classes`` is null, as FiftyOne writes
+it for data sets without class lists, labels are names. The format is
 documented at https://docs.voxel51.com under "FiftyOneImageDetectionDataset".
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +27,7 @@ from reelabel.formats.checked import Row, bad, load_json, number, text_of, whole
 from reelabel.formats.copied import SPLIT_NAMES, copied_pictures
 from reelabel.formats.entries import Entry
 from reelabel.formats.listing import visible
-from reelabel.formats.pictures import (
-    picture_files,
-    picture_size_wh,
-)
+from reelabel.formats.pictures import picture_size_wh, pictures_by_key
 from reelabel.formats.side import add_side, write_side
 
 _OUTSIDE = 2
@@ -100,7 +99,7 @@ class _Part:
 
     def __init__(self, path: Path, labels: Mapping[str, Any], classes: Sequence[str]) -> None:
         self.path, self.labels, self.classes = path, labels, list(classes)
-        self.pictures = {each.stem: each for each in picture_files(path.parent / "data")}
+        self.pictures = pictures_by_key(path.parent / "data")
 
     @classmethod
     def read(cls, path: Path) -> _Part:
@@ -115,7 +114,8 @@ class _Part:
         if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
             raise bad(f"{path}: 'classes'", "a list of names", given)
         # A picture that nobody labelled is null.
-        return cls(path, {k: v for k, v in labels.items() if v is not None}, given)
+        labels = {k: v for k, v in labels.items() if v is not None}
+        return cls(path, labels, given or _names(labels.values()))
 
     def image(self, stem: str, folder: Path) -> ImageEntry:
         """Return a picture with its size.
@@ -123,7 +123,7 @@ class _Part:
         Raises:
             FormatError: if its file is missing: without its size no box has a place.
         """
-        picture = self.pictures.get(stem)
+        picture = self.pictures.get(stem.replace("\\", "/"))
         if picture is None:
             raise FormatError(
                 f"{self.path}: {stem!r}: expected its picture in {self.path.parent / 'data'}, but "
@@ -166,6 +166,13 @@ class _Part:
         raise bad(
             f"{where}: 'label'", f"one of the classes {self.classes[:20]}, or its place", label
         )
+
+
+def _names(labels: Iterable[object]) -> list[str]:
+    """Return the names that label the boxes of pictures, in the order of the file."""
+    rows = (row for some in labels if isinstance(some, list) for row in some)
+    names = (row.get("label") for row in rows if isinstance(row, dict))
+    return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))
 
 
 def _confidence(where: str, row: Row) -> float | None:

@@ -12,8 +12,9 @@ format is documented at https://docs.voxel51.com under "FiftyOneImageClassificat
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from reelabel.data.class_dataset import ClassDataset
@@ -32,6 +33,7 @@ from reelabel.formats.class_export import (
     write_left_out,
 )
 from reelabel.formats.listing import visible
+from reelabel.formats.pictures import pictures_by_key
 
 LABELS = "labels.json"
 
@@ -105,12 +107,27 @@ def read_fiftyone(file: Path) -> Iterator[TagRow]:
     classes = raw.get("classes") or []
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise bad(f"{file}: 'classes'", "a list of names", classes)
-    pictures = {path.stem: path.name for path in sorted(visible(file.parent / "data", "*"))}
-    for key, given in (_labels(raw) or {}).items():
-        where, stem = f"{file}: labels[{key!r}]", key.replace("\\", "/").rpartition("/")[2]
-        name = pictures.get(stem, stem)
+    labels = _labels(raw) or {}
+    names = _names(file.parent / "data", labels)
+    for key, given in labels.items():
+        where = f"{file}: labels[{key!r}]"
         for category, right in _claims(where, given, classes):
-            yield picture_claim(name, category, where, right=right)
+            yield picture_claim(names[key], category, where, right=right)
+
+
+def _names(folder: Path, keys: Iterable[str]) -> dict[str, str]:
+    """Return the file name of each key's picture, with its folders where others have that name."""
+    pictures = pictures_by_key(folder)
+    found = dict[str, PurePosixPath]()
+    for key in keys:
+        plain = key.replace("\\", "/")
+        there = pictures.get(plain) or pictures.get(plain.rpartition("/")[2])
+        # A key without suffix may hold dots, which begin none.
+        found[key] = PurePosixPath(there.relative_to(folder).as_posix() if there else plain)
+    count = Counter(place.name for place in found.values())
+    return {
+        key: place.name if count[place.name] == 1 else str(place) for key, place in found.items()
+    }
 
 
 def _claims(where: str, given: object, classes: Sequence[str]) -> Iterator[tuple[str, bool]]:

@@ -14,13 +14,14 @@ relative: serve the folder, or the videos, as local files.
 
 Of a video, the frames of each sequence are taken as they stand; an export with interpolated frames
 has them all, marked ``auto``, which become ``interpolated`` in the `extra` of a box. Tasks without
-annotation are not labelled and left out. Rotated boxes are read as the upright box around them.
+annotation are not labelled and left out. Rotated boxes, ellipses, polygons and masks are read as
+the upright box around them; of single points, and masks that cannot be read, the picture keeps the
+class alone (`ImageEntry.without_box`).
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,22 +38,27 @@ from reelabel.formats.checked import (
     Row,
     bad,
     load_json,
-    number,
     rows_of,
     score_of,
     whole_of,
 )
 from reelabel.formats.copied import SPLIT_NAMES, copied_pictures
 from reelabel.formats.entries import Entry, Four, dataset_of
+from reelabel.formats.label_studio_regions import (
+    RECTANGLE,
+    VIDEO_RECTANGLE,
+    Region,
+    rectangle_xyxy,
+    regions_of,
+)
 from reelabel.formats.listing import visible
 from reelabel.formats.side import add_side, write_side
 from reelabel.formats.video_files import FoundFrames, OfVideos, VideoFrames
 
 TASKS_FILE = "tasks.json"
-RECTANGLE, VIDEO_RECTANGLE = "rectanglelabels", "videorectangle"
 UNKNOWN_SIDE = 100_000
 """Size that a picture is read with where the file gives none: boxes are shares of it."""
-_UPLOADED = re.compile(r"/data/upload/.*/[0-9a-f]{8}-([^/]+)$")
+_UPLOADED = re.compile(r"/data/upload/(?:.*/)?[0-9a-f]{8}-([^/]+)$")
 _TRACK = re.compile(r"track-(\d{1,18})")
 _PICTURE, _VIDEO = "image", "video"
 
@@ -233,62 +239,66 @@ class _Reader:
         if annotation is None:
             return
         self.annotated = True
-        regions = list(rows_of(where, annotation, "result"))
-        types = {row.get("type") for _, row in regions}
+        rows = list(rows_of(where, annotation, "result"))
+        regions = list(regions_of(rows))
+        types = {region.kind for region in regions}
         if VIDEO_RECTANGLE in types or (_VIDEO in data and _PICTURE not in data):
             self.videos = True
-            for here, row in regions:
-                self._read_track(here, row, data)
+            for region in regions:
+                self._read_track(region, data)
         else:
             self._read_picture(where, regions, data)
 
-    def _read_picture(self, where: str, regions: Sequence[tuple[str, Row]], data: Row) -> None:
-        rows = [(here, row) for here, row in regions if row.get("type") == RECTANGLE]
-        others = sorted({str(row.get("type")) for _, row in regions} - {RECTANGLE, "choices"})
-        sizes = {_size(here, row, data) for here, row in rows} or {_size(where, {}, data)}
+    def _read_picture(self, where: str, regions: Sequence[Region], data: Row) -> None:
+        sizes = {_size(each.where, each.row, data) for each in regions} or {_size(where, {}, data)}
         if len(sizes) > 1:
             raise FormatError(f"{where}: expected one original size, but got {sorted(sizes)}")
         size = sizes.pop()
-        left = tuple(f"{kind}, which is no box" for kind in others)
+        own, without_box = list[Entry](), list[int]()
+        for region in regions:
+            class_id, xyxy = self._class_id(region), region.xyxy(size)
+            if xyxy is None:
+                without_box.append(class_id)
+            else:
+                own.append(_entry(region.where, region.row, xyxy, class_id))
         split = SPLIT_NAMES.get(str(data.get("split")).lower(), "")
-        image = ImageEntry(_name(where, data, _PICTURE), *size, left_out=left)
-        self.images.append(replace(image, split=split))
-        self.entries.append([
-            self._entry(here, row, _values(here, row), size) for here, row in rows
-        ])
+        image = ImageEntry(_name(where, data, _PICTURE), *size, split=split)
+        self.images.append(replace(image, without_box=tuple(dict.fromkeys(without_box))))
+        self.entries.append(own)
 
-    def _read_track(self, where: str, row: Row, data: Row) -> None:
-        if row.get("type") != VIDEO_RECTANGLE:
+    def _read_track(self, region: Region, data: Row) -> None:
+        if region.kind != VIDEO_RECTANGLE:
             return
-        value, size = _values(where, row), _size(where, row, data)
+        where, size = region.where, _size(region.where, region.row, data)
+        class_id = self._class_id(region)
         video_id = data.get("video_id")
         video = video_id if isinstance(video_id, str) and video_id else _name(where, data, _VIDEO)
-        for here, each in rows_of(where, value, "sequence"):
+        for here, each in rows_of(where, region.value, "sequence"):
             frame = whole_of(here, each, "frame", 1)
             if frame is None:
                 raise bad(f"{here}: 'frame'", "a whole number from 1 up", None)
-            entry = self._entry(here, {**row, **each, "value": value}, each, size)
+            xyxy = rectangle_xyxy(here, each, size)
             image = ImageEntry("", *size, video=video, frame_index=frame - 1)
-            self.frames.add(image, [entry])
+            self.frames.add(image, [_entry(here, {**region.row, **each}, xyxy, class_id)])
 
-    def _entry(self, where: str, row: Row, box: Row, size: tuple[int, int]) -> Entry:
-        found = _TRACK.match(str(row.get("id")))
-        meta = row.get("meta")
-        origin = meta.get("origin") if isinstance(meta, dict) else None
-        return Entry(
-            _xyxy(where, box, size),
-            self._class_id(where, _values(where, row)),
-            score_of(where, row),
-            origin=origin if isinstance(origin, str) else "",
-            extra={"interpolated": True} if row.get("auto") is True else {},
-            track_id=int(found[1]) if found else None,
-        )
-
-    def _class_id(self, where: str, value: Row) -> int:
-        labels = value.get(RECTANGLE, value.get("labels"))
+    def _class_id(self, region: Region) -> int:
+        labels = region.labels
         if not isinstance(labels, list) or len(labels) != 1 or not isinstance(labels[0], str):
-            raise bad(f"{where}: the label", "a list of one name", labels)
+            raise bad(f"{region.where}: the label", "a list of one name", labels)
         return self.classes.setdefault(labels[0], len(self.classes))
+
+
+def _entry(where: str, row: Row, xyxy: Four, class_id: int) -> Entry:
+    found, meta = _TRACK.match(str(row.get("id"))), row.get("meta")
+    origin = meta.get("origin") if isinstance(meta, dict) else None
+    return Entry(
+        xyxy,
+        class_id,
+        score_of(where, row),
+        origin=origin if isinstance(origin, str) else "",
+        extra={"interpolated": True} if row.get("auto") is True else {},
+        track_id=int(found[1]) if found else None,
+    )
 
 
 def _annotation(where: str, task: Row) -> Row | None:
@@ -311,13 +321,6 @@ def _annotation(where: str, task: Row) -> Row | None:
     return chosen[0] if chosen else None
 
 
-def _values(where: str, row: Row) -> Row:
-    value = row.get("value")
-    if not isinstance(value, dict):
-        raise bad(f"{where}: 'value'", "an object", value)
-    return value
-
-
 def _size(where: str, row: Row, data: Row) -> tuple[int, int]:
     """Return the size that a region or the task's data gives; see `UNKNOWN_SIDE`."""
     pairs = ((row, "original_width", "original_height"), (data, "width", "height"))
@@ -326,27 +329,6 @@ def _size(where: str, row: Row, data: Row) -> tuple[int, int]:
         if width and height and max(width, height) <= FARTHEST:
             return width, height
     return UNKNOWN_SIDE, UNKNOWN_SIDE
-
-
-def _xyxy(where: str, value: Row, size: tuple[int, int]) -> Four:
-    keys, expected = ("x", "y", "width", "height"), "a number of percent"
-    x, y, w, h = (number(f"{where}: '{key}'", value.get(key), expected) for key in keys)
-    if min(w, h) < 0 or max(map(abs, (x, y, w, h))) > 10_000:  # noqa: PLR2004 -- no percent
-        raise bad(where, "x, y, width, height in percent, none below zero in size", (x, y, w, h))
-    corners = [x / 100 * size[0], y / 100 * size[1], w / 100 * size[0], h / 100 * size[1]]
-    angle = number(f"{where}: 'rotation'", value.get("rotation") or 0, "degrees")
-    return _turned(corners, math.radians(angle))
-
-
-def _turned(xywh: Sequence[float], angle: float) -> Four:
-    """Return the upright box around one that is turned clockwise about its top left corner."""
-    x, y, w, h = xywh
-    if not angle:
-        return x, y, x + w, y + h
-    cos, sin = math.cos(angle), math.sin(angle)
-    points = [(a * cos - b * sin, a * sin + b * cos) for a in (0, w) for b in (0, h)]
-    across, down = zip(*points, strict=True)
-    return x + min(across), y + min(down), x + max(across), y + max(down)
 
 
 def _name(where: str, data: Row, key: str) -> str:

@@ -51,6 +51,16 @@ def picture_files(folder: Path, pattern: str = "*") -> list[Path]:
     return sorted(path for path in found if path.suffix.lower() in _READ_SUFFIXES)
 
 
+def pictures_by_key(folder: Path) -> dict[str, Path]:
+    """Return the pictures of a folder and its folders by relative path, with suffix and without.
+
+    Parts are joined by ``/``. Hidden files and files of other kinds are no pictures.
+    """
+    kept = {each.relative_to(folder): each for each in picture_files(folder, "**/*")}
+    without = {place.with_suffix("").as_posix(): each for place, each in kept.items()}
+    return without | {place.as_posix(): each for place, each in kept.items()}
+
+
 def picture_size_wh(path: Path) -> tuple[int, int]:
     """Return width and height in pixels of a picture file, as it is shown (EXIF followed).
 

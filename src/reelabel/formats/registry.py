@@ -118,7 +118,7 @@ def detect_format(path: Path) -> str:
 def _format_of_folder(path: Path) -> str:
     for name, patterns in _FOLDERS:
         if any(any(visible(path, pattern)) for pattern in patterns):
-            return name
+            return name if name != "fiftyone" else _format_of_labels(path)
     files = sorted(visible(path, "*.json"))
     found = _format_of_xmls(path) or (_format_of_json(files[0]) if files else None)
     if found is None:
@@ -139,6 +139,12 @@ def _format_of_xmls(path: Path) -> str | None:
         if tag == "annotation" or (tag == "annotations" and pattern == "*.xml"):
             return "voc" if tag == "annotation" else "cvat"
     return None
+
+
+def _format_of_labels(folder: Path) -> str:
+    """Return the format of the labels.json of a folder: FiftyOne writes COCO by that name too."""
+    files = [*visible(folder, "labels.json"), *sorted(visible(folder, "*/labels.json"))]
+    return _format_of_json(files[0]) or "fiftyone"
 
 
 def _format_of_json(path: Path) -> str | None:

@@ -174,7 +174,9 @@ class FoundFrames:
     def add(self, image: ImageEntry, entries: Iterable[Entry]) -> None:
         """Add boxes to a frame, which is made if it is not there yet."""
         key = image.video, image.frame_index or 0
-        self.images.setdefault(key, image)
+        known = self.images.setdefault(key, image)
+        if further := [each for each in image.without_box if each not in known.without_box]:
+            self.images[key] = replace(known, without_box=(*known.without_box, *further))
         self.entries.setdefault(key, []).extend(entries)
 
     def dataset(self, classes: Sequence[str], folder: Path | None) -> Dataset:

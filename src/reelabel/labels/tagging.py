@@ -14,6 +14,7 @@ from reelabel.data.tag_rows import NONE, TagRow
 from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
 from reelabel.errors import counted, few, nearest
+from reelabel.short_names import composed
 
 FOLDER, FILE, MANIFEST = "folder", "file", "manifest"
 """Where a tag comes from."""
@@ -143,8 +144,11 @@ class ClassNames:
 
 
 def plain_name(name: str) -> str:
-    """Return a class name without what does not tell names apart: case, ``_``, ``-``, spaces."""
-    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+    """Return a class name without what does not tell names apart.
+
+    That are case, ``_``, ``-``, spaces, and whether letters are composed.
+    """
+    return composed(re.sub(r"[\s_-]+", " ", name).casefold())
 
 
 Rows = dict[str, list[dict[str, Any]]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames, ambiguous
 from reelabel.errors import FormatError, counted, few, nearest
+from reelabel.short_names import composed, spelled_as
 
 SAME_SHAPE = 1.02
 """Ratio up to which two factors of size are the same: rounding to whole pixels differs so much."""
@@ -34,12 +35,14 @@ class ImportProblems:
             its path.
         left_out: boxes without area or outside their picture, one sentence each.
         not_read: what the reader left out besides, one sentence each.
+        without_box: pictures with an object that has no box, with its classes; they are left out.
     """
 
     unknown_videos: set[str] = field(default_factory=set)
     other_folders: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     not_read: list[str] = field(default_factory=list)
+    without_box: list[str] = field(default_factory=list)
 
     def sentences(self) -> Iterator[str]:
         """Yield a sentence for each kind."""
@@ -52,6 +55,15 @@ class ImportProblems:
         if self.left_out:
             boxes = counted(len(self.left_out), "box", "boxes")
             yield f"{boxes} outside the picture or without area left out: {few(self.left_out)}"
+        yield from self.pictures_left_out()
+
+    def pictures_left_out(self) -> list[str]:
+        """Return a sentence on pictures that are not used, if there are any."""
+        if not self.without_box:
+            return []
+        pictures = counted(len(self.without_box), "picture")
+        why = "an object is drawn in a shape that has no box, such as a single point"
+        return [f"{pictures} left out, as {why}: {few(self.without_box)}"]
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,25 @@ def _video_of(
     return match.videos[0]
 
 
+def check_usable(
+    path: Path, data: Dataset, project: Project, problems: ImportProblems | None = None
+) -> None:
+    """Refuse a file of other classes, or of which no picture can be used; see `with_boxes`.
+
+    Args:
+        path: the label file.
+        data: what it holds.
+        project: of the workspace.
+        problems: is added to.
+
+    Raises:
+        FormatError: naming the classes or the pictures.
+    """
+    check_classes(path, data, project)
+    own = data.in_classes(project.classes, project.class_map)
+    tuple(with_boxes(path, [own], problems or ImportProblems()))
+
+
 def nothing_known(path: Path, problems: ImportProblems, names: VideoNames) -> FormatError:
     """Return the error for a file of which no picture belongs to a video of the workspace."""
     unknown = sorted(problems.unknown_videos)
@@ -135,13 +166,16 @@ def nothing_known(path: Path, problems: ImportProblems, names: VideoNames) -> Fo
 def check_classes(path: Path, data: Dataset, project: Project) -> None:
     """Refuse a file of other classes, or of one that differs in its letters' case alone.
 
+    Names that look alike are the same; see `reelabel.short_names.spelled_as`.
+
     Raises:
         FormatError: naming them; frames without any box would be taken for empty.
     """
-    theirs = data.used_classes
-    own = {name for name in theirs if project.class_map.get(name, name) in project.classes}
-    missing = {name.lower() for name in project.classes if name not in own}
-    alike = [name for name in theirs if name not in own and name.lower() in missing]
+    theirs, mapped = data.used_classes, project.class_map
+    spelled = zip(theirs, spelled_as(theirs, [*mapped, *project.classes]), strict=True)
+    own = {name for name, like in spelled if mapped.get(like, like) in project.classes}
+    lower = {name.lower() for name in project.classes}
+    alike = [name for name in theirs if name not in own and composed(name).lower() in lower]
     if not alike and (own or not theirs):
         return
     named = ", ".join(f"'{name}'" for name in (alike or list(theirs))[:8])
@@ -151,6 +185,36 @@ def check_classes(path: Path, data: Dataset, project: Project) -> None:
         "rename them, or map them: class_map: {theirs: ours} in reelabel.yaml, or  --set "
         "class_map.THEIRS=OURS"
     )
+
+
+def with_boxes(path: Path, parts: Iterable[Dataset], problems: ImportProblems) -> Iterator[Dataset]:
+    """Yield data sets without the pictures in which an object has no box.
+
+    The object would be background in them.
+
+    Args:
+        path: the label file, for messages.
+        parts: what it holds, in the classes of the workspace.
+        problems: is added to.
+
+    Raises:
+        FormatError: if there are such pictures alone.
+    """
+    left, out = 0, list[str]()
+    for part in parts:
+        named = [[part.classes[each] for each in image.without_box] for image in part.images]
+        pairs = zip(part.images, named, strict=True)
+        out += [f"{image} ({', '.join(names)})" for image, names in pairs if names]
+        kept = [i for i, names in enumerate(named) if not names]
+        left += len(kept)
+        yield part.subset(kept)
+    problems.without_box += out
+    if out and not left:
+        raise FormatError(
+            f"{path}: expected objects with boxes, or shapes that have one around them, but each "
+            f"picture has one of a single point or a mask that cannot be read: {few(out)}; draw "
+            "boxes"
+        )
 
 
 def _in_video(path: Path, data: Dataset, video: Video, timeline: Timeline) -> Dataset:

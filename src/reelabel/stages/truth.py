@@ -3,7 +3,7 @@
 A truth file is only evaluated on, a labels file is trained on. Both are COCO whose images name a
 picture, or a ``video`` with a ``frame_index`` (position among the decoded frames), a ``pts`` or a
 ``pts_time`` in seconds. Only the workspace's own classes are taken; a frame that is annotated for
-some classes only counts for those alone.
+some classes only counts for those alone. One in which an object has no box is left out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,14 @@ from reelabel.data.video_names import VideoNames
 from reelabel.engine.people_files import Paths, people_files
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.formats.coco import read_coco
-from reelabel.labels.tying import ImportProblems, Timeline, check_classes, nothing_known, tie
+from reelabel.labels.tying import (
+    ImportProblems,
+    Timeline,
+    check_classes,
+    nothing_known,
+    tie,
+    with_boxes,
+)
 from reelabel.media.stream import scan
 from reelabel.tables import CORNERS, IMPORTED, IMPORTED_FRAMES, TRUTH, TRUTH_FRAMES, VIDEOS
 from reelabel.workspace.names import copies_in, in_folder
@@ -57,6 +64,8 @@ def truth(unit: Truths) -> Output:
         "unknown_videos": sorted(problems.unknown_videos),
         "other_folders": problems.other_folders,
         "boxes_nowhere": problems.left_out,
+        "without_box": problems.without_box,
+        "left_out": problems.pictures_left_out(),
     }
     return Output(tables, notes=notes)
 
@@ -85,7 +94,9 @@ def _tied(unit: Truths, path: Path | None, problems: ImportProblems) -> list[Dra
     tied = tie(path, data, names, timeline, problems=problems)
     if not tied.videos:
         raise nothing_known(path, problems, names)
-    return [Drawn(video_id, frames) for video_id, frames in tied.videos.items()]
+    parts = list(with_boxes(path, tied.videos.values(), problems))
+    pairs = zip(tied.videos, parts, strict=True)
+    return [Drawn(video_id, frames) for video_id, frames in pairs if frames.images]
 
 
 @dataclass(frozen=True)
@@ -145,6 +156,6 @@ STAGE = Stage(
     after=("register",),
     writes=(TRUTH_FRAMES, TRUTH, IMPORTED_FRAMES, IMPORTED),
     project_keys=("classes", "class_map"),
-    version=4,
+    version=5,
     resource=source,
 )

@@ -30,6 +30,7 @@ from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
 from reelabel.models.detectors.recorded import boxes_in, coded_scale_xy, read_recorded
 from reelabel.pipeline import read_config, run_one
+from reelabel.short_names import spelled_as
 from reelabel.stages import register
 from reelabel.tables import DETECTIONS, xyxy_of
 from reelabel.workspace import Workspace
@@ -167,7 +168,8 @@ def _class(project: Project, given: str | None) -> str:
     """Return the class of the workspace that the boxes are of."""
     if given is None and len(project.classes) == 1:
         return project.classes[0]
-    name = project.class_map.get(given or "", given)
+    (like,) = spelled_as([given or ""], [*project.class_map, *project.classes])
+    name = project.class_map.get(like, like)
     if name in project.classes:
         return str(name)
     came = f"got '{given}'{nearest(str(given), project.classes)}" if given else "none was named"

@@ -27,7 +27,7 @@ from reelabel.formats.registry import (
     detect_format,
     read_boxes,
 )
-from reelabel.labels.tying import ImportProblems, Timeline, check_classes, nothing_known, tie
+from reelabel.labels.tying import ImportProblems, Timeline, check_usable, nothing_known, tie
 from reelabel.media.stream import scan
 from reelabel.pipeline import read_config, run_one
 from reelabel.stages import register
@@ -133,7 +133,8 @@ def _tied(
         FormatError: if nothing of it can be used in this workspace.
     """
     config = read_config(workspace)
-    check_classes(file, data, config.project)
+    # All pictures are kept, for the classes of the workspace may change.
+    check_usable(file, data, config.project, problems)
     run_one(workspace, config, Options(quiet=True), register.STAGE, number=0)
     names = video_names(workspace, usable=True)
     tied = tie(file, as_frames(workspace, file, data), names, _timeline, problems=problems)

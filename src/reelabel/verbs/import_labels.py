@@ -89,9 +89,11 @@ def _of_these(workspace: Workspace, taken: Dataset) -> str:
     ids = {video.video_id for video in workspace.videos()}
     own = [i for i, image in enumerate(taken.images) if not image.video or image.video in ids]
     usable = taken.subset(own).in_classes(project.classes, project.class_map)
-    if (usable.box_count, len(own)) == (taken.box_count, len(taken.images)):
+    usable = usable.subset(i for i, image in enumerate(usable.images) if not image.without_box)
+    pictures = len(usable.images)
+    if (usable.box_count, pictures) == (taken.box_count, len(taken.images)):
         return ""
     return (
-        f", of which {usable.box_count} boxes in {len(own)} pictures are of this workspace's "
+        f", of which {usable.box_count} boxes in {pictures} pictures are of this workspace's "
         "videos and classes"
     )

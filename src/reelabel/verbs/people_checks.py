@@ -17,7 +17,7 @@ from reelabel.errors import FormatError, few, nearest
 from reelabel.formats.coco import read_coco
 from reelabel.formats.tags import read_tags
 from reelabel.labels.tagging import ClassNames, names_of_file
-from reelabel.labels.tying import check_classes
+from reelabel.labels.tying import check_usable
 
 _VIDEO_ID = re.compile(r"[0-9a-f]{16}")
 
@@ -56,7 +56,7 @@ def check_boxes(file: Path, project: Project, footage: Sequence[Path]) -> None:
     data = read_coco(file)
     given = {image.video or image.file_name for image in data.images}
     check_names(file, given, footage)
-    check_classes(file, data, project)
+    check_usable(file, data, project)
 
 
 def check_names(file: Path, given: Collection[str], footage: Sequence[Path]) -> None:

@@ -61,12 +61,14 @@ def unknown_videos(workspace: Workspace) -> list[str]:
 
 def truth_notes(workspace: Workspace) -> list[str]:
     """Return in sentences what is to be known about drawn boxes and no reason for a warning."""
-    folders: dict[str, str] = _import_problems(workspace).get("other_folders", {})
+    problems = _import_problems(workspace)
+    folders: dict[str, str] = problems.get("other_folders", {})
     found = {
         "boxes are drawn in videos that are not in this workspace": unknown_videos(workspace),
         "boxes are drawn in videos that were found in other folders": [
             f"{name} as {path}" for name, path in sorted(folders.items())
         ],
+        "pictures with objects that have no box are left out": problems.get("without_box", ()),
     }
     return [f"{what}: {few(some)}" for what, some in found.items() if some]
 

@@ -19,6 +19,7 @@ from reelabel.config import Settings
 from reelabel.errors import ModelError, first_of, nearest
 from reelabel.models.base import Classifier, Classify, Window
 from reelabel.models.spec import fingerprint
+from reelabel.short_names import spelled_as
 
 Rest = Literal["left", "share"]
 
@@ -129,8 +130,8 @@ def wanted_classes(
     """Return a classifier whose classes are the wanted ones, in the order given.
 
     A wanted name stands for the model's class of that name and for every class that the mapping
-    leads to it. Where exactly one class is right their probabilities are added, else the highest
-    counts.
+    leads to it. Names that look alike are the same (`reelabel.short_names.spelled_as`). Where
+    exactly one class is right their probabilities are added, else the highest counts.
 
     Args:
         classifier: the model.
@@ -145,9 +146,10 @@ def wanted_classes(
         ModelError: for a name that the model does not know, with the nearest that it does, or if
             two patterns lead one class to different names.
     """
-    found = _sources(classifier, wanted, mapping or {})
+    names = spelled_as(classifier.classes, [*(mapping or {}), *wanted])
+    found = _sources(classifier, names, wanted, mapping or {})
     positions = {name: i for i, name in enumerate(wanted)}
-    sources = tuple(positions.get(found.get(name, ""), -1) for name in classifier.classes)
+    sources = tuple(positions.get(found.get(name, ""), -1) for name in names)
     if tuple(wanted) == classifier.classes and sources == tuple(range(len(sources))):
         return classifier
     # `Classifier` declares variables, which read-only ones satisfy in all but the type checker.
@@ -155,14 +157,14 @@ def wanted_classes(
 
 
 def _sources(
-    classifier: Classifier, wanted: Sequence[str], mapping: Mapping[str, str]
+    classifier: Classifier, names: Sequence[str], wanted: Sequence[str], mapping: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the wanted name that each class of the model leads to."""
+    """Return the wanted name that each class of the model leads to; `names`: its classes."""
     found: dict[str, str] = {}
-    exact = {source: name for source, name in mapping.items() if source in classifier.classes}
+    exact = {source: name for source, name in mapping.items() if source in names}
     for source, name in mapping.items():
-        matching = _matching(source, classifier.classes)
-        if not matching and name in wanted and name not in classifier.classes:
+        matching = _matching(source, names)
+        if not matching and name in wanted and name not in names:
             raise _unknown(classifier, source)
         for each in matching:
             if found.setdefault(each, name) != name and each not in exact:
@@ -171,7 +173,7 @@ def _sources(
                     f"'{name}': map it by its own name"
                 )
     found |= exact
-    found |= {name: name for name in wanted if name in classifier.classes and name not in exact}
+    found |= {name: name for name in wanted if name in names and name not in exact}
     for name in wanted:
         if name not in found.values():
             raise _unknown(classifier, name)

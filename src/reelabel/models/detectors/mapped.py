@@ -18,6 +18,7 @@ from reelabel.models.base import Detector, Image, Predict
 from reelabel.models.detectors.suppress import suppressed
 from reelabel.models.detectors.wrapped import WrappedDetector
 from reelabel.models.spec import fingerprint
+from reelabel.short_names import spelled_as
 
 _JOIN_IOU = 0.65
 
@@ -69,7 +70,8 @@ def wanted_only(
     """Return a detector whose classes are the wanted ones, in the order given.
 
     A wanted name stands for the model's class of that name and for every class that the mapping
-    leads to it. Boxes of classes that are joined go through suppression once more (IoU 0.65).
+    leads to it. Names that look alike are the same (`reelabel.short_names.spelled_as`). Boxes of
+    classes that are joined go through suppression once more (IoU 0.65).
 
     Args:
         detector: the model.
@@ -82,7 +84,8 @@ def wanted_only(
         ModelError: for a name that the model does not know, with the nearest that it does.
     """
     mapping = {source: name for source, name in (mapping or {}).items() if name in wanted}
-    known = set(detector.classes)
+    names = spelled_as(detector.classes, [*mapping, *wanted])
+    known = set(names)
     for source, name in mapping.items():
         if source not in known and name not in known:
             raise _unknown(detector, source)
@@ -90,7 +93,7 @@ def wanted_only(
         if name not in known and name not in mapping.values():
             raise _unknown(detector, name)
     positions = {name: i for i, name in enumerate(wanted)}
-    sources = tuple(positions.get(mapping.get(name, name), -1) for name in detector.classes)
+    sources = tuple(positions.get(mapping.get(name, name), -1) for name in names)
     if tuple(wanted) == detector.classes and sources == tuple(range(len(sources))):
         return detector
     # `Detector` declares variables, which read-only ones satisfy in all but the type checker.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from reelabel.config import Project
 from reelabel.models.detectors.fused import member_options
 from reelabel.models.registry import load_detector
 from reelabel.models.students.registry import initial_weights
-from reelabel.short_names import NO_DETECTOR, detector_labels
+from reelabel.short_names import NO_DETECTOR, detector_labels, spelled_as
 from reelabel.training.boxes.settings import BoxTrainSettings
 from reelabel.workspace.results import InputChoice
 from reelabel.workspace.rounds import is_student
@@ -72,7 +72,7 @@ def start_from_detector(
         load = partial(load_detector, spec, home=root, options=own)
         found = initial_weights(settings, spec.partition(":")[0], load, project.classes)
         if found is not None:
-            names = _own_names(found.classes, project.class_map)
+            names = _own_names(found.classes, project.classes, project.class_map)
             update = {"student": found.student, "weights": found.path, "source_classes": names}
             size = choice.members.get(label, choice) if choice is not None else None
             return with_input_size(settings.model_copy(update=update), size)
@@ -117,13 +117,15 @@ def _for_few_boxes(settings: BoxTrainSettings, *, goes_on: bool) -> BoxTrainSett
     return settings.model_copy(update=unset)
 
 
-def _own_names(classes: tuple[str, ...], class_map: Mapping[str, str]) -> tuple[str, ...]:
+def _own_names(
+    classes: tuple[str, ...], own: Sequence[str], class_map: Mapping[str, str]
+) -> tuple[str, ...]:
     """Return the detector's class names, those that the project maps under the project's names.
 
     Where several names are mapped to one class, the first is taken: a head has one row per class.
     """
     first: dict[str, str] = {}
-    for theirs, own in class_map.items():
-        first.setdefault(own, theirs)
-    own_name = {theirs: own for own, theirs in first.items()}
-    return tuple(own_name.get(name, name) for name in classes)
+    for theirs, ours in class_map.items():
+        first.setdefault(ours, theirs)
+    own_name = {theirs: ours for ours, theirs in first.items()}
+    return tuple(own_name.get(name, name) for name in spelled_as(classes, [*class_map, *own]))
