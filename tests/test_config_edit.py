@@ -7,9 +7,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelabel.config import yaml_values
 from reelabel.config_edit import one_line, set_key, with_key
 from reelabel.errors import ConfigError
+from reelabel.yaml_text import yaml_values
 
 KEYS = ("task", "classes", "videos", "detector", "truth", "split")
 VALUES = [

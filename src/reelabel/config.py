@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,9 +22,10 @@ from pydantic import (
     model_validator,
 )
 
-from reelabel.errors import ConfigError, nearest
+from reelabel.errors import ConfigError, nearest, shown
 from reelabel.short_names import DEFAULT_TASK, class_names, composed, fused_name, member_names
 from reelabel.terminal.text import is_text
+from reelabel.yaml_text import read_yaml
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -57,10 +57,18 @@ class Settings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def one_of_several(cls, value: Any, info: ValidationInfo) -> Any:
-        """Take one text where several may stand."""
-        several = get_origin(cls.model_fields[str(info.field_name)].annotation) is tuple
-        return (value,) if several and isinstance(value, str) else value
+    def as_meant(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take one text where several may stand, but no set and no truth value for a number."""
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if get_origin(kind) is tuple and isinstance(value, str):
+            return (value,)
+        if isinstance(value, set | frozenset):
+            raise ValueError(f"expected a list, but got the set {shown(value)}")  # noqa: TRY004 -- pydantic's
+        if not {bool, Any}.intersection(_kinds(kind)) and any(
+            isinstance(leaf, bool) for leaf in _leaves(value)
+        ):
+            raise ValueError(f"expected no truth value, but got {shown(value)}")
+        return value
 
     @field_validator("*", mode="after")
     @classmethod
@@ -68,10 +76,10 @@ class Settings(BaseModel):
         """Refuse numbers that no algorithm can use, and text that no file can hold."""
         for leaf in _leaves(value):
             if isinstance(leaf, str) and not (is_text(leaf) and "\0" not in leaf):
-                raise ValueError(f"expected text in UTF-8 without NUL, but got {leaf!a:.80}")
+                raise ValueError(f"expected text in UTF-8 without NUL, but got {ascii(leaf)[:80]}")
             if isinstance(leaf, int | float) and not -LARGEST <= leaf <= LARGEST:
                 raise ValueError(
-                    f"expected a number from -{LARGEST} to {LARGEST}, got {leaf!r:.80}"
+                    f"expected a number from -{LARGEST} to {LARGEST}, got {shown(leaf)}"
                 )
         return value
 
@@ -86,6 +94,17 @@ def _leaves(value: Any) -> Iterator[Any]:
             yield from _leaves(part)
     elif not isinstance(value, BaseModel):
         yield value
+
+
+def _kinds(kind: Any) -> Iterator[Any]:
+    """Yield the types that the values of a setting may have; Any for what checks its own."""
+    if get_origin(kind) is Literal:
+        yield from map(type, get_args(kind))
+    elif get_args(kind):
+        for part in get_args(kind):
+            yield from _kinds(part)
+    else:
+        yield Any if isinstance(kind, type) and issubclass(kind, BaseModel) else kind
 
 
 class NoSettings(Settings):
@@ -246,70 +265,6 @@ def load(path: Path, sections: Mapping[str, type[BaseModel]]) -> Config:
     return parse(read_yaml(path), sections, where=str(path))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the keys and values of a YAML file, not yet checked.
-
-    Raises:
-        ConfigError: if it is no YAML, or holds something else than keys and values.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path}: expected YAML, but {exc}: correct it") from exc
-    return yaml_values(text, str(path))
-
-
-def yaml_values(text: str, where: str) -> dict[str, Any]:
-    """Return the keys and values of a YAML text, not yet checked.
-
-    Args:
-        text: the text.
-        where: the file that it comes from, for messages.
-
-    Raises:
-        ConfigError: if it is no YAML, or holds something else than keys and values.
-    """
-    raw = plain_values(text, _OnceLoader, where)
-    if not isinstance(raw, dict):
-        raise ConfigError(
-            f"{where}: expected keys such as 'classes' and 'videos', got {raw!r:.80}: correct it"
-        )
-    return raw
-
-
-def plain_values(text: str, loader: type[yaml.BaseLoader | yaml.SafeLoader], where: str) -> Any:
-    """Return what a YAML text holds: plain values, as the loader makes no other objects.
-
-    Args:
-        text: the text.
-        loader: a safe one.
-        where: what it comes from, for messages.
-
-    Raises:
-        ConfigError: if it is no YAML, or holds a date or a number that does not exist, or is nested
-            more deeply than it can be read.
-    """
-    try:
-        return yaml.load(text, loader)  # noqa: S506 -- a safe one
-    except (yaml.YAMLError, ValueError, OverflowError) as exc:
-        raise ConfigError(f"{where}: expected YAML, but {str(exc)[:500]}") from exc
-    except RecursionError as exc:
-        raise ConfigError(f"{where}: expected YAML of a few levels, but it has hundreds") from exc
-
-
-class _OnceLoader(yaml.SafeLoader):
-    """The safe loader, but a key that stands twice is an error: one of them would be lost."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return a mapping."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for (key, _), name in zip(node.value, keys, strict=True):
-            if keys.count(name) > 1:
-                line = key.start_mark.line + 1
-                raise yaml.YAMLError(f"'{name}' stands there twice, the first time in line {line}")
-        return super().construct_mapping(node, deep=deep)
-
-
 def parse(raw: Mapping[str, Any], sections: Mapping[str, type[BaseModel]], where: str) -> Config:
     """Return checked settings from a mapping; see `load`."""
     known, raw = dict(sections) | Config.own_sections, with_sections(raw, where)
@@ -341,7 +296,7 @@ def checked(kind: type[T], values: Any, where: str) -> T:
         ConfigError: naming each wrong key or value, what was expected, and the nearest name.
     """
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{where}: expected keys and values, got {values!r:.80}")
+        raise ConfigError(f"{where}: expected keys and values, got {shown(values)}")
     try:
         return kind.model_validate(dict(values))
     except ValidationError as exc:
@@ -351,7 +306,7 @@ def checked(kind: type[T], values: Any, where: str) -> T:
 
 def _complaint(kind: type[BaseModel], error: dict[str, Any]) -> str:
     """Return one validation error as a sentence."""
-    place = ".".join(str(part) for part in error["loc"]) or kind.__name__
+    place = ".".join(str(part) for part in error["loc"]) if error["loc"] else kind.__name__
     renamed = getattr(kind, "renamed", {}).get(place)
     if renamed and error["type"] in ("extra_forbidden", "model_type"):
         names = " and ".join(f"'{name}'" for name in renamed.split(", "))
@@ -362,7 +317,7 @@ def _complaint(kind: type[BaseModel], error: dict[str, Any]) -> str:
         return f"'{place}' is missing"
     if error["type"] == "value_error":
         return f"'{place}': {error['ctx']['error']}" if error["loc"] else str(error["ctx"]["error"])
-    return f"'{place}': {error['msg'].lower()}, got {error['input']!r:.80}"
+    return f"'{place}': {error['msg'].lower()}, got {shown(error['input'])}"
 
 
 def _nearest_key(kind: Any, place: Sequence[str | int]) -> str:
@@ -379,16 +334,19 @@ def with_sections(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return settings with ``clean.score: 0.4`` in place as ``clean: {score: 0.4}``.
 
     Raises:
-        ConfigError: if a key stands there both ways, or leads into a value.
+        ConfigError: if a key stands there both ways, leads into a value, or names nothing between
+            two dots.
     """
     result = {key: value for key, value in raw.items() if "." not in str(key)}
     for key in (key for key in raw if "." in str(key)):
         *above, last = str(key).split(".")
+        if not all((*above, last)):
+            raise ConfigError(f"{where}: expected a key such as 'clean.score', but got '{key}'")
         home = result
         for name in above:
             inner = home.get(name)
             if inner is not None and not isinstance(inner, Mapping):
-                raise ConfigError(f"{where}: '{key}' leads into '{name}', which is {inner!r:.80}")
+                raise ConfigError(f"{where}: '{key}' leads into '{name}', which is {shown(inner)}")
             home[name] = dict(inner or {})
             home = home[name]
         if last in home:

@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from reelabel.config import yaml_values
 from reelabel.errors import ConfigError
 from reelabel.files import write_text
+from reelabel.yaml_text import plain_values, yaml_values
 
 _BREAKS = "\r\n\x85\u2028\u2029"
 """What ends a line in YAML 1.1."""
@@ -59,7 +59,7 @@ def with_key(text: str, key: str, value: Any, *, where: str = "reelabel.yaml") -
     before, line = yaml_values(text, where), one_line(value)
     if key in before and one_line(before[key]) == line:
         return mark + text
-    expected = before | {key: yaml.safe_load(line)}
+    expected = before | {key: plain_values(line, where)}
     for edited in _edits(text, key, line):
         if _holds(edited, expected):
             return mark + edited

@@ -24,11 +24,34 @@ Each message states what was expected, what came, and what to do next.
 from __future__ import annotations
 
 import difflib
+import errno
+import os
+import reprlib
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 SOME_VIDEOS_FAILED = 1
 """Exit code of a command that finished but left failed videos behind."""
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full: free some space and run again",
+    errno.EDQUOT: "the disk quota is used up: free some space and run again",
+    errno.EROFS: "the folder is read-only: choose a writable place",
+    errno.EACCES: "no permission: check the owner and the rights of the file and its folder",
+    errno.EPERM: "no permission: check the owner and the rights of the file and its folder",
+    errno.EFBIG: "the file would be larger than the file system or a limit (ulimit -f) allows: "
+    "choose another place, or raise the limit",
+    errno.ENAMETOOLONG: "a name is longer than the file system takes, mostly 255 bytes, or the "
+    "path too long: choose a shorter one",
+    errno.ELOOP: "symbolic links lead in a circle: remove them",
+    errno.ENOENT: "there is no such file or folder: check the path",
+    errno.ENOTDIR: "a part of the path is a file and no folder: choose another path",
+    errno.EISDIR: "expected a file, but there is a folder: choose another path, or move it away",
+    errno.EIO: "the disk or its connection failed: check it and run again",
+    errno.EMFILE: "too many open files: take fewer workers, or raise the limit (ulimit -n)",
+}
+"""What an error of the file system means, and the way out."""
 
 UNEXPECTED = 9
 """Exit code of a command that an unforeseen error ended."""
@@ -112,6 +135,52 @@ class MissingExtra(ReelabelError):  # noqa: N818 -- a state, not a fault
     def __reduce__(self) -> tuple[Callable[[], MissingExtra], tuple[()]]:
         """Return how it is made again in another process."""
         return self._again, ()
+
+
+def os_reason(exc: OSError) -> str:
+    """Return what an error of the file system means and the way out; its own text if unknown."""
+    return _REASONS.get(exc.errno or 0) or f"{exc.strerror or exc}: check it and run again"
+
+
+def os_sentence(exc: OSError) -> str:
+    """Return which path an error of the file system is about, its reason and the way out.
+
+    >>> os_sentence(OSError(errno.ELOOP, "", "a"))
+    'a: symbolic links lead in a circle: remove them'
+    """
+    path = exc.filename2 or exc.filename
+    if path is None and exc.errno not in _REASONS:
+        return str(exc)
+    # Standard output is opened by the shell: errors of writing to it name no path.
+    where = os.fsdecode(path) if isinstance(path, str | bytes) else "a file or the output"
+    if len(where) > _LONGEST_PATH:
+        where = f"{where[:_LONGEST_PATH]}..."
+    return f"{where}: {os_reason(exc)}"
+
+
+_LONGEST_PATH = 200
+"""Characters of a path in a message that is about its length, among others."""
+
+
+class _Short(reprlib.Repr):
+    """Looks at a few parts of a value alone: references in it can stand for billions."""
+
+    def repr_int(self, value: int, level: int) -> str:
+        """Return a number; very long ones have no decimal text in Python."""
+        del level
+        bits = value.bit_length()
+        return repr(value) if bits <= self.maxlong else f"a whole number of {bits} bits"
+
+
+def shown(value: Any, most: int = 80) -> str:
+    """Return a foreign value for a message, in at most so many characters and in little time.
+
+    >>> shown([["a"] * 9] * 9, 20), shown(7), shown(10**5000)
+    ("[['a', 'a', 'a', 'a'", '7', 'a whole number of 16610 bits')
+    """
+    short = _Short()
+    short.maxlevel, short.maxlong, short.maxstring, short.maxother = 3, 256, most, most
+    return short.repr(value)[:most]
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

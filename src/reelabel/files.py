@@ -17,24 +17,17 @@ import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from reelabel.errors import FormatError, ShardError, UsageError, WorkspaceError
+from reelabel.errors import FormatError, ShardError, UsageError, WorkspaceError, os_reason
 
 LONGEST_NAME = 60
 """Characters of a file name; at four bytes each they stay below what file systems take."""
 
 _SCRATCH = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp(\.\w+)?")
 """A name that `scratch_file` gives: ``.NAME.PROCESS.RANDOM.tmp``, maybe with a suffix."""
-_REASONS = {
-    errno.ENOSPC: "the disk is full: free some space and run again",
-    errno.EDQUOT: "the disk quota is used up: free some space and run again",
-    errno.EROFS: "the folder is read-only: choose a writable place",
-    errno.EACCES: "no permission to write: check the owner and the rights of the folder",
-}
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Numbers of the errors after which a command should end: no further file can be written."""
-_NO_FILE = "expected a file, but there is a folder: move it away and run again"
 
 
 @contextlib.contextmanager
@@ -48,10 +41,9 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except IsADirectoryError as exc:
         where = exc.filename2 or exc.filename or path
-        raise WorkspaceError(f"{os.fspath(where)}: {_NO_FILE}") from exc
+        raise WorkspaceError(f"{os.fspath(where)}: {os_reason(exc)}") from exc
     except OSError as exc:
-        reason = _REASONS.get(exc.errno or 0, str(exc.strerror or exc))
-        raise WorkspaceError(f"{path}: {reason}; what was done so far is kept") from exc
+        raise WorkspaceError(f"{path}: {os_reason(exc)}; what was done so far is kept") from exc
 
 
 @contextlib.contextmanager
@@ -222,8 +214,8 @@ def read_text(path: Path, limit_bytes: int | None = None) -> str:
     Raises:
         FormatError: if it cannot be read, is not UTF-8, or is larger than `limit_bytes`.
     """
-    if path.exists() and not path.is_file():  # a pipe would be waited for without end
-        raise FormatError(f"{path}: expected a text file, but it is none: name a file")
+    if kind := other_kind(path):  # a pipe would be waited for without end
+        raise FormatError(f"{path}: expected a text file, but it is {kind}: name a file")
     try:
         with path.open("rb") as file:
             raw = file.read(-1 if limit_bytes is None else limit_bytes + 1)
@@ -240,9 +232,21 @@ def has_file(path: Path) -> bool:
     Raises:
         ShardError: if there is something else, such as a folder, which would pass for no file.
     """
-    if path.exists() and not path.is_file():
-        raise ShardError(f"{path}: {_NO_FILE}")
+    if kind := other_kind(path):
+        raise ShardError(f"{path}: expected a file, but it is {kind}: move it away and run again")
     return path.exists()
+
+
+def other_kind(path: Path) -> str:
+    """Return what is at a path in words if it is neither a file nor nothing, else an empty text."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "a link to nothing" if path.is_symlink() else ""
+    except OSError as exc:
+        return "a link that leads in a circle" if exc.errno == errno.ELOOP else ""
+    kinds = {stat.S_IFREG: "", stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a pipe or device")
 
 
 def read_json(path: Path) -> Any:
@@ -255,11 +259,6 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise ShardError(f"{path}: expected JSON, but {exc}; delete it and run again") from exc
-
-
-def no_stream() -> TextIO:
-    """Return a text stream whose content goes nowhere."""
-    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 -- for all the process
 
 
 def refuse_overwrite(inputs: Iterable[Path], outputs: Iterable[Path | str | None]) -> None:

@@ -17,6 +17,7 @@ from reelabel.sources.footage import (
     LINK,
     NAME,
     NO_FILE,
+    NO_PATH,
     OWN,
     WORKSPACE,
     find_footage,
@@ -92,7 +93,7 @@ def test_hidden_files_and_links_to_folders_are_left_out(tmp_path: Path):
     (tmp_path / "e.mp4").symlink_to(tmp_path / "c/d.mp4")
     assert listed(tmp_path, ".") == (
         ["a.mp4", "c/d.mp4", "e.mp4"],
-        {HIDDEN: ["._a.mp4"], LINK: ["c/up"]},
+        {HIDDEN: ["._a.mp4"], LINK: ["c/up"], NO_PATH: ["loop.mp4"]},
     )
 
 

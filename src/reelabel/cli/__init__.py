@@ -15,8 +15,15 @@ from types import FrameType
 import click
 
 from reelabel.cli.echo import echo
-from reelabel.errors import UNEXPECTED, ReelabelError, WorkspaceError, nearest
-from reelabel.terminal.text import plain
+from reelabel.errors import (
+    UNEXPECTED,
+    ReelabelError,
+    UsageError,
+    WorkspaceError,
+    nearest,
+    os_sentence,
+)
+from reelabel.terminal.text import is_text, plain
 
 _STOPPED = "stopped; what was done so far is kept: run it again to go on"
 _TOO_LITTLE_MEMORY = "too little memory: take fewer workers, smaller batches or smaller pictures"
@@ -79,7 +86,11 @@ def _explained(exc: BaseException) -> tuple[str, int]:
             named = str(exc).startswith("reelabel ")  # as of flags: "reelabel init: ..."
             line, code = str(exc) if named else f"reelabel: {exc}", exc.exit_code
         case OSError():
-            line, code = f"reelabel: {exc}", WorkspaceError.exit_code
+            line, code = f"reelabel: {os_sentence(exc)}", WorkspaceError.exit_code
+        case UnicodeEncodeError() if not is_text(exc.object):
+            around = plain(exc.object[max(exc.start - 40, 0) : exc.end + 40])
+            line = f"reelabel: a name holds bytes that are no UTF-8: rename it ({around})"
+            code = UsageError.exit_code
         case MemoryError():
             line, code = f"reelabel: {_TOO_LITTLE_MEMORY}", UNEXPECTED
         case _:
@@ -126,7 +137,7 @@ def _flushed(code: int) -> int:
     try:
         sys.stdout.flush()
     except OSError:
-        from reelabel.files import no_stream
+        from reelabel.terminal.streams import no_stream
 
         sys.stdout = no_stream()  # else the interpreter would try once more at its end
         raise
@@ -137,7 +148,7 @@ def _open_streams() -> None:
     """Give closed streams a place to write to."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            from reelabel.files import no_stream
+            from reelabel.terminal.streams import no_stream
 
             setattr(sys, name, no_stream())
 

@@ -15,10 +15,13 @@ from pydantic.fields import FieldInfo
 
 from reelabel.cli.completion import OF_SETTINGS
 from reelabel.cli.setting_names import leaves
-from reelabel.config import Project, checked, plain_values
-from reelabel.errors import ConfigError
+from reelabel.config import Project, checked
+from reelabel.errors import ConfigError, shown
+from reelabel.yaml_text import PlainLoader, plain_values
 
 Command = Callable[..., Any]
+_NOTHING = ("", "~", "null")
+"""What YAML takes for no value."""
 _UNIONS = (Union, types.UnionType)
 
 
@@ -163,6 +166,8 @@ def nested(pairs: Sequence[str], sections: Mapping[str, type[BaseModel]]) -> dic
         if not found:
             raise click.UsageError(f"expected --set key=value, got '{pair}'")
         names, home = path.split("."), result
+        if not all(names):
+            raise click.UsageError(f"expected --set section.key=value, got '{pair}'")
         for name in names[:-1]:
             home = home.setdefault(name, {})
             if not isinstance(home, dict):
@@ -195,21 +200,21 @@ def read_as(kind: Any, text: str) -> Any:
         UsageError: of click, if it is no YAML.
     """
     if not _is_text(kind):
-        value = _yaml(text, yaml.SafeLoader)
+        value = _yaml(text)
         # Only braces make a mapping here: "a: b" is a line of text.
         return text if isinstance(value, dict) and not text.lstrip().startswith("{") else value
-    if get_origin(kind) in (tuple, list, dict):
-        return _yaml(text, yaml.BaseLoader)
-    nothing = type(None) in get_args(kind) and _yaml(text, yaml.SafeLoader) is None
-    return None if nothing else text
+    several = get_origin(kind) in (tuple, list, dict)
+    if (several or type(None) in get_args(kind)) and text.strip().lower() in _NOTHING:
+        return None
+    return _yaml(text, yaml.BaseLoader) if several else text
 
 
-def _yaml(text: str, loader: Any) -> Any:
+def _yaml(text: str, loader: type[yaml.BaseLoader | PlainLoader] = PlainLoader) -> Any:
     try:
-        return plain_values(text, loader, "")
+        return plain_values(text, "", loader)
     except ConfigError as exc:
         raise click.UsageError(
-            f"expected a value such as 5, true or [a, b], got {text!r:.80}"
+            f"expected a value such as 5, true or [a, b], got {shown(text)}"
         ) from exc
 
 

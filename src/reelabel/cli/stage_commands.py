@@ -120,8 +120,8 @@ def _stage(name: str, workspace: Path | None) -> AnyStage:
 
 def _task_named_in(workspace: Path | None) -> str | None:
     """Return the task that a workspace's settings name; None for the one that is usual."""
-    from reelabel.config import read_yaml
     from reelabel.workspace.workspace import CONFIG_NAME
+    from reelabel.yaml_text import read_yaml
 
     if workspace is None:
         return None
@@ -221,8 +221,9 @@ def config_with(workspace: Any, pairs: tuple[str, ...]) -> Any:
         pairs: such as ``clean.score=0.4``; they hold for one command and are not written down.
     """
     from reelabel.cli.flags import nested
-    from reelabel.config import Config, merged, read_yaml, with_sections
+    from reelabel.config import Config, merged, with_sections
     from reelabel.engine.project import parse_config, read_config, sections_of
+    from reelabel.yaml_text import read_yaml
 
     if not pairs:
         return read_config(workspace)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from reelabel.config import Config, parse, read_yaml
+from reelabel.config import Config, parse
 from reelabel.engine.task import Task, check_project, task_named
 from reelabel.short_names import DEFAULT_TASK
 from reelabel.workspace import Workspace
+from reelabel.yaml_text import read_yaml
 
 
 def task_of(config: Config) -> Task:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from reelabel.config import Project
 from reelabel.engine.stage import AnyStage
-from reelabel.errors import ConfigError, UsageError, nearest
+from reelabel.errors import ConfigError, UsageError, nearest, shown
 from reelabel.tables import Table
 from reelabel.workspace.results import Result
 
@@ -160,17 +160,18 @@ def task_named(name: object) -> Task:
     Raises:
         ConfigError: if there is none of that name.
     """
+    if not isinstance(name, str):
+        raise ConfigError(f"expected task to be the name of one, but got {shown(name)}")
     if name in _TASKS:
-        return _TASKS[str(name)]
+        return _TASKS[name]
     if name in BUILT_IN:
-        return register_task(found_at(BUILT_IN[str(name)]))
+        return register_task(found_at(BUILT_IN[name]))
     points = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if name in points:
-        return register_task(points[str(name)].load())
+        return register_task(points[name].load())
     known = sorted({*BUILT_IN, *_TASKS, *points})
     raise ConfigError(
-        f"expected task to be one of {', '.join(known)}, but got '{name}'"
-        f"{nearest(str(name), known)}"
+        f"expected task to be one of {', '.join(known)}, but got '{name}'{nearest(name, known)}"
     )
 
 

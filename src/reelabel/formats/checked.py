@@ -48,9 +48,9 @@ def rows_of(path: str, raw: Row, key: str) -> Iterator[tuple[str, Row]]:
 
 def bad(where: str, expected: str, came: object) -> FormatError:
     """Return the error for a value that is not what it should be."""
-    return FormatError(
-        f"{where}: expected {expected}, but got {reprlib.repr(came)}; correct or remove it"
-    )
+    # `load_json` makes None of all three.
+    given = "null, NaN or Infinity" if came is None else reprlib.repr(came)
+    return FormatError(f"{where}: expected {expected}, but got {given}; correct or remove it")
 
 
 def is_id(value: object) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reelabel.data.tag_rows import TagRow
-from reelabel.errors import FormatError
+from reelabel.errors import FormatError, shown
 
 LONGEST_NAME = 1000
 """Longer names of videos or classes are taken for damage."""
@@ -55,7 +55,7 @@ def _stamp(where: str, what: str, value: object) -> int | None:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     if not _WHOLE.fullmatch(str(value).strip()):
-        raise FormatError(f"{where}: expected a whole number as {what}, but got {value!r:.40}")
+        raise FormatError(f"{where}: expected a whole number as {what}, but got {shown(value, 40)}")
     return int(str(value))
 
 
@@ -90,10 +90,10 @@ def _name(where: str, what: str, value: object) -> str:
     """Return a name: text that can be shown and looked for."""
     text = str(value).strip() if isinstance(value, str | int) and value is not True else ""
     if not text or len(text) > LONGEST_NAME or not text.isprintable():
-        shown = "nothing" if value in (None, "") else repr(value)[:60]
+        came = "nothing" if value in (None, "") else shown(value, 60)
         raise FormatError(
             f"{where}: expected a {what} of 1 to {LONGEST_NAME} printable characters, "
-            f"but got {shown}"
+            f"but got {came}"
         )
     return text
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reelabel.data.tag_rows import TagRow
-from reelabel.errors import FormatError, few, nearest
+from reelabel.errors import FormatError, few, nearest, shown
 from reelabel.files import explained, write_text
 from reelabel.formats.tag_claims import Row, claims_in
 
@@ -215,7 +215,7 @@ def _read_json(path: Path, text: str, columns: Columns) -> Iterator[tuple[str, R
             where = f"{path.name}: '{str(video)[:80]}'"
             yield where, {"video": video, **_of_video(entry, columns)}
     else:
-        raise FormatError(f"{path}: expected a list or an object of videos, but got {raw!r:.80}")
+        raise FormatError(f"{path}: expected a list or an object of videos, but got {shown(raw)}")
 
 
 def _activitynet(path: Path, database: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
@@ -224,7 +224,7 @@ def _activitynet(path: Path, database: Mapping[str, Any]) -> Iterator[tuple[str,
         where = f"{path.name}: '{str(video)[:80]}'"
         annotations = entry.get("annotations") if isinstance(entry, dict) else None
         if not isinstance(annotations, list):
-            yield where, {"error": f"{where}: expected 'annotations', but got {entry!r:.80}"}
+            yield where, {"error": f"{where}: expected 'annotations', but got {shown(entry)}"}
             continue
         for each in annotations:
             yield where, {"video": video, **_of_video({"annotations": each}, COLUMNS)}

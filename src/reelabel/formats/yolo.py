@@ -23,7 +23,7 @@ import yaml
 
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import POSITIVE
-from reelabel.errors import FormatError, counted, few
+from reelabel.errors import ConfigError, FormatError, counted, few
 from reelabel.files import new_folder, read_text, safe_join, write_text
 from reelabel.formats.copied import SPLIT_NAMES, SPLITS, Pictures, copied_pictures, split_in
 from reelabel.formats.entries import Entry, dataset_of
@@ -31,6 +31,7 @@ from reelabel.formats.listing import visible
 from reelabel.formats.pictures import picture_files, picture_size_wh
 from reelabel.formats.side import read_side, write_side
 from reelabel.formats.yolo_labels import KptShape, holds_labels, read_yolo_labels
+from reelabel.yaml_text import plain_values
 
 _YAML_LIMIT = 4 * 2**20
 _UNIT = 10**10
@@ -184,9 +185,9 @@ def _side(folder: Path, names: Iterable[str], classes: Sequence[str]) -> dict[st
 
 def _load_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(read_text(path, _YAML_LIMIT))
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:
-        raise FormatError(f"{path}: expected YAML, but {exc}; correct it") from exc
+        content = plain_values(read_text(path, _YAML_LIMIT), str(path))
+    except ConfigError as exc:
+        raise FormatError(str(exc)) from exc
     if not isinstance(content, dict):
         raise FormatError(f"{path}: expected 'names' and 'train', but it is no mapping")
     return content

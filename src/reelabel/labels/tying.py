@@ -36,6 +36,8 @@ class ImportProblems:
         left_out: boxes without area or outside their picture, one sentence each.
         not_read: what the reader left out besides, one sentence each.
         without_box: pictures with an object that has no box, with its classes; they are left out.
+        lost_frames: frames that had no other boxes. They are no background: what they show is not
+            known.
     """
 
     unknown_videos: set[str] = field(default_factory=set)
@@ -43,6 +45,7 @@ class ImportProblems:
     left_out: list[str] = field(default_factory=list)
     not_read: list[str] = field(default_factory=list)
     without_box: list[str] = field(default_factory=list)
+    lost_frames: list[str] = field(default_factory=list)
 
     def sentences(self) -> Iterator[str]:
         """Yield a sentence for each kind."""
@@ -55,6 +58,9 @@ class ImportProblems:
         if self.left_out:
             boxes = counted(len(self.left_out), "box", "boxes")
             yield f"{boxes} outside the picture or without area left out: {few(self.left_out)}"
+        if self.lost_frames:
+            frames = counted(len(self.lost_frames), "frame")
+            yield f"{frames} left out that had no other box: {few(self.lost_frames)}"
         yield from self.pictures_left_out()
 
     def pictures_left_out(self) -> list[str]:
@@ -98,8 +104,8 @@ def tie(
         problems: is added to.
 
     Raises:
-        FormatError: if a name could mean several videos, a frame does not exist, or one is
-            annotated twice.
+        FormatError: if a name could mean several videos, a frame does not exist, one is annotated
+            twice, or no box lies in its picture.
     """
     found: dict[str, tuple[Video, list[int]]] = {}
     rest: list[int] = []
@@ -113,9 +119,24 @@ def tie(
     problems.not_read += data.not_read
     tied: dict[str, Dataset] = {}
     for video_id, (video, positions) in sorted(found.items()):
-        tied[video_id] = _in_video(path, data.subset(positions), video, timeline(video))
-        problems.left_out += tied[video_id].left_out
+        frames = _in_video(path, data.subset(positions), video, timeline(video))
+        problems.left_out += frames.left_out
+        known = [i for i in range(len(frames.images)) if not _is_lost(frames, i)]
+        lost = set(range(len(frames.images))).difference(known)
+        problems.lost_frames += [str(frames.images[i]) for i in sorted(lost)]
+        if known:
+            tied[video_id] = frames.subset(known)
+    if found and not tied and not rest:
+        raise FormatError(
+            f"{path}: expected boxes inside their pictures, but all of them lie outside or have no "
+            f"area ({few(problems.left_out)}): correct them, or the size of the pictures"
+        )
     return TiedFile(tied, tuple(rest))
+
+
+def _is_lost(data: Dataset, position: int) -> bool:
+    """Return whether a picture had boxes, of which none was taken."""
+    return bool(data.images[position].left_out) and not len(data.boxes[position])
 
 
 def _video_of(

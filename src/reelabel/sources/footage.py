@@ -8,6 +8,8 @@ which is looked for when a file is registered, not here.
 
 from __future__ import annotations
 
+import errno
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +62,7 @@ UNREADABLE = "folders without permission to read"
 RENDERING = "drawn by reelabel"
 NAME = "names that are no UTF-8: rename them"
 NO_FILE = "pipes, devices and sockets"
+NO_PATH = "names that are too long, or links that lead in a circle: rename or remove them"
 FORGOTTEN = "forgotten"
 
 
@@ -131,7 +134,7 @@ def files_in(folder: Path) -> list[Path]:
 
 def _files(path: Path, root: Path, found: Footage) -> list[Path]:
     """Return the footage at a path that a project names."""
-    reason = _output(path) or unusable(path)
+    reason = unusable(path) or _output(path)
     if not reason and (path / CONFIG_NAME).is_file() and path.resolve() != root.resolve():
         reason = WORKSPACE
     if reason:
@@ -150,7 +153,11 @@ def unusable(path: Path) -> str:
     """Return why a path can never be footage, whatever is in it; empty if it can."""
     if not is_text(str(path)):
         return NAME
-    return NO_FILE if path.exists() and not (path.is_file() or path.is_dir()) else ""
+    try:
+        mode = path.stat().st_mode
+    except OSError as exc:
+        return NO_PATH if exc.errno in {errno.ENAMETOOLONG, errno.ELOOP} else ""
+    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else NO_FILE
 
 
 def _output(path: Path) -> str:

@@ -66,6 +66,7 @@ def truth(unit: Truths) -> Output:
         "boxes_nowhere": problems.left_out,
         "without_box": problems.without_box,
         "left_out": problems.pictures_left_out(),
+        "frames_nowhere": problems.lost_frames,
     }
     return Output(tables, notes=notes)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reelabel.config import Config, read_yaml
+from reelabel.config import Config
 from reelabel.config_edit import set_key
 from reelabel.engine.loop import Run, run_one
 from reelabel.engine.project import parse_config, task_of
@@ -25,6 +25,7 @@ from reelabel.verbs.manifests import with_manifest
 from reelabel.verbs.run import opened
 from reelabel.verbs.signatures import takes_settings
 from reelabel.workspace import Workspace
+from reelabel.yaml_text import read_yaml
 
 STAGES = ("want", "fetch")
 """The stages of the flow that it runs, as far as the task has them."""

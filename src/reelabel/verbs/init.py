@@ -20,6 +20,7 @@ from reelabel.verbs.first_teacher import check_detector, chosen_detector
 from reelabel.verbs.manifests import with_manifest
 from reelabel.verbs.people_checks import check_people_files
 from reelabel.workspace import CONFIG_NAME, Workspace
+from reelabel.workspace.workspace import text_path
 
 
 def init(  # noqa: PLR0913 -- one argument for each flag of the command
@@ -65,11 +66,12 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     Raises:
         UsageError: if the folder is a workspace already, a path leads nowhere, or there is no
             footage.
+        WorkspaceError: if the folder's path is no UTF-8, or it cannot be made.
         ModelError: if a detector on this machine cannot be used, or lacks one of the classes.
         ConfigError: if a setting is unknown or wrong.
         FormatError: if a file of truth, labels or tags is one that `run` would refuse.
     """
-    made = Workspace(Path(workspace))
+    made = Workspace(text_path(Path(workspace)))
     if made.config_path.exists():
         raise UsageError(
             f"{workspace} is a workspace already: change its {CONFIG_NAME}, or remove it"

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from reelabel.config import Settings, checked, merged, read_yaml
+from reelabel.config import Settings, checked, merged
 from reelabel.data.tag_rows import TagRow
 from reelabel.engine.project import sections_of
 from reelabel.engine.task import BUILT_IN, task_named
@@ -23,6 +23,7 @@ from reelabel.verbs.run import RunResult, run
 from reelabel.workspace import Workspace
 from reelabel.workspace.class_results import ModelComparison
 from reelabel.workspace.results import SplitReport
+from reelabel.yaml_text import read_yaml
 
 TEST_SHARE = 0.2
 """Share of the labels in the videos that all students are compared on."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pyarrow.compute as pc
 
-from reelabel.config import Config, merged, read_yaml
+from reelabel.config import Config, merged
 from reelabel.data.states import POSITIVE, STATES
 from reelabel.engine import loop
 from reelabel.engine.loop import Run
@@ -27,6 +27,7 @@ from reelabel.verbs.status import status as status_of
 from reelabel.workspace import Workspace, results
 from reelabel.workspace.results import Decision
 from reelabel.workspace.rounds import labelled_rounds
+from reelabel.yaml_text import read_yaml
 
 
 @dataclass(frozen=True)

@@ -82,10 +82,10 @@ def _import_problems(workspace: Workspace) -> dict[str, Any]:
 def score_warnings(workspace: Workspace, round_number: int) -> list[str]:
     """Return what a reader of a round's scores should know about the truth they rest on."""
     scores = scores_of(workspace, round_number)
+    problems = _import_problems(workspace)
     found = {
-        "drawn boxes without any area in their picture are left out": _import_problems(
-            workspace
-        ).get("boxes_nowhere"),
+        "drawn boxes without any area in their picture are left out": problems.get("boxes_nowhere"),
+        "frames that have no other drawn box are left out": problems.get("frames_nowhere"),
         "annotated videos could not be scored": scores.left_out if scores else (),
     }
     return [

@@ -25,6 +25,7 @@ from reelabel.data.video import Video
 from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
 from reelabel.files import explained, has_file, read_json, write_atomic, write_json
 from reelabel.tables import FRAMES, MOMENTS, VIDEOS, Table
+from reelabel.terminal.text import is_text, plain
 from reelabel.workspace.folder import OutputFolder
 from reelabel.workspace.index import indexed, shard_keys
 from reelabel.workspace.products import Files
@@ -94,9 +95,9 @@ class Workspace:
         """Return the workspace in that folder.
 
         Raises:
-            WorkspaceError: if there is none.
+            WorkspaceError: if there is none, or its path is no UTF-8.
         """
-        folder = Path(root)
+        folder = text_path(Path(root))
         if not (folder / CONFIG_NAME).is_file():
             raise WorkspaceError(
                 f"{folder} is no workspace: it holds no {CONFIG_NAME}; "
@@ -343,6 +344,20 @@ class Workspace:
                         "wait until it is finished, or stop it"
                     ) from exc
             yield
+
+
+def text_path(root: Path) -> Path:
+    """Return a workspace's folder: its path stands in tables, exports and messages, as UTF-8.
+
+    Raises:
+        WorkspaceError: if a name in it holds other bytes.
+    """
+    if not is_text(str(root.absolute())):
+        raise WorkspaceError(
+            f"{plain(str(root.absolute()))}: expected a path in UTF-8, but a name in it holds "
+            "other bytes (shown as \\udcXX): rename that folder, or choose another"
+        )
+    return root
 
 
 def _failure(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from reelabel.errors import FormatError, counted, few
+from reelabel.errors import FormatError, counted, few, shown
 from reelabel.formats.tag_claims import seconds_of
 
 NAMED_PROBLEMS = 20
@@ -153,7 +153,7 @@ def youtube_id(value: Any) -> str:
     Raises:
         FormatError: if it is none, or a cut-off error message that was taken for one.
     """
-    text = value.strip() if isinstance(value, str) else repr(value)
+    text = value.strip() if isinstance(value, str) else shown(value)
     if text == TRUNCATED_ERROR:
         raise FormatError(f"'{TRUNCATED_ERROR}' is the beginning of an error message, not an id")
     if not _YOUTUBE_ID.fullmatch(text):
@@ -185,10 +185,11 @@ def address(value: Any) -> tuple[str, bool]:
         FormatError: if it is no address, or one that is never fetched, such as ``file:``.
     """
     url = value.strip() if isinstance(value, str) else ""
-    shown = repr(value if isinstance(value, str) else str(value))[:60]
     plain = url.isascii() and url.isprintable() and " " not in url and "\\" not in url
     if not url or len(url) > LONGEST_ADDRESS or not plain:
-        raise FormatError(f"expected an address in ASCII without spaces, but got {shown}")
+        raise FormatError(
+            f"expected an address in ASCII without spaces, but got {shown(value, 60)}"
+        )
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port

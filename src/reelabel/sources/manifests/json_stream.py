@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import IO, Any
 
-from reelabel.errors import FormatError
+from reelabel.errors import FormatError, shown
 
 LONGEST_ENTRY = 2**24
 """Characters of one entry; what is longer ends the reading."""
@@ -82,7 +82,7 @@ class _Stream:
         key = self.value()
         if not isinstance(key, str) or self.next_mark(take=False) != ":":
             self.at = self._end()
-            return "", Damaged(key.why if isinstance(key, Damaged) else f"{key!r:.80} is no key")
+            return "", Damaged(key.why if isinstance(key, Damaged) else f"{shown(key)} is no key")
         self.next_mark()
         self.next_mark(take=False)
         return key, self.value()
