@@ -105,6 +105,17 @@ def test_defaults_stand_in_the_file_as_comments():
     assert "# sample.every: 1             # Take every n-th." in text
 
 
+def _bomb(form: str) -> str:
+    """Return a value whose aliases multiply: nine levels of nine.
+
+    Args:
+        form: a collection with a place for what it holds.
+    """
+    levels = ["&a0 [x, x]" if form.startswith("[") else "&a0 {x: y}"]
+    levels += [f"&a{n} " + form.format(", ".join([f"*a{n - 1}"] * 9)) for n in range(1, 10)]
+    return "[" + ", ".join(levels) + "]"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -119,13 +130,49 @@ def test_defaults_stand_in_the_file_as_comments():
         'classes: ["a\\0b"]',
         'classes: ["\\ud800"]',
         "classes: [ball]\nvideos: [!!python/object/apply:os.system [ls]]",
+        "classes: [ball]\nseed: 0x" + "f" * 5000,
+        "classes: [ball]\nseed: true",
+        "classes: [ball]\nsample: {every: [true]}",
+        "classes: [ball]\nseed: 190:20:30",
+        "classes: !!set {ball, car}",
+        "classes: [ball]\nsample..every: 3",
+        "classes: [ball]\nsample: {'': 3}",
+        "classes: [ball]\nsample:\n\tevery: 3",
+        "classes: [ball]\nsample: {every: 3",
+        "classes: &a [*a]",
+        "classes: " + _bomb("[{}]"),
+        "classes: [ball]\ndetector_options: {x: " + _bomb("[{}]") + "}",
+        "classes: [ball]\nclass_map: " + _bomb("{{<<: [{}]}}"),
     ],
     ids=lambda text: text[:60],
 )
 def test_hostile_values_are_refused(tmp_path, text):
-    """Values that no algorithm, file or reader can take are an error of the settings."""
-    with pytest.raises(ConfigError):
+    """Values that no algorithm, file or reader can take are an error of the settings, in a line."""
+    with pytest.raises(ConfigError) as refused:
         load(write(tmp_path, text), SECTIONS)
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 900
+
+
+def test_aliases_that_stand_for_little_are_taken(tmp_path):
+    """A value may be named and used again."""
+    text = "classes: &names [ball, car]\nclass_map: {disc: ball}\nvideos: *names"
+    assert load(write(tmp_path, text), SECTIONS).project.videos == ("ball", "car")
+
+
+@pytest.mark.parametrize(("text", "value"), [("7", 7), ("0x1f", 31), ("010", 10), ("1_000", 1000)])
+def test_whole_numbers_are_those_that_people_mean(tmp_path, text, value):
+    """Base 16 is marked by its letter; a zero in front makes no other base."""
+    assert load(write(tmp_path, f"classes: [a]\nseed: {text}"), SECTIONS).project.seed == value
+
+
+def test_a_key_without_a_name_is_named():
+    """The message has the key, and no type of the program."""
+    for raw in ({"sample": {"": 3}}, {"sample..every": 3}):
+        with pytest.raises(ConfigError, match=r"key"):
+            parse({"classes": ["a"]} | raw, SECTIONS, "test")
+    with pytest.raises(ConfigError, match=r"unknown key ''"):
+        parse({"classes": ["a"], "sample": {"": 3}}, SECTIONS, "test")
 
 
 ELSEWHERE = {"devices", "size", "anchor_sizes", "anchor_ratios"}

@@ -294,3 +294,10 @@ def test_an_unknown_task_names_the_known_ones(tmp_path):
     with pytest.raises(ConfigError, match=r"got 'detct' .did you mean 'detect'\?"):
         reelabel.init(tmp_path / "w", classes=["a"], videos=[tmp_path], task="detct")
     assert task_named("detect").name == "detect"
+
+
+@pytest.mark.parametrize("name", [["detect"], {"detect": 1}, None, 3])
+def test_a_task_is_named_by_text(name):
+    """Anything else is refused, whatever can be looked up."""
+    with pytest.raises(ConfigError, match="expected task to be the name of one"):
+        task_named(name)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
 from reelabel.files import read_json, write_atomic, write_json
 from reelabel.tables import ALL, CLIPS, VIDEOS, named, xyxy_columns, xyxy_of
+from reelabel.verbs.init import init
 from reelabel.workspace import Receipt, Workspace, digest_of, fingerprint
 
 
@@ -218,3 +219,14 @@ def test_fingerprints_do_not_depend_on_the_order_of_keys(values):
     assert fingerprint(values) == fingerprint(backwards)
     assert fingerprint(values) != fingerprint({**values, "another": 1})
     assert len(fingerprint(json.dumps(values))) == 16
+
+
+@pytest.mark.parametrize("name", [b"w\xff", b"p\xff/w"])
+def test_a_path_that_is_no_utf8_is_refused_before_anything_is_made(tmp_path, name):
+    """Of the workspace or a folder above it: tables, exports and networks hold UTF-8 alone."""
+    root = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    for call in (Workspace.open, lambda root: init(root, classes=["a"], videos=[tmp_path])):
+        with pytest.raises(WorkspaceError, match="UTF-8") as refused:
+            call(root)
+        assert str(refused.value).isascii()
+    assert not root.exists()

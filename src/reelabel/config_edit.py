@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from reelabel.errors import ConfigError
+from reelabel.errors import ConfigError, os_reason
 from reelabel.files import write_text
 from reelabel.yaml_text import plain_values, yaml_values
 
@@ -35,7 +35,7 @@ def set_key(path: Path, key: str, value: Any) -> None:
     try:
         before = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path}: expected YAML, but {exc}") from exc
+        raise ConfigError(f"{path}: expected YAML, but {os_reason(exc)}") from exc
     after = with_key(before, key, value, where=str(path))
     if after != before:
         write_text(path, after)

@@ -48,7 +48,7 @@ _REASONS = {
     errno.ENOENT: "there is no such file or folder: check the path",
     errno.ENOTDIR: "a part of the path is a file and no folder: choose another path",
     errno.EISDIR: "expected a file, but there is a folder: choose another path, or move it away",
-    errno.EIO: "the disk or its connection failed: check it and run again",
+    errno.EIO: "an error of the disk or its connection: check it and run again",
     errno.EMFILE: "too many open files: take fewer workers, or raise the limit (ulimit -n)",
 }
 """What an error of the file system means, and the way out."""
@@ -137,9 +137,14 @@ class MissingExtra(ReelabelError):  # noqa: N818 -- a state, not a fault
         return self._again, ()
 
 
-def os_reason(exc: OSError) -> str:
-    """Return what an error of the file system means and the way out; its own text if unknown."""
-    return _REASONS.get(exc.errno or 0) or f"{exc.strerror or exc}: check it and run again"
+def os_reason(exc: Exception) -> str:
+    r"""Return what an error of the file system means and the way out; else its own text in a line.
+
+    >>> os_reason(OSError(errno.ELOOP, "", "a")), os_reason(ValueError("a wrong\nvalue"))
+    ('symbolic links lead in a circle: remove them', 'a wrong value')
+    """
+    code = exc.errno if isinstance(exc, OSError) else None
+    return _REASONS.get(code or 0) or " ".join(str(exc).split())
 
 
 def os_sentence(exc: OSError) -> str:

@@ -223,7 +223,9 @@ def read_text(path: Path, limit_bytes: int | None = None) -> str:
             raise FormatError(f"{path}: expected at most {limit_bytes} bytes, but it is larger")
         return raw.decode("utf-8-sig")
     except (OSError, ValueError) as exc:
-        raise FormatError(f"{path}: expected a text file in UTF-8, but {exc}; check it") from exc
+        raise FormatError(
+            f"{path}: expected a text file in UTF-8, but {os_reason(exc)}; check it"
+        ) from exc
 
 
 def has_file(path: Path) -> bool:
@@ -258,7 +260,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
-        raise ShardError(f"{path}: expected JSON, but {exc}; delete it and run again") from exc
+        raise ShardError(
+            f"{path}: expected JSON, but {os_reason(exc)}; delete it and run again"
+        ) from exc
 
 
 def refuse_overwrite(inputs: Iterable[Path], outputs: Iterable[Path | str | None]) -> None:

@@ -55,12 +55,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: if it is no YAML, or holds something else than keys and values.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise ConfigError(f"{path}: expected YAML, but it is no file: name one")
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as exc:
-        raise ConfigError(f"{path}: expected YAML, but {os_reason(exc)}") from exc
-    except UnicodeDecodeError as exc:
-        raise ConfigError(f"{path}: expected YAML, but {exc}: correct it") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path}: expected YAML, but {os_reason(exc)}; correct it") from exc
     return yaml_values(text, str(path))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from reelabel import cli
 from reelabel.verbs.init import init
 
 RUN = (sys.executable, "-m", "reelabel")
@@ -63,6 +65,37 @@ def test_output_that_cannot_be_written_is_one_line(workspace, out):
     )
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") <= 1
+    if out == "/dev/full":
+        assert "the disk is full: free some space" in done.stderr
+        assert done.returncode == 6
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENAMETOOLONG, "x", "v" * 300), f"{'v' * 200}...: a name is longer than"),
+        (OSError(errno.ELOOP, "x", b"a"), "a: symbolic links lead in a circle: remove them"),
+        (OSError(errno.EFBIG, "x", "a", None, "b"), "b: the file would be larger than"),
+        (OSError(errno.ENOSPC, "x"), "a file or the output: the disk is full: free some space"),
+        (OSError("host is down"), "host is down"),
+        ("\udcff.mp4", "a name holds bytes that are no UTF-8: rename it (\\udcff.mp4)"),
+    ],
+)
+def test_errors_of_the_system_name_path_reason_and_way_out(monkeypatch, capsys, error, line):
+    """Whichever command they end, in one line and without a number of the system."""
+
+    def fail() -> int:
+        if isinstance(error, str):
+            error.encode()
+        raise error
+
+    monkeypatch.setattr(cli, "_command", fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr().err
+    assert said.startswith(f"reelabel: {line}")
+    assert "Errno" not in said
+    assert ended.value.code == (2 if isinstance(error, str) else 6)
 
 
 def test_an_unforeseen_error_is_one_line_and_a_file(workspace, tmp_path):

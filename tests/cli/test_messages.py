@@ -117,3 +117,22 @@ def test_a_full_folder_is_called_what_it_is(reelabel, workspace, tmp_path):
     assert "--overwrite" not in reelabel("export", workspace.root, other)[2]
     told = reelabel("export", workspace.root, other, "--overwrite")[2]
     assert f"{other} holds files that are no earlier export: name another" in told
+
+
+@pytest.mark.parametrize(
+    ("pair", "complaint"),
+    [
+        ("seed=true", "expected no truth value, but got True"),
+        ("seed=190:20:30", "got '190:20:30'"),
+        ("seed=0x" + "f" * 5000, "got a whole number of 20000 bits"),
+        ("classes=null", "got None"),
+        ("sample..every=3", "expected --set section.key=value, got 'sample..every=3'"),
+        ("=3", "expected --set section.key=value"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_value_that_nobody_means_is_refused_by_its_text(reelabel, workspace, pair, complaint):
+    """The message names what came; nothing is taken for something else without a word."""
+    code, _, err = reelabel("run", workspace.root, "--set", pair)
+    assert code == 2
+    assert complaint in err

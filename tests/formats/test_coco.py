@@ -523,3 +523,11 @@ def test_text_that_looks_like_the_layout_stays_text(tmp_path):
     )
     write_coco(tmp_path / "a.json", dataset)
     assert read_coco(tmp_path / "a.json", xyxy=False) == dataset
+
+
+@pytest.mark.parametrize("side", [float("nan"), float("inf"), None])
+def test_a_side_that_is_no_number_is_named(tmp_path: Path, side: float | None):
+    """The message has the words that the file may hold."""
+    path = written(tmp_path / "a.json", small(box={"bbox": [1, 2, side, 4]}))
+    with pytest.raises(FormatError, match="but got null, NaN or Infinity"):
+        read_coco(path)

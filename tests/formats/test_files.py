@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reelabel.data.dataset import ImageEntry
-from reelabel.errors import FormatError, UsageError
+from reelabel.errors import FormatError, ModelError, ShardError, UsageError, shown
 from reelabel.files import (
     LONGEST_NAME,
     copy_file,
+    has_file,
     new_folder,
+    other_kind,
     read_text,
     safe_join,
     safe_stem,
@@ -22,6 +25,7 @@ from reelabel.files import (
 )
 from reelabel.formats.pictures import picture_size_wh, picture_suffix, unique_stems
 from reelabel.json_text import json_chunks
+from reelabel.models.weights import resolve
 
 HOSTILE = [
     "/etc/passwd",
@@ -183,3 +187,45 @@ def test_json_in_parts_is_the_json_of_the_whole(value):
     lazy = {k: iter(v) if isinstance(v, list) else (lambda v=v: v) for k, v in value.items()}
     assert b"".join(json_chunks(value)).decode() == expected
     assert b"".join(json_chunks(lazy)).decode() == expected
+
+
+def test_what_is_no_file_is_named_as_what_it_is(tmp_path: Path):
+    """Folders, pipes, devices and links that lead nowhere, before anything waits for them."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    targets = {"circle": "circle", "zero": "/dev/zero", "nothing": "none", "good": "file"}
+    for name, target in targets.items():
+        (tmp_path / name).symlink_to(target)
+    kinds = {path.name: other_kind(path) for path in tmp_path.iterdir()}
+    assert kinds | {"none": other_kind(tmp_path / "none")} == {
+        "pipe": "a pipe or device",
+        "zero": "a pipe or device",
+        "folder": "a folder",
+        "circle": "a link that leads in a circle",
+        "nothing": "a link to nothing",
+        "file": "",
+        "good": "",
+        "none": "",
+    }
+    for name in ("pipe", "zero", "folder", "circle", "nothing"):
+        with pytest.raises(FormatError, match=kinds[name]):
+            read_text(tmp_path / name)
+        with pytest.raises(ShardError, match=kinds[name]):
+            has_file(tmp_path / name)
+        with pytest.raises(ModelError, match=kinds[name]):
+            resolve(str(tmp_path / name))
+
+
+values = st.recursive(
+    st.integers() | st.text() | st.floats() | st.none() | st.binary(),
+    lambda parts: st.lists(parts) | st.dictionaries(st.text(), parts) | st.tuples(parts),
+)
+
+
+@given(value=values | st.integers(min_value=10**5000, max_value=10**5001))
+def test_foreign_values_are_shown_in_a_line(value: object):
+    """Whatever they are, in at most as many characters as asked for."""
+    text = shown(value, 60)
+    assert 0 < len(text) <= 60
+    assert "\n" not in text

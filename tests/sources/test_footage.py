@@ -120,3 +120,11 @@ def test_what_cannot_be_footage_is_left_out(tmp_path):
     files, left_out = listed(tmp_path, "clips")
     assert files == ["clips/good.mp4"]
     assert left_out == {NO_FILE: ["clips/pipe.mp4"], NAME: ["clips/bad\\udcff.mp4"]}
+
+
+def test_an_entry_that_no_file_can_have_costs_itself_alone(tmp_path: Path):
+    """Too long a name and a circle of links are left out with the reason, the others go on."""
+    touched(tmp_path, "a.mp4")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    long = "v" * 300
+    assert listed(tmp_path, "a.mp4", long, "loop") == (["a.mp4"], {NO_PATH: [long, "loop"]})

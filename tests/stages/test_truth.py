@@ -201,3 +201,17 @@ def test_labels_of_people_are_brought_in(tied, bench):
     (row,) = bench.rows(IMPORTED)
     assert (row["pts"], row["frame_index"], row["state"]) == (48, 2, "positive")
     assert (row["origin"], row["score"]) == ("person", 1.0)
+
+
+@pytest.mark.parametrize("xywh", [[500, 20, 30, 10], [10, 20, 0, 10]])
+def test_a_frame_without_any_box_that_can_be_seen_is_no_background(tied, bench, xywh):
+    """Something was drawn there, nobody knows where: the frame is left out and named."""
+    box = {"image_id": 1, "category_id": 1, "bbox": xywh, "iscrowd": 0}
+    places = [{"video": "clip0.mp4", "frame_index": 3}, {"video": "clip1.mp4", "frame_index": 5}]
+    frames, _, notes = tied(*places, boxes=[box])
+    assert [f["frame_index"] for f in frames] == [5]
+    assert notes["frames_nowhere"] == ["clip0.mp4 frame 3"]
+    warning = "frames that have no other drawn box are left out (1): clip0.mp4 frame 3"
+    assert warning in score_warnings(bench.workspace, 0)
+    with pytest.raises(FormatError, match="all of them lie outside or have no area"):
+        tied(places[0], boxes=[box])

@@ -164,6 +164,28 @@ def test_a_file_without_pictures_is_refused(begin, drawn):
     assert workspace.config_path.read_text() == before
 
 
+@pytest.mark.parametrize("what", ["labels", "truth"])
+def test_a_frame_whose_boxes_all_lie_outside_is_not_imported(begin, drawn, what):
+    """It would be background, though something was drawn there; it is named instead."""
+    workspace, said = begin(), []
+    content = json.loads(drawn.read_text())
+    content["images"].append(content["images"][0] | {"id": 2, "frame_index": 7})
+    outside = {"id": 2, "image_id": 2, "bbox": [5000, 5000, 10, 10]}
+    content["annotations"].append(content["annotations"][0] | outside)
+    drawn.write_text(json.dumps(content))
+    taken = api.import_labels(workspace, drawn, what=what, on_message=said.append)
+    assert [
+        (image.frame_index, len(boxes))
+        for image, boxes in zip(taken.images, taken.boxes, strict=True)
+    ] == [(5, 1)]
+    assert "1 frame left out that had no other box: clip0.mp4 frame 7" in said
+    content["annotations"] = content["annotations"][1:]
+    content["images"] = content["images"][1:]
+    drawn.write_text(json.dumps(content))
+    with pytest.raises(FormatError, match="all of them lie outside"):
+        api.import_labels(workspace, drawn, what=what)
+
+
 def test_what_of_an_import_is_of_this_workspace_is_counted(begin, drawn, reelabel):
     """Boxes of other videos and classes are kept, but not counted as if they were of use."""
     workspace = begin()

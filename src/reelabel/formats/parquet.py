@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import POSITIVE, STATES, State
-from reelabel.errors import FormatError
-from reelabel.files import write_atomic
+from reelabel.errors import FormatError, os_reason
+from reelabel.files import other_kind, write_atomic
 from reelabel.formats.checked import bad, number, score_of, text_of, whole_of, xyxy_of
 from reelabel.formats.copied import copied_pictures
 from reelabel.formats.entries import Entry, dataset_of
@@ -150,6 +150,8 @@ def _file(path: Path) -> Path:
 
 
 def _table(path: Path) -> pa.Table:
+    if kind := other_kind(path):  # a pipe would be waited for without end
+        raise FormatError(f"{path}: expected a Parquet table, but it is {kind}: name a file")
     try:
         with pq.ParquetFile(path) as file:
             meta = file.metadata
@@ -159,7 +161,9 @@ def _table(path: Path) -> pa.Table:
                 raise FormatError(f"{path}: expected at most {LIMIT_BYTES} bytes, got {unpacked}")
             table = file.read()
     except (pa.ArrowException, OSError, ValueError) as exc:
-        raise FormatError(f"{path}: expected a Parquet table, but {exc}; replace it") from exc
+        raise FormatError(
+            f"{path}: expected a Parquet table, but {os_reason(exc)}; replace it"
+        ) from exc
     missing = [name for name in ("category", *_CORNERS) if name not in table.column_names]
     if missing or not {"file_name", "video"} & set(table.column_names):
         raise FormatError(

@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from reelabel.errors import DecodeError, UnreadableVideo
+from reelabel.errors import DecodeError, UnreadableVideo, os_reason
 
 OnError = Callable[[DecodeError], None]
 """Called with each error that was skipped while reading or decoding."""
@@ -179,7 +179,7 @@ def _check_readable(path: Path) -> None:
             f"{path}: no permission to read it; change its access rights"
         ) from exc
     except (OSError, ValueError) as exc:
-        raise UnreadableVideo(f"{path}: cannot be read: {exc}") from exc
+        raise UnreadableVideo(f"{path}: cannot be read: {os_reason(exc)}") from exc
 
 
 @cache

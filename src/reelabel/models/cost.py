@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from reelabel.errors import ModelError
+from reelabel.errors import ModelError, os_reason
 from reelabel.models.students.folder import WEIGHTS
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -41,7 +41,9 @@ def _of_safetensors(path: Path) -> int:
     try:
         shapes = _shapes(path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise ModelError(f"{path}: expected safetensors, but {exc}: train again") from exc
+        raise ModelError(
+            f"{path}: expected safetensors, but {os_reason(exc)}: train again"
+        ) from exc
     learnt = (shape for name, shape in shapes.items() if not name.endswith(_STATISTICS))
     return sum(math.prod(shape) for shape in learnt)
 

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Sequence
 from pathlib import Path
 
-from reelabel.errors import ModelError
+from reelabel.errors import ModelError, os_reason
+from reelabel.files import other_kind
 from reelabel.models.spec import Request
 
 
@@ -27,10 +28,12 @@ def read_names(path: Path) -> tuple[str, ...]:
     Raises:
         ModelError: if it cannot be read.
     """
+    if kind := other_kind(path):
+        raise ModelError(f"{path}: expected a file of class names, but it is {kind}: name a file")
     try:
         return tuple(line.strip() for line in path.read_text("utf-8").rstrip().splitlines())
     except (OSError, UnicodeDecodeError) as exc:
-        raise ModelError(f"class names cannot be read from {path}: {exc}") from exc
+        raise ModelError(f"class names cannot be read from {path}: {os_reason(exc)}") from exc
 
 
 def literal_names(text: str) -> tuple[str, ...]:

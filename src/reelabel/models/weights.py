@@ -29,7 +29,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from reelabel.errors import ModelError, WorkspaceError
+from reelabel.errors import ModelError, WorkspaceError, os_reason
 from reelabel.files import other_kind, write_chunks, write_json
 from reelabel.short_names import RELEASED_SHA256
 from reelabel.terminal.console import PlainConsole
@@ -104,7 +104,7 @@ def sha256_of(paths: Iterable[Path]) -> str:
     try:
         found = {path.name: _sha256(path) for path in paths}
     except OSError as exc:
-        raise ModelError(f"weights cannot be read: {exc}") from exc
+        raise ModelError(f"weights cannot be read: {os_reason(exc)}") from exc
     if len(found) == 1:
         return next(iter(found.values()))
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
@@ -153,7 +153,9 @@ def read_lock(home: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as exc:
-        raise WorkspaceError(f"{path} cannot be read ({exc}): repair or remove it") from exc
+        raise WorkspaceError(
+            f"{path} cannot be read ({os_reason(exc)}): repair or remove it"
+        ) from exc
     if not isinstance(known, dict) or not all(isinstance(v, str) for v in known.values()):
         raise WorkspaceError(f"{path} should map models to hashes: repair or remove it")
     return known

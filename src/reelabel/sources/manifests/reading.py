@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reelabel.errors import FormatError, few, nearest
+from reelabel.errors import FormatError, few, nearest, os_reason
+from reelabel.files import other_kind
 from reelabel.sources.manifests.entries import Entry, Tally, decoded
 from reelabel.sources.manifests.json_stream import Damaged, json_entries
 from reelabel.sources.manifests.label_rules import MOST_KEPT, LabelRules
@@ -323,6 +324,8 @@ def _parquet_rows(reading: Reading, needs: Sequence[Meaning]) -> Iterator[tuple[
     import pyarrow as pa  # noqa: PLC0415 -- slow to load
     import pyarrow.parquet as pq  # noqa: PLC0415 -- the same
 
+    if kind := other_kind(reading.path):  # a pipe would be waited for without end
+        raise FormatError(f"{reading.path}: expected a Parquet file, but it is {kind}: name a file")
     try:
         with pq.ParquetFile(reading.path) as file:
             at = _positions(reading, file.schema_arrow.names, needs)
@@ -331,4 +334,6 @@ def _parquet_rows(reading: Reading, needs: Sequence[Meaning]) -> Iterator[tuple[
             rows = (row for batch in batches for row in batch.to_pylist())
             yield from ((f"row {number}", row) for number, row in enumerate(rows))
     except (OSError, pa.ArrowException) as exc:
-        raise FormatError(f"{reading.path}: expected a whole Parquet file, but {exc}") from exc
+        raise FormatError(
+            f"{reading.path}: expected a whole Parquet file, but {os_reason(exc)}"
+        ) from exc
