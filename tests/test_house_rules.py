@@ -31,6 +31,7 @@ LEVEL = {
     "data": 2,
     "tables": 3,
     "config": 2,
+    "file_kinds": 0,
     "yaml_text": 1,
     "config_edit": 3,
     "config_template": 3,

@@ -147,13 +147,17 @@ def os_reason(exc: Exception) -> str:
     return _REASONS.get(code or 0) or " ".join(str(exc).split())
 
 
-def os_sentence(exc: OSError) -> str:
+def os_sentence(exc: OSError, given: os.PathLike[str] | None = None) -> str:
     """Return which path an error of the file system is about, its reason and the way out.
+
+    Args:
+        exc: the error.
+        given: the path if the error names none.
 
     >>> os_sentence(OSError(errno.ELOOP, "", "a"))
     'a: symbolic links lead in a circle: remove them'
     """
-    path = exc.filename2 or exc.filename
+    path = exc.filename2 or exc.filename or (given and os.fspath(given))
     if path is None and exc.errno not in _REASONS:
         return str(exc)
     # Standard output is opened by the shell: errors of writing to it name no path.

@@ -19,7 +19,15 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from reelabel.errors import FormatError, ShardError, UsageError, WorkspaceError, os_reason
+from reelabel.errors import (
+    FormatError,
+    ShardError,
+    UsageError,
+    WorkspaceError,
+    os_reason,
+    os_sentence,
+)
+from reelabel.file_kinds import special_kind
 
 LONGEST_NAME = 60
 """Characters of a file name; at four bytes each they stay below what file systems take."""
@@ -40,8 +48,7 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except IsADirectoryError as exc:
-        where = exc.filename2 or exc.filename or path
-        raise WorkspaceError(f"{os.fspath(where)}: {os_reason(exc)}") from exc
+        raise WorkspaceError(os_sentence(exc, path)) from exc
     except OSError as exc:
         raise WorkspaceError(f"{path}: {os_reason(exc)}; what was done so far is kept") from exc
 
@@ -214,7 +221,7 @@ def read_text(path: Path, limit_bytes: int | None = None) -> str:
     Raises:
         FormatError: if it cannot be read, is not UTF-8, or is larger than `limit_bytes`.
     """
-    if kind := other_kind(path):  # a pipe would be waited for without end
+    if kind := special_kind(path):  # a pipe would be waited for without end
         raise FormatError(f"{path}: expected a text file, but it is {kind}: name a file")
     try:
         with path.open("rb") as file:
@@ -234,21 +241,9 @@ def has_file(path: Path) -> bool:
     Raises:
         ShardError: if there is something else, such as a folder, which would pass for no file.
     """
-    if kind := other_kind(path):
+    if kind := special_kind(path):
         raise ShardError(f"{path}: expected a file, but it is {kind}: move it away and run again")
     return path.exists()
-
-
-def other_kind(path: Path) -> str:
-    """Return what is at a path in words if it is neither a file nor nothing, else an empty text."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return "a link to nothing" if path.is_symlink() else ""
-    except OSError as exc:
-        return "a link that leads in a circle" if exc.errno == errno.ELOOP else ""
-    kinds = {stat.S_IFREG: "", stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket"}
-    return kinds.get(stat.S_IFMT(mode), "a pipe or device")
 
 
 def read_json(path: Path) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from reelabel.errors import ConfigError, os_reason, shown
+from reelabel.file_kinds import special_kind
 
 MOST_VALUES = 1_000_000
 """In one text, each alias counted as all that it stands for."""
@@ -55,8 +56,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: if it is no YAML, or holds something else than keys and values.
     """
-    if path.exists() and not path.is_file():  # a pipe would be waited for without end
-        raise ConfigError(f"{path}: expected YAML, but it is no file: name one")
+    if kind := special_kind(path):
+        raise ConfigError(f"{path}: expected YAML, but it is {kind}: name a file")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:

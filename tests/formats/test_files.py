@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from reelabel.data.dataset import ImageEntry
 from reelabel.errors import FormatError, ModelError, ShardError, UsageError, shown
+from reelabel.file_kinds import special_kind
 from reelabel.files import (
     LONGEST_NAME,
     copy_file,
     has_file,
     new_folder,
-    other_kind,
     read_text,
     safe_join,
     safe_stem,
@@ -197,8 +197,8 @@ def test_what_is_no_file_is_named_as_what_it_is(tmp_path: Path):
     targets = {"circle": "circle", "zero": "/dev/zero", "nothing": "none", "good": "file"}
     for name, target in targets.items():
         (tmp_path / name).symlink_to(target)
-    kinds = {path.name: other_kind(path) for path in tmp_path.iterdir()}
-    assert kinds | {"none": other_kind(tmp_path / "none")} == {
+    kinds = {path.name: special_kind(path) for path in tmp_path.iterdir()}
+    assert kinds | {"none": special_kind(tmp_path / "none")} == {
         "pipe": "a pipe or device",
         "zero": "a pipe or device",
         "folder": "a folder",

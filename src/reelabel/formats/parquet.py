@@ -25,7 +25,8 @@ import pyarrow.parquet as pq
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import POSITIVE, STATES, State
 from reelabel.errors import FormatError, os_reason
-from reelabel.files import other_kind, write_atomic
+from reelabel.file_kinds import special_kind
+from reelabel.files import write_atomic
 from reelabel.formats.checked import bad, number, score_of, text_of, whole_of, xyxy_of
 from reelabel.formats.copied import copied_pictures
 from reelabel.formats.entries import Entry, dataset_of
@@ -150,7 +151,7 @@ def _file(path: Path) -> Path:
 
 
 def _table(path: Path) -> pa.Table:
-    if kind := other_kind(path):  # a pipe would be waited for without end
+    if kind := special_kind(path):  # a pipe would be waited for without end
         raise FormatError(f"{path}: expected a Parquet table, but it is {kind}: name a file")
     try:
         with pq.ParquetFile(path) as file:

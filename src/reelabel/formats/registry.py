@@ -14,7 +14,8 @@ from typing import Any
 
 from reelabel.data.dataset import Dataset
 from reelabel.errors import FormatError, few
-from reelabel.files import other_kind, read_text
+from reelabel.file_kinds import special_kind
+from reelabel.files import read_text
 from reelabel.formats.checked import load_json
 from reelabel.formats.detections_txt import is_header
 from reelabel.formats.listing import visible
@@ -94,7 +95,7 @@ def detect_format(path: Path) -> str:
     if path.is_dir():
         return _format_of_folder(path)
     if not path.is_file():
-        came = f"it is {kind}" if (kind := other_kind(path)) else "there is none"
+        came = f"it is {kind}" if (kind := special_kind(path)) else "there is none"
         raise FormatError(f"{path}: expected a label file or folder, but {came}")
     kinds: dict[str, Callable[[Path], str | None]] = {
         ".json": _format_of_json,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reelabel.errors import ModelError, os_reason
-from reelabel.files import other_kind
+from reelabel.file_kinds import special_kind
 from reelabel.models.spec import Request
 
 
@@ -28,7 +28,7 @@ def read_names(path: Path) -> tuple[str, ...]:
     Raises:
         ModelError: if it cannot be read.
     """
-    if kind := other_kind(path):
+    if kind := special_kind(path):
         raise ModelError(f"{path}: expected a file of class names, but it is {kind}: name a file")
     try:
         return tuple(line.strip() for line in path.read_text("utf-8").rstrip().splitlines())

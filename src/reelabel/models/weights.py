@@ -30,7 +30,8 @@ from rich.progress import (
 )
 
 from reelabel.errors import ModelError, WorkspaceError, os_reason
-from reelabel.files import other_kind, write_chunks, write_json
+from reelabel.file_kinds import special_kind
+from reelabel.files import write_chunks, write_json
 from reelabel.short_names import RELEASED_SHA256
 from reelabel.terminal.console import PlainConsole
 
@@ -167,7 +168,7 @@ def _local(given: Path, home: Path | None) -> Path:
     for path in dict.fromkeys(tried):
         if path.is_file():
             return path
-        if kind := other_kind(path):
+        if kind := special_kind(path):
             raise ModelError(f"{path}: expected a file of weights, but it is {kind}: name a file")
     places = " or ".join(str(path.absolute()) for path in dict.fromkeys(tried))
     raise ModelError(f"no weights at {places}: put the file there, or name another path or a URL")

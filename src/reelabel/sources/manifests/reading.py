@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.errors import FormatError, few, nearest, os_reason
-from reelabel.files import other_kind
+from reelabel.file_kinds import special_kind
 from reelabel.sources.manifests.entries import Entry, Tally, decoded
 from reelabel.sources.manifests.json_stream import Damaged, json_entries
 from reelabel.sources.manifests.label_rules import MOST_KEPT, LabelRules
@@ -324,7 +324,7 @@ def _parquet_rows(reading: Reading, needs: Sequence[Meaning]) -> Iterator[tuple[
     import pyarrow as pa  # noqa: PLC0415 -- slow to load
     import pyarrow.parquet as pq  # noqa: PLC0415 -- the same
 
-    if kind := other_kind(reading.path):  # a pipe would be waited for without end
+    if kind := special_kind(reading.path):  # a pipe would be waited for without end
         raise FormatError(f"{reading.path}: expected a Parquet file, but it is {kind}: name a file")
     try:
         with pq.ParquetFile(reading.path) as file:

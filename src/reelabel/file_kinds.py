@@ -1,0 +1,19 @@
+"""What stands at a path, without opening it: a pipe would be waited for without end."""
+
+from __future__ import annotations
+
+import errno
+import stat
+from pathlib import Path
+
+
+def special_kind(path: Path) -> str:
+    """Return what is at a path in words if it is neither a file nor nothing, else an empty text."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "a link to nothing" if path.is_symlink() else ""
+    except OSError as exc:
+        return "a link that leads in a circle" if exc.errno == errno.ELOOP else ""
+    kinds = {stat.S_IFREG: "", stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a pipe or device")
