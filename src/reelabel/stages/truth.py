@@ -157,6 +157,6 @@ STAGE = Stage(
     after=("register",),
     writes=(TRUTH_FRAMES, TRUTH, IMPORTED_FRAMES, IMPORTED),
     project_keys=("classes", "class_map"),
-    version=5,
+    version=6,
     resource=source,
 )
