@@ -475,6 +475,14 @@ def test_text_is_that_of_the_rows(dataset, crowds):
     assert coco_text(dataset, crowds=crowds) == f"{text}\n"
 
 
+@pytest.mark.parametrize("score", [0.0001, 0.00012, 0.00005, 1e-7, 0.1, 1.0])
+def test_small_scores_are_written_as_json_writes_them(score):
+    """Also where numpy begins to write exponents and Python does not yet."""
+    box = Boxes(np.float32([[0, 0, 9, 9]]), np.float32([score]), np.int64([0]))
+    dataset = Dataset(("a",), (ImageEntry("a.png", 9, 9),), (box,))
+    assert coco_text(dataset) == json.dumps(to_coco(dataset)) + "\n"
+
+
 @given(dataset=datasets(), rules=st.booleans(), crowds=st.booleans())
 def test_columns_are_read_as_entries_are(tmp_path_factory, dataset, rules, crowds):
     """Files of the usual layout and indented ones, which are read row by row, give the same."""

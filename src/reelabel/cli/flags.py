@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 import yaml
@@ -223,6 +223,8 @@ def _is_text(kind: Any) -> bool:
     origin, args = get_origin(kind), get_args(kind)
     if origin is Literal:
         return all(isinstance(arg, str) for arg in args)
+    if origin is Annotated:
+        return _is_text(args[0])
     if origin in (*_UNIONS, tuple, list, dict):
         return all(_is_text(arg) for arg in args if arg not in (type(None), ...))
     return kind in (str, Path)

@@ -210,7 +210,12 @@ def _further(boxes: Sequence[Boxes]) -> pa.Array:
     """Return score, origin and track of each box as text, as far as it has them."""
     score = np.concatenate([some.score for some in boxes])
     # The shortest text that means this number, as in `reelabel.formats.entries.scores_of`.
-    texts = pc.binary_join_element_wise(', "score": ', pa.array(score.astype(np.str_)), "")
+    written = pa.array(score.astype(np.str_))
+    small = pc.match_substring(written, "e")
+    if pc.any(small).as_py():  # numpy and Python begin to write exponents at different numbers
+        again = [repr(float(text)) for text in written.filter(small).to_pylist()]
+        written = pc.replace_with_mask(written, small, pa.array(again, pa.string()))
+    texts = pc.binary_join_element_wise(', "score": ', written, "")
     scores = pc.if_else(pa.array(np.isnan(score)), "", texts)
     names, at = np.unique(_strings(boxes, "origin", ""), return_inverse=True)
     known = [f', "origin": {json.dumps(name)}' if name else "" for name in names.tolist()]
