@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
-from reelabel.data.boxes import xyxy_to_xywh
+from reelabel.data.boxes import Boxes, xyxy_to_xywh
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import STATES
 from reelabel.errors import FormatError, WorkspaceError
