@@ -24,8 +24,8 @@ from reelabel.workspace import Workspace
 
 DAMAGES = ("gone", "empty", "half", "random bytes", "a folder", "another kind", "one bit")
 WAYS_OUT = re.compile(
-    r"run again|reelabel \w+|(delete|remove|correct|check|name|move) (it|another|a file)|put it back"
-    r"|train again|run the stages|expected a workspace|replace it"
+    r"run again|reelabel \w+|(delete|remove|correct|check|name|move) (it|another|a file)"
+    r"|put it back|train again|run the stages|expected a workspace|replace it"
 )
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40)}
 FAKE = {"train": {"student": "fake"}, "engine": {"workers": 1}, "evaluate": {"resamples": 5}}

@@ -13,6 +13,7 @@ import yaml
 import reelabel as api
 from reelabel.engine.run import Options
 from reelabel.errors import FormatError, ModelError, UsageError
+from reelabel.formats.coco import read_coco
 from reelabel.formats.detections_txt import read_detections, write_detections
 from reelabel.media.video import decode
 from reelabel.pipeline import DETECT, read_config, run, run_one
@@ -179,6 +180,8 @@ def test_a_frame_whose_boxes_all_lie_outside_is_not_imported(begin, drawn, what)
         for image, boxes in zip(taken.images, taken.boxes, strict=True)
     ] == [(5, 1)]
     assert "1 frame left out that had no other box: clip0.mp4 frame 7" in said
+    stored = workspace.root / getattr(read_config(workspace).project, what)
+    assert len(read_coco(stored).left_out) == 1, "the stage that reads it names the box again"
     content["annotations"] = content["annotations"][1:]
     content["images"] = content["images"][1:]
     drawn.write_text(json.dumps(content))

@@ -121,12 +121,9 @@ def tie(
     for video_id, (video, positions) in sorted(found.items()):
         frames = _in_video(path, data.subset(positions), video, timeline(video))
         problems.left_out += frames.left_out
-        known = [i for i in range(len(frames.images)) if not _is_lost(frames, i)]
-        lost = set(range(len(frames.images))).difference(known)
-        problems.lost_frames += [str(frames.images[i]) for i in sorted(lost)]
-        if known:
-            tied[video_id] = frames.subset(known)
-    if found and not tied and not rest:
+        problems.lost_frames += [str(frames.images[i]) for i in _lost(frames)]
+        tied[video_id] = frames
+    if found and not any(without_lost(one).images for one in tied.values()) and not rest:
         raise FormatError(
             f"{path}: expected boxes inside their pictures, but all of them lie outside or have no "
             f"area ({few(problems.left_out)}): correct them, or the size of the pictures"
@@ -134,9 +131,19 @@ def tie(
     return TiedFile(tied, tuple(rest))
 
 
-def _is_lost(data: Dataset, position: int) -> bool:
-    """Return whether a picture had boxes, of which none was taken."""
-    return bool(data.images[position].left_out) and not len(data.boxes[position])
+def without_lost(data: Dataset) -> Dataset:
+    """Return a data set without the pictures that had boxes of which none was taken.
+
+    They would be background, and what they show is not known.
+    """
+    lost = set(_lost(data))
+    return data.subset([i for i in range(len(data.images)) if i not in lost]) if lost else data
+
+
+def _lost(data: Dataset) -> list[int]:
+    """Return the positions of the pictures that had boxes of which none was taken."""
+    pairs = enumerate(zip(data.images, data.boxes, strict=True))
+    return [i for i, (image, boxes) in pairs if image.left_out and not len(boxes)]
 
 
 def _video_of(

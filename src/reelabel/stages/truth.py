@@ -30,6 +30,7 @@ from reelabel.labels.tying import (
     nothing_known,
     tie,
     with_boxes,
+    without_lost,
 )
 from reelabel.media.stream import scan
 from reelabel.tables import CORNERS, IMPORTED, IMPORTED_FRAMES, TRUTH, TRUTH_FRAMES, VIDEOS
@@ -95,7 +96,7 @@ def _tied(unit: Truths, path: Path | None, problems: ImportProblems) -> list[Dra
     tied = tie(path, data, names, timeline, problems=problems)
     if not tied.videos:
         raise nothing_known(path, problems, names)
-    parts = list(with_boxes(path, tied.videos.values(), problems))
+    parts = list(with_boxes(path, map(without_lost, tied.videos.values()), problems))
     pairs = zip(tied.videos, parts, strict=True)
     return [Drawn(video_id, frames) for video_id, frames in pairs if frames.images]
 

@@ -27,7 +27,14 @@ from reelabel.formats.registry import (
     detect_format,
     read_boxes,
 )
-from reelabel.labels.tying import ImportProblems, Timeline, check_usable, nothing_known, tie
+from reelabel.labels.tying import (
+    ImportProblems,
+    Timeline,
+    check_usable,
+    nothing_known,
+    tie,
+    without_lost,
+)
 from reelabel.media.stream import scan
 from reelabel.pipeline import read_config, run_one
 from reelabel.stages import register
@@ -79,7 +86,7 @@ def import_boxes(workspace: Workspace, file: Path, options: ImportOptions) -> Da
         _copy_pictures(changes, own)
     for sentence in problems.sentences():
         options.tell(sentence)
-    return data
+    return without_lost(data)
 
 
 def _format(file: Path, options: ImportOptions) -> str:
