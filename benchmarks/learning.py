@@ -162,7 +162,7 @@ def _print_scene(name: str, results: Mapping[Task, list[Round]]) -> None:
         before = student
     _line("the same, to not trained", before, not_trained)
     drawn = [
-        found[0] for task, found in results.items() if task == Task(name, "drawn", task.number)
+        found[0] for task, found in results.items() if (task.scene, task.kind) == (name, "drawn")
     ]
     if drawn:
         roles = (

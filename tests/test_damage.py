@@ -18,7 +18,7 @@ import pytest
 import reelabel
 from reelabel.engine.run import Options
 from reelabel.errors import ModelError, ReelabelError, WorkspaceError
-from reelabel.files import refuse_overwrite, staged_folder, write_atomic, write_bytes
+from reelabel.files import prepare_outputs, staged_folder, write_atomic, write_bytes
 from reelabel.media.encode import writing_explained
 from reelabel.models.students.folder import Card, fingerprint, is_finished, write_card
 from reelabel.pipeline import read_config, run
@@ -181,7 +181,7 @@ def test_what_a_killed_command_left_is_gone_after_the_next(tmp_path, writer):
     stays = {f".out.{os.getpid()}.00000000.tmp", ".other.999999999.00000000.tmp", ".out.tmp"}
     for name in stays:
         (tmp_path / name).touch()
-    refuse_overwrite([], [tmp_path / "out", None])
+    prepare_outputs([], [tmp_path / "out", None])
     assert {each.name for each in tmp_path.iterdir()} == stays
     killed(tmp_path, code)
     with staged_folder(tmp_path / "out") as folder:

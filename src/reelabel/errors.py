@@ -53,6 +53,9 @@ _REASONS = {
 }
 """What an error of the file system means, and the way out."""
 
+_LONGEST_PATH = 200
+"""Characters of a path in a message that is about its length, among others."""
+
 UNEXPECTED = 9
 """Exit code of a command that an unforeseen error ended."""
 
@@ -165,10 +168,6 @@ def os_sentence(exc: OSError, given: os.PathLike[str] | None = None) -> str:
     if len(where) > _LONGEST_PATH:
         where = f"{where[:_LONGEST_PATH]}..."
     return f"{where}: {os_reason(exc)}"
-
-
-_LONGEST_PATH = 200
-"""Characters of a path in a message that is about its length, among others."""
 
 
 class _Short(reprlib.Repr):

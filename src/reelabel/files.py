@@ -260,7 +260,7 @@ def read_json(path: Path) -> Any:
         ) from exc
 
 
-def refuse_overwrite(inputs: Iterable[Path], outputs: Iterable[Path | str | None]) -> None:
+def prepare_outputs(inputs: Iterable[Path], outputs: Iterable[Path | str | None]) -> None:
     """Refuse outputs that are inputs of the same command, and remove what killed ones left of them.
 
     Raises:

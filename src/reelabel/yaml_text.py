@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,15 @@ class PlainLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Return a mapping; of a doubled key one value would be lost."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for (key, _), name in zip(node.value, keys, strict=True):
-            if keys.count(name) > 1:
-                line = key.start_mark.line + 1
+        first: dict[Hashable, int] = {}
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True)
+            if not isinstance(name, Hashable):
+                continue  # which the parent refuses
+            if name in first:
+                line = first[name]
                 raise yaml.YAMLError(f"'{name}' stands there twice, the first time in line {line}")
+            first[name] = key.start_mark.line + 1
         return super().construct_mapping(node, deep=deep)
 
 

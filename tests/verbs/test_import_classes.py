@@ -285,6 +285,16 @@ def test_what_is_no_class_in_a_file_of_fiftyone_is_refused(begin, tmp_path, labe
     assert state(ws) == before
 
 
+def test_tags_in_a_file_that_has_the_name_of_fiftyones_are_read_as_tags(begin, tmp_path):
+    """Also in Windows-1252, which is no JSON for other readers."""
+    ws = begin()
+    rows = [{"video": "clip0.mp4", "class": "night", "note": "\u00e4"}]
+    path = tmp_path / "labels.json"
+    path.write_bytes(json.dumps(rows, ensure_ascii=False).encode("cp1252"))
+    api.import_labels(ws, path)
+    assert rows_of(ws, CLASS_IMPORTED) == [("night", "is", None, None)]
+
+
 # -- taking back -----------------------------------------------------------------------------------
 
 

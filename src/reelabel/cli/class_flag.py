@@ -42,4 +42,4 @@ def repeated(args: list[str]) -> list[str]:
 def _is_path(word: str) -> bool:
     """Return whether a word is a file or folder, or is written like one."""
     path = Path(word)
-    return Path(path).exists() or path.suffix != "" or "/" in word or "://" in word
+    return path.exists() or path.suffix != "" or "/" in word or "://" in word

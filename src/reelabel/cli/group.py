@@ -58,7 +58,7 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that is called; which stage it is depends on the workspace's task."""
         name, *rest = args
-        workspace = next((Path(a) for a in rest if Path(Path(a) / "reelabel.yaml").is_file()), None)
+        workspace = next((Path(a) for a in rest if (Path(a) / "reelabel.yaml").is_file()), None)
         if name in STAGES and name not in LATE and workspace is not None:
             return name, stage_command(name, STAGES[name], workspace), rest
         return super().resolve_command(ctx, args)

@@ -22,7 +22,7 @@ from reelabel.errors import FormatError
 from reelabel.files import explained, read_text
 from reelabel.formats.class_export import LEFT_OUT, picture_claim
 from reelabel.formats.copied import SPLITS
-from reelabel.formats.fiftyone_folder import fiftyone_files, read_fiftyone
+from reelabel.formats.fiftyone_folder import fiftyone_contents, read_fiftyone
 from reelabel.formats.listing import visible
 from reelabel.formats.tags import Meaning, TagFile, read_tags
 
@@ -40,8 +40,8 @@ def read_people_classes(path: Path, columns: Mapping[Meaning, str] | None = None
         FormatError: if it is damaged as a whole, or nothing of it can be used.
         WorkspaceError: if it cannot be read.
     """
-    if files := fiftyone_files(path):
-        return TagFile(_once(claim for file in files for claim in read_fiftyone(file)))
+    if contents := fiftyone_contents(path):
+        return TagFile(_once(one for each in contents.items() for one in read_fiftyone(*each)))
     if not path.is_dir():
         return read_tags(path, columns)
     found = TagFile()

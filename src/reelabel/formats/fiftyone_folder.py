@@ -19,6 +19,7 @@ from typing import Any
 
 from reelabel.data.class_dataset import ClassDataset
 from reelabel.data.tag_rows import NONE, TagRow
+from reelabel.errors import FormatError
 from reelabel.files import new_folder, write_text
 from reelabel.formats.checked import bad, load_json
 from reelabel.formats.class_export import (
@@ -83,31 +84,37 @@ def _target(data: ClassDataset, number: int) -> int | list[int] | None:
     return positive_classes(data, number) if known else None
 
 
-def fiftyone_files(path: Path) -> list[Path]:
-    """Return the ``labels.json`` of a folder, or of its splits, that are of this layout."""
+def fiftyone_contents(path: Path) -> dict[Path, Mapping[str, Any]]:
+    """Return what each ``labels.json`` of a folder, or of its splits, holds, if of this layout."""
     files = [path / LABELS, *sorted(visible(path, f"*/{LABELS}"))] if path.is_dir() else [path]
     named = (file for file in files if file.name == LABELS and file.is_file())
-    return [file for file in named if _labels(load_json(file)) is not None]
+    contents = {file: _content(file) for file in named}
+    return {file: raw for file, raw in contents.items() if isinstance(raw.get("labels"), dict)}
 
 
-def _labels(raw: Any) -> Mapping[str, Any] | None:
-    """Return the labels of the pictures if a file's content is of this layout."""
-    labels = raw.get("labels") if isinstance(raw, dict) else None
-    return labels if isinstance(labels, dict) else None
+def _content(file: Path) -> dict[str, Any]:
+    """Return the object that a JSON file holds, empty if it is no JSON or holds something else."""
+    try:
+        raw = load_json(file)
+    except FormatError:  # a table of tags may have this name; its reader names what is wrong
+        return {}
+    return raw if isinstance(raw, dict) else {}
 
 
-def read_fiftyone(file: Path) -> Iterator[TagRow]:
+def read_fiftyone(file: Path, raw: Mapping[str, Any]) -> Iterator[TagRow]:
     """Yield what a ``labels.json`` claims of each picture that has a label.
+
+    Args:
+        file: its path, for messages and to find the pictures beside it.
+        raw: what it holds; see `fiftyone_contents`.
 
     Raises:
         FormatError: naming the entry that is wrong, and what was expected.
-        WorkspaceError: if the file cannot be read.
     """
-    raw = load_json(file)
     classes = raw.get("classes") or []
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise bad(f"{file}: 'classes'", "a list of names", classes)
-    labels = _labels(raw) or {}
+    labels = raw["labels"]
     names = _names(file.parent / "data", labels)
     for key, given in labels.items():
         where = f"{file}: labels[{key!r}]"

@@ -1,8 +1,9 @@
 """Boxes around masks that files hold as run lengths: those of COCO and of Label Studio.
 
 COCO counts along columns, zeros first, as numbers or packed into text as pycocotools does (5 bits
-to a character, differences to the count before the last). Label Studio packs the RGBA values of all
-pixels by https://github.com/thi-ng/umbrella, package rle-pack.
+to a character, differences to the count before the last). They are counted here, as hotcoco takes a
+text that breaks off for a smaller mask. Label Studio packs the RGBA values of all pixels by
+https://github.com/thi-ng/umbrella, package rle-pack.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from reelabel.config import Config
 from reelabel.engine.project import read_config, task_of
 from reelabel.engine.task import Task, found_at
 from reelabel.errors import MissingExtra, MissingInput, UsageError, nearest
-from reelabel.files import staged_folder, write_text
+from reelabel.files import prepare_outputs, staged_folder, write_text
 from reelabel.formats.attribution import write_attribution
 from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.labels.division import SIDES, TRAIN
@@ -80,6 +80,7 @@ def export(
     kind = _format(task, format, into=into is not None)
     tell = on_message or (lambda _: None)
     if kind == ONNX:
+        prepare_outputs([], [out])
         number = _export_student(ws, config, Path(out), round, half=half)
         tell(f"round {number}: the student")
         return Path(out)

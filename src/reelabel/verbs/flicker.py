@@ -18,7 +18,7 @@ import numpy as np
 from reelabel.data.dataset import ImageEntry
 from reelabel.engine.progress import Display, is_quiet
 from reelabel.errors import UsageError
-from reelabel.files import refuse_overwrite
+from reelabel.files import prepare_outputs
 from reelabel.formats.coco_into import Added
 from reelabel.formats.detections_txt import read_detections
 from reelabel.formats.mined_txt import picture_name, write_mined
@@ -107,7 +107,7 @@ def flicker(  # noqa: PLR0913 -- one argument for each flag of the command
     """
     settings = _settings(valid_score, alpha, valid_sim_score, iou_thr=iou_thr, beta=beta)
     coco = asked_write_back(coco_out, coco_in, category)
-    refuse_overwrite([Path(video), Path(detections)], [out, coco_out])
+    prepare_outputs([Path(video), Path(detections)], [out, coco_out])
     blocks = read_detections(Path(detections), strict=not any_header)
     writer = Writer(coco) if coco is not None else None
     found, pictures = list[MinedFrame](), list[Path]()

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from reelabel.errors import UsageError
-from reelabel.files import write_text
+from reelabel.files import prepare_outputs, write_text
 from reelabel.formats.attribution import Origin, attribution_csv
 from reelabel.sources.fetching.fetched import FetchedFile, fetched_in
 from reelabel.verbs.run import opened
@@ -59,6 +59,7 @@ def _origin(video_id: str, file: FetchedFile) -> Origin:
 
 
 def _write(path: Path, found: Sequence[Origin]) -> None:
+    prepare_outputs([], [path])
     if path.suffix.lower() == ".csv":
         write_text(path, attribution_csv(found))
     elif path.suffix.lower() == ".json":

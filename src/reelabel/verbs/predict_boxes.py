@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from reelabel.engine.progress import Display, is_quiet
-from reelabel.files import refuse_overwrite
+from reelabel.files import prepare_outputs
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.video import decode, time_range
 from reelabel.models.base import Detector, Image
@@ -54,7 +54,7 @@ def predict_boxes(  # noqa: PLR0913 -- those of `predict` that apply
     paths, arrays = files_and_arrays(sources)
     infos = {path: probe(path) for path in paths}
     targets, pool = render_targets(infos, render), DetectorPool(detector)
-    refuse_overwrite(infos, [out, *targets.values()])
+    prepare_outputs(infos, [out, *targets.values()])
     if out is not None:
         check_suffix(Path(out), none_too=True)
     files = chain.from_iterable(

@@ -15,7 +15,7 @@ from reelabel.data.boxes import Floats
 from reelabel.data.classes import Moments, Predictions
 from reelabel.engine.progress import Display, is_quiet
 from reelabel.errors import MediaError, UsageError
-from reelabel.files import refuse_overwrite, write_bytes
+from reelabel.files import prepare_outputs, write_bytes
 from reelabel.labels.segments import SegmentSettings
 from reelabel.media.pictures import encode_jpeg
 from reelabel.media.probe import VideoInfo, probe
@@ -130,7 +130,7 @@ def _check_outputs(
     infos: Mapping[Path, VideoInfo], out: Path | str | None, targets: Mapping[Path, Path]
 ) -> None:
     """Refuse outputs that are inputs, or of another format, before any work is done."""
-    refuse_overwrite(infos, [out, *targets.values()])
+    prepare_outputs(infos, [out, *targets.values()])
     if out is not None:
         check_suffix(Path(out))
 
