@@ -50,6 +50,14 @@ def print_box_stage(workspace: Workspace, config: Config, result: Result) -> Non
         print_pictures(workspace, number)
 
 
+def print_box_figures(workspace: Workspace, stage: str, number: int) -> None:
+    """Print the pictures and the labels by rule of a round, with the stage that counted them."""
+    if stage == "split":
+        print_pictures(workspace, number)
+    if stage == "evaluate":
+        print_rules(workspace, number)
+
+
 def print_box_scores(workspace: Workspace, task: Task, number: int) -> None:
     """Print the scores of all models up to a round, its labels by rule, and warnings."""
     del task

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal
 from rich.markup import escape
 from rich.table import Table
 
-from reelabel.cli.box_printing import print_ablation, print_pictures, print_rules, print_scores
+from reelabel.cli.box_printing import print_ablation, print_scores
 from reelabel.cli.cells import figure_cell, gain_cell
 from reelabel.cli.console import OUT
 from reelabel.config import Config
-from reelabel.engine.project import task_of
+from reelabel.engine.project import read_config, task_of
 from reelabel.engine.run import Result
 from reelabel.errors import counted, few
 from reelabel.evaluation.figures import Figure
@@ -150,8 +150,10 @@ def print_status(workspace: Workspace, found: list[StageStatus], *, as_json: boo
     OUT.print(table)
     for one in found:
         _print_problems(one)
+    show_figures = task_of(read_config(workspace)).part("print_figures")
     for one in found:
-        _print_figures(workspace, one)
+        if one.figures:
+            show_figures(workspace, one.stage, one.round_number)
     for round_number, decision in decisions(workspace):
         OUT.print(f"[bold]round {round_number}:[/] {escape(decision.reason)}")
 
@@ -172,15 +174,6 @@ def _print_problems(of: StageStatus) -> None:
         OUT.print(f"[yellow]{of.stage}[/] {escape(f'{name}: read in part: {message}')}")
     for name, again in of.altered.items():
         OUT.print(f"[red]{of.stage}[/] {escape(f'{name}: not what was written: {again}')}")
-
-
-def _print_figures(workspace: Workspace, of: StageStatus) -> None:
-    """Print the pictures and the labels by rule of a round, with the stage that counted them."""
-    number = of.round_number or 0
-    if of.figures and of.stage == "split":
-        print_pictures(workspace, number)
-    if of.figures and of.stage == "evaluate":
-        print_rules(workspace, number)
 
 
 def print_demo(done: Demo) -> None:

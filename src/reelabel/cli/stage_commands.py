@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from reelabel.engine.stage import AnyStage
 
 Function = Callable[..., Any]
-OF_CLASSES_ONLY = frozenset(["tag", "window", "classify"])
-"""Stages that only classification has."""
-BOTH = frozenset(["truth", "clean", "merge", "split", "train", "evaluate", "advance"])
-"""Stages that detection and classification have in their own way each."""
 COUNT = click.IntRange(0)
 """Rounds and workers are counted from 0 on."""
 SEED = click.IntRange(0, 2**31 - 1)
@@ -105,7 +101,7 @@ def stage_command(name: str, about: str, workspace: Path | None) -> click.Comman
 def _stage(name: str, workspace: Path | None) -> AnyStage:
     """Return the stage of the workspace's task, or the first task's that has one of that name."""
     task = _task_named_in(workspace)
-    if task is None and name not in OF_CLASSES_ONLY:
+    if task is None and _has_stage("", name):
         # Not the whole flow: its help is to answer soon.
         found: AnyStage = import_module(f"reelabel.stages.{name}").STAGE
         return found
@@ -116,6 +112,11 @@ def _stage(name: str, workspace: Path | None) -> AnyStage:
     if name not in flow:
         raise UsageError(f"the task {task} has no stage '{name}'{nearest(name, flow)}")
     return flow[name]
+
+
+def _has_stage(folder: str, name: str) -> bool:
+    """Return whether a folder below `stages` has a stage of that name; nothing is imported."""
+    return Path(import_module("reelabel.stages").__path__[0], folder, f"{name}.py").is_file()
 
 
 def _task_named_in(workspace: Path | None) -> str | None:
@@ -131,7 +132,7 @@ def _task_named_in(workspace: Path | None) -> str | None:
 
 def _others(name: str, workspace: Path | None) -> str | None:
     """Return a sentence on the tasks that have a stage of their own under this name."""
-    if name not in BOTH or workspace is not None:
+    if workspace is not None or not (_has_stage("", name) and _has_stage("classes", name)):
         return None
     return (
         "These are the settings for boxes. Those of a classifier are shown by  "

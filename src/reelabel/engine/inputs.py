@@ -14,6 +14,7 @@ from reelabel.data.video import Video
 from reelabel.errors import MissingInput
 from reelabel.tables import Table
 from reelabel.workspace import Receipt, Workspace
+from reelabel.workspace.forgotten import Forgotten, read_forgotten
 from reelabel.workspace.names import VideosById
 from reelabel.workspace.written import ALL, require_written
 
@@ -123,6 +124,14 @@ class Inputs:
             if found := self._workspace.read_receipt(stage, number):
                 return found
         return None
+
+    def forgotten(self) -> Forgotten:
+        """Return what the workspace has been told to forget.
+
+        Raises:
+            ShardError: if the list is damaged.
+        """
+        return read_forgotten(self._workspace.root)
 
     def path(self, relative: str) -> Path:
         """Return the path of a file that a table names, such as a frame's picture."""

@@ -19,6 +19,8 @@ BOXES: dict[str, Any] = {
     "import_labels": "reelabel.verbs.import_boxes:import_boxes",
     "check_file": "reelabel.verbs.people_checks:check_boxes",
     "ablate": "reelabel.verbs.ablate:ablate_boxes",
+    "figures": "reelabel.verbs.label_lines:box_figures",
+    "print_figures": "reelabel.cli.box_printing:print_box_figures",
     "print_stage": "reelabel.cli.box_printing:print_box_stage",
     "print_scores": "reelabel.cli.box_printing:print_box_scores",
 }

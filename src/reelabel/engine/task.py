@@ -29,7 +29,15 @@ BUILT_IN = {
 """The tasks that come with the package, and where each stands."""
 
 Part = Literal[
-    "predict", "report", "show", "ablate", "import_labels", "print_stage", "print_scores"
+    "predict",
+    "report",
+    "show",
+    "ablate",
+    "import_labels",
+    "figures",
+    "print_stage",
+    "print_figures",
+    "print_scores",
 ]
 """What a task does in its own way."""
 Writer = Callable[..., None]
@@ -47,9 +55,15 @@ def accept_file(file: Path, project: Project, footage: Sequence[Path]) -> None:
     del file, project, footage
 
 
-def print_nothing(workspace: Any, config: Any, result: Any) -> None:
+def no_figures(folder: Path, stage: str) -> dict[str, Any]:
+    """Return none."""
+    del folder, stage
+    return {}
+
+
+def print_nothing(workspace: Any, *about: Any) -> None:
     """Print nothing."""
-    del workspace, config, result
+    del workspace, about
 
 
 @dataclass(frozen=True)
@@ -80,12 +94,15 @@ class Task:
             `reelabel.verbs.import_options.ImportOptions`; returns what was taken.
         check_file: raises `FormatError` for a file of people's labels that a stage would refuse,
             given the file, the project's settings and the files of its footage.
+        figures: what `status` states of a stage of a round, given the round's folder and the
+            stage's name: JSON values by name; none by default.
+        print_figures: prints them, given a workspace, the stage's name and the round's number.
         print_stage: prints what a stage brought, given a workspace, its settings and the stage's
             `engine.run.Result`; nothing by default.
         print_scores: prints the scores of all models up to a round, given a workspace, the task and
             the round's number; by default the numbers and texts among them.
 
-    The last eight are functions, or where they are, as ``module:name``: loaded when they are used.
+    The last ten are functions, or where they are, as ``module:name``: loaded when they are used.
     """
 
     name: str
@@ -105,6 +122,8 @@ class Task:
     ablate: Callable[..., Any] | str = ""
     import_labels: Callable[..., Any] | str = ""
     check_file: Callable[..., Any] | str = "reelabel.engine.task:accept_file"
+    figures: Callable[..., Any] | str = "reelabel.engine.task:no_figures"
+    print_figures: Callable[..., Any] | str = "reelabel.engine.task:print_nothing"
     print_stage: Callable[..., Any] | str = "reelabel.engine.task:print_nothing"
     print_scores: Callable[..., Any] | str = "reelabel.cli.printing:print_plain_scores"
 

@@ -51,11 +51,11 @@ class Cursor:
         self._reopen = partial(Decoder, path, threads=threads, tolerant=tolerant, on_error=on_error)
         self._may_jump = True
         self._pictures: Iterator[Stamped]
-        self._held: Stamped | None
+        self._next: Stamped | None
         self._decoder = self._reopen()
         self._start()
         self.time_base = self._decoder.time_base
-        self.start_pts = self._held[0] if self._held else 0
+        self.start_pts = self._next[0] if self._next else 0
 
     def __enter__(self) -> Self:
         """Return the cursor itself."""
@@ -86,8 +86,8 @@ class Cursor:
 
     def frames_before(self, pts: int | None) -> Iterator[Frame]:
         """Yield the frames from here on up to a time stamp, all if it is None; later ones stay."""
-        while self._held is not None and (pts is None or self._held[0] < pts):
-            yield self._take(*self._held)
+        while self._next is not None and (pts is None or self._next[0] < pts):
+            yield self._take(*self._next)
 
     def key_frames(self) -> Iterator[Frame]:
         """Yield the key frames of the whole video; others are not even decoded where possible."""
@@ -96,7 +96,7 @@ class Cursor:
             return
         self._decoder.close()
         self._decoder = self._reopen()
-        self._held = None
+        self._next = None
         for pts, picture in self._decoder.key_pictures():
             self._index = self._rank(pts)
             frame = self._frame(pts, picture)
@@ -128,13 +128,13 @@ class Cursor:
 
     def approach(self, pts: int) -> None:
         """Jump to the key frame at or before `pts` if that skips enough frames."""
-        if not self._may_jump or self._held is None or not self.timeline.seekable:
+        if not self._may_jump or self._next is None or not self.timeline.seekable:
             return
         before = np.searchsorted(self.timeline.key_pts, pts, side="right")
         if not before:
             return
         key_pts = int(self.timeline.key_pts[before - 1])
-        here = self._rank(self._held[0])
+        here = self._rank(self._next[0])
         if self._rank(key_pts) - here >= _WORTH_A_JUMP and not self._jump(key_pts, here):
             self._may_jump = False
             self._restart()
@@ -142,23 +142,23 @@ class Cursor:
     def _jump(self, key_pts: int, here: int) -> bool:
         """Seek; False if that led nowhere, too far, or not ahead."""
         self._pictures = self._decoder.pictures_from(key_pts)
-        self._held = next(self._pictures, None)
-        if self._held is None or not here < self._rank(self._held[0]) <= self._rank(key_pts):
+        self._next = next(self._pictures, None)
+        if self._next is None or not here < self._rank(self._next[0]) <= self._rank(key_pts):
             return False
         self._jumped = True
-        self._index = self._rank(self._held[0])
+        self._index = self._rank(self._next[0])
         return True
 
     def _through(self, pts: int) -> Frame | None:
-        while self._held is not None and self._held[0] <= pts:
-            frame = self._take(*self._held)
+        while self._next is not None and self._next[0] <= pts:
+            frame = self._take(*self._next)
             if frame.pts == pts:
                 return frame
         return None
 
     def _take(self, pts: int, picture: VideoFrame) -> Frame:
         frame = self._frame(pts, picture)
-        self._held = next(self._pictures, None)
+        self._next = next(self._pictures, None)
         self._index += 1
         return frame
 
@@ -179,4 +179,4 @@ class Cursor:
         self._jumped = False
         self._index = 0
         self._pictures = self._decoder.pictures()
-        self._held = next(self._pictures, None)
+        self._next = next(self._pictures, None)

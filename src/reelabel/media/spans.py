@@ -144,13 +144,13 @@ class _Span:
             else:
                 self.source.seek(self.first - int(back_s / self.source.time_base))
             packets = self.source.packets()
-            if held := self._held(packets):
+            if held := self._from_key_frame(packets):
                 return chain(held, packets)
         raise UnreadableVideo(
             f"{self.source.guarded.name}: there is no key frame at or before {self.start_s} s"
         )
 
-    def _held(self, packets: Iterator[VideoPacket]) -> list[VideoPacket]:
+    def _from_key_frame(self, packets: Iterator[VideoPacket]) -> list[VideoPacket]:
         """Take packets until no later key frame can begin the span; return those from it on."""
         held: list[VideoPacket] = []
         for packet in packets:

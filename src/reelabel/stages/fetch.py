@@ -25,7 +25,7 @@ from reelabel.sources.web.headers import seconds_of
 from reelabel.sources.web.settings import FetchSettings
 from reelabel.tables import DOWNLOADS, WANTS
 from reelabel.workspace import fingerprint
-from reelabel.workspace.forgotten import Forgotten, read_forgotten
+from reelabel.workspace.forgotten import Forgotten
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def ready(context: Context[FetchSettings], tools: Tools | None = None) -> Resour
     notes = notes_of(context.inputs.receipt("fetch"))
     due = notes.get("next_try_at") and seconds_of(notes["next_try_at"]) <= tools.clock.now()
     run = int(notes.get("run", 0)) + bool(due)
-    forgotten = read_forgotten(context.root)
+    forgotten = context.inputs.forgotten()
     told = [sorted(forgotten.sources), {n: sorted(w) for n, w in forgotten.wants.items()}]
     parts = told if any(told) else []
     return Resource(Ready(tools, run, forgotten), fingerprint(run, *parts))

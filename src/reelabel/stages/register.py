@@ -26,7 +26,6 @@ from reelabel.sources.fetching.fetched import FetchedFile, damage_of, fetched_fi
 from reelabel.sources.footage import FORGOTTEN, RENDERING, Role, find_footage
 from reelabel.tables import DOWNLOADS, VIDEOS, WANTS
 from reelabel.workspace import fingerprint
-from reelabel.workspace.forgotten import read_forgotten
 
 UNREADABLE = "unreadable-"
 Row = dict[str, Any]
@@ -62,7 +61,7 @@ def footage(context: Context[NoSettings]) -> Resource[Sources]:
     found = find_footage(context.project, context.root)
     shards = (context.inputs.rows(DOWNLOADS, key) for key in context.inputs.video_ids(DOWNLOADS))
     names = fetched_names(shards)
-    forgotten = frozenset(read_forgotten(context.root).videos)
+    forgotten = frozenset(context.inputs.forgotten().videos)
     sources = Sources(found.files, found.left_out, names, forgotten)
     stats: list[object] = [(str(path), role, _stamp(path)) for path, role in found.files]
     further = [[name, _stamp(context.root / name)] for name in names]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from reelabel.labels.background import DETECTION, NEAR, NO_EVIDENCE, NOT_PROCESSED, ON_TRACK
 from reelabel.labels.class_counts import Notes
 from reelabel.tables import LABELS
 from reelabel.workspace import Workspace
-from reelabel.workspace.results import SplitReport
+from reelabel.workspace.results import Scores, SplitReport
 
 _WHY = {
     NOT_PROCESSED: "not processed",
@@ -41,3 +44,22 @@ def pictures_sentence(split: SplitReport) -> str:
         return words
     why = ", ".join(f"{n} {_WHY[reason]}" for reason, n in sorted(split.unlabelled.items()))
     return f"{words}, {count['unlabelled']} unlabelled and left out ({why})"
+
+
+def box_figures(folder: Path, stage: str) -> dict[str, Any]:
+    """Return what a stage of a round that finds boxes found, as JSON values.
+
+    Args:
+        folder: of the round.
+        stage: `split` has the pictures by kind and why some are left out, `evaluate` the labels by
+            rule and the background pictures on truth; others have nothing.
+
+    Raises:
+        ShardError: if the file that holds them is damaged.
+    """
+    if stage == "split" and (split := SplitReport.load(folder)):
+        return {**split.pictures, "unlabelled_because": split.unlabelled}
+    if stage == "evaluate" and (scores := Scores.load(folder)):
+        values = scores.to_json()
+        return {key: values[key] for key in ("rules", "background")}
+    return {}

@@ -29,7 +29,7 @@ from reelabel.views.evidence_examples import (
     support_score,
     supporting_detections,
 )
-from reelabel.views.film import Mark, Scene, Step, canvas_of, focus_of, near, shoot
+from reelabel.views.film import Mark, Scene, Step, canvas_of, focus_of, near, write_film
 from reelabel.views.film_settings import Film
 from reelabel.workspace import Workspace
 from reelabel.workspace.names import VideosById
@@ -67,10 +67,10 @@ def show_evidence(
     with explained(folder):
         (folder.parent if _is_file(folder) else folder).mkdir(parents=True, exist_ok=True)
     with Display("show", len(videos), quiet=quiet) as display:
-        studio = _Studio(workspace, number, film, display)
+        writer = _FilmWriter(workspace, number, film, display)
         if _is_file(folder):
-            return [studio.together(videos, folder)]
-        return [studio.alone(video, folder, pictures) for video in videos]
+            return [writer.together(videos, folder)]
+        return [writer.alone(video, folder, pictures) for video in videos]
 
 
 def _is_file(out: Path) -> bool:
@@ -127,7 +127,7 @@ def _of_kinds(
 
 
 @dataclass(frozen=True)
-class _Studio:
+class _FilmWriter:
     """Makes the films of a round."""
 
     workspace: Workspace
@@ -147,14 +147,16 @@ class _Studio:
             return folder / f"{stem}-{step.pts}.jpg" if step.pts in chosen else None
 
         movie, size_wh = folder / f"{stem}.mp4", canvas_of([video.size_wh])
-        stills = shoot([scene], movie, self.film, size_wh=size_wh, still=still, tick=self._tick)
+        stills = write_film(
+            [scene], movie, self.film, size_wh=size_wh, still=still, tick=self._tick
+        )
         return Shown(video.name, movie, stills, (len(scene.found), total))
 
     def together(self, videos: list[Video], movie: Path) -> Shown:
         """Write one film of all videos."""
         hits = Counter[str]()
         size_wh = canvas_of([video.size_wh for video in videos])
-        shoot(self._each(videos, hits), movie, self.film, size_wh=size_wh, tick=self._tick)
+        write_film(self._each(videos, hits), movie, self.film, size_wh=size_wh, tick=self._tick)
         return Shown("", movie, [], (hits["shown"], hits["found"]))
 
     def _each(self, videos: list[Video], hits: Counter[str]) -> Iterator[Scene]:

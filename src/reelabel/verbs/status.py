@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from reelabel.config import Config
@@ -15,10 +14,10 @@ from reelabel.engine.stale import why_stale
 from reelabel.engine.task import Task
 from reelabel.errors import MissingInput, ReelabelError, ShardError, WorkspaceError
 from reelabel.pipeline import task_of
-from reelabel.tables import DOWNLOADS, LABELS
+from reelabel.tables import DOWNLOADS
 from reelabel.workspace import Workspace
 from reelabel.workspace.products import altered
-from reelabel.workspace.results import Decision, Scores, SplitReport
+from reelabel.workspace.results import Decision
 from reelabel.workspace.rounds import decision_of
 from reelabel.workspace.snapshot import Snapshot
 
@@ -72,8 +71,7 @@ def status(workspace: Workspace, config: Config, *, verify: bool = False) -> lis
     snapshot = Snapshot(workspace)
     found = [_status(snapshot, config, stage, number) for stage, number in stages]
     found = with_stages_below(task, stages, found)
-    if task.labels is LABELS:
-        found = [replace(one, figures=_figures(workspace, one)) for one in found]
+    found = [replace(one, figures=_figures(workspace, task, one)) for one in found]
     if not verify:
         return found
     return [
@@ -82,22 +80,12 @@ def status(workspace: Workspace, config: Config, *, verify: bool = False) -> lis
     ]
 
 
-def _figures(workspace: Workspace, of: StageStatus) -> dict[str, Any]:
-    """Return what a stage of a round that finds boxes found, if it is one of those with figures.
-
-    A damaged file has none; `verify` names it.
-    """
+def _figures(workspace: Workspace, task: Task, of: StageStatus) -> dict[str, Any]:
+    """Return the figures of a stage of a round; a damaged file has none, `verify` names it."""
+    if of.round_number is None:
+        return {}
     with contextlib.suppress(ShardError):
-        return _known_figures(workspace.round_dir(of.round_number or 0), of)
-    return {}
-
-
-def _known_figures(folder: Path, of: StageStatus) -> dict[str, Any]:
-    if of.stage == "split" and (split := SplitReport.load(folder)):
-        return {**split.pictures, "unlabelled_because": split.unlabelled}
-    if of.stage == "evaluate" and (scores := Scores.load(folder)):
-        values = scores.to_json()
-        return {key: values[key] for key in ("rules", "background")}
+        return dict(task.part("figures")(workspace.round_dir(of.round_number), of.stage))
     return {}
 
 

@@ -146,8 +146,8 @@ def _same(row: Row) -> Any:
 
 def _finding(kind: str, rows: list[Row]) -> Finding:
     if kind == GAP:
-        shown = min(rows, key=_held)
-        return Finding(kind, tuple(rows), shown, _held(shown))
+        shown = min(rows, key=_confidence)
+        return Finding(kind, tuple(rows), shown, _confidence(shown))
     if kind == SMOOTH:
         return Finding(kind, tuple(rows), rows[0], -rows[0]["sigma"])
     shown = max(rows, key=lambda r: r["score"])
@@ -155,7 +155,7 @@ def _finding(kind: str, rows: list[Row]) -> Finding:
     return Finding(kind, tuple(rows), shown, rank)
 
 
-def _held(row: Row) -> float:
+def _confidence(row: Row) -> float:
     """Return the confidence of a box in a gap: similarity of the pictures, else its score."""
     return float(row["score"] if row["similarity"] is None else row["similarity"])
 

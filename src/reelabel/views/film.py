@@ -79,10 +79,10 @@ def timetable(
     for i in np.flatnonzero(near(stamps, base, focus, film)):
         pts, slow = int(stamps[i]), bool(slowed[i])
         pause = focus.get(pts, False)
-        copies = math.ceil(_meant(film.pause_s) / _COPY_S) if pause else 0
+        copies = math.ceil(_exact(film.pause_s) / _COPY_S) if pause else 0
         steps.append(Step(pts, round(clock / CLOCK), copies, slow, pause))
         lasting = min(int(lasts[i]) * base, Fraction(_LONGEST_S))
-        clock += copies * _COPY_S + lasting * (_meant(film.slow) if slow else 1)
+        clock += copies * _COPY_S + lasting * (_exact(film.slow) if slow else 1)
     return steps, round(clock / CLOCK)
 
 
@@ -104,15 +104,15 @@ def near(
         share: of that time, 0..1.
     """
     at = np.array(sorted(focus), np.int64)
-    before = math.floor(_meant(film.before_s) * share / base)
-    after = math.floor(_meant(film.after_s) * share / base)
+    before = math.floor(_exact(film.before_s) * share / base)
+    after = math.floor(_exact(film.after_s) * share / base)
     result: NDArray[np.bool_] = np.searchsorted(at, stamps + before, "right") > np.searchsorted(
         at, stamps - after
     )
     return result
 
 
-def _meant(value: float) -> Fraction:
+def _exact(value: float) -> Fraction:
     """Return the decimal number that a float was written for: 0.12 is three frames of 0.04."""
     return Fraction(value).limit_denominator(1_000_000)
 
@@ -156,7 +156,7 @@ def focus_of(found: Iterable[Finding]) -> dict[int, bool]:
     return {pts: False for at in shown for pts in at} | {at[0]: True for at in shown}
 
 
-def shoot(
+def write_film(
     scenes: Iterable[Scene],
     target: Path,
     film: Film,
