@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from reelabel.data.tag_rows import TagRow
 from reelabel.errors import FormatError, shown
+from reelabel.formats.checked import Row
 
 LONGEST_NAME = 1000
 """Longer names of videos or classes are taken for damage."""
@@ -16,7 +15,6 @@ _SEVERAL = re.compile(r"\s*[;|]\s*")
 _WHOLE = re.compile(r"-?\d{1,18}")
 _CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,3}):(\d{1,2}(?:\.\d+)?)")
 
-Row = Mapping[str, Any]
 """Cells by the meaning of their column; ``given`` maps classes with a column to their cells."""
 
 

@@ -25,7 +25,8 @@ from typing import Any, Literal
 from reelabel.data.tag_rows import TagRow
 from reelabel.errors import FormatError, few, nearest, shown
 from reelabel.files import explained, write_text
-from reelabel.formats.tag_claims import Row, claims_in
+from reelabel.formats.checked import Row
+from reelabel.formats.tag_claims import claims_in
 
 Meaning = Literal["video", "class", "start", "end", "claim"]
 """What a column is about."""

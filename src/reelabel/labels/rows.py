@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from reelabel.data.boxes import Boxes, Placement
 from reelabel.labels.merging import Labels
-from reelabel.tables import LABELS
+from reelabel.tables import LABELS, Row
 from reelabel.tables.boxes import box_columns, boxes_of
 from reelabel.tables.columns import Texts, repeated_text, texts_of
 
@@ -95,8 +95,8 @@ class FrameBoxes:
         return replace(boxes, xyxy=placed.astype(np.float32))
 
 
-def _extra(table: pa.Table) -> list[dict[str, Any]]:
+def _extra(table: pa.Table) -> list[Row]:
     """Return the round and rule of each row; equal ones are one dictionary."""
-    known: dict[tuple[int, str], dict[str, Any]] = {}
+    known: dict[tuple[int, str], Row] = {}
     pairs = zip(table["round"].to_pylist(), texts_of(table, "rule").tolist(), strict=True)
     return [known.setdefault(pair, {"round": pair[0], "rule": pair[1]}) for pair in pairs]

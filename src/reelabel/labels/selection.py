@@ -9,15 +9,14 @@ are taken that are background (`reelabel.labels.background`).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelabel.data.states import GAP, NEGATIVE, PERSON, POSITIVE, TEACHER
+from reelabel.tables import Row
 
-Row = dict[str, Any]
 LabelsByPts = Mapping[int, Sequence[Row]]
 """Time stamp -> rows of the table `labels`."""
 

@@ -15,6 +15,7 @@ from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
 from reelabel.errors import counted, few, nearest
 from reelabel.short_names import composed
+from reelabel.tables import Row
 
 FOLDER, FILE, MANIFEST = "folder", "file", "manifest"
 """Where a tag comes from."""
@@ -151,7 +152,7 @@ def plain_name(name: str) -> str:
     return composed(re.sub(r"[\s_-]+", " ", name).casefold())
 
 
-Rows = dict[str, list[dict[str, Any]]]
+Rows = dict[str, list[Row]]
 """Video id -> rows of the table `tags`."""
 
 
@@ -196,7 +197,7 @@ def _classes(row: TagRow, names: ClassNames, problems: TagProblems) -> Iterator[
         problems.unknown_class(row.category, names.classes)
 
 
-def tag_row(video: Video, category: str, row: TagRow, *, right: bool) -> dict[str, Any]:
+def tag_row(video: Video, category: str, row: TagRow, *, right: bool) -> Row:
     """Return a row of the table `tags`."""
     start_s, end_s = _span_s(video, row)
     return {

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import Any
 
 from pydantic import Field
 
@@ -25,7 +24,7 @@ from reelabel.labels.spans import Span, fetched_spans, inside, joined
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.shots import find_shots
 from reelabel.media.video import decode_spans, time_range
-from reelabel.tables import CLIPS, DOWNLOADS, VIDEOS, WANTS, Table, spans_of
+from reelabel.tables import CLIPS, DOWNLOADS, VIDEOS, WANTS, Row, Table, spans_of
 
 USER, MANIFEST = "user", "manifest"
 
@@ -173,9 +172,7 @@ def _of_manifests(
             yield video.video_id, by_path[video.path]
 
 
-def _rows(
-    context: Context[CutSettings], table: Table, columns: list[str]
-) -> Iterator[dict[str, Any]]:
+def _rows(context: Context[CutSettings], table: Table, columns: list[str]) -> Iterator[Row]:
     """Return some columns of a table, of all sources."""
     sources = context.inputs.video_ids(table)
     shards = (context.inputs.rows(table, source).select(columns).to_pylist() for source in sources)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from reelabel.engine.stage import Output, Stage, Unit
 from reelabel.labels.copies import Seen, find_copies
 from reelabel.labels.frames import DedupSettings, FramePool, frame_duplicates
-from reelabel.tables import COPIES, DUPLICATES, EMBEDDINGS, FRAMES, VIDEOS
+from reelabel.tables import COPIES, DUPLICATES, EMBEDDINGS, FRAMES, VIDEOS, Row
 from reelabel.tables.footage import signatures_of
 
 DedupUnit = Unit[DedupSettings, None]
@@ -23,7 +23,7 @@ DedupUnit = Unit[DedupSettings, None]
 
 def dedup(unit: DedupUnit) -> Output:
     """Return the dropped frames of every video, each with the frame that stands for it."""
-    rows: dict[str, list[dict[str, Any]]] = {v: [] for v in unit.inputs.video_ids(FRAMES)}
+    rows: dict[str, list[Row]] = {v: [] for v in unit.inputs.video_ids(FRAMES)}
     pool = _pool(unit) if unit.settings.enabled else None
     for row in _dropped(pool, unit.settings) if pool is not None else ():
         rows[row["video_id"]].append(row)
@@ -43,14 +43,14 @@ def dedup(unit: DedupUnit) -> Output:
     )
 
 
-def _copies(unit: DedupUnit) -> dict[str, list[dict[str, Any]]]:
+def _copies(unit: DedupUnit) -> dict[str, list[Row]]:
     """Return by video the rows on others that show the same, whatever their encoding is."""
     names = {video.video_id: video.name for video in unit.inputs.videos}
     videos = {
         video_id: Seen(names.get(video_id, video_id), signatures_of(frames))
         for video_id, frames in unit.shards(FRAMES)
     }
-    rows: dict[str, list[dict[str, Any]]] = {video_id: [] for video_id in videos}
+    rows: dict[str, list[Row]] = {video_id: [] for video_id in videos}
     for one in find_copies(videos):
         rows[one.first].append({
             "video_id": one.first,
@@ -79,7 +79,7 @@ def _pool(unit: DedupUnit) -> FramePool | None:
     return FramePool(**{name: np.concatenate(columns) for name, columns in parts.items()})
 
 
-def _dropped(pool: FramePool, settings: DedupSettings) -> list[dict[str, Any]]:
+def _dropped(pool: FramePool, settings: DedupSettings) -> list[Row]:
     """Return a row for every frame that is dropped."""
     found = frame_duplicates(pool, settings)
     return [

@@ -18,12 +18,11 @@ from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.sources.extra import needs_fetch
 from reelabel.sources.fetching.fetch_tools import Tools, tools_for
 from reelabel.sources.fetching.fetched import forgotten_rows
-from reelabel.sources.fetching.journal import Row
 from reelabel.sources.fetching.queue import Want
 from reelabel.sources.manifests.lookups import FOLDER
 from reelabel.sources.web.headers import seconds_of
 from reelabel.sources.web.settings import FetchSettings
-from reelabel.tables import DOWNLOADS, WANTS
+from reelabel.tables import DOWNLOADS, WANTS, Row
 from reelabel.workspace import fingerprint
 from reelabel.workspace.forgotten import Forgotten
 

@@ -24,11 +24,10 @@ from reelabel.media.probe import VideoInfo, content_id, probe
 from reelabel.media.rendering import is_rendering
 from reelabel.sources.fetching.fetched import FetchedFile, damage_of, fetched_files, fetched_names
 from reelabel.sources.footage import FORGOTTEN, RENDERING, Role, find_footage
-from reelabel.tables import DOWNLOADS, VIDEOS, WANTS
+from reelabel.tables import DOWNLOADS, VIDEOS, WANTS, Row
 from reelabel.workspace import fingerprint
 
 UNREADABLE = "unreadable-"
-Row = dict[str, Any]
 Fetched = Mapping[str, FetchedFile]
 
 
@@ -273,7 +272,7 @@ def _blank(kind: pa.DataType) -> Any:
     return 0.0 if pa.types.is_floating(kind) else 0
 
 
-def _facts(info: VideoInfo) -> dict[str, Any]:
+def _facts(info: VideoInfo) -> Row:
     width, height = info.display_wh
     return {
         "size_bytes": info.size_bytes,

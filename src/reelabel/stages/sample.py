@@ -40,7 +40,7 @@ from reelabel.media.signatures import chosen, signature
 from reelabel.media.video import Frame, SparseSpans, decode_spans
 from reelabel.models.base import Embed, Embedder, Image
 from reelabel.models.registry import load_embedder
-from reelabel.tables import CLIPS, EMBEDDINGS, FRAMES, VIDEOS, spans_of
+from reelabel.tables import CLIPS, EMBEDDINGS, FRAMES, VIDEOS, Row, spans_of
 from reelabel.workspace.workspace import PICTURE_NAME
 
 Side = Annotated[int, Field(ge=1, le=16_384)]
@@ -70,10 +70,10 @@ SampleUnit = Unit[SampleSettings, Embedder]
 class Samples:
     """Rows and vectors of the frames taken so far."""
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     vectors: dict[int, Any] = field(default_factory=dict)
 
-    def thin(self, remove: Callable[[dict[str, Any]], None]) -> None:
+    def thin(self, remove: Callable[[Row], None]) -> None:
         """Drop every second frame, with its picture."""
         for row in self.rows[1::2]:
             remove(row)
@@ -130,7 +130,7 @@ def _sampled_frames(unit: SampleUnit, problems: list[str]) -> Iterator[SampledFr
 class _Taking:
     """Takes the frames of one video: the sampling rule, its clips and shots so far."""
 
-    def __init__(self, unit: SampleUnit, clips: list[dict[str, Any]]) -> None:
+    def __init__(self, unit: SampleUnit, clips: list[Row]) -> None:
         self.unit, self.clips = unit, clips
         self.spans_s = spans_of(clips, unit.video.duration_s)
         self.lengths_s = [clip["end_s"] - clip["start_s"] for clip in clips]
@@ -199,7 +199,7 @@ def _noted(problems: list[str]) -> OnError:
     return lambda error: problems.append(str(error))
 
 
-def _row(unit: SampleUnit, sampled: SampledFrame) -> dict[str, Any]:
+def _row(unit: SampleUnit, sampled: SampledFrame) -> Row:
     q, frame = sampled.quality, sampled.frame
     reason = reject_reason(q, unit.settings.quality) or ""
     return {
@@ -222,7 +222,7 @@ def _row(unit: SampleUnit, sampled: SampledFrame) -> dict[str, Any]:
     }
 
 
-def _write(picture: Image, name: str, unit: SampleUnit) -> dict[str, Any]:
+def _write(picture: Image, name: str, unit: SampleUnit) -> Row:
     s = unit.settings
     placed = Placement()
     if s.resize != "none":
@@ -242,7 +242,7 @@ def _vector(frame: Frame, embed: Embed, embedder: Embedder) -> Any:
     return embed([frame.rgb(embedder.fit_wh)])[0]
 
 
-def _remove(unit: SampleUnit, row: dict[str, Any]) -> None:
+def _remove(unit: SampleUnit, row: Row) -> None:
     if row["picture"]:
         unit.files.remove(f"{row['pts']}.jpg")
 

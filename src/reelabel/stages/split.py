@@ -14,7 +14,6 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -59,12 +58,12 @@ from reelabel.tables import (
     SEEN,
     TRACKS,
     VIDEOS,
+    Row,
 )
 from reelabel.tables.boxes import boxes_of
 from reelabel.workspace import fingerprint
 from reelabel.workspace.results import SideCounts, SplitReport
 
-Row = dict[str, Any]
 Entry = tuple[Row, Boxes]
 """A frame and its labels, in the pixels of its picture."""
 HARD = "hard"

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -33,7 +32,7 @@ from reelabel.labels.tying import (
     without_lost,
 )
 from reelabel.media.stream import scan
-from reelabel.tables import CORNERS, IMPORTED, IMPORTED_FRAMES, TRUTH, TRUTH_FRAMES, VIDEOS
+from reelabel.tables import CORNERS, IMPORTED, IMPORTED_FRAMES, TRUTH, TRUTH_FRAMES, VIDEOS, Row
 from reelabel.workspace.names import copies_in, in_folder
 
 Truths = Unit[NoSettings, Paths]
@@ -108,20 +107,20 @@ class Drawn:
     video_id: str
     data: Dataset
 
-    def frame_rows(self) -> list[dict[str, Any]]:
+    def frame_rows(self) -> list[Row]:
         """Return the rows of the annotated frames."""
         return [
             self._place(image) | {"complete": self._complete(image)} for image in self.data.images
         ]
 
-    def _place(self, image: ImageEntry) -> dict[str, Any]:
+    def _place(self, image: ImageEntry) -> Row:
         return {"video_id": self.video_id, "pts": image.pts, "frame_index": image.frame_index}
 
     def _complete(self, image: ImageEntry) -> list[str] | None:
         ids = image.complete
         return None if ids is None else [self.data.classes[class_id] for class_id in ids]
 
-    def box_rows(self) -> Iterator[dict[str, Any]]:
+    def box_rows(self) -> Iterator[Row]:
         """Yield the rows of the boxes of all states."""
         for image, boxes in zip(self.data.images, self.data.boxes, strict=True):
             for i, xyxy in enumerate(boxes.xyxy.tolist()):
@@ -134,7 +133,7 @@ class Drawn:
                     }
                 )
 
-    def truth_rows(self) -> list[dict[str, Any]]:
+    def truth_rows(self) -> list[Row]:
         """Return the rows of the table `truth`: objects and regions to ignore."""
         rows = (row for row in self.box_rows() if row["state"] != NEGATIVE)
         return [
@@ -143,7 +142,7 @@ class Drawn:
             for row in rows
         ]
 
-    def label_rows(self) -> list[dict[str, Any]]:
+    def label_rows(self) -> list[Row]:
         """Return the rows of the table `imported`."""
         return [row | {"origin": PERSON, "score": 1.0} for row in self.box_rows()]
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from reelabel.errors import ShardError
+
+Row = dict[str, Any]
+"""One row of a table: column -> value, as Arrow returns it."""
 
 SCHEMA_VERSION = 3
 """Raised when a declaration below changes; part of every shard's fingerprint."""

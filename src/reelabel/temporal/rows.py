@@ -17,7 +17,7 @@ from reelabel.data.boxes import paired_iou, visible_parts
 from reelabel.data.sequence import BoxSequence, Floats, Ints
 from reelabel.data.states import GAP, SMOOTH, STATIC
 from reelabel.errors import ModelError
-from reelabel.tables import EVIDENCE, xyxy_columns
+from reelabel.tables import EVIDENCE, Row, xyxy_columns
 from reelabel.tables.boxes import boxes_of, class_names
 from reelabel.tables.columns import chosen_texts, repeated_text
 from reelabel.temporal.evidence import Found, SmoothedTracks
@@ -28,7 +28,6 @@ from reelabel.temporal.smooth import Smoothed
 from reelabel.temporal.static import StaticRepeat
 from reelabel.temporal.video import TrackedVideo
 
-Row = dict[str, Any]
 _ORDER = ("pts", "kind", "detection", "track_id")
 
 

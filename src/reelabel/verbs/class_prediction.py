@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from reelabel.errors import MissingExtra, UsageError, few
 from reelabel.files import write_chunks, write_text
 from reelabel.json_text import json_chunks
 from reelabel.labels.segments import UNKNOWN
+from reelabel.tables import Row
 from reelabel.verbs.predict_files import check_suffix
 from reelabel.verbs.source_prediction import SEGMENT_COLUMNS, SourcePrediction
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Row = dict[str, Any]
 What = Literal["moments", "segments", "videos"]
 
 MOST_TIMELINES = 12

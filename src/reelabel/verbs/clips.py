@@ -6,13 +6,12 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from reelabel.data.video import Video
 from reelabel.errors import MediaError, MissingInput, UsageError
 from reelabel.files import safe_stem, staged_folder, write_text
 from reelabel.media.spans import copy_span, span_suffix
-from reelabel.tables import CLIPS
+from reelabel.tables import CLIPS, Row
 from reelabel.workspace import Workspace
 
 TABLE = "clips.csv"
@@ -58,11 +57,11 @@ def clips(
 
 def _written(
     folder: Path,
-    jobs: list[tuple[Video, dict[str, Any]]],
+    jobs: list[tuple[Video, Row]],
     *,
     exact: bool,
     on_message: Callable[[str], None] | None,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Row]:
     """Write clips and yield their rows; one that cannot be written is left out."""
     for video, clip in jobs:
         try:
@@ -72,7 +71,7 @@ def _written(
                 on_message(f"{video.name}, clip {clip['clip']}: {exc}")
 
 
-def _clips(ws: Workspace) -> Iterator[tuple[Video, dict[str, Any]]]:
+def _clips(ws: Workspace) -> Iterator[tuple[Video, Row]]:
     """Yield the clips of all usable videos."""
     cut = set(ws.shards(CLIPS))
     for video in ws.videos():
@@ -80,7 +79,7 @@ def _clips(ws: Workspace) -> Iterator[tuple[Video, dict[str, Any]]]:
             yield from ((video, clip) for clip in ws.read(CLIPS, video.video_id).to_pylist())
 
 
-def _write(folder: Path, video: Video, clip: dict[str, Any], *, exact: bool) -> dict[str, Any]:
+def _write(folder: Path, video: Video, clip: Row, *, exact: bool) -> Row:
     """Write one clip and return its row of the table."""
     suffix = ".mp4" if exact else span_suffix(video.path.name)
     stem = f"{safe_stem(video.path.stem)}-{video.video_id[:8]}-{clip['clip']:04d}"
@@ -98,7 +97,7 @@ def _write(folder: Path, video: Video, clip: dict[str, Any], *, exact: bool) -> 
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def _table(rows: list[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()

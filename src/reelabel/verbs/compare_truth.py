@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
@@ -19,12 +18,10 @@ from reelabel.labels.tagging import (
     without_contradictions,
 )
 from reelabel.media.probe import content_id, probe
-from reelabel.tables import CLASS_TRUTH
+from reelabel.tables import CLASS_TRUTH, Row
 from reelabel.verbs.predict_files import files_and_arrays
 from reelabel.workspace import CONFIG_NAME, Workspace
 from reelabel.workspace.results import SplitReport
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from reelabel.data.states import GAP
 from reelabel.data.video import Video
 from reelabel.formats.entries import NO_TRACK
 from reelabel.formats.video_files import VIDEO_NAME
-from reelabel.tables import CANDIDATES, EVIDENCE, TRACKS, xyxy_of
+from reelabel.tables import CANDIDATES, EVIDENCE, TRACKS, Row, xyxy_of
 from reelabel.tables.columns import Texts, texts_of
 from reelabel.verbs.exported_names import written_frames
 from reelabel.workspace import Workspace
@@ -119,7 +119,7 @@ class ExportedFrames:
     workspace: Workspace
     number: int | None
     videos: dict[str, Video]
-    _frames: dict[str, dict[int, Mapping[str, Any]]] = field(default_factory=dict)
+    _frames: dict[str, dict[int, Row]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, workspace: Workspace, data_set: Path) -> ExportedFrames:

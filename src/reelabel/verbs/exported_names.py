@@ -8,10 +8,8 @@ table `frames` holds how its picture was made.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Any
 
 import numpy as np
 
@@ -20,10 +18,8 @@ from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.errors import FormatError
 from reelabel.formats.pictures import FRAME_PICTURE
 from reelabel.labels.tying import SAME_SHAPE, stretched
-from reelabel.tables import FRAMES
+from reelabel.tables import FRAMES, Row
 from reelabel.workspace import Workspace
-
-Row = Mapping[str, Any]
 
 _SAMPLED = re.compile(
     r"(?<![0-9a-f])(?P<video_id>[0-9a-f]{16})[\\/]([^\\/]+\.\w+[\\/])?(?P<pts>-?\d+)(\.\w+)?$"

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from reelabel.data.tag_rows import TagRow
 from reelabel.data.video import Video
@@ -28,6 +27,7 @@ from reelabel.labels.tagging import (
 )
 from reelabel.pipeline import read_config, run_one
 from reelabel.stages import register
+from reelabel.tables import Row
 from reelabel.verbs.import_history import What, imported_path, is_named, recorded
 from reelabel.verbs.import_options import ImportOptions
 from reelabel.workspace import Workspace
@@ -37,8 +37,6 @@ CLASSES = ".csv"
 """Suffix of the files that imported classes are kept in."""
 MOST_SHOWN = 5
 """Further faults of a file are counted, not named."""
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

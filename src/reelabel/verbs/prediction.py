@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -22,13 +22,13 @@ from reelabel.media.draw import colour_of, draw_boxes
 from reelabel.media.pictures import encode_jpeg
 from reelabel.media.video import frames
 from reelabel.models.base import Image
+from reelabel.tables import Row
 from reelabel.verbs.predict_files import check_suffix
 
 if TYPE_CHECKING:
     import pandas as pd
     import supervision as sv
 
-Row = dict[str, Any]
 COLUMNS = ("source", "frame_index", "pts", "time_s", "category", "score", "x1", "y1", "x2", "y2")
 """Of a table of boxes; corners are in pixels of the upright frame."""
 MOST_PICTURES = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +23,15 @@ from reelabel.media.draw import Bar, Colour, colour_of, draw_bars
 from reelabel.media.video import Frame
 from reelabel.models.base import Image
 from reelabel.pipeline import read_config
-from reelabel.tables import CLASS_LABELS, CLASS_TRUTH, PREDICTIONS, STUDENT_PREDICTIONS, TAGS, Table
+from reelabel.tables import (
+    CLASS_LABELS,
+    CLASS_TRUTH,
+    PREDICTIONS,
+    STUDENT_PREDICTIONS,
+    TAGS,
+    Row,
+    Table,
+)
 from reelabel.tables.claims import IS, moments_of, predictions_of, times_s
 from reelabel.verbs.show_video import Shown, draw_video, last_labelled, show_folder, stem_of
 from reelabel.views.class_label_sections import doubtful
@@ -31,7 +39,6 @@ from reelabel.views.class_moments import labels_of
 from reelabel.views.film_settings import Film
 from reelabel.workspace import Workspace
 
-Row = dict[str, Any]
 Doubles = NDArray[np.float64]
 
 STATES: dict[str, Colour] = {

@@ -20,7 +20,7 @@ from reelabel.errors import MissingInput
 from reelabel.files import explained
 from reelabel.media.draw import Colour
 from reelabel.pipeline import read_config
-from reelabel.tables import EVIDENCE
+from reelabel.tables import EVIDENCE, Row
 from reelabel.verbs.show_video import Shown, asked
 from reelabel.views.evidence_examples import (
     COLOURS,
@@ -34,7 +34,6 @@ from reelabel.views.film_settings import Film
 from reelabel.workspace import Workspace
 from reelabel.workspace.names import VideosById
 
-Row = dict[str, Any]
 _DETECTION: Colour = (190, 190, 190)  # other detections
 _SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm"})
 

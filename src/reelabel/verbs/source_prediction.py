@@ -25,11 +25,11 @@ from reelabel.labels.segments import (
 from reelabel.media.draw import Bar, Colour, colour_of, draw_bars
 from reelabel.media.pictures import read_rgb
 from reelabel.models.base import Image
+from reelabel.tables import Row
 from reelabel.verbs.prediction import Source
 
 SEGMENT_COLUMNS = ("video", "class", "start_s", "end_s", "probability")
 """Keys of the rows of segments."""
-Row = dict[str, Any]
 Doubles = NDArray[np.float64]
 
 GREY: Colour = (150, 150, 150)

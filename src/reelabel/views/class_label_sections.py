@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +15,12 @@ from reelabel.evaluation.classes.leak_test import LeakTest
 from reelabel.evaluation.classes.tag_judgement import Judgement
 from reelabel.evaluation.figures import Figure
 from reelabel.labels.division import SIDES
+from reelabel.tables import Row
 from reelabel.tables.claims import IS
 from reelabel.views.class_moments import MomentPictures
 from reelabel.views.sections import Cell, DataTable, Gallery, Section, Shown
 from reelabel.workspace.results import SideCounts, SplitReport
 
-Row = dict[str, Any]
 DOUBTS = 8
 """Pictures of doubtful moments per class."""
 MOST_GALLERIES = 12

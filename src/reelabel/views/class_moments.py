@@ -25,7 +25,6 @@ from reelabel.workspace import Workspace
 from reelabel.workspace.names import VideosById
 from reelabel.workspace.rounds import dataset_dir
 
-Row = dict[str, Any]
 MomentId = tuple[str, int, int]
 """Video, first and last time stamp."""
 PICTURE_WH = (240, 180)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +14,14 @@ from reelabel.data.classes import Predictions
 from reelabel.data.states import IGNORE
 from reelabel.data.video import Video
 from reelabel.errors import counted
-from reelabel.tables import CLASS_LABELS, CLASS_TRUTH, PREDICTIONS, STUDENT_PREDICTIONS, TAGS, Table
+from reelabel.tables import (
+    CLASS_LABELS,
+    CLASS_TRUTH,
+    PREDICTIONS,
+    STUDENT_PREDICTIONS,
+    TAGS,
+    Table,
+)
 from reelabel.tables.claims import IS, moments_of, predictions_of, times_s
 from reelabel.views import class_plots
 from reelabel.views.class_plots import Band, Stretch
@@ -23,7 +29,6 @@ from reelabel.views.plot_style import COLOURS, INK, STATE_COLOURS
 from reelabel.views.sections import Plots, Section, Shown
 from reelabel.workspace import Workspace
 
-Row = dict[str, Any]
 MOST_TIMELINES = 8
 """So many videos are shown over time."""
 _LEAST_S = 0.1  # a label is at least so wide

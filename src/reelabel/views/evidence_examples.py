@@ -13,10 +13,8 @@ import pyarrow.compute as pc
 from reelabel.config import Config
 from reelabel.data.states import FLICKER, GAP, SMOOTH, STATIC, UNSUPPORTED
 from reelabel.media.draw import Colour
-from reelabel.tables import DETECTIONS
+from reelabel.tables import DETECTIONS, Row
 from reelabel.workspace import Workspace
-
-Row = dict[str, Any]
 
 KINDS = {
     FLICKER: "a sure box that nothing supports before or after, although its place was found"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,6 @@ from reelabel.models.base import Image
 from reelabel.views.evidence_examples import COLOURS, Finding
 from reelabel.views.film_settings import Film
 
-Row = dict[str, Any]
 Ints = NDArray[np.int64]
 Size = tuple[int, int]
 

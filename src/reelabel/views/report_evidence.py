@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +33,6 @@ from reelabel.views.sections import Gallery, Shown
 from reelabel.workspace import Workspace
 from reelabel.workspace.names import VideosById
 
-Row = dict[str, Any]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 

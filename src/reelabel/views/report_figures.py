@@ -17,7 +17,7 @@ from reelabel.data.states import POSITIVE
 from reelabel.labels.stats import heat_map, size_bins
 from reelabel.media.draw import STYLES, colour_of, draw_boxes
 from reelabel.media.pictures import fit, read_rgb
-from reelabel.tables import CORNERS, FRAME, FRAMES, LABELS, xyxy_of
+from reelabel.tables import CORNERS, FRAME, FRAMES, LABELS, Row, xyxy_of
 from reelabel.views import plots
 from reelabel.views.html import jpeg_uri
 from reelabel.views.score_rows import model_rows
@@ -26,7 +26,6 @@ from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import model_dir, scores_of
 from reelabel.workspace.snapshot import Snapshot
 
-Row = dict[str, Any]
 GALLERY = 12
 """Pictures in the gallery of labelled frames."""
 PICTURE_WH = (360, 270)

@@ -20,9 +20,6 @@ from reelabel.evaluation.label_rules import RuleQuality
 from reelabel.evaluation.without_truth import HeldOutLabels, MirrorConsistency
 from reelabel.files import has_file, read_json, write_json
 
-Row = dict[str, Any]
-
-
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {}
 
 
@@ -44,9 +41,9 @@ class Result:
     FILE: ClassVar[str]
     VERSION: ClassVar[int] = 1
 
-    def to_json(self) -> Row:
+    def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values, with its version."""
-        values: Row = _adapter(type(self)).dump_python(self, mode="json")
+        values: dict[str, Any] = _adapter(type(self)).dump_python(self, mode="json")
         return {"version": self.VERSION, **values}
 
     @classmethod

@@ -14,7 +14,7 @@ from reelabel.errors import MediaError, UsageError
 from reelabel.files import safe_stem
 from reelabel.media.brief import BriefInfo
 from reelabel.sources.fetching.fetch_tools import ByteRanges, CopiedSpan, Tools
-from reelabel.sources.fetching.journal import Journal, Part, Row
+from reelabel.sources.fetching.journal import Journal, Part
 from reelabel.sources.fetching.queue import FETCHED, Want
 from reelabel.sources.sites.requests import SiteHosts, SiteRequests
 from reelabel.sources.sites.settings import SiteFile
@@ -25,6 +25,7 @@ from reelabel.sources.web.outcomes import FetchFailure
 from reelabel.sources.web.part_file import SUFFIX, PartFile, disk_failures, finish, remove
 from reelabel.sources.web.ranges import Ranges
 from reelabel.sources.web.sniff import span_suffix_of, suffix_of
+from reelabel.tables import Row
 
 _SAFE = re.compile(r"[A-Za-z0-9_-]{1,120}")
 _LEAST_SHARE = 0.5

@@ -12,7 +12,7 @@ from typing import Any
 from reelabel.files import remove_leftovers
 from reelabel.sources.fetching.attempts import Attempts, name_files, remove_spans
 from reelabel.sources.fetching.fetch_tools import Tools
-from reelabel.sources.fetching.journal import Journal, Row
+from reelabel.sources.fetching.journal import Journal
 from reelabel.sources.fetching.mirror_clips import MirrorClips, mixed_versions
 from reelabel.sources.fetching.queue import FETCHED, Key, Want, WantQueue
 from reelabel.sources.fetching.scheduler import BLANK, Fetching, Shop, Tick, blank_row, is_final
@@ -20,6 +20,7 @@ from reelabel.sources.web.client import Client
 from reelabel.sources.web.headers import iso_time
 from reelabel.sources.web.limits import Limits, day_of
 from reelabel.sources.web.settings import FetchSettings
+from reelabel.tables import Row
 
 _FAILED = frozenset({"gone", "refused", "failed"})
 

@@ -28,14 +28,13 @@ from typing import Any, Self
 from reelabel.checksums import sealed, unsealed
 from reelabel.errors import ShardError
 from reelabel.files import explained, write_chunks
+from reelabel.tables import Row
 
 NAME = "journal.jsonl"
 
 _SYNC_S = 0.5
 """Lines are given to the system at once, which a kill survives, and to the disk this often."""
 _SPARE_LINES = 10_000
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from reelabel.errors import FormatError, counted, few
 from reelabel.sources.fetching.attempts import SPAN_MARK, Came, stem_of
-from reelabel.sources.fetching.journal import Journal, Row
+from reelabel.sources.fetching.journal import Journal
 from reelabel.sources.fetching.queue import FETCHED, Key, Want
 from reelabel.sources.fetching.scheduler import BLANK, Shop, Tick, blank_row, brief
 from reelabel.sources.mirrors.archives import ArchiveLimits, Taken
@@ -43,6 +43,7 @@ from reelabel.sources.web.headers import iso_time
 from reelabel.sources.web.limits import day_of
 from reelabel.sources.web.outcomes import FetchFailure
 from reelabel.sources.web.part_file import SUFFIX, finish
+from reelabel.tables import Row
 
 T = TypeVar("T")
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from reelabel.sources.fetching.journal import Row
 from reelabel.sources.web.addresses import host_of
 from reelabel.sources.web.headers import seconds_of
+from reelabel.tables import Row
 
 Key = tuple[str, str]
 """Source and want id."""

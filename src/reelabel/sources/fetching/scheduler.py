@@ -16,7 +16,7 @@ from pathlib import Path
 from reelabel.errors import ReelabelError
 from reelabel.sources.fetching.attempts import Attempts, Came
 from reelabel.sources.fetching.fetch_tools import Tools
-from reelabel.sources.fetching.journal import Journal, Row
+from reelabel.sources.fetching.journal import Journal
 from reelabel.sources.fetching.queue import FETCHED, Host, Key, Want, WantQueue
 from reelabel.sources.web.clock import Stopped
 from reelabel.sources.web.headers import LONGEST_RETRY_AFTER_S, iso_time
@@ -24,6 +24,7 @@ from reelabel.sources.web.limits import MOST_FORBIDDEN, Limits, day_of
 from reelabel.sources.web.outcomes import OUTCOMES, FetchFailure
 from reelabel.sources.web.part_file import SUFFIX, finish
 from reelabel.sources.web.settings import FetchSettings
+from reelabel.tables import Row
 
 MOST_LIMITED, MOST_FAULTY = 3, 20
 """Answers in a row after which nothing more is asked of a host in this run."""

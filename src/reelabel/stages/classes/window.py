@@ -10,7 +10,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -23,10 +22,8 @@ from reelabel.media.pictures import encode_jpeg, fit
 from reelabel.media.quality import ANALYSIS_WH, CutDetector
 from reelabel.media.sampling import StepSampler
 from reelabel.media.video import Frame, decode_spans
-from reelabel.tables import CLIPS, DUPLICATES, FRAMES, MOMENTS, VIDEOS, spans_of
+from reelabel.tables import CLIPS, DUPLICATES, FRAMES, MOMENTS, VIDEOS, Row, spans_of
 from reelabel.workspace.workspace import PICTURE_NAME
-
-Row = dict[str, Any]
 
 
 def frames(unit: Unit[NoSettings, None]) -> Output:
