@@ -348,3 +348,46 @@ def test_uploads_of_label_studio_lose_their_mark(tmp_path: Path, folder: str):
     content = [{"data": data, "annotations": [{"result": [region]}]}]
     found = read(tmp_path / "a.json", json.dumps(content))
     assert [image.file_name for image in found.images] == ["a.jpg"]
+
+
+def voc(path: Path, shape: str) -> Dataset:
+    """Return what a VOC folder with one object is read as; its file counts pixels from 0."""
+    (path / "Annotations").mkdir()
+    (path / "Annotations" / "a.xml").write_text(
+        "<annotation><filename>a.jpg</filename><source><database>Unknown</database></source>"
+        "<size><width>200</width><height>100</height></size>"
+        f"<object><name>ball</name>{shape}</object></annotation>"
+    )
+    return read_boxes(path, "voc")
+
+
+@pytest.mark.parametrize(
+    ("shape", "box"),
+    [
+        (
+            "<polygon><x1>10</x1><y1>20</y1><x2>50</x2><y2>30</y2><x3>40</x3><y3>60</y3></polygon>",
+            (10, 20, 50, 60),
+        ),
+        (
+            "<polygon><pt><x>10</x><y>20</y></pt><pt><x>50</x><y>60</y></pt></polygon>",
+            (10, 20, 50, 60),
+        ),
+        (
+            "<robndbox><cx>100</cx><cy>50</cy><w>40</w><h>20</h><angle>1.5708</angle></robndbox>",
+            (90, 30, 110, 70),
+        ),
+    ],
+)
+def test_shapes_in_xml_files_of_voc_are_read_as_the_box_around_them(
+    tmp_path: Path, shape: str, box: Box
+):
+    """Polygons of Roboflow and LabelMe, turned boxes of roLabelImg."""
+    assert only_box(voc(tmp_path, shape)) == ("ball", pytest.approx(box, abs=1e-4))
+
+
+@pytest.mark.parametrize(
+    "shape", ["", "<point><x>3</x><y>4</y></point>", "<polygon><x1>3</x1><y1>4</y1></polygon>"]
+)
+def test_an_object_of_voc_without_a_box_is_no_background(tmp_path: Path, shape: str):
+    """Its class is kept, and the picture is not taken for one without objects."""
+    check_without_box(voc(tmp_path, shape))

@@ -141,7 +141,6 @@ def test_folders_that_count_from_zero_are_recognised(tmp_path: Path, rows: Rows)
         XML.replace("<width>64", "<width>-64"),
         XML.replace("<width>64", "<width>many"),
         XML.replace("<name>dog</name>", ""),
-        XML.replace("bndbox", "box"),
         XML.replace("annotation", "other"),
         XML[:-5],
         "",

@@ -186,7 +186,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, mixed: Dataset, alway
         "-1 0.5 0.5 0.1 0.1",
         "² 0.5 0.5 0.1 0.1",
         "ball 0.5 0.5 0.1 0.1",
-        "0 0.5 0.5 0.1 0.1 7",
+        "0 0.5 0.5 0.1 0.1 7.5",
         "0 0.1 0.1 0.2 0.2 0.3 0.3 0.4",
         "0",
         "0 a b c d",
@@ -207,6 +207,35 @@ def test_scores_and_polygons_are_understood(tmp_path: Path):
     scored, polygon = read_yolo_labels(path, ["ball"], (64, 48))
     assert (scored.xywh, scored.score) == ((24, 12, 16, 24), 0.75)
     assert (polygon.xywh, polygon.score) == ((16, 24, 32, 24), None)
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (["0 0.5 0.5 0.25 0.5 7"], [(None, 7)]),
+        (["0 0.5 0.5 0.25 0.5 1", "0 0.5 0.5 0.25 0.5 12"], [(None, 1), (None, 12)]),
+        (["0 0.5 0.5 0.25 0.5 0.75 1"], [(0.75, 1)]),
+        (["0 0.5 0.5 0.25 0.5 0.75 3", "0 0.5 0.5 0.25 0.5 0.5"], [(0.75, 3), (0.5, None)]),
+        (["0 0.5 0.5 0.25 0.5", "0 0.5 0.5 0.25 0.5 4"], [(None, None), (None, 4)]),
+        (["0 0.5 0.5 0.25 0.5 1"], [(1.0, None)]),
+    ],
+)
+def test_numbers_of_tracks_are_no_scores_and_no_corners(
+    tmp_path: Path, lines: list[str], found: list[tuple[float | None, int | None]]
+):
+    """Whole numbers behind all boxes, or all scores, of a file are tracks; a lone 1 is a score."""
+    path = tmp_path / "a.txt"
+    path.write_text("\n".join(lines))
+    read = read_yolo_labels(path, ["ball"], (64, 48))
+    assert {entry.xywh for entry in read} == {(24, 12, 16, 24)}
+    assert [(entry.score, entry.track_id) for entry in read] == found
+
+
+def test_a_triangle_is_no_track(tmp_path: Path):
+    """Its last corner is written with a point, in one line of the file at least."""
+    path = tmp_path / "a.txt"
+    path.write_text("0 0.25 0.5 0.75 0.5 0.5 1\n0 0.25 0.5 0.75 0.5 0.5 0.75\n")
+    assert [e.track_id for e in read_yolo_labels(path, ["ball"], (64, 48))] == [None, None]
 
 
 def test_a_folder_without_any_label_file_is_refused(tmp_path: Path, picture: Path):

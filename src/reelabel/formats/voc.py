@@ -20,13 +20,16 @@ LabelImg, CVAT and Datumaro write edges instead: ``xmin = left``, ``xmax = left 
 file is recognised by its ``<source><database>Unknown``, which these tools write, and a folder by a
 box that begins at 0. Datumaro writes that source also into files that it has only copied, but
 keeps the attributes of an object: ours have ``first_pixel`` 1, which decides before all else.
+
+Of objects that are marked by another shape, the box around it is read; one without any is known by
+its class alone (`ImageEntry.without_box`).
 """
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -39,6 +42,7 @@ from reelabel.formats.entries import Entry, Four, dataset_of
 from reelabel.formats.listing import visible
 from reelabel.formats.pictures import picture_files, picture_size_wh
 from reelabel.formats.side import read_side, write_side
+from reelabel.formats.voc_shapes import corners_of
 from reelabel.formats.xml_files import check_names, child, xml_number, xml_root, xml_text
 
 XML_LIMIT = 4 * 2**20
@@ -179,9 +183,11 @@ def _dataset(
     ids = {name: i for i, name in enumerate(classes)}
     first = _first_pixel(chain.from_iterable(objects))
     entries = [
-        [*(each.entry(ids, first) for each in some), *side.get(image.file_name, ())]
+        [*(each.entry(ids, first) for each in some if each.corners), *side.get(image.file_name, ())]
         for image, some in zip(images, objects, strict=True)
     ]
+    without_box = [tuple(ids[e.name] for e in some if e.corners is None) for some in objects]
+    images = [replace(i, without_box=w) for i, w in zip(images, without_box, strict=True)]
     return dataset_of(classes, images, entries)
 
 
@@ -228,16 +234,18 @@ class _Homes:
 class _Object:
     """An object as it stands in a file: its class, its corners, and whether it is difficult.
 
-    `first` is the number of a picture's first pixel; None if the file does not show it.
+    `corners` are None if it has no box. `first` is the number of a picture's first pixel; None if
+    the file does not show it.
     """
 
     name: str
-    corners: Four
+    corners: Four | None
     difficult: bool
     first: int | None
 
     def entry(self, ids: Mapping[str, int], first: int) -> Entry:
-        """Return it as an entry; `first` is that of objects which do not have their own."""
+        """Return its box as an entry; `first` is that of objects which do not have their own."""
+        assert self.corners is not None  # noqa: S101 -- only asked of objects with a box
         first = first if self.first is None else self.first
         x1, y1, x2, y2 = self.corners
         state: State = IGNORE if self.difficult else POSITIVE
@@ -247,7 +255,7 @@ class _Object:
 def _first_pixel(objects: Iterable[_Object]) -> int:
     """Return 0 if a box begins at 0, which is outside the picture when counting from 1; else 1."""
     undecided = (each for each in objects if each.first is None)
-    return 0 if any(0 <= v < 1 for each in undecided for v in each.corners[:2]) else 1
+    return 0 if any(0 <= v < 1 for each in undecided for v in (each.corners or ())[:2]) else 1
 
 
 def _own_name(stem: str, root: ET.Element) -> str:
@@ -285,21 +293,13 @@ def _size_wh(path: Path, root: ET.Element) -> tuple[int, int]:
 
 def _object(path: Path, element: ET.Element, *, edges: bool) -> _Object:
     """Return an object; `edges`: its file was written by a tool whose corners are edges."""
-    name, corners = (element.findtext("name") or "").strip(), element.find("bndbox")
-    if not name or corners is None:
-        raise FormatError(f"{path}: expected <name> and <bndbox> in each <object>; correct it")
-    x1, y1, x2, y2 = (
-        xml_number(str(path), tag, corners.findtext(tag))
-        for tag in ("xmin", "ymin", "xmax", "ymax")
-    )
-    if x2 - x1 + 1 < 0 or y2 - y1 + 1 < 0:
-        raise FormatError(
-            f"{path}: expected xmin <= xmax and ymin <= ymax in <object> '{name}', "
-            f"but got {x1} {y1} {x2} {y2}; correct or remove it"
-        )
+    name = (element.findtext("name") or "").strip()
+    if not name:
+        raise FormatError(f"{path}: expected <name> in each <object>; correct it")
+    corners = corners_of(str(path), element)
     difficult = (element.findtext("difficult") or "").strip() == "1"
     first = 0 if edges else None
-    return _Object(name, (x1, y1, x2, y2), difficult, 1 if _first_is_1(element) else first)
+    return _Object(name, corners, difficult, 1 if _first_is_1(element) else first)
 
 
 def _first_is_1(element: ET.Element) -> bool:

@@ -2,7 +2,9 @@
 
 A line is ``class, centre x, centre y, width, height``; or these and a score; or these and key
 points, where the data set states ``kpt_shape``; or ``class`` and a polygon of at least three
-points. They are described at https://docs.ultralytics.com/datasets.
+points. They are described at https://docs.ultralytics.com/datasets. What Ultralytics writes when it
+tracks has the number of the track behind the box, or behind its score: numbers without a point in
+all lines of that length.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from reelabel.formats.entries import Entry, Four
 KptShape = tuple[int, int]
 """Key points of an object, and the values of each: x, y, and 1 more if it states visibility."""
 _BOX_FIELDS, _SCORED_FIELDS, _TRIANGLE_FIELDS = 5, 6, 7
+_TRACKED_FIELDS = (6, 7)
 _NOTHING: Four = (math.nan, math.nan, math.nan, math.nan)
 
 
@@ -42,15 +45,32 @@ def read_yolo_labels(
         FormatError: naming the line that is wrong, and what was expected.
     """
     width, height = picture_wh
+    lines = [line.split() for line in _label_lines(path)]
+    tracked = _tracked_lengths(lines) if kpt_shape is None else set()
     entries = []
-    for number, line in enumerate(_label_lines(path), start=1):
-        if fields := line.split():
+    for number, fields in enumerate(lines, start=1):
+        if fields:
             where = f"{path}: line {number}"
             class_id = _class_id(where, fields[0], classes)
+            track_id = int(fields.pop()) if len(fields) in tracked else None
             (cx, cy, w, h), score = _parsed(where, fields, kpt_shape)
             xywh = ((cx - w / 2) * width, (cy - h / 2) * height, w * width, h * height)
-            entries.append(Entry.from_xywh(xywh, class_id, score=score))
+            entries.append(Entry.from_xywh(xywh, class_id, score=score, track_id=track_id))
     return entries
+
+
+def _tracked_lengths(lines: Sequence[Sequence[str]]) -> set[int]:
+    """Return how many fields lines have that end with the number of a track.
+
+    A score that is 0 or 1 may be written without a point too, the corner of a triangle hardly.
+    """
+    last = {n: [fields[-1] for fields in lines if len(fields) == n] for n in _TRACKED_FIELDS}
+    whole = {n for n, some in last.items() if some and all(map(_is_whole, some))}
+    return {n for n in whole if n > _SCORED_FIELDS or any(int(text) > 1 for text in last[n])}
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10  # noqa: PLR2004 -- fits an int64
 
 
 def holds_labels(path: Path) -> bool:
@@ -145,15 +165,10 @@ def _around(where: str, fields: Sequence[str], values: Sequence[float]) -> Four:
         FormatError: if a point lies far outside the picture.
     """
     if not _near(values):
-        tracked = len(fields) == _TRIANGLE_FIELDS
-        hint = (
-            "a box with 'conf id' of a tracker behind it is no label: remove these two"
-            if tracked
-            else "key points behind a box need kpt_shape in data.yaml"
-        )
         raise FormatError(
             f"{where}: expected a polygon with points in 0..1, as shares of the picture, but got "
-            f"{_shown(fields)}; correct or remove it; {hint}"
+            f"{_shown(fields)}; correct or remove it; key points behind a box need kpt_shape in "
+            "data.yaml"
         )
     x, y = values[::2], values[1::2]
     centre = ((min(x) + max(x)) / 2, (min(y) + max(y)) / 2)
