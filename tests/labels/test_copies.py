@@ -45,6 +45,10 @@ CHANGES = {
     ],
     "letterboxed": lambda grey: cv2.copyMakeBorder(grey, 60, 60, 0, 0, cv2.BORDER_CONSTANT),
     "mirrored": lambda grey: grey[:, ::-1],
+    "upside down": lambda grey: grey[::-1],
+    "turned by half": lambda grey: grey[::-1, ::-1],
+    "turned to the left": np.rot90,
+    "turned to the right": lambda grey: np.rot90(grey, -1),
     "with a logo": with_logo,
     "darker": lambda grey: (grey * 0.7 + 10).astype(np.uint8),
     "stretched": lambda grey: scaled(grey, (grey.shape[1], grey.shape[0] * 3 // 4)),
@@ -75,6 +79,15 @@ def test_changed_copies_are_found(recordings, change):
         copy = {"new": Seen("new.mp4", signed(map(change, frames[::3])))}
         found = find_copies(copy, videos)
         assert [(one.first, one.second, one.kind) for one in found] == [("new", name, "copy")]
+
+
+@pytest.mark.parametrize("order", [slice(None, None, -1), slice(None, None, 2)])
+def test_copies_played_backwards_or_faster_are_found(recordings, order):
+    """The order of the frames, and how many there are, do not matter."""
+    for name, frames in recordings.items():
+        copy = {"new": Seen("new.mp4", signed(map(recompressed, frames[::2][order])))}
+        found = find_copies(copy, {name: Seen(name, signed(frames[::2]))})
+        assert [one.kind for one in found] == ["copy"]
 
 
 def test_a_copy_of_a_part_is_found(recordings):

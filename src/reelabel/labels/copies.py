@@ -3,9 +3,12 @@
 A signature is a frame without black bars in 32 x 32 grey levels (`reelabel.media.signatures`). Two
 videos are compared in three steps:
 
-1. *Candidates* have at least one pair of frames that resemble each other coarsely, mirrored or not.
-2. One of them is cropped by 8 % and 16 % at the middle and at each corner, and mirrored; the other
-   stays whole; then the other way round. Each frame is compared with the nearest one of the other.
+1. *Candidates* have at least one pair of frames that resemble each other coarsely, mirrored, turned
+   or not.
+2. One of them is cropped by 8 % and 16 % at the middle and at each corner, plain and mirrored, and
+   whole in the six other ways in which a picture is turned and mirrored; the other stays whole;
+   then the other way round. Each frame is compared with the nearest one of the other, so that the
+   order of the frames and their rate do not matter.
 3. It is a *copy* where the frames resemble each other and also what changes in them does: the
    difference from the mean of the matched frames. Another recording at the same place shares its
    background alone.
@@ -17,9 +20,10 @@ Measured on 90 real clips, and on ten of them changed in eight ways: half the si
 of each side or at a corner, letterboxed, mirrored, with a logo, grey and dark, a quarter faster;
 and 1.5 s cut out twice. Found against the whole: 74 of 80 changed clips, 15 of 20 parts. Both parts
 against each other: 10 of 10 with numbered names, 6 of 10 without. Of the 90 clips only those that
-derive from one another are reported, though 15 of them show signers in one room. Missed are copies
-in which next to nothing moves, other crops, rotated or filmed pictures, and small things that move
-fast where the compared frames lie at other moments.
+derive from one another are reported, one of them turned by a quarter, though 15 of them show
+signers in one room. Missed are copies in which next to nothing moves, other crops, pictures turned
+by a few degrees or filmed from a screen, and small things that move fast where the compared frames
+lie at other moments.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +44,12 @@ Signatures = NDArray[np.uint8]
 Kind = Literal["copy", "continuation"]
 
 SIDE = 32
-METHOD = "comparing scaled, cropped, letterboxed and mirrored frames"
+METHOD = "comparing scaled, cropped, letterboxed, mirrored and turned frames"
 _GRID, _COARSE = 16, 8
 _CROPS = (1.0, 0.92, 0.84)
 """Sides of the compared part, as shares of the whole."""
+_CROPPED_VIEWS = 2
+"""Plain and mirrored frames are cropped, turned ones only compared whole."""
 _FRAMES_COARSE = 8
 _LEAST_COARSE = 0.7
 _LEAST_LOOK, _LEAST_CHANGE = 0.8, 0.84
@@ -121,7 +127,7 @@ def _candidates(
     for row, one in enumerate(ids):
         frames = videos[one].frames
         score = np.full(len(others), -1.0)
-        for view in (frames, frames[:, :, ::-1]):
+        for view in _views(frames):
             like = plain @ _coarse(view).T
             score = np.maximum(score, like.reshape(len(others), -1).max(axis=1))
         if among:
@@ -179,17 +185,23 @@ class _Comparison:
 
 
 def _cropped(frames: Signatures) -> Floats:
-    """Return ``(crops, n, 256)`` float32: the whole frames first, then cropped, then mirrored."""
-    grey = frames.astype(np.float32)
+    """Return ``(crops, n, 256)`` float32: the whole frames first, then cropped, then turned."""
     result = []
-    for picture in (grey, grey[:, :, ::-1]):
-        for share in _CROPS:
+    for i, picture in enumerate(_views(frames.astype(np.float32))):
+        for share in _CROPS if i < _CROPPED_VIEWS else _CROPS[:1]:
             rest = SIDE * (1 - share)
             corners = [(0.0, 0.0), (0.0, rest), (rest, 0.0), (rest, rest), (rest / 2, rest / 2)]
             for top, left in corners if rest else corners[:1]:
                 rows, columns = _resampling(share, top), _resampling(share, left)
                 result.append(rows @ picture @ columns.T)
     return np.stack(result).reshape(len(result), len(frames), -1).astype(np.float32)
+
+
+def _views(frames: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield frames ``(n, side, side)`` as they are, mirrored, and in six further ways turned."""
+    for quarters in range(4):
+        turned = np.rot90(frames, quarters, axes=(1, 2))
+        yield from (turned, turned[:, :, ::-1])
 
 
 @lru_cache(maxsize=64)
