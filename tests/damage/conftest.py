@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import os
 import random
 import re
 import shutil
@@ -22,7 +23,10 @@ from reelabel.tables import VIDEOS
 from reelabel.verbs.init import init
 from reelabel.workspace import Workspace
 
-DAMAGES = ("gone", "empty", "half", "random bytes", "a folder", "another kind", "one bit")
+DAMAGES = (
+    *("gone", "empty", "half", "random bytes", "another kind", "one bit"),
+    *("a folder", "a link to itself", "a pipe"),
+)
 WAYS_OUT = re.compile(
     r"run again|reelabel \w+|(delete|remove|correct|check|name|move) (it|another|a file)"
     r"|put it back|train again|run the stages|expected a workspace|replace it"
@@ -207,6 +211,10 @@ def damage(path: Path, how: str) -> None:
     middle = len(raw) // 2
     if how == "a folder":
         path.mkdir()
+    elif how == "a link to itself":
+        path.symlink_to(path.name)
+    elif how == "a pipe":
+        os.mkfifo(path)
     elif how == "another kind":
         write_another_kind(path)
     elif how != "gone":

@@ -115,9 +115,9 @@ def one_of_each_kind(root: Path) -> list[str]:
 
 
 def content_of(path: Path) -> str:
-    """Return a hash of what a file holds: the rows of a table, else its bytes."""
-    if path.is_dir():
-        return "a folder"
+    """Return a hash of what a file holds, the rows of a table, else its bytes; or what it is."""
+    if not path.is_file():
+        return "a folder" if path.is_dir() else "a link or a pipe"
     raw = path.read_bytes()
     if path.suffix == ".parquet":
         try:
@@ -188,7 +188,7 @@ class Copy:
             path, source = Path(name), self.pristine / os.path.relpath(name, self.root)
             if path.is_dir() and not source.is_dir():
                 shutil.rmtree(path)
-            elif path.is_file():
+            elif os.path.lexists(path) and not path.is_dir():
                 path.unlink()
             if source.is_file():
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -288,7 +288,7 @@ class Walk:
         """Damage a file, run a command, and return what is wrong, or nothing."""
         path = self.copy.root / case.name
         self.tools.damage(path, case.how)
-        damaged = content_of(path) if path.exists() else ""
+        damaged = content_of(path) if os.path.lexists(path) else ""
         try:
             found = self.run(lines[case.label])
             whole = self.whole[case.label]

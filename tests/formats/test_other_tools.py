@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -115,18 +116,6 @@ def test_a_wrong_kpt_shape_is_refused(put, given):
     folder = put(**{"images/a.png": None, "labels/a.txt": "", "data.yaml": yaml.safe_dump(content)})
     with pytest.raises(FormatError, match="'kpt_shape' as"):
         read(folder)
-
-
-def test_a_tracked_box_is_no_triangle(tmp_path: Path):
-    """A triangle is one, but not where its last number can only be the id of a track."""
-    path = tmp_path / "a.txt"
-    path.write_text("0 0.25 0.25 0.75 0.25 0.5 0.75\n")
-    (triangle,) = read_yolo_labels(path, ["ball"], (64, 48))
-    assert triangle.xyxy == (16, 12, 48, 36)
-    for id_ in ("2", "17"):
-        path.write_text(f"0 {BOX} 0.91 {id_}\n")
-        with pytest.raises(FormatError, match="'conf id'"):
-            read_yolo_labels(path, ["ball"], (64, 48))
 
 
 def test_key_points_without_their_shape_are_refused(tmp_path: Path):
@@ -309,6 +298,25 @@ def test_annotations_beside_the_pictures_are_read(put):
         ("test/test.png", "test", [XYXY]),
         ("train/train.png", "train", [XYXY]),
         ("valid/valid.png", "val", [XYXY]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "home"), [("_annotations.coco.json", ""), ("labels.json", "data/")]
+)
+def test_coco_files_in_the_folders_of_splits_are_read(put, file, home):
+    """Roboflow's and FiftyOne's folders: pictures of one name are told apart by their split."""
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 64, "height": 48}],
+        "categories": [{"id": 1, "name": "ball"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [24, 12, 16, 24]}],
+    }
+    for split in ("train", "valid"):
+        folder = put(**{f"{split}/{file}": json.dumps(content), f"{split}/{home}a.png": None})
+    assert detect_format(folder) == "coco"
+    assert found(read_boxes(folder, "coco")) == [
+        (f"train/{home}a.png", "train", [XYXY]),
+        (f"valid/{home}a.png", "val", [XYXY]),
     ]
 
 

@@ -234,6 +234,9 @@ def test_numbers_of_tracks_are_no_scores_and_no_corners(
 def test_a_triangle_is_no_track(tmp_path: Path):
     """Its last corner is written with a point, in one line of the file at least."""
     path = tmp_path / "a.txt"
+    path.write_text("0 0.25 0.25 0.75 0.25 0.5 0.75\n")
+    (triangle,) = read_yolo_labels(path, ["ball"], (64, 48))
+    assert triangle.xyxy == (16, 12, 48, 36)
     path.write_text("0 0.25 0.5 0.75 0.5 0.5 1\n0 0.25 0.5 0.75 0.5 0.5 0.75\n")
     assert [e.track_id for e in read_yolo_labels(path, ["ball"], (64, 48))] == [None, None]
 

@@ -21,10 +21,13 @@ from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.errors import FormatError
 from reelabel.files import copy_file, safe_join
 from reelabel.formats.coco import DATA_FOLDER, picture_beside, read_coco, write_coco
+from reelabel.formats.copied import split_in
 from reelabel.formats.listing import visible
 
 DEFAULT_SPLIT = "train"
 """Where pictures of no split go."""
+_OF_SPLITS = ("_annotations.coco.json", "labels.json")
+"""Files in the folders of splits: those of Roboflow, then those of FiftyOne."""
 
 
 def coco_path(folder: Path, split: str) -> Path:
@@ -65,28 +68,44 @@ def read_coco_folder(path: Path, *, xyxy: bool | None = None) -> Dataset:
     """Read a COCO file, or all files of a folder.
 
     Args:
-        path: a file, or a folder with ``annotations/instances_*.json``, ``annotations/*.json`` or
-            ``*.json``, of which the first that are there are taken. Pictures of a file that lie in
-            ``data`` beside it, as FiftyOne's `COCODetectionDataset` has them, are named so.
+        path: a file, or a folder with ``annotations/instances_*.json``, ``annotations/*.json``,
+            ``*.json``, ``*/_annotations.coco.json`` (of Roboflow) or ``*/labels.json`` (of
+            FiftyOne), of which the first that are there are taken; the folders of the last two
+            name the split. Pictures of a file that lie in ``data`` beside it, as FiftyOne's
+            `COCODetectionDataset` has them, are named so.
         xyxy: as for `reelabel.formats.coco.read_coco`.
 
     Raises:
         FormatError: if there is no file, or one is damaged.
     """
-    return Dataset.joined(_named(each, read_coco(each, xyxy=xyxy)) for each in coco_files(path))
+    return Dataset.joined(
+        _named(each, path, read_coco(each, xyxy=xyxy)) for each in coco_files(path)
+    )
 
 
-def _named(path: Path, data: Dataset) -> Dataset:
-    """Return the pictures of a file by their names relative to its folder, as far as they exist."""
-    if not (path.parent / DATA_FOLDER).is_dir():
+def _named(file: Path, path: Path, data: Dataset) -> Dataset:
+    """Return the pictures of a file by their names in its home, as far as they exist."""
+    home = picture_home(file, path)
+    if home == file.parent and not (home / DATA_FOLDER).is_dir():
         return data
+    split = split_in(file.parent.relative_to(home))
     named = (
-        replace(image, file_name=found.relative_to(path.parent).as_posix())
-        if image.file_name and (found := picture_beside(path, image.file_name))
-        else image
+        replace(image, file_name=found.relative_to(home).as_posix(), split=image.split or split)
+        if image.file_name and (found := picture_beside(file, image.file_name))
+        else replace(image, split=image.split or split)
         for image in data.images
     )
     return replace(data, images=tuple(named))
+
+
+def picture_home(file: Path, path: Path) -> Path:
+    """Return the folder that the names of pictures are relative to.
+
+    Args:
+        file: one of `coco_files`.
+        path: what these were asked of: where each split has a folder of its own, that of all.
+    """
+    return path if file.name in _OF_SPLITS and file.parent.parent == path else file.parent
 
 
 def coco_files(path: Path) -> list[Path]:
@@ -98,7 +117,8 @@ def coco_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     # Beside the instances, COCO has files of key points and captions of the same pictures.
-    patterns = ("annotations/instances_*.json", "annotations/*.json", "*.json")
+    of_splits = (f"*/{name}" for name in _OF_SPLITS)
+    patterns = ("annotations/instances_*.json", "annotations/*.json", "*.json", *of_splits)
     paths = next((found for each in patterns if (found := sorted(visible(path, each)))), [])
     if not paths:
         raise FormatError(f"{path}: expected annotations/*.json, but there are none")

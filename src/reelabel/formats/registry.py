@@ -63,7 +63,7 @@ _FOLDERS = (
     ("yolo", ("*.yaml", "*.yml")),
     ("voc", ("Annotations/**/*.xml",)),
     ("mot", ("gt/gt.txt", "*/gt/gt.txt", "*/*/gt/gt.txt", "det/det.txt", "*/det/det.txt")),
-    (COCO, ("annotations/*.json",)),
+    (COCO, ("annotations/*.json", "*/_annotations.coco.json")),
     ("fiftyone", ("labels.json", "*/labels.json")),
     ("parquet", ("*.parquet",)),
 )

@@ -19,7 +19,7 @@ from reelabel.engine.run import Options
 from reelabel.errors import FormatError, UsageError, nearest
 from reelabel.files import copy_file, safe_join
 from reelabel.formats.coco import read_coco, truth_pictures, write_coco
-from reelabel.formats.coco_folder import coco_files
+from reelabel.formats.coco_folder import coco_files, picture_home
 from reelabel.formats.registry import (
     COCO,
     DETECTIONS_TXT,
@@ -166,7 +166,7 @@ def _own_pictures(format_: str, file: Path, data: Dataset) -> dict[str, Path]:
     if format_ != COCO:
         return own_pictures(file if file.is_dir() else file.parent, data)
     return {
-        picture.relative_to(path.parent).as_posix(): picture
+        picture.relative_to(picture_home(path, file)).as_posix(): picture
         for path in coco_files(file)
         for picture in truth_pictures(path)
     }
