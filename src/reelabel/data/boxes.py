@@ -258,14 +258,14 @@ def intersection(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return result
 
 
-def containment(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """Return which share of the smaller of two boxes lies in the larger: ``(n, m)`` in 0..1.
+def paired_containment(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Return which share of the smaller of two opposite boxes lies in the larger: ``(n,)`` in 0..1.
 
-    >>> containment(np.array([[0., 0, 4, 4]]), np.array([[1., 1, 3, 3], [3, 0, 5, 2]]))
-    array([[1. , 0.5]])
+    >>> paired_containment(np.array([[0.0, 0, 4, 4]] * 2), np.array([[1.0, 1, 3, 3], [3, 0, 5, 2]]))
+    array([1. , 0.5])
     """
-    smaller = np.minimum(area(a)[:, None], area(b)[None, :])
-    result: NDArray[Any] = intersection(a, b) / np.maximum(smaller, 1e-9)
+    smaller = np.minimum(area(a), area(b))
+    result: NDArray[Any] = _paired_intersection(a, b) / np.maximum(smaller, 1e-9)
     return result
 
 
@@ -275,10 +275,15 @@ def paired_iou(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     >>> paired_iou(np.array([0., 0, 2, 2]), np.array([[1., 0, 3, 2], [5, 5, 6, 6]])).round(3)
     array([0.333, 0.   ])
     """
-    width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0])
-    height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1])
-    shared = np.maximum(width, 0) * np.maximum(height, 0)
+    shared = _paired_intersection(a, b)
     area_a = (a[..., 2] - a[..., 0]) * (a[..., 3] - a[..., 1])
     area_b = (b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1])
     result: NDArray[Any] = shared / np.maximum(area_a + area_b - shared, 1e-9)
+    return result
+
+
+def _paired_intersection(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0])
+    height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1])
+    result: NDArray[Any] = np.maximum(width, 0) * np.maximum(height, 0)
     return result

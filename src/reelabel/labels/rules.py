@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -34,13 +35,14 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from reelabel.config import Settings
+from reelabel.data.box_pairs import pairs_within
 from reelabel.data.boxes import (
     Bools,
     Floats,
     Ints,
     Strings,
     area,
-    containment,
+    paired_containment,
     paired_iou,
     visible_parts,
 )
@@ -64,7 +66,6 @@ RULES = ("score", "area", "aspect", "border", "overlap", "nested", "max_per_fram
 """The rules whose state can be changed."""
 _OUTSIDE = "outside"
 _LARGE = 1_000_000_000  # above any hundredths of a score or threshold
-_PAIRS = 1_000_000  # compared at once
 _DEFAULT_STATES = {_OUTSIDE: DROPPED, "overlap": DROPPED}
 EVIDENCE_STATES = {GAP: POSITIVE, UNSUPPORTED: IGNORE, FLICKER: NEGATIVE, STATIC: NEGATIVE}
 """The state that temporal evidence about a detection leads to; of several kinds the last counts."""
@@ -285,23 +286,26 @@ class _RuleState:
             return
         rank = self._rank(self.boxes.score)
         alive = np.flatnonzero(self.state == POSITIVE)
-        for group in self._groups(alive[np.argsort(rank[alive])], by_class=True):
-            self._ignore_nested(group, spared[group], self.settings.nested_share)
+        groups = list(self._groups(alive[np.argsort(rank[alive])], by_class=True))
+        gone = np.zeros(len(self.boxes), bool)
+        for better, worse, share in self._nested(groups, self.settings.nested_share):
+            if not gone[better] and not gone[worse] and not spared[worse]:
+                gone[worse] = True
+                how = "lies inside" if self.area[worse] <= self.area[better] else "holds"
+                reason = f"{how} a better box of its class: {share:.0%} of the smaller one"
+                self._decide(np.array([worse]), "nested", [reason])
 
-    def _ignore_nested(self, group: Ints, spared: Bools, least: float) -> None:
-        """Ignore from positives of one frame, best first, those nested with a better one."""
-        xyxy, size = self.xyxy[group], self.area[group]
-        share = containment(xyxy, xyxy)
-        smaller = np.minimum.outer(size, size) / np.maximum(np.maximum.outer(size, size), 1e-9)
-        nested = (share >= least) & (smaller >= self.settings.nested_min_size)
-        gone = np.zeros(len(group), bool)
-        for j in np.flatnonzero(~spared):
-            better = np.flatnonzero(nested[:j, j] & ~gone[:j])
-            if len(better):
-                i, gone[j] = better[0], True
-                how = "lies inside" if size[j] <= size[i] else "holds"
-                reason = f"{how} a better box of its class: {share[i, j]:.0%} of the smaller one"
-                self._decide(group[j : j + 1], "nested", [reason])
+    def _nested(
+        self, groups: Sequence[Ints], least: float
+    ) -> Iterator[tuple[int, int, np.float32]]:
+        """Yield pairs of one group that lie in one another: the better, the worse, the share."""
+        least_size = self.settings.nested_min_size
+        for better, worse in pairs_within(groups):
+            a, b = self.area[better], self.area[worse]
+            alike = np.minimum(a, b) / np.maximum(np.maximum(a, b), 1e-9) >= least_size
+            share = paired_containment(self.xyxy[better], self.xyxy[worse])
+            for at in np.flatnonzero((share >= least) & alike).tolist():
+                yield int(better[at]), int(worse[at]), share[at]
 
     def by_count(self) -> None:
         if self.settings.max_per_frame is None:
@@ -316,12 +320,20 @@ class _RuleState:
 
     def _rank(self, goodness: Floats) -> Ints:
         """Return each box's rank, best first; ties depend on the boxes, not on their order."""
-        boxes, (x1, y1, x2, y2) = self.boxes, self.xyxy.T
-        places = (boxes.class_id, y2, x2, y1, x1, -self.area)
-        rank = np.empty(len(boxes), np.int64)
-        order = np.lexsort((*places, -boxes.score, -goodness, self.state != POSITIVE))
-        rank[order] = np.arange(len(boxes))
+        order = self._by_score
+        for key in (-goodness, self.state != POSITIVE):
+            order = order[np.argsort(key[order], kind="stable")]
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
         return rank
+
+    @cached_property
+    def _by_score(self) -> Ints:
+        """Return the boxes in the order of their scores, then of what is their own."""
+        x1, y1, x2, y2 = self.xyxy.T
+        places = (self.boxes.class_id, y2, x2, y1, x1, -self.area)
+        order: Ints = np.lexsort((*places, -self.boxes.score))
+        return order
 
     def _groups(self, order: Ints, *, by_class: bool) -> Iterator[Ints]:
         """Yield the boxes of each frame (and class) that has more than one, in the given order."""
@@ -364,22 +376,11 @@ def _divided(pair: int) -> tuple[int, int]:
 def _covering(
     xyxy: Floats, groups: Sequence[Ints], most: float
 ) -> Iterator[tuple[int, int, np.float32]]:
-    """Yield pairs of one group that overlap by more than `most`: the better box, the worse, IoU.
-
-    Pairs come in the order of the better box, then of the worse, so many at a time that memory is
-    bounded.
-    """
-    ordered = np.concatenate(groups)
-    ends = np.repeat(np.cumsum([len(g) for g in groups]), [len(g) for g in groups])
-    followers = ends - np.arange(len(ordered)) - 1
-    block = np.cumsum(followers) // _PAIRS
-    for part in np.split(np.arange(len(ordered)), np.flatnonzero(np.diff(block)) + 1):
-        first = np.repeat(part, followers[part])
-        begin = np.cumsum(followers[part]) - followers[part]
-        second = first + 1 + np.arange(len(first)) - np.repeat(begin, followers[part])
-        overlap = paired_iou(xyxy[ordered[first]], xyxy[ordered[second]])
+    """Yield pairs of one group that overlap by more than `most`: the better box, the worse, IoU."""
+    for better, worse in pairs_within(groups):
+        overlap = paired_iou(xyxy[better], xyxy[worse])
         for at in np.flatnonzero(overlap > most).tolist():
-            yield int(ordered[first[at]]), int(ordered[second[at]]), overlap[at]
+            yield int(better[at]), int(worse[at]), overlap[at]
 
 
 def _below(value: Any, least: Any) -> str:

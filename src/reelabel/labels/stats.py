@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.data.boxes import iou
+from reelabel.data.box_pairs import pairs_within
+from reelabel.data.boxes import paired_iou
 from reelabel.errors import counted
 
 SMALL_PX = 32**2
@@ -51,15 +52,17 @@ def two_classes(
         class_name: ``(n,)`` strings.
     """
     found: Counter[tuple[str, str]] = Counter()
-    if len(np.unique(class_name)) <= 1:
+    names, class_id = np.unique(class_name, return_inverse=True)
+    if len(names) <= 1:
         return {}
     order = np.argsort(pts, kind="stable")
-    for frame in np.split(order, np.flatnonzero(np.diff(pts[order])) + 1):
-        names = class_name[frame]
-        over = iou(xyxy[frame], xyxy[frame]) >= ONE_OBJECT_IOU
-        first, second = np.nonzero(np.triu(over & (names[:, None] != names[None, :])))
-        pairs = zip(names[first].tolist(), names[second].tolist(), strict=True)
-        found.update((min(pair), max(pair)) for pair in pairs)
+    frames = np.split(order, np.flatnonzero(np.diff(pts[order])) + 1)
+    for first, second in pairs_within(frames):
+        other = class_id[first] != class_id[second]
+        pairs = np.stack([first[other], second[other]])
+        over = paired_iou(xyxy[pairs[0]], xyxy[pairs[1]]) >= ONE_OBJECT_IOU
+        classes = np.sort(class_id[pairs[:, over]], axis=0)
+        found.update((str(names[a]), str(names[b])) for a, b in classes.T.tolist())
     return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
 
