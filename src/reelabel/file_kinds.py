@@ -17,3 +17,15 @@ def special_kind(path: Path) -> str:
         return "a link that leads in a circle" if exc.errno == errno.ELOOP else ""
     kinds = {stat.S_IFREG: "", stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket"}
     return kinds.get(stat.S_IFMT(mode), "a pipe or device")
+
+
+def plain_file(path: Path | str) -> Path:
+    """Return a path that is to be opened, after a look at what stands there.
+
+    Raises:
+        OSError: if it is a pipe, a device or a socket.
+    """
+    path = Path(path)
+    if (kind := special_kind(path)) and not path.is_dir():
+        raise OSError(errno.EINVAL, f"it is {kind}", str(path))
+    return path

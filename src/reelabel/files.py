@@ -27,7 +27,7 @@ from reelabel.errors import (
     os_reason,
     os_sentence,
 )
-from reelabel.file_kinds import special_kind
+from reelabel.file_kinds import plain_file, special_kind
 
 LONGEST_NAME = 60
 """Characters of a file name; at four bytes each they stay below what file systems take."""
@@ -253,7 +253,7 @@ def read_json(path: Path) -> Any:
         ShardError: if it is damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(plain_file(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise ShardError(
             f"{path}: expected JSON, but {os_reason(exc)}; delete it and run again"

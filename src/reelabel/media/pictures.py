@@ -16,6 +16,7 @@ from PIL import ExifTags, Image
 
 from reelabel.data.boxes import Placement
 from reelabel.errors import DecodeError, UnreadableVideo, UsageError
+from reelabel.file_kinds import plain_file
 from reelabel.files import write_bytes
 from reelabel.media.convert import Picture, Size
 from reelabel.media.opening import MAX_PIXELS, refuse_huge
@@ -41,7 +42,7 @@ def read_rgb(path: Path | str) -> Picture:
         UnreadableVideo: if it has more pixels than memory is risked for.
     """
     try:
-        data = np.fromfile(path, np.uint8)
+        data = np.fromfile(plain_file(path), np.uint8)
         _refuse_huge(path, data[:_HEADER_BYTES].tobytes())
         rgb = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
     except (OSError, cv2.error) as exc:
@@ -91,7 +92,7 @@ def read_size_wh(path: Path | str) -> Size:
         DecodeError: if the file is missing, damaged, or no picture.
     """
     try:
-        with warnings.catch_warnings(), Image.open(path, formats=_HEADERS) as image:
+        with warnings.catch_warnings(), Image.open(plain_file(path), formats=_HEADERS) as image:
             warnings.simplefilter("error")  # also for a size that Pillow finds suspicious
             turned = image.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS
             return image.size[::-1] if turned else image.size

@@ -10,6 +10,7 @@ from pathlib import Path
 import av.error
 
 from reelabel.errors import MediaError
+from reelabel.file_kinds import plain_file
 from reelabel.files import write_bytes
 from reelabel.media.convert import Picture
 from reelabel.media.opening import open_video
@@ -42,7 +43,7 @@ def write_rendering(path: Path, rgb: Picture, quality: int = 90) -> None:
 def is_rendering(path: Path) -> bool:
     """Return whether a file has the mark; False for one that cannot be read."""
     try:
-        with path.open("rb") as file:
+        with plain_file(path).open("rb") as file:
             head = file.read(_HEAD_BYTES)
         if head.startswith(_START):
             return MARK.encode() in head

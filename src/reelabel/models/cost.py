@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.errors import ModelError, os_reason
+from reelabel.file_kinds import plain_file
 from reelabel.models.students.folder import WEIGHTS
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -50,7 +51,7 @@ def _of_safetensors(path: Path) -> int:
 
 def _shapes(path: Path) -> dict[str, list[int]]:
     """Return the shape of each tensor of a safetensors file, from its header alone."""
-    with path.open("rb") as file:
+    with plain_file(path).open("rb") as file:
         length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
         if length > _LONGEST_HEADER:
             raise ValueError(f"its header has {length} bytes")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reelabel.errors import ModelError
+from reelabel.file_kinds import plain_file
 
 Device = Literal["auto", "cpu", "cuda", "coreml", "openvino"]
 """Where a network is computed; ``auto`` takes a CUDA GPU if ONNX Runtime has one, else the CPU."""
@@ -44,7 +45,7 @@ def open_session(path: Path, device: Device = "auto", network: bytes | None = No
     options.log_severity_level = 3 if network is None else 4
     providers = _providers(device)
     try:
-        session = ort.InferenceSession(network or path, options, providers=providers)
+        session = ort.InferenceSession(network or plain_file(path), options, providers=providers)
     except Exception as exc:  # its errors share no base class
         raise ModelError(
             f"{path} is not an ONNX network that can be run: {_first_line(exc)}. "

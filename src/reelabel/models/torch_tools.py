@@ -14,6 +14,7 @@ from pydantic import Field
 from reelabel.config import MACHINE, Settings
 from reelabel.data.boxes import Boxes
 from reelabel.errors import ModelError
+from reelabel.file_kinds import plain_file
 from reelabel.models.base import Image, Predict
 
 GPU_BATCH = 16
@@ -156,6 +157,7 @@ def _load_tensors(path: Path) -> Any:
     import torch  # noqa: PLC0415 -- heavy
     from safetensors.torch import load_file  # noqa: PLC0415 -- imports torch
 
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    file = plain_file(path)
+    if file.suffix == ".safetensors":
+        return load_file(file)
+    return torch.load(file, map_location="cpu", weights_only=True)

@@ -16,6 +16,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint, WeightAveraging
 from torch import Tensor, nn
 
+from reelabel.file_kinds import plain_file
 from reelabel.files import explained
 from reelabel.training.checkpoints import LAST
 from reelabel.training.module import AGREEMENT
@@ -163,7 +164,7 @@ class CurveFile:
 def _lines_to(step: int, path: Path) -> list[dict[str, str]]:
     """Return the whole lines of a curve up to a step; none if the file is damaged."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with plain_file(path).open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
         whole = (line for line in lines if None not in {*line, *line.values()})
         return [line for line in whole if int(line["step"]) <= step]

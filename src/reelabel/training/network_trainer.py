@@ -15,6 +15,7 @@ from typing import Any
 
 from reelabel.config import result_values
 from reelabel.errors import ModelError, ShardError
+from reelabel.file_kinds import plain_file
 from reelabel.files import read_json, write_json
 from reelabel.models.students.family import NetworkFamily
 from reelabel.models.students.folder import MODEL_JSON, START, is_finished
@@ -72,7 +73,7 @@ class NetworkTrainer:
 def _digest(path: Path) -> bytes:
     if not path.is_file():
         return b"missing"  # an error where the file is read
-    with path.open("rb") as file:
+    with plain_file(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 

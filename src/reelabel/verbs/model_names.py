@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reelabel.engine.task import Task, task_named
 from reelabel.errors import ModelError, UsageError
+from reelabel.file_kinds import plain_file
 from reelabel.models.detectors.callable import Finder
 from reelabel.models.foreign import checkpoint_advice
 from reelabel.models.onnx_task import task_in_onnx
@@ -92,7 +93,7 @@ def named_model(model: Workspace | Path | str, task: str = "") -> NamedModel:
 def _task_in(folder: Path) -> str:
     """Return the task of the student in a folder; one that is damaged is named when it is read."""
     with contextlib.suppress(OSError, ValueError, KeyError):
-        raw = json.loads((folder / MODEL_JSON).read_bytes())
+        raw = json.loads(plain_file(folder / MODEL_JSON).read_bytes())
         return OF_CARD.get(str(raw["task"]), DETECT) if isinstance(raw, dict) else DETECT
     return DETECT
 

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reelabel.file_kinds import plain_file
 from reelabel.files import explained, write_atomic
 from reelabel.workspace.receipts import Receipt, digest_of, receipt_in, with_receipt
 from reelabel.workspace.workspace import write_rows
@@ -72,5 +73,5 @@ def edit_shard(
 
 
 def _read(path: Path) -> pa.Table:
-    file = pq.ParquetFile(path, memory_map=False, page_checksum_verification=True)
+    file = pq.ParquetFile(plain_file(path), memory_map=False, page_checksum_verification=True)
     return file.read().replace_schema_metadata(None)

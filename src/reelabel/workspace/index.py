@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from reelabel.errors import WorkspaceError
+from reelabel.file_kinds import plain_file
 from reelabel.files import write_bytes
 
 T = TypeVar("T")
@@ -111,6 +112,8 @@ def _listed(folder: Path) -> dict[str, Stamp]:
             stat = entry.stat()
         except FileNotFoundError:  # removed a moment ago
             continue
+        except OSError:  # a link in a circle: reading it tells that it is damaged
+            stat = entry.stat(follow_symlinks=False)
         found[entry.name[:cut]] = _stamp(stat)
     return found
 
@@ -147,7 +150,7 @@ def _loaded(path: Path, kind: Kind[T], stamp: Stamp) -> _Index[T]:
 def _lines(path: Path, kind: Kind[Any]) -> list[list[Any]]:
     """Return the lines of an index: key, size, change time, inode, value; none if damaged."""
     try:
-        head, _, body = path.read_bytes().partition(b"\n")
+        head, _, body = plain_file(path).read_bytes().partition(b"\n")
         if json.loads(head) == _head(kind, body):
             lines: list[list[Any]] = json.loads(b"[" + body.replace(b"\n", b",") + b"]")
             return lines

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from reelabel.file_kinds import plain_file
 from reelabel.files import explained, is_scratch
 
 Files = dict[str, list[int]]
@@ -71,7 +72,7 @@ def altered(root: Path, files: Files) -> Iterator[str]:
 
 def _described(path: Path) -> list[int]:
     size = crc32 = 0
-    with path.open("rb") as file:
+    with plain_file(path).open("rb") as file:
         while chunk := file.read(_CHUNK):
             size, crc32 = size + len(chunk), zlib.crc32(chunk, crc32)
     return [size, crc32]

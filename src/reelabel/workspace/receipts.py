@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reelabel.file_kinds import plain_file
 from reelabel.workspace.products import Files
 
 _ENCODER = json.JSONEncoder(sort_keys=True, default=str, separators=(",", ":"))
@@ -63,7 +64,7 @@ def with_receipt(rows: pa.Table, receipt: Receipt) -> pa.Table:
 def receipt_in(shard: Path) -> Receipt | None:
     """Return the receipt in a shard's file, None if there is no file or it is damaged."""
     with contextlib.suppress(OSError, pa.ArrowException, KeyError, TypeError, ValueError):
-        return Receipt.from_json(json.loads(pq.read_metadata(shard).metadata[_KEY]))
+        return Receipt.from_json(json.loads(pq.read_metadata(plain_file(shard)).metadata[_KEY]))
     return None
 
 

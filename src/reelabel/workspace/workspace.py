@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from reelabel.checksums import sealed, unsealed
 from reelabel.data.video import Video
 from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
+from reelabel.file_kinds import plain_file
 from reelabel.files import explained, has_file, read_json, write_atomic, write_json
 from reelabel.tables import FRAMES, MOMENTS, VIDEOS, Table
 from reelabel.terminal.text import is_text, plain
@@ -384,7 +385,9 @@ def _rows(table: Table, path: Path) -> pa.Table:
         ShardError: if it is damaged: it is set aside; or of another kind.
     """
     try:
-        rows = pq.ParquetFile(path, memory_map=False, page_checksum_verification=True).read()
+        rows = pq.ParquetFile(
+            plain_file(path), memory_map=False, page_checksum_verification=True
+        ).read()
     except (OSError, pa.ArrowException) as exc:
         aside = path.with_name(path.name + ".damaged")
         with contextlib.suppress(OSError):

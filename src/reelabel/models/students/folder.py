@@ -23,6 +23,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from reelabel.checksums import sealed, unsealed
 from reelabel.config import Settings
 from reelabel.errors import ModelError, ShardError
+from reelabel.file_kinds import plain_file
 from reelabel.files import explained, safe_join, write_text
 
 MODEL_JSON = "model.json"
@@ -158,7 +159,7 @@ def read_card_as(kind: type[C], model_dir: Path) -> C:
 
 def _read(kind: type[C], path: Path) -> C:
     try:
-        return kind.model_validate(unsealed(json.loads(path.read_bytes()), str(path)))
+        return kind.model_validate(unsealed(json.loads(plain_file(path).read_bytes()), str(path)))
     except FileNotFoundError as exc:
         raise ModelError(
             f"expected a trained student in {path.parent}, but it has no {MODEL_JSON}: "
@@ -192,7 +193,7 @@ def fingerprint(model_dir: Path) -> str:
 def _sha256(path: Path) -> str:
     """Return the SHA-256 of a file, empty if there is none."""
     try:
-        with path.open("rb") as file:
+        with plain_file(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""
