@@ -18,9 +18,10 @@ import pytest
 import reelabel
 from reelabel.engine.run import Options
 from reelabel.errors import ModelError, ReelabelError, WorkspaceError
-from reelabel.files import prepare_outputs, staged_folder, write_atomic, write_bytes
+from reelabel.files import staged_folder, write_atomic, write_bytes
 from reelabel.media.encode import writing_explained
 from reelabel.models.students.folder import Card, fingerprint, is_finished, write_card
+from reelabel.output_files import prepare_outputs
 from reelabel.pipeline import read_config, run
 from reelabel.verbs.init import init
 from reelabel.verbs.run import status

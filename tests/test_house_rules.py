@@ -25,6 +25,7 @@ LEVEL = {
     "errors": 0,
     "files": 1,
     "checksums": 1,
+    "output_files": 2,
     "json_text": 0,
     "terminal": 0,
     "short_names": 0,

@@ -260,20 +260,6 @@ def read_json(path: Path) -> Any:
         ) from exc
 
 
-def prepare_outputs(inputs: Iterable[Path], outputs: Iterable[Path | str | None]) -> None:
-    """Refuse outputs that are inputs of the same command, and remove what killed ones left of them.
-
-    Raises:
-        UsageError: naming the file.
-    """
-    read = {path.resolve() for path in inputs}
-    for path in outputs:
-        if path is not None and Path(path).resolve() in read:
-            raise UsageError(f"{path} is read here and would be overwritten: name another file")
-        if path is not None:
-            remove_abandoned(Path(path).absolute())
-
-
 def new_folder(folder: Path) -> None:
     """Make a folder that must not hold anything yet.
 

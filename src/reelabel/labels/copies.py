@@ -22,8 +22,9 @@ and 1.5 s cut out twice. Found against the whole: 74 of 80 changed clips, 15 of 
 against each other: 10 of 10 with numbered names, 6 of 10 without. Of the 90 clips only those that
 derive from one another are reported, one of them turned by a quarter, though 15 of them show
 signers in one room. Missed are copies in which next to nothing moves, other crops, pictures turned
-by a few degrees or filmed from a screen, and small things that move fast where the compared frames
-lie at other moments.
+by a few degrees or filmed from a screen, borders that are not black, burnt-in captions, negatives
+and strong changes of brightness, and small things that move fast where the compared frames lie at
+other moments.
 """
 
 from __future__ import annotations

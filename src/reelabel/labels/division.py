@@ -190,8 +190,8 @@ def checked_sentence(same: SameRecording) -> str:
     what = f"{counted(found, 'pair')} of one recording" if found else "no copy"
     return (
         f"{what} found by {METHOD}, which does not exclude others: copies in which next to nothing "
-        "moves, pictures turned by a few degrees or filmed from a screen, other cameras at the "
-        "same place"
+        "moves, pictures turned by a few degrees, inside others or filmed from a screen, with "
+        "borders or captions, or of other brightness, other cameras at the same place"
     )
 
 

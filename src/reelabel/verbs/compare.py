@@ -15,6 +15,7 @@ from reelabel.evaluation.classes.speed import measure_speed
 from reelabel.files import write_json
 from reelabel.models.base import Window
 from reelabel.models.cost import model_size
+from reelabel.output_files import prepare_outputs
 from reelabel.pipeline import read_config
 from reelabel.stages.classes.evaluate import ClassEvaluateSettings
 from reelabel.tables import CLASS_LABELS
@@ -70,6 +71,7 @@ def compare(
         FormatError: if the file is damaged.
         MediaError: if no video can be read.
     """
+    prepare_outputs([], [json])
     found = _found(models)
     base = _base(found, against)
     classes = tuple(

@@ -9,11 +9,12 @@ from reelabel.config import Config
 from reelabel.engine.project import read_config, task_of
 from reelabel.engine.task import Task, found_at
 from reelabel.errors import MissingExtra, MissingInput, UsageError, nearest
-from reelabel.files import prepare_outputs, staged_folder, write_text
+from reelabel.files import staged_folder, write_text
 from reelabel.formats.attribution import write_attribution
 from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.labels.division import SIDES, TRAIN
 from reelabel.models.students.folder import MODEL_JSON
+from reelabel.output_files import prepare_outputs
 from reelabel.tables import DETECTIONS
 from reelabel.verbs.detections import export_detections
 from reelabel.verbs.label_lines import data_sentence

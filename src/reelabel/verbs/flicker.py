@@ -18,12 +18,12 @@ import numpy as np
 from reelabel.data.dataset import ImageEntry
 from reelabel.engine.progress import Display, is_quiet
 from reelabel.errors import UsageError
-from reelabel.files import prepare_outputs
 from reelabel.formats.coco_into import Added
 from reelabel.formats.detections_txt import read_detections
 from reelabel.formats.mined_txt import picture_name, write_mined
 from reelabel.media.pictures import write_jpeg
 from reelabel.media.video import Frame, decode
+from reelabel.output_files import prepare_outputs
 from reelabel.temporal.pictures import Grey
 from reelabel.temporal.published import MinedFrame, mine_published
 from reelabel.temporal.published_settings import FRAME_LIMIT, PublishedSettings

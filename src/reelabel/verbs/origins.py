@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from reelabel.errors import UsageError
-from reelabel.files import prepare_outputs, write_text
+from reelabel.files import write_text
 from reelabel.formats.attribution import Origin, attribution_csv
+from reelabel.output_files import prepare_outputs
 from reelabel.sources.fetching.fetched import FetchedFile, fetched_in
 from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace

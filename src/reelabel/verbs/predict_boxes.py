@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO
 
 from reelabel.engine.progress import Display, is_quiet
-from reelabel.files import prepare_outputs
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.video import decode, time_range
 from reelabel.models.base import Detector, Image
@@ -19,6 +18,7 @@ from reelabel.models.callables import detector_name
 from reelabel.models.detector_pool import DetectorPool, detect_frames
 from reelabel.models.registry import load_detector
 from reelabel.models.teacher import chosen_input
+from reelabel.output_files import prepare_outputs
 from reelabel.pipeline import read_config
 from reelabel.verbs.model_names import Model, NamedModel, named_model
 from reelabel.verbs.predict_files import (

@@ -15,7 +15,7 @@ from reelabel.data.boxes import Floats
 from reelabel.data.classes import Moments, Predictions
 from reelabel.engine.progress import Display, is_quiet
 from reelabel.errors import MediaError, UsageError
-from reelabel.files import prepare_outputs, write_bytes
+from reelabel.files import write_bytes
 from reelabel.labels.segments import SegmentSettings
 from reelabel.media.pictures import encode_jpeg
 from reelabel.media.probe import VideoInfo, probe
@@ -24,6 +24,7 @@ from reelabel.models.base import Image, Window
 from reelabel.models.classifier_pool import ClassifierPool, classify_ahead
 from reelabel.models.detector_pool import FrameRef
 from reelabel.models.video_moments import MomentPlan, video_moments
+from reelabel.output_files import prepare_outputs
 from reelabel.verbs.class_models import find_classifier
 from reelabel.verbs.class_prediction import ClassPrediction
 from reelabel.verbs.frame_folder import frame_folder

@@ -18,6 +18,7 @@ from reelabel.errors import UsageError
 from reelabel.media.draw import STYLES, colour_of, draw_boxes
 from reelabel.media.video import Frame
 from reelabel.models.base import Image
+from reelabel.output_files import prepare_outputs
 from reelabel.pipeline import read_config, task_of
 from reelabel.tables import LABELS, xyxy_of
 from reelabel.verbs.run import opened
@@ -73,6 +74,7 @@ def show(  # noqa: PLR0913 -- one argument for each flag of the command
     if pictures < 0:
         raise UsageError(f"expected 0 pictures or more, got {pictures}")
     ws = opened(workspace)
+    prepare_outputs([], [out])
     shown: list[Shown] = task_of(read_config(ws)).part("show")(
         ws,
         round=round,
