@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -27,8 +28,14 @@ _BOXES = 50_000
 _UNIT = 10**DIGITS
 _LARGEST = 10**4
 """Sides of so many pixels have areas that are decimals of 2 `DIGITS` in double precision."""
-_PADDED = pa.array([f"{i:0{DIGITS}d}" for i in range(_UNIT)])
-_STRIPPED = pa.array([f"{i:0{DIGITS}d}".rstrip("0") or "0" for i in range(_UNIT)])
+
+
+@cache
+def _fractions() -> tuple[pa.Array, pa.Array]:
+    """Return the texts of all fractions with `DIGITS`, and without the zeros at their ends."""
+    # Not at import: PyArrow loads pandas for its first array, where that is installed.
+    padded = [f"{i:0{DIGITS}d}" for i in range(_UNIT)]
+    return pa.array(padded), pa.array([text.rstrip("0") or "0" for text in padded])
 
 
 def coco_texts(dataset: Dataset, *, crowds: bool) -> Iterator[tuple[list[str], str]]:
@@ -194,14 +201,15 @@ def _whole(values: Ints) -> pa.Array:
 def _decimal(units: Ints, groups: int) -> pa.Array:
     """Return units of 1 / `_UNIT` ** groups as Python writes such numbers."""
     before, last = np.divmod(units, _UNIT)
-    digits = _STRIPPED.take(pa.array(last))
+    padded, stripped = _fractions()
+    digits = stripped.take(pa.array(last))
     if groups == 1:
         return pc.binary_join_element_wise(_whole(before), digits, ".")
     before, first = np.divmod(before, _UNIT)
     fraction = pc.if_else(
         pa.array(last == 0),
-        _STRIPPED.take(pa.array(first)),
-        pc.binary_join_element_wise(_PADDED.take(pa.array(first)), digits, ""),
+        stripped.take(pa.array(first)),
+        pc.binary_join_element_wise(padded.take(pa.array(first)), digits, ""),
     )
     return pc.binary_join_element_wise(_whole(before), fraction, ".")
 
