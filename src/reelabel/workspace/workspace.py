@@ -335,8 +335,8 @@ class Workspace:
         """
         with contextlib.ExitStack() as held:
             # Only taking the lock is explained: what goes wrong under it is not its fault.
-            with explained(self.root):
-                file = held.enter_context((self.root / ".lock").open("a+"))
+            with explained(lock := self.root / ".lock"):
+                file = held.enter_context(lock.open("a+"))
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError as exc:
