@@ -14,9 +14,10 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from reelabel.media.convert import pixel_aspect
-from reelabel.media.decoder import Decoder, Stamped
+from reelabel.media.decoder import Decoder
 from reelabel.media.frame import Frame
 from reelabel.media.opening import OnError
+from reelabel.media.stamps import Stamped
 from reelabel.media.stream import Timeline, scan_packets
 
 # Seconds given as float may lie a little behind the time stamp that they mean.

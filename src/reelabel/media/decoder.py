@@ -29,13 +29,7 @@ from reelabel.media.opening import (
     read_packets,
     reason,
 )
-
-Stamped = tuple[int, VideoFrame]
-"""A time stamp, made strictly increasing, and the picture shown then."""
-
-
-_CLOCK_SET_BACK_S = Fraction(1, 10)  # frames out of order are closer to each other
-
+from reelabel.media.stamps import Stamped, increasing
 
 class _Damaged(Exception):  # noqa: N818 -- a signal inside this file, no error
     """Something cannot be decoded while several threads are at work."""
@@ -88,9 +82,7 @@ class Decoder:
     def pictures(self) -> Iterator[Stamped]:
         """Yield all pictures in the order in which they are shown, from the start.
 
-        Time stamps come out strictly increasing: a missing one becomes the one before plus the
-        frame's duration, and one that does not increase becomes the one before plus 1. Where the
-        clock is set back, as in joined recordings, it goes on from the frame before.
+        Time stamps come out strictly increasing, see `reelabel.media.stamps`.
         """
         return self._resilient(lambda: self._increasing(self._decoded(self._packets())))
 
@@ -142,20 +134,7 @@ class Decoder:
             yield from (each for each in run() if last_pts is None or each[0] > last_pts)
 
     def _increasing(self, frames: Iterable[VideoFrame]) -> Iterator[Stamped]:
-        last_pts, step, offset = None, 1, 0
-        set_back = _CLOCK_SET_BACK_S / self.time_base
-        for frame in frames:
-            pts = frame.pts if self._has_times else frame.dts
-            if last_pts is None:
-                pts = pts or 0
-            elif pts is None:
-                pts = last_pts + step
-            else:
-                if pts + offset < last_pts - set_back:
-                    offset = last_pts + step - pts
-                pts = max(pts + offset, last_pts + 1)
-            last_pts, step = pts, max(frame.duration, 1)
-            yield pts, frame
+        return increasing(frames, self.stream, has_times=self._has_times)
 
     def _decoded(self, packets: Iterable[VideoPacket | None]) -> Iterator[VideoFrame]:
         owed = 0

@@ -14,13 +14,14 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from reelabel.media.bitstream import VideoPacket, hidden_check, integrity_check
-from reelabel.media.decoder import Decoder, Stamped
+from reelabel.media.decoder import Decoder
 from reelabel.media.opening import (
     has_presentation_times,
     open_video,
     picture_stream,
     read_packets,
 )
+from reelabel.media.stamps import Stamped
 
 # Containers with an index and exact presentation times for each packet. In all others a seek lands
 # by byte position or by decode time, which is not exact enough to name a frame by.
@@ -181,7 +182,7 @@ class _Packets:
         pts = np.array([each[0] for each in timed], np.int64)
         has_times = has_presentation_times(container)
         distinct = len(pts) == len(self._times) and bool((np.diff(pts) > 0).all())
-        exact = has_times and distinct and self._whole
+        exact = has_times and distinct and self._whole and not self._is_set_back()
         known = container.format.name in _STORED_DURATIONS
         by_pts = has_times and distinct and len(pts) > 0
         return Timeline(
@@ -192,6 +193,11 @@ class _Packets:
             exact=exact,
             seekable=exact and container.format.name in _EXACT_SEEK,
         )
+
+    def _is_set_back(self) -> bool:
+        """Return whether decoding times fall, as in joined recordings."""
+        dts = np.array([each[1] for each in self._times if each[1] is not None], np.int64)
+        return bool((np.diff(dts) < 0).any())
 
     def _length(self, stream: VideoStream) -> int:
         """Return the length by decode times, else by durations, else by the rate."""

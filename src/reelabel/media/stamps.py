@@ -1,0 +1,54 @@
+"""Time stamps of decoded frames, made strictly increasing: by one rule for every reader of video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+Stamped = tuple[int, VideoFrame]
+"""A time stamp, made strictly increasing, and the picture shown then."""
+
+_CLOCK_SET_BACK_S = Fraction(1, 10)
+_CLOCK_SET_BACK_FRAMES = 8
+"""Frames out of order are closer to each other than the larger of both."""
+
+
+def increasing(
+    frames: Iterable[VideoFrame], stream: VideoStream, *, has_times: bool
+) -> Iterator[Stamped]:
+    """Yield every frame with a time stamp above the one before.
+
+    A missing one becomes the one before plus the frame's duration, and one that does not increase
+    becomes the one before plus 1. Where the clock is set back, as in joined recordings, it goes on
+    from the frame before.
+
+    Args:
+        frames: in the order in which they are shown.
+        stream: that they are from.
+        has_times: whether its container stores presentation times; else frames have decoding times.
+    """
+    last_pts, step, offset = None, 1, 0
+    set_back = _set_back_ticks(stream)
+    for frame in frames:
+        pts = frame.pts if has_times else frame.dts
+        if last_pts is None:
+            pts = pts or 0
+        elif pts is None:
+            pts = last_pts + step
+        else:
+            if pts + offset < last_pts - set_back:
+                offset = last_pts + step - pts
+            pts = max(pts + offset, last_pts + 1)
+        last_pts, step = pts, max(frame.duration, 1)
+        yield pts, frame
+
+
+def _set_back_ticks(stream: VideoStream) -> Fraction:
+    """Return how far behind the one before a time stamp lies at most that is out of order."""
+    rates = [rate for rate in (stream.average_rate, stream.guessed_rate) if rate]
+    frame_s = 1 / Fraction(max(rates)) if rates else Fraction(0)
+    longest_s = max(_CLOCK_SET_BACK_S, _CLOCK_SET_BACK_FRAMES * frame_s)
+    return longest_s / (stream.time_base or Fraction(1))
