@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reelabel.errors import SplitError
-from reelabel.labels.division import HELD_OUT, SplitSettings, VideoFrames, divide, keep_sides
+from reelabel.labels.division import (
+    HELD_OUT,
+    SameRecording,
+    SplitSettings,
+    VideoFrames,
+    checked_sentence,
+    divide,
+    keep_sides,
+)
+from reelabel.tables import COPIES
 
 COUNTS = st.lists(st.integers(0, 4), min_size=0, max_size=30)
 
@@ -80,3 +89,12 @@ def test_videos_keep_their_side_from_round_to_round(n, seed, other_seed):
     after = keep_sides(divide(more, near, SplitSettings(), seed=other_seed), counts)
     assert {name: after.sides[name] for name in videos} == before.sides
     assert len(after.sides["new"]) == 1
+
+
+def test_videos_that_cannot_be_compared_are_named():
+    """What was checked holds the names of videos without signatures, and only where there are."""
+    rows = [{"video_id": "a", "other_video_id": "", "kind": "unknown", "similarity": 0.0}]
+    same = SameRecording.of([("a", COPIES.from_rows(rows))])
+    assert same == SameRecording(unknown=("a",))
+    assert "not compared: film.mp4" in checked_sentence(same, {"a": "film.mp4", "b": "other.mp4"})
+    assert "not compared" not in checked_sentence(SameRecording(), {"a": "film.mp4"})

@@ -6,13 +6,16 @@ import csv
 import shutil
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
 import reelabel
-from reelabel.errors import FormatError, MissingInput
+from reelabel.cli.commands import cli
+from reelabel.errors import SOME_VIDEOS_FAILED, FormatError, MediaError, MissingInput
 from reelabel.media.encode import VideoWriter
 from reelabel.media.probe import probe
+from reelabel.media.video import decode
 from reelabel.tables import CLIPS, DOWNLOADS, FRAMES, SEEN, VIDEOS, WANTS
 from reelabel.verbs.clips import TABLE, clips
 
@@ -200,6 +203,47 @@ def test_clips_are_written_as_files(bench, film, tmp_path, exact):
     shutil.copy(out / TABLE, bench.root / "spans.csv")
     assert cut(bench, spans="spans.csv")
     assert film.is_file()
+
+
+def test_clips_that_cannot_be_written_are_named(bench, film, tmp_path, capsys):
+    """The others are written, and the exit code is 1; with --exact none is missing."""
+    raw = film.with_name("raw.ts")
+    with av.open(str(film)) as reader, av.open(str(raw), "w", format="h264") as writer:
+        stream = writer.add_stream_from_template(reader.streams.video[0])
+        for packet in reader.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                writer.mux(packet)
+    bench.run("register", "cut")
+    out = tmp_path / "out"
+    command = ["clips", str(bench.root), str(out)]
+    assert cli.main(command, standalone_mode=False) == SOME_VIDEOS_FAILED
+    printed = capsys.readouterr()
+    assert "raw.ts, clip 0: " in printed.err
+    assert "--exact" in printed.err
+    assert "without 1 clip" in printed.out
+    assert [path.name for path in out.glob("*.m*")] == [path.name for path in out.glob("film*")]
+    exact = [*command[:2], str(tmp_path / "exact"), "--exact"]
+    assert cli.main(exact, standalone_mode=False) == 0
+    lengths = [len(list(decode(path))) for path in (tmp_path / "exact").glob("*.mp4")]
+    assert lengths == [sum(SCENES)] * 2
+
+
+def test_a_clip_whose_packets_are_refused_names_its_target(bench, film, tmp_path, monkeypatch):
+    """No message names the folder that is used until all is written."""
+    del film
+    cut(bench)
+
+    def refuse(packet, out, target):
+        del packet, out
+        raise MediaError(f"{target}: packets cannot be copied")
+
+    monkeypatch.setattr("reelabel.media.spans._mux", refuse)
+    said = []
+    with pytest.raises(MediaError, match="--exact"):
+        clips(bench.root, tmp_path / "out", on_message=said.append)
+    (one,) = said
+    assert f"{tmp_path / 'out'}/film-" in one
 
 
 def test_without_clips_nothing_is_written(bench, film, tmp_path):

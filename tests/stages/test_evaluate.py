@@ -186,6 +186,15 @@ def test_a_test_video_that_is_a_copy_is_named(scored, bench, disc_clips, tmp_pat
     assert "clip9.mp4 looks like clip0.mp4" in said
 
 
+def test_a_test_video_without_signatures_is_named_as_not_compared(scored, bench, monkeypatch):
+    """Whether it is a copy of what was trained on is then not known, and stated so."""
+    monkeypatch.setattr("reelabel.stages.evaluate.spread_signatures", lambda _: [])
+    scores = scored(drawn("clip3.mp4", range(2, 8)))
+    assert (scores.alike, scores.not_compared) == ({}, ("clip3.mp4",))
+    (warning,) = score_warnings(bench.workspace, 0)
+    assert "clip3.mp4 has no signature" in warning
+
+
 def test_frames_that_say_nothing_of_a_class_do_not_count_for_it(scored):
     """A frame that is complete for no class judges nobody."""
     scores = scored(drawn("clip0.mp4", range(2, 6)), complete=[])

@@ -16,7 +16,7 @@ from reelabel.media.sampling import FrameSampler
 from reelabel.media.video import decode
 from reelabel.models.weights import read_lock, sha256_of
 from reelabel.stages.sample import Samples, SampleSettings
-from reelabel.tables import DUPLICATES, EMBEDDINGS, FRAMES
+from reelabel.tables import COPIES, DUPLICATES, EMBEDDINGS, FRAMES
 
 
 @pytest.fixture
@@ -250,3 +250,13 @@ def test_copies_of_a_video_stand_for_each_other(bench, disc_clips, tmp_path):
     assert not gone & standing
     bench.run("dedup", enabled=False)
     assert bench.rows(DUPLICATES) == []
+
+
+def test_a_video_without_signatures_is_noted_as_not_compared(sampled, bench):
+    """Where no frame of a video has a signature, the table of copies states that."""
+    rows = [row | {"signature": None} for row in sampled(every=10)]
+    video_id = rows[0]["video_id"]
+    bench.workspace.write(FRAMES, video_id, FRAMES.from_rows(rows), fingerprint="t")
+    assert bench.run("dedup").notes["all"]["copies"] == 0
+    found = [(row["kind"], row["other_video_id"]) for row in bench.rows(COPIES)]
+    assert found == [("unknown", "")]

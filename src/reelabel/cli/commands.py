@@ -180,12 +180,20 @@ def export(workspace: Path, out: Path, kind: str | None, number: int | None, **h
 @workspace_argument
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--exact", is_flag=True, help="Encode exactly the frames of each clip.")
-def clips(workspace: Path, out: Path, *, exact: bool) -> None:
+def clips(workspace: Path, out: Path, *, exact: bool) -> int:
     """Write the clips that `cut` has found as files, and a table of them."""
+    from reelabel.errors import SOME_VIDEOS_FAILED, counted
     from reelabel.verbs.clips import clips as call
 
-    made = call(workspace, out, exact=exact, on_message=click.echo)
-    click.echo(f"written to {made}")
+    missing: list[str] = []
+
+    def note(sentence: str) -> None:
+        missing.append(sentence)
+        echo(f"not written: {sentence}", err=True)
+
+    made = call(workspace, out, exact=exact, on_message=note)
+    echo(f"written to {made}" + (f", without {counted(len(missing), 'clip')}" if missing else ""))
+    return SOME_VIDEOS_FAILED if missing else 0
 
 
 @cli.command("import", short_help="Import labels or another detector's boxes, or take them back.")

@@ -43,6 +43,8 @@ from reelabel.data.boxes import Floats
 Signatures = NDArray[np.uint8]
 """``(n, 32, 32)`` frames of one video in their order."""
 Kind = Literal["copy", "continuation"]
+UNKNOWN = "unknown"
+"""In place of a kind: a video without signatures cannot be compared."""
 
 SIDE = 32
 METHOD = "comparing scaled, cropped, letterboxed, mirrored and turned frames"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from reelabel.config import Settings
-from reelabel.errors import SplitError, counted
+from reelabel.errors import SplitError, counted, few
 from reelabel.labels.background import BackgroundSettings
-from reelabel.labels.copies import METHOD
+from reelabel.labels.copies import METHOD, UNKNOWN
 from reelabel.labels.splits import Item, find_groups, find_leaks, split_items, time_blocks
 
 SIDES = TRAIN, VAL, TEST = "train", "val", "test"
@@ -132,10 +132,12 @@ class SameRecording:
     Attributes:
         copies: what one shows the other shows too.
         continued: one goes on where the other ends, or shows the same scene under the next number.
+        unknown: ids of videos that could not be compared.
     """
 
     copies: tuple[tuple[str, str], ...] = ()
     continued: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, shards: Iterable[tuple[str, pa.Table]]) -> Self:
@@ -145,7 +147,8 @@ class SameRecording:
             kind: tuple((r["video_id"], r["other_video_id"]) for r in rows if r["kind"] == kind)
             for kind in ("copy", "continuation")
         }
-        return cls(pairs["copy"], pairs["continuation"])
+        unknown = tuple(r["video_id"] for r in rows if r["kind"] == UNKNOWN)
+        return cls(pairs["copy"], pairs["continuation"], unknown)
 
 
 def divide_recordings(
@@ -184,14 +187,29 @@ def _with_leaks(found: Division, same: SameRecording) -> Division:
     return replace(found, leaks=[*found.leaks, *leaks])
 
 
-def checked_sentence(same: SameRecording) -> str:
-    """Return what was searched for copies, what was found, and what that does not exclude."""
+def checked_sentence(same: SameRecording, names: Mapping[str, str]) -> str:
+    """Return what was searched for copies, what was found, and what that does not exclude.
+
+    Args:
+        same: what was found.
+        names: of the videos, by id.
+    """
+    missing = sorted(names.get(video_id, video_id) for video_id in same.unknown)
+    unknown = f"; {not_compared(missing)}" if missing else ""
     found = len(same.copies) + len(same.continued)
     what = f"{counted(found, 'pair')} of one recording" if found else "no copy"
     return (
         f"{what} found by {METHOD}, which does not exclude others: copies in which next to nothing "
         "moves, pictures turned by a few degrees, inside others or filmed from a screen, with "
         "borders or captions, or of other brightness, other cameras at the same place"
+        f"{unknown}"
+    )
+
+
+def not_compared(names: Sequence[str]) -> str:
+    """Return that videos without signatures may be copies of others."""
+    return (
+        f"without any signature, so not compared: {few(names)}, which may be copies of other videos"
     )
 
 

@@ -38,6 +38,7 @@ class Cursor:
         threads: decoding threads, 0 for one per core.
         tolerant: skip what cannot be decoded, else raise `DecodeError`.
         on_error: called with each skipped error.
+        timeline: of `scan_packets`, if it is known already; else it is read when first needed.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class Cursor:
         threads: int = 0,
         tolerant: bool = True,
         on_error: OnError | None = None,
+        timeline: Timeline | None = None,
     ) -> None:
         self.path = Path(path)
+        self._known_timeline = timeline
         self._reopen = partial(Decoder, path, threads=threads, tolerant=tolerant, on_error=on_error)
         self._may_jump = True
         self._pictures: Iterator[Stamped]
@@ -74,7 +77,7 @@ class Cursor:
     @cached_property
     def timeline(self) -> Timeline:
         """The time stamps of all frames, read when first needed."""
-        return scan_packets(self.path)
+        return self._known_timeline or scan_packets(self.path)
 
     def pts_at(self, time_s: float) -> int:
         """Return the time stamp of that second; a frame there or later is not before it."""

@@ -31,6 +31,7 @@ from reelabel.media.opening import (
 )
 from reelabel.media.stamps import Stamped, increasing
 
+
 class _Damaged(Exception):  # noqa: N818 -- a signal inside this file, no error
     """Something cannot be decoded while several threads are at work."""
 

@@ -30,6 +30,7 @@ from reelabel.media.opening import (
     read_packets,
     reason,
 )
+from reelabel.media.stamps import Stamped, increasing
 
 _TICK_SLACK = Fraction(1, 1000)  # seconds given as float may lie a little behind their time stamp
 
@@ -114,9 +115,9 @@ class PartSource:
         return float((pts - self.start_pts) * self.time_base)
 
     def packets(self) -> Iterator[VideoPacket]:
-        """Yield the packets from here on that have a time; damaged places are skipped."""
+        """Yield the packets from here on; damaged places are skipped."""
         for packet in read_packets(self.container, self.stream, lambda _: self.guarded.check()):
-            if packet is not None and _pts(packet) is not None:
+            if packet is not None:
                 yield packet
         self.guarded.check()
 
@@ -128,16 +129,12 @@ class PartSource:
             except av.error.FFmpegError:
                 self.guarded.check()  # a damaged picture is left out
 
-    def stamped(self, frames: Iterable[VideoFrame]) -> Iterator[tuple[int, VideoFrame]]:
-        """Yield frames with their time stamps, which increase; others are left out."""
-        last, step = -math.inf, 1
-        for frame in frames:
-            pts = frame.pts if self.has_times else frame.dts
-            # What a decoder holds at the end of an AVI has no time any more.
-            pts = pts if pts is not None else int(last + step) if math.isfinite(last) else None
-            if pts is not None and pts > last:
-                yield pts, frame
-                last, step = pts, max(frame.duration, 1)
+    def stamped(self, frames: Iterable[VideoFrame]) -> Iterator[Stamped]:
+        """Yield frames with their time stamps, as `reelabel.media.stamps` makes them increase.
+
+        Behind a seek a clock that was set back before it is not noticed.
+        """
+        return increasing(frames, self.stream, has_times=self.has_times)
 
     def seek(self, pts: int) -> None:
         """Go to a key frame at or before a time stamp, as far as the container can find it."""
@@ -145,7 +142,17 @@ class PartSource:
             self.container.seek(pts, stream=self.stream)
         except av.error.FFmpegError:
             self.guarded.check()
+            self._seek_start()
+
+    def _seek_start(self) -> None:
+        try:
             self.container.seek(self.start_pts, stream=self.stream)
+        except av.error.FFmpegError as exc:
+            self.guarded.check()
+            raise MediaError(
+                f"{self.guarded.name}: parts of it cannot be read, as its stream has no times to "
+                "go by: take the whole video"
+            ) from exc
 
     def rewind(self) -> None:
         """Go to the start: well before the first frame, which may be decoded before it is shown."""
@@ -183,10 +190,11 @@ def _first_decoded(container: InputContainer, guarded: GuardedFile) -> PartSourc
     return source
 
 
-def _pts(packet: VideoPacket) -> int | None:
-    return packet.pts if packet.pts is not None else packet.dts
+def has_time(packet: VideoPacket) -> bool:
+    """Return whether a packet has a presentation or a decoding time."""
+    return packet.pts is not None or packet.dts is not None
 
 
 def shown_at(packet: VideoPacket) -> int:
     """Return when a packet's picture is shown, of one that has a time."""
-    return _pts(packet) or 0
+    return (packet.pts if packet.pts is not None else packet.dts) or 0

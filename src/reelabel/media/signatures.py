@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from reelabel.media.convert import Picture
-from reelabel.media.cursor import Cursor
+from reelabel.media.decoder import Decoder
 from reelabel.media.quality import ANALYSIS_WH
+from reelabel.media.stream import scan
 from reelabel.media.video import frames
 
 SIDE = 32
@@ -70,8 +71,9 @@ def spread_signatures(path: Path | str) -> list[bytes]:
     Raises:
         UnreadableVideo: if the file cannot be opened or has no picture stream.
     """
-    with Cursor(path) as cursor:
-        pts, base = cursor.timeline.pts, float(cursor.time_base)
+    pts = scan(path).pts
+    with Decoder(path, threads=1) as decoder:
+        base = float(decoder.time_base)
     taken = chosen((pts * base).tolist())
     found = frames(path, [int(pts[i]) for i in taken], on_error=lambda _: None)
     return [signature(frame.grey(ANALYSIS_WH)) for frame in found]

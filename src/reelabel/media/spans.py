@@ -12,10 +12,11 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, pairwise
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
+import av.error
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -25,31 +26,16 @@ from reelabel.files import scratch_file
 from reelabel.media.bitstream import VideoPacket
 from reelabel.media.convert import pixel_aspect
 from reelabel.media.encode import VideoWriter, open_output, writing_explained
+from reelabel.media.encoded_spans import AskedSpan, WrittenSpan, encode_span, write_frames
 from reelabel.media.frame import Frame
-from reelabel.media.opening import (
-    open_video,
-    picture_stream,
-)
-from reelabel.media.parts import PartSource, opened_source, shown_at
+from reelabel.media.opening import open_video, picture_stream, reason
+from reelabel.media.parts import PartSource, has_time, opened_source, shown_at
+from reelabel.media.stream import Timeline
 
-_END_SLACK_S = 0.5  # manifests round; an end this little behind the video's end is its end
-_TICK_SLACK = Fraction(1, 1000)  # seconds given as float may lie a little behind their time stamp
 _STEPS_BACK_S = (0, 2, 8, 32, math.inf)
 """How long before the start a key frame is looked for; a seek may land behind the last one."""
+_INSTEAD = "cannot be copied: cut exactly instead (--exact, fetch.exact_spans)"
 _MP4, _WEBM = frozenset({".mp4", ".m4v", ".m4s"}), frozenset({".webm"})
-
-
-@dataclass(frozen=True)
-class WrittenSpan:
-    """The span that a file holds, in seconds from the first frame of its source.
-
-    Attributes:
-        start_s: when its first frame is shown.
-        end_s: when its last frame is no longer shown.
-    """
-
-    start_s: float
-    end_s: float
 
 
 def span_suffix(source: str) -> str:
@@ -101,8 +87,38 @@ def copy_span(
     """
     _check(start_s, end_s)
     with opened_source(file) as source:
-        span = _Span(source, start_s, end_s, allow_short=allow_short)
+        span = _Span(source, AskedSpan(start_s, end_s, allow_short))
         return _encoded(span, Path(target)) if exact else _copied(span, Path(target))
+
+
+def cut_span(
+    path: Path, start_s: float, end_s: float, target: Path, *, exact: bool, timeline: Timeline
+) -> WrittenSpan:
+    """Write a span of a video file into a new file, by the time stamps that decoding gives.
+
+    Of a span that runs beyond the end of the video what there is of it is written.
+
+    Args:
+        path: the video.
+        start_s: as in `copy_span`.
+        end_s: as in `copy_span`.
+        target: as in `copy_span`.
+        exact: as in `copy_span`.
+        timeline: of the video, see `scan_packets`.
+
+    Raises:
+        UsageError, UnreadableVideo, MediaError: as `copy_span`.
+    """
+    _check(start_s, end_s)
+    if exact:
+        return encode_span(path, AskedSpan(start_s, end_s, allow_short=True), target, timeline)
+    if not timeline.ordered:
+        raise MediaError(
+            f"{path}: time stamps of its packets are missing, repeated or set back, so packets "
+            f"{_INSTEAD}"
+        )
+    with path.open("rb") as file:
+        return copy_span(file, start_s, end_s, target, exact=False, allow_short=True)
 
 
 def _check(start_s: float, end_s: float) -> None:
@@ -118,19 +134,17 @@ class _Span:
     """The span that is asked for, in time stamps of its source."""
 
     source: PartSource
-    start_s: float
-    end_s: float
-    allow_short: bool
+    asked: AskedSpan
 
     @property
     def first(self) -> int:
         """Time stamp at or behind which its frames begin."""
-        return self.source.pts_at(self.start_s)
+        return self.source.pts_at(self.asked.start_s)
 
     @property
     def end(self) -> int:
         """Time stamp from which on frames are no longer in it."""
-        return self.source.pts_at(self.end_s)
+        return self.source.pts_at(self.asked.end_s)
 
     def packets(self) -> Iterator[VideoPacket]:
         """Return the packets from the last key frame at or before the start on.
@@ -144,18 +158,22 @@ class _Span:
             else:
                 self.source.seek(self.first - int(back_s / self.source.time_base))
             packets = self.source.packets()
-            if held := self._from_key_frame(packets):
+            if held := self._from_key_frame(packets, timed=not math.isinf(back_s)):
                 return chain(held, packets)
         raise UnreadableVideo(
-            f"{self.source.guarded.name}: there is no key frame at or before {self.start_s} s"
+            f"{self.source.guarded.name}: there is no key frame at or before {self.asked.start_s} s"
         )
 
-    def _from_key_frame(self, packets: Iterator[VideoPacket]) -> list[VideoPacket]:
-        """Take packets until no later key frame can begin the span; return those from it on."""
+    def _from_key_frame(self, packets: Iterator[VideoPacket], *, timed: bool) -> list[VideoPacket]:
+        """Take packets until no later key frame can begin the span; return those from it on.
+
+        Only one with a time can, if `timed`; at the start of a video others can too.
+        """
         held: list[VideoPacket] = []
         for packet in packets:
-            begins = packet.is_keyframe and shown_at(packet) <= self.first
-            if begins:
+            known = has_time(packet) or not timed
+            begins = packet.is_keyframe and known and shown_at(packet) <= self.first
+            if begins and (has_time(packet) or not held):
                 held = []
             if held or begins:
                 held.append(packet)
@@ -181,30 +199,9 @@ class _Span:
         yield from ((pts, frame) for pts, frame in found if pts >= self.first)
 
     def written(self, first: int, until: int, *, complete: bool) -> WrittenSpan:
-        """Return the span between two time stamps.
-
-        Args:
-            first: of the first frame that is written.
-            until: where the last one ends.
-            complete: whether the video goes on behind it.
-
-        Raises:
-            UsageError: if it is not what was asked for.
-        """
+        """Return the span between two time stamps; see `AskedSpan.written`."""
         start_s, end_s = self.source.time_s(first), self.source.time_s(until)
-        if until <= self.first:
-            raise self.beyond(end_s)
-        if not (complete or self.allow_short or end_s >= self.end_s - _END_SLACK_S):
-            raise UsageError(
-                f"the end of the span, {self.end_s} s, is beyond the video, which lasts "
-                f"{end_s:.3f} s: name an earlier end"
-            )
-        return WrittenSpan(start_s, end_s)
-
-    def beyond(self, length_s: float) -> UsageError:
-        """Return the error of a start behind the last frame."""
-        lasts = f", which lasts {length_s:.3f} s" if length_s > 0 else ""
-        return UsageError(f"the start of the span, {self.start_s} s, is beyond the video{lasts}")
+        return self.asked.written(start_s, end_s, complete=complete)
 
 
 def _copied(span: _Span, target: Path) -> WrittenSpan:
@@ -213,7 +210,7 @@ def _copied(span: _Span, target: Path) -> WrittenSpan:
     if not source.has_times:
         raise MediaError(
             f"{source.guarded.name}: its container stores no presentation times, so packets "
-            "cannot be copied: cut exactly instead"
+            f"{_INSTEAD}"
         )
     packets = _Taken(span)
     with scratch_file(target, sync=False, suffix=target.suffix) as temporary:
@@ -221,15 +218,27 @@ def _copied(span: _Span, target: Path) -> WrittenSpan:
             stream = _like(source.stream, out, target)
             for packet in packets:
                 packet.stream = stream
-                out.mux(packet)
+                _mux(packet, out, target)
         source.guarded.check()
         late = _late_ticks(temporary, source.time_base)
         if packets.first + late > span.first:
             raise MediaError(
                 f"{source.guarded.name}: decoding cannot begin at the key frame before "
-                f"{span.start_s} s: cut exactly instead"
+                f"{span.asked.start_s} s: cut exactly instead"
             )
         return span.written(packets.first + late, packets.until, complete=packets.complete)
+
+
+def _mux(packet: VideoPacket, out: OutputContainer, target: Path) -> None:
+    """Write a packet.
+
+    Raises:
+        MediaError: if the container refuses it.
+    """
+    try:
+        out.mux(packet)
+    except (av.error.InvalidDataError, av.error.ArgumentError) as exc:
+        raise MediaError(f"{target}: packets {_INSTEAD}: {reason(exc)}") from exc
 
 
 def _like(stream: VideoStream, out: OutputContainer, target: Path) -> VideoStream:
@@ -283,7 +292,7 @@ class _Taken:
     def __iter__(self) -> Iterator[VideoPacket]:
         """Yield the packets."""
         last: int | None = None
-        for packet in _with_dts(self._span.packets()):
+        for packet in _with_dts(self._timed()):
             pts = shown_at(packet)
             if last is None:
                 self.first = last = pts
@@ -298,6 +307,23 @@ class _Taken:
                 continue  # shown before the key frame, and leaning on pictures before it
             self.until = last + self._last_ticks
             packet.pts, packet.dts = pts - self.first, (packet.dts or 0) - self.first
+            yield packet
+
+    def _timed(self) -> Iterator[VideoPacket]:
+        """Yield the packets; refuse one without a time, or behind which the clock is set back.
+
+        Raises:
+            MediaError: if there is such a packet.
+        """
+        last_dts: int | None = None
+        for packet in self._span.packets():
+            fell = last_dts is not None and packet.dts is not None and packet.dts < last_dts
+            if fell or not has_time(packet):
+                raise MediaError(
+                    f"{self._span.source.guarded.name}: time stamps of its packets are missing or "
+                    f"set back, so packets {_INSTEAD}"
+                )
+            last_dts = packet.dts if packet.dts is not None else last_dts
             yield packet
 
 
@@ -333,26 +359,13 @@ def _encoded(span: _Span, target: Path) -> WrittenSpan:
     source = span.source
     rate = source.stream.average_rate or source.stream.guessed_rate or 25
     sar = pixel_aspect(source.stream)
-    times: list[int] = []
-    complete = False
+    frames = (
+        Frame(picture, pts=pts, index=index, time_s=source.time_s(pts), sar=sar)
+        for index, (pts, picture) in enumerate(span.frames())
+    )
     with VideoWriter(target, time_base=source.time_base, rate=rate) as writer:
-        for pts, picture in span.frames():
-            if pts >= span.end:
-                complete = True
-                times.append(pts)
-                break
-            frame = Frame(picture, pts=pts, index=len(times), time_s=source.time_s(pts), sar=sar)
-            writer.write(frame.rgb(), pts - (times[0] if times else pts))
-            times.append(pts)
+        found = write_frames(writer, frames, span.end)
         source.guarded.check()
-        if len(times) <= complete:
-            raise span.beyond(0)
-        return span.written(times[0], _until(times, complete=complete), complete=complete)
-
-
-def _until(times: list[int], *, complete: bool) -> int:
-    """Return where the last frame ends: at the frame behind it, else after the usual step."""
-    if complete:
-        return times[-1]
-    steps = sorted(b - a for a, b in pairwise(times))
-    return times[-1] + (steps[len(steps) // 2] if steps else 1)
+        if found is None:
+            raise span.asked.beyond(0)
+        return span.written(found.first, found.until, complete=found.complete)

@@ -1,4 +1,4 @@
-"""Time stamps of decoded frames, made strictly increasing: by one rule for every reader of video."""
+"""Time stamps of decoded frames, made strictly increasing by one rule for all."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def increasing(
 ) -> Iterator[Stamped]:
     """Yield every frame with a time stamp above the one before.
 
-    A missing one becomes the one before plus the frame's duration, and one that does not increase
-    becomes the one before plus 1. Where the clock is set back, as in joined recordings, it goes on
-    from the frame before.
+    A missing one becomes the one before plus the frame's duration, at the start 0, and one that
+    does not increase becomes the one before plus 1. Where the clock is set back, as in joined
+    recordings, it goes on from the frame before.
 
     Args:
         frames: in the order in which they are shown.
@@ -31,17 +31,19 @@ def increasing(
         has_times: whether its container stores presentation times; else frames have decoding times.
     """
     last_pts, step, offset = None, 1, 0
-    set_back = _set_back_ticks(stream)
+    set_back, any_known = _set_back_ticks(stream), False
     for frame in frames:
-        pts = frame.pts if has_times else frame.dts
+        known = frame.pts if has_times else frame.dts
         if last_pts is None:
-            pts = pts or 0
-        elif pts is None:
+            pts = known or 0
+        elif known is None:
             pts = last_pts + step
         else:
-            if pts + offset < last_pts - set_back:
-                offset = last_pts + step - pts
-            pts = max(pts + offset, last_pts + 1)
+            # Where all before are made up, the first known one has to follow them.
+            if known + offset < last_pts - (set_back if any_known else -1):
+                offset = last_pts + step - known
+            pts = max(known + offset, last_pts + 1)
+        any_known = any_known or known is not None
         last_pts, step = pts, max(frame.duration, 1)
         yield pts, frame
 

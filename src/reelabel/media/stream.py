@@ -43,6 +43,7 @@ class Timeline:
         key_pts: ``(k,)`` int64, sorted: those from which decoding can start.
         num_packets: how many coded pictures there are, with and without a time stamp.
         length: units of the time base from the first frame to the end of the last.
+        ordered: whether each packet has a time stamp of its own and decoding times never fall.
         exact: whether `pts` is known to be what decoding yields.
         seekable: whether it is also a container in which seeking is exact.
     """
@@ -51,6 +52,7 @@ class Timeline:
     key_pts: NDArray[np.int64]
     num_packets: int
     length: int
+    ordered: bool
     exact: bool
     seekable: bool
 
@@ -182,14 +184,16 @@ class _Packets:
         pts = np.array([each[0] for each in timed], np.int64)
         has_times = has_presentation_times(container)
         distinct = len(pts) == len(self._times) and bool((np.diff(pts) > 0).all())
-        exact = has_times and distinct and self._whole and not self._is_set_back()
+        ordered = has_times and distinct and not self._is_set_back()
+        exact = ordered and self._whole
         known = container.format.name in _STORED_DURATIONS
-        by_pts = has_times and distinct and len(pts) > 0
+        by_pts = ordered and len(pts) > 0
         return Timeline(
             pts=pts,
             key_pts=np.array([each[0] for each in timed if each[3]], np.int64),
             num_packets=len(self._times),
             length=_span(pts, timed[-1][2], known=known) if by_pts else self._length(stream),
+            ordered=ordered,
             exact=exact,
             seekable=exact and container.format.name in _EXACT_SEEK,
         )
@@ -205,6 +209,11 @@ class _Packets:
         durations = [each[2] for each in self._times]
         if len(dts) == len(durations) > 0:
             return _span(dts, durations[-1], known=False)
+        pts = np.unique([each[0] for each in self._times if each[0] is not None]).astype(np.int64)
+        known = sum(each[0] is not None for each in self._times)
+        if 1 < len(pts) == known < len(durations):
+            # Steps are stored rounded, so that their mean is better than the duration of one.
+            return round(len(durations) * int(pts[-1] - pts[0]) / (len(pts) - 1))
         if all(durations):
             return sum(durations)
         rate = stream.average_rate or stream.guessed_rate

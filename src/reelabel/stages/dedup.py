@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from reelabel.engine.stage import Output, Stage, Unit
-from reelabel.labels.copies import Seen, find_copies
+from reelabel.labels.copies import UNKNOWN, Seen, find_copies
 from reelabel.labels.frames import DedupSettings, FramePool, frame_duplicates
 from reelabel.tables import COPIES, DUPLICATES, EMBEDDINGS, FRAMES, VIDEOS, Row
 from reelabel.tables.footage import signatures_of
@@ -32,7 +32,7 @@ def dedup(unit: DedupUnit) -> Output:
         "dropped": sum(map(len, rows.values())),
     }
     copies = _copies(unit)
-    counts["copies"] = sum(map(len, copies.values()))
+    counts["copies"] = sum(row["kind"] != UNKNOWN for found in copies.values() for row in found)
     tables = {"duplicates": (DUPLICATES, rows), "copies": (COPIES, copies)}
     return Output(
         {
@@ -44,13 +44,20 @@ def dedup(unit: DedupUnit) -> Output:
 
 
 def _copies(unit: DedupUnit) -> dict[str, list[Row]]:
-    """Return by video the rows on others that show the same, whatever their encoding is."""
+    """Return by video the rows on others that show the same, whatever their encoding is.
+
+    One without any signature has a row that states so.
+    """
     names = {video.video_id: video.name for video in unit.inputs.videos}
     videos = {
         video_id: Seen(names.get(video_id, video_id), signatures_of(frames))
         for video_id, frames in unit.shards(FRAMES)
     }
-    rows: dict[str, list[Row]] = {video_id: [] for video_id in videos}
+    unknown = {"other_video_id": "", "kind": UNKNOWN, "similarity": 0.0}
+    rows: dict[str, list[Row]] = {
+        video_id: [] if len(seen.frames) else [unknown | {"video_id": video_id}]
+        for video_id, seen in videos.items()
+    }
     for one in find_copies(videos):
         rows[one.first].append({
             "video_id": one.first,
@@ -103,5 +110,5 @@ STAGE = Stage(
     scope="all",
     reads=(VIDEOS, FRAMES, EMBEDDINGS),
     writes=(DUPLICATES, COPIES),
-    version=2,
+    version=3,
 )

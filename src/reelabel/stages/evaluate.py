@@ -68,6 +68,7 @@ def evaluate(unit: EvaluateUnit) -> Output:
     names = {video.video_id: video.name for video in unit.inputs.videos}
     scoring = unit.settings.scoring(unit.project.classes, unit.project.seed)
     against_truth, series = compare(truth, detections.of(truth), scoring, names)
+    alike, not_compared = _alike(unit, truth, split.trained)
     scores = Scores(
         round=unit.round_number,
         threshold=scoring.threshold,
@@ -83,7 +84,8 @@ def evaluate(unit: EvaluateUnit) -> Output:
         rules=rule_quality(_ruled(unit, truth)),
         background=_background_quality(unit, truth),
         left_out=_left_out(unit),
-        alike=_alike(unit, truth, split.trained),
+        alike=alike,
+        not_compared=not_compared,
     )
     return Output(
         notes={"truth_frames": len(truth), "held_out_frames": len(held_out)},
@@ -212,9 +214,12 @@ def _background_quality(
     return background_quality(some, labels, background, len(unit.project.classes))
 
 
-def _alike(unit: EvaluateUnit, truth: Sequence[KnownFrame], trained: set[str]) -> dict[str, str]:
+def _alike(
+    unit: EvaluateUnit, truth: Sequence[KnownFrame], trained: set[str]
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the unseen videos that show what one shows that was trained on, and that one, by name.
 
+    And the names of those of both kinds that cannot be compared.
     It is the search of the stage `dedup`, for videos that are not sampled.
     """
     names = {video.video_id: video.name for video in unit.inputs.videos}
@@ -224,7 +229,8 @@ def _alike(unit: EvaluateUnit, truth: Sequence[KnownFrame], trained: set[str]) -
     found: dict[str, str] = {}
     for one in find_copies(videos, known):
         found.setdefault(names[one.first], names[one.second])
-    return found
+    unsigned = {one.name for one in (*known.values(), *videos.values()) if not len(one.frames)}
+    return found, tuple(sorted(unsigned)) if unseen else ()
 
 
 def _signatures(unit: EvaluateUnit, video_id: str) -> NDArray[np.uint8]:
@@ -264,7 +270,7 @@ STAGE = Stage(
     after=("split", "train"),
     project_keys=("classes", "seed", "detector", "truth"),
     per_round=True,
-    version=11,
+    version=12,
     resource=models,
     made_by_run=True,
 )

@@ -139,8 +139,8 @@ COPIES = Table(
     "videos that show what another one shows, or go on where it ends",
     (
         VIDEO_ID,
-        Column("other_video_id", TEXT, "the other video; each pair stands once"),
-        Column("kind", TEXT, "copy or continuation"),
+        Column("other_video_id", TEXT, "the other video, each pair stands once; empty for unknown"),
+        Column("kind", TEXT, "copy, continuation, or unknown: it could not be compared"),
         Column("similarity", FLOAT32, "correlation that decided", "-1..1"),
     ),
     "tables",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from reelabel.data.video import Video
 from reelabel.errors import MediaError, MissingInput, UsageError
 from reelabel.files import safe_stem, staged_folder, write_text
-from reelabel.media.spans import copy_span, span_suffix
+from reelabel.media.spans import cut_span, span_suffix
+from reelabel.media.stream import Timeline, scan_packets
 from reelabel.tables import CLIPS, Row
 from reelabel.workspace import Workspace
 
@@ -47,7 +49,7 @@ def clips(
     if not jobs:
         raise MissingInput(f"{ws.root}: there are no clips yet: run  reelabel cut {ws.root}")
     with staged_folder(Path(out)) as folder:
-        rows = list(_written(folder, jobs, exact=exact, on_message=on_message))
+        rows = list(_written(folder, Path(out), jobs, exact=exact, on_message=on_message))
         if not rows:
             how = "without --exact" if exact else "with --exact"
             raise MediaError(f"none of {len(jobs)} clips could be written: try again {how}")
@@ -57,18 +59,22 @@ def clips(
 
 def _written(
     folder: Path,
+    out: Path,
     jobs: list[tuple[Video, Row]],
     *,
     exact: bool,
     on_message: Callable[[str], None] | None,
 ) -> Iterator[Row]:
     """Write clips and yield their rows; one that cannot be written is left out."""
+    read = lru_cache(maxsize=1)(scan_packets)  # the clips of a video stand one behind the other
     for video, clip in jobs:
         try:
-            yield _write(folder, video, clip, exact=exact)
+            yield _write(folder, video, clip, read(video.path), exact=exact)
         except (MediaError, UsageError) as exc:
             if on_message is not None:
-                on_message(f"{video.name}, clip {clip['clip']}: {exc}")
+                # The folder gets its name when all is written.
+                why = str(exc).replace(str(folder), str(out))
+                on_message(f"{video.name}, clip {clip['clip']}: {why}")
 
 
 def _clips(ws: Workspace) -> Iterator[tuple[Video, Row]]:
@@ -79,14 +85,12 @@ def _clips(ws: Workspace) -> Iterator[tuple[Video, Row]]:
             yield from ((video, clip) for clip in ws.read(CLIPS, video.video_id).to_pylist())
 
 
-def _write(folder: Path, video: Video, clip: Row, *, exact: bool) -> Row:
+def _write(folder: Path, video: Video, clip: Row, timeline: Timeline, *, exact: bool) -> Row:
     """Write one clip and return its row of the table."""
     suffix = ".mp4" if exact else span_suffix(video.path.name)
     stem = f"{safe_stem(video.path.stem)}-{video.video_id[:8]}-{clip['clip']:04d}"
-    with video.path.open("rb") as file:
-        span = copy_span(
-            file, clip["start_s"], clip["end_s"], folder / f"{stem}{suffix}", exact=exact
-        )
+    target, span_s = folder / f"{stem}{suffix}", (clip["start_s"], clip["end_s"])
+    span = cut_span(video.path, *span_s, target, exact=exact, timeline=timeline)
     return {
         "file": f"{stem}{suffix}",
         "name": video.video_id,

@@ -219,6 +219,8 @@ class Scores(Result):
         background: the background pictures of this round against hand-drawn boxes.
         left_out: names of annotated videos that could not be scored.
         alike: name of an unseen video -> name of one that was trained on and looks like it.
+        not_compared: names of unseen videos, and of those trained on, that have no signature to
+            compare: they may be copies of each other.
     """
 
     FILE: ClassVar[str] = "scores.json"
@@ -238,6 +240,7 @@ class Scores(Result):
     background: BackgroundQuality | None = None
     left_out: tuple[str, ...] = ()
     alike: dict[str, str] = field(default_factory=dict)
+    not_compared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

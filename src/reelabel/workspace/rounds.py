@@ -94,6 +94,11 @@ def score_warnings(workspace: Workspace, round_number: int) -> list[str]:
             f"{name} looks like {other}, which was trained on: its scores are not of unseen footage"
             for name, other in (scores.alike if scores else {}).items()
         ),
+        *(
+            f"{name} has no signature, so whether it is a copy of a video that was trained on, or "
+            "of one that is scored, is not known"
+            for name in (scores.not_compared if scores else ())
+        ),
     ]
 
 

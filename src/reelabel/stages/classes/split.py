@@ -156,7 +156,7 @@ def _report(
     names = {video.video_id: video.name for video in unit.inputs.videos}
     return SplitReport(
         leak_free=not division.leaks,
-        checked=checked_sentence(same),
+        checked=checked_sentence(same, names),
         reason=division.reason,
         leaks=tuple(division.leaks),
         groups=division.groups,
