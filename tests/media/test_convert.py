@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reelabel.errors import DecodeError
 from reelabel.media.convert import fit_size, pixel_aspect, to_grey, to_rgb
+from reelabel.media.frame import Frame
 from reelabel.media.video import decode
 
 SIDE = st.integers(1, 5000)
@@ -154,3 +156,41 @@ def test_every_pixel_format_becomes_rgb_and_grey(pix_fmt: str) -> None:
     assert to_rgb(frame, Fraction(1), None).shape == (10, 16, 3)
     assert to_rgb(frame, Fraction(1), (1, 1)).shape == (1, 1, 3)
     assert to_grey(frame, Fraction(2), (8, 8)).shape == (2, 8)
+
+
+MATRICES = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+"""Luma weights of red and blue by AVColorSpace: ITU-T H.273, table 4."""
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv420p10le"])
+@pytest.mark.parametrize("matrix", range(19))
+def test_every_colour_matrix_is_converted(matrix, pix_fmt):
+    """Each gives the colour that H.273 states, or that of the nearest matrix that is supported."""
+    y, cb, cr = 120, 100, 170
+    shift = 2 if pix_fmt.endswith("10le") else 0
+    picture = av.VideoFrame(64, 48, pix_fmt)
+    kind = np.uint16 if shift else np.uint8
+    for plane, value in zip(picture.planes, (y, cb, cr), strict=True):
+        plane.update(np.full(plane.buffer_size // kind().itemsize, value << shift, kind).tobytes())
+    picture.colorspace, picture.color_range = matrix, 1
+    nearest = 9 if matrix == 10 else 1 if matrix in {8, *range(11, 19)} else matrix
+    kr, kb = MATRICES.get(nearest, (0.299, 0.114))
+    luma, blue, red = (y - 16) / 219, (cb - 128) / 224, (cr - 128) / 224
+    r, b = luma + 2 * (1 - kr) * red, luma + 2 * (1 - kb) * blue
+    expected = 255 * np.array([r, (luma - kr * r - kb * b) / (1 - kr - kb), b])
+    frame = Frame(picture, pts=0, index=0, time_s=0.0, sar=Fraction(1))
+    for rgb in (frame.rgb(), frame.rgb((32, 24)), frame.bgr()[..., ::-1]):
+        np.testing.assert_allclose(rgb.mean(axis=(0, 1)), expected, atol=3)
+    assert frame.grey().mean() == pytest.approx(255 * luma, abs=12)
+
+
+def test_pictures_that_cannot_be_converted_have_an_error_of_their_own(monkeypatch):
+    """What swscale refuses is an error of the video with a way out, not one of a written file."""
+
+    def refuse(*_, **__):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("av.video.reformatter.VideoReformatter.reformat", refuse, raising=True)
+    frame = Frame(av.VideoFrame(64, 48, "yuv420p"), pts=0, index=0, time_s=0.0, sar=Fraction(1))
+    with pytest.raises(DecodeError, match="convert the video first"):
+        frame.rgb()

@@ -7,7 +7,8 @@ then turned into RGB: that is faster than every swscale mode that does not alias
 formats are scaled by swscale (area averaging).
 
 Matrix and range are the ones the stream declares. Where it declares none, BT.601 and limited range
-are taken, as FFmpeg and OpenCV do.
+are taken, as FFmpeg and OpenCV do. A matrix that swscale lacks, such as YCgCo, is replaced by the
+nearest that it has: BT.2020 for that with constant luminance, else BT.709.
 
 Interlaced pictures (those that their stream flags so, frame by frame) are replaced by their upper
 field: the odd lines, shown half a frame apart from the even ones, are left out and filled by
@@ -20,11 +21,13 @@ from __future__ import annotations
 import contextlib
 import struct
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from typing import Any
 
+import av.error
 import cv2
 import numpy as np
 from av.buffer import Buffer
@@ -33,6 +36,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+
+from reelabel.errors import DecodeError
 
 Picture = NDArray[np.uint8]
 """``(height, width, 3)`` uint8 RGB, or ``(height, width)`` uint8 grey."""
@@ -44,7 +49,11 @@ _PLANAR = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "y
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _KR_KB = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
 """Luma weights by AVColorSpace (ITU-T H.273, table 4): BT.709, FCC, SMPTE 240M, BT.2020."""
-_BT601 = (0.299, 0.114)
+_BT601, _BT709 = (0.299, 0.114), 1
+_SUPPORTED = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
+_NEAREST = {3: 2, 10: 9}
+"""AVColorSpace that swscale refuses -> the one that is taken: of the reserved one none, of BT.2020
+with constant luminance that without, of all others (YCgCo, SMPTE 2085, ICtCp ...) BT.709."""
 _FEW_LINES = 3  # too low to have fields
 _SANE_SAR = (Fraction(1, 8), Fraction(8))
 _PICTURES, _PICTURE_SUFFIX = "image2", "_pipe"
@@ -157,6 +166,7 @@ def fit_size(size_wh: Size, fit_wh: Size | None) -> Size:
 def to_rgb(frame: VideoFrame, sar: Fraction, fit_wh: Size | None) -> Picture:
     """Return ``(height, width, 3)`` uint8 RGB, upright, with square pixels, within `fit_wh`."""
     upright = upright_of(frame)
+    frame.colorspace = _matrix(frame.colorspace)
     target = _target(frame, upright, sar, fit_wh)
     if _is_planar(frame) and (target != (frame.width, frame.height) or frame.interlaced_frame):
         rgb = _by_planes(frame, target)
@@ -180,7 +190,9 @@ def to_grey(frame: VideoFrame, sar: Fraction, fit_wh: Size | None) -> Picture:
 
 def to_bgr(frame: VideoFrame) -> Picture:
     """Return ``(height, width, 3)`` uint8 BGR as OpenCV's reader does: upright, as coded else."""
-    bgr = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+    frame.colorspace = _matrix(frame.colorspace)
+    with _conversion_explained(frame):
+        bgr = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
     return upright_of(frame).turn(bgr)
 
 
@@ -198,6 +210,11 @@ def _target(frame: VideoFrame, upright: Upright, sar: Fraction, fit_wh: Size | N
 
 def _is_planar(frame: VideoFrame) -> bool:
     return frame.format.name in _PLANAR and all(plane.line_size > 0 for plane in frame.planes)
+
+
+def _matrix(colorspace: int) -> int:
+    """Return the AVColorSpace by which one is converted."""
+    return colorspace if colorspace in _SUPPORTED else _NEAREST.get(colorspace, _BT709)
 
 
 def _is_full_range(frame: VideoFrame) -> bool:
@@ -236,18 +253,32 @@ def _by_planes(frame: VideoFrame, size_wh: Size) -> Picture:
 
 def _by_swscale(frame: VideoFrame, size_wh: Size) -> Picture:
     same = size_wh == (frame.width, frame.height)
-    scaled = _reformatter().reformat(
-        frame,
-        width=size_wh[0],
-        height=size_wh[1],
-        format="rgb24",
-        interpolation=Interpolation.BILINEAR if same else Interpolation.AREA,
-        threads=1,
-    )
+    with _conversion_explained(frame):
+        scaled = _reformatter().reformat(
+            frame,
+            width=size_wh[0],
+            height=size_wh[1],
+            format="rgb24",
+            interpolation=Interpolation.BILINEAR if same else Interpolation.AREA,
+            threads=1,
+        )
     rgb = np.asarray(scaled.to_ndarray(), np.uint8)
     if frame.interlaced_frame and rgb.shape[0] > _FEW_LINES:
         rgb = cv2.resize(rgb[::2], size_wh, interpolation=cv2.INTER_LINEAR)
     return rgb
+
+
+@contextlib.contextmanager
+def _conversion_explained(frame: VideoFrame) -> Iterator[None]:
+    """Translate errors of swscale, which concern the video and no file that is written."""
+    try:
+        yield
+    except (av.error.FFmpegError, OSError, ValueError) as exc:
+        raise DecodeError(
+            f"pictures of the format {frame.format.name}, colour matrix {frame.colorspace}, cannot "
+            f"be converted to RGB ({getattr(exc, 'strerror', None) or exc}): convert the video "
+            "first:  ffmpeg -i FILE -pix_fmt yuv420p -colorspace bt709 NEW.mp4"
+        ) from exc
 
 
 _local = threading.local()
