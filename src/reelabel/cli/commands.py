@@ -299,13 +299,19 @@ def predict(model: str, sources: tuple[Path, ...], *, as_json: bool, **given: An
 @click.option("--pictures", default=12, show_default=True, help="JPEGs per video.")
 @film_flags
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
-def show(workspace: Path, number: int | None, **given: Any) -> None:
+def show(workspace: Path, number: int | None, **given: Any) -> int:
     """Draw a round's labels, or its temporal evidence, on video at its true frame rate."""
+    from reelabel.errors import SOME_VIDEOS_FAILED
     from reelabel.verbs.show import show as call
 
-    for one in call(workspace, round=number, **given):
+    shown = call(workspace, round=number, **given)
+    for one in shown:
+        if one.failure:
+            echo(f"not drawn: {one.video}: {one.failure}", err=True)
+            continue
         shows = "" if one.hits is None else f"  {one.hits[0]} of {one.hits[1]} findings"
         echo(f"{one.movie}{shows}  and {len(one.pictures)} pictures")
+    return SOME_VIDEOS_FAILED if any(one.failure for one in shown) else 0
 
 
 @cli.command()

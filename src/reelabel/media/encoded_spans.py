@@ -8,9 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from reelabel.errors import UsageError
+from reelabel.media.convert import Size
 from reelabel.media.cursor import Cursor
 from reelabel.media.encode import VideoWriter
 from reelabel.media.frame import Frame
+from reelabel.media.pictures import of_size
 from reelabel.media.stream import Timeline
 
 _END_SLACK_S = 0.5  # manifests round; an end this little behind the video's end is its end
@@ -85,14 +87,20 @@ class WrittenFrames:
 
 
 def write_frames(writer: VideoWriter, frames: Iterable[Frame], end: int) -> WrittenFrames | None:
-    """Write frames before a time stamp into a video that begins at 0; None if there is none."""
+    """Write frames before a time stamp into a video that begins at 0; None if there is none.
+
+    All get the size of the first: the resolution may change in the middle of a video.
+    """
     times: list[int] = []
+    size_wh: Size | None = None
     complete = False
     for frame in frames:
         times.append(frame.pts)
         if complete := frame.pts >= end:
             break
-        writer.write(frame.rgb(), frame.pts - times[0])
+        rgb = frame.rgb()
+        size_wh = size_wh or (rgb.shape[1], rgb.shape[0])
+        writer.write(of_size(rgb, size_wh), frame.pts - times[0])
     if len(times) <= complete:
         return None
     return WrittenFrames(times[0], _until(times, complete=complete), complete)

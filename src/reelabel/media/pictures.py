@@ -168,6 +168,15 @@ def fit(rgb: Picture, how: How, size: Size | int) -> tuple[Picture, Placement]:
     raise UsageError(f"how to fit must be longest, letterbox or exact, but is {how!r}")
 
 
+def of_size(rgb: Picture, size_wh: Size) -> Picture:
+    """Return a picture in this size, itself if it has it; its aspect ratio is not kept.
+
+    So frames of another size, as where the resolution changes in the middle of a video, get the
+    size of their video, in whose pixels boxes are.
+    """
+    return rgb if rgb.shape[1::-1] == size_wh else _resized(rgb, size_wh)
+
+
 def reduced(rgb: Picture, fit_wh: Size | None) -> Picture:
     """Return a picture reduced into a size with its shape kept; never enlarged, None keeps it."""
     inner = rgb.shape[1::-1] if fit_wh is None else _shape_kept(rgb, fit_wh)

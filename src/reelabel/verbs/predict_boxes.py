@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from reelabel.engine.progress import Display, is_quiet
+from reelabel.media.pictures import of_size
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.video import decode, time_range
 from reelabel.models.base import Detector, Image
@@ -165,7 +166,7 @@ def _render(path: Path, info: VideoInfo, target: Path, found: Iterator[FramePred
         one = next(found, None)
         for frame in decode(path):
             if one is not None and frame.pts == one.pts:
-                yield frame.pts, one.on(frame.rgb())
+                yield frame.pts, one.on(of_size(frame.rgb(), info.display_wh))
                 one = next(found, None)
 
     write_drawn(path, info, target, drawn())

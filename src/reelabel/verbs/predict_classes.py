@@ -17,7 +17,7 @@ from reelabel.engine.progress import Display, is_quiet
 from reelabel.errors import MediaError, UsageError
 from reelabel.files import write_bytes
 from reelabel.labels.segments import SegmentSettings
-from reelabel.media.pictures import encode_jpeg
+from reelabel.media.pictures import encode_jpeg, of_size
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.video import decode, time_range
 from reelabel.models.base import Image, Window
@@ -293,4 +293,4 @@ def _drawn(
     """Yield every frame of the span with its classes, each with its time stamp."""
     start_s, end_s = span_s
     for frame in decode(path, start_s=start_s or None, end_s=end_s, on_error=lambda _: None):
-        yield frame.pts, found.on(frame.rgb(), frame.time_s)
+        yield frame.pts, found.on(of_size(frame.rgb(), found.source.size_wh), frame.time_s)

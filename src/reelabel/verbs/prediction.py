@@ -19,7 +19,7 @@ from reelabel.errors import DecodeError, MissingExtra, ReelabelError, counted, f
 from reelabel.files import write_chunks
 from reelabel.json_text import json_chunks
 from reelabel.media.draw import colour_of, draw_boxes
-from reelabel.media.pictures import encode_jpeg
+from reelabel.media.pictures import encode_jpeg, of_size
 from reelabel.media.video import frames
 from reelabel.models.base import Image
 from reelabel.tables import Row
@@ -92,7 +92,7 @@ class FramePrediction:
         if self.picture is not None:
             return self.picture
         for frame in frames(Path(self.source.name), [self.pts or 0]):
-            return frame.rgb()
+            return of_size(frame.rgb(), self.source.size_wh)
         raise DecodeError(f"{self.source.name}: expected a frame at pts {self.pts}: is it changed?")
 
     def drawn(self) -> Image:

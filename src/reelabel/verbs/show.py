@@ -23,7 +23,14 @@ from reelabel.pipeline import read_config, task_of
 from reelabel.tables import LABELS, xyxy_of
 from reelabel.verbs.run import opened
 from reelabel.verbs.show_evidence import show_evidence
-from reelabel.verbs.show_video import Shown, draw_video, last_labelled, show_folder, stem_of
+from reelabel.verbs.show_video import (
+    Shown,
+    draw_video,
+    each_shown,
+    last_labelled,
+    show_folder,
+    stem_of,
+)
 from reelabel.views.film_settings import Film, asked_film
 from reelabel.workspace import Workspace
 
@@ -65,6 +72,7 @@ def show(  # noqa: PLR0913 -- one argument for each flag of the command
         quiet: show no progress; None shows it to a person only.
 
     Raises:
+        MediaError: if not one video can be drawn.
         MissingInput: if there are no labels, no such evidence, or no such round.
         UsageError: if the workspace's task cannot draw its labels; for an unknown kind or a number
             out of range; or if something of evidence is given without it.
@@ -106,7 +114,7 @@ def show_boxes(
     ids = [v for v in workspace.shards(LABELS, number) if v in videos]
     with Display("show", len(ids), quiet=quiet) as display:
         drawing = _Drawing(workspace, number, folder, pictures, display)
-        return [drawing.of(videos[v]) for v in ids]
+        return each_shown((videos[v] for v in ids), drawing.of, drawing.movie)
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,10 @@ class _Drawing:
     pictures: int
     display: Display
 
+    def movie(self, video: Video) -> Path:
+        """Return the name of a video's film."""
+        return self.folder / f"{stem_of(video)}.mp4"
+
     def of(self, video: Video) -> Shown:
         """Write a video with its labels, and some of its frames."""
         labels = self.workspace.read(LABELS, video.video_id, self.number)
@@ -136,11 +148,10 @@ class _Drawing:
         }
         by_pts = _by_frame(labels)
 
-        def draw(frame: Frame) -> Image:
-            return _drawn(frame.rgb(), by_pts.get(frame.pts))
+        def draw(frame: Frame, picture: Image) -> Image:
+            return _drawn(picture, by_pts.get(frame.pts))
 
-        movie = self.folder / f"{stem}.mp4"
-        return draw_video(video, movie, draw, stills, display=self.display)
+        return draw_video(video, self.movie(video), draw, stills, display=self.display)
 
 
 def _spread(labels: pa.Table, count: int) -> set[int]:

@@ -33,7 +33,14 @@ from reelabel.tables import (
     Table,
 )
 from reelabel.tables.claims import IS, moments_of, predictions_of, times_s
-from reelabel.verbs.show_video import Shown, draw_video, last_labelled, show_folder, stem_of
+from reelabel.verbs.show_video import (
+    Shown,
+    draw_video,
+    each_shown,
+    last_labelled,
+    show_folder,
+    stem_of,
+)
 from reelabel.views.class_label_sections import doubtful
 from reelabel.views.class_moments import labels_of
 from reelabel.views.film_settings import Film
@@ -74,15 +81,18 @@ def show_classes(
     videos = {video.video_id: video for video in workspace.videos() if video.usable}
     ids = [v for v in workspace.shards(CLASS_LABELS, number) if v in videos]
     chosen = _chosen(workspace, number, pictures)
-    shown = []
+
+    def movie(video: Video) -> Path:
+        return folder / f"{stem_of(video)}.mp4"
+
     with Display("show", len(ids), quiet=quiet) as display:
-        for video_id in ids:
-            video = videos[video_id]
+
+        def draw(video: Video) -> Shown:
             known = _VideoClasses.of(workspace, number, video, names)
-            stills = _stills(folder, video, chosen.get(video_id, ()))
-            movie = folder / f"{stem_of(video)}.mp4"
-            shown.append(draw_video(video, movie, known.drawn, stills, display=display))
-    return shown
+            stills = _stills(folder, video, chosen.get(video.video_id, ()))
+            return draw_video(video, movie(video), known.drawn, stills, display=display)
+
+        return each_shown((videos[v] for v in ids), draw, movie)
 
 
 Still = tuple[str, int, int]
@@ -195,10 +205,10 @@ class _VideoClasses:
             prediction_times=_OverTime.of(times_s(found.moments, video), video.duration_s),
         )
 
-    def drawn(self, frame: Frame) -> Image:
-        """Return a frame with what is claimed and predicted of it."""
+    def drawn(self, frame: Frame, picture: Image) -> Image:
+        """Return the picture of a frame with what is claimed and predicted of it."""
         at = frame.time_s
-        return draw_bars(frame.rgb(), [*self._claims(at), *self._label(at), *self._predicted(at)])
+        return draw_bars(picture, [*self._claims(at), *self._label(at), *self._predicted(at)])
 
     def _claims(self, time_s: float) -> list[Bar]:
         """Return the truth and the tags at a second."""

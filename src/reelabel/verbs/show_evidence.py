@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from reelabel.files import explained
 from reelabel.media.draw import Colour
 from reelabel.pipeline import read_config
 from reelabel.tables import EVIDENCE, Row
-from reelabel.verbs.show_video import Shown, asked
+from reelabel.verbs.show_video import Shown, asked, each_shown, stem_of
 from reelabel.views.evidence_examples import (
     COLOURS,
     Finding,
@@ -69,7 +70,15 @@ def show_evidence(
         writer = _FilmWriter(workspace, number, film, display)
         if _is_file(folder):
             return [writer.together(videos, folder)]
-        return [writer.alone(video, folder, pictures) for video in videos]
+        draw, movie = (
+            partial(writer.alone, folder=folder, pictures=pictures),
+            partial(_movie, folder),
+        )
+        return each_shown(videos, draw, movie)
+
+
+def _movie(folder: Path, video: Video) -> Path:
+    return folder / f"{stem_of(video)}-evidence.mp4"
 
 
 def _is_file(out: Path) -> bool:
@@ -137,15 +146,15 @@ class _FilmWriter:
     def alone(self, video: Video, folder: Path, pictures: int) -> Shown:
         """Write the film of one video, and some of its paused frames."""
         scene, total = self._scene(video)
-        stem = f"{Path(video.name).stem}-{video.video_id[:6]}-evidence"
+        movie = _movie(folder, video)
         paused = sorted(pts for pts, pause in scene.focus().items() if pause)
         at = np.linspace(0, len(paused) - 1, min(pictures, len(paused))).astype(int)
         chosen = {paused[i] for i in at}
 
         def still(_: Scene, step: Step) -> Path | None:
-            return folder / f"{stem}-{step.pts}.jpg" if step.pts in chosen else None
+            return folder / f"{movie.stem}-{step.pts}.jpg" if step.pts in chosen else None
 
-        movie, size_wh = folder / f"{stem}.mp4", canvas_of([video.size_wh])
+        size_wh = canvas_of([video.size_wh])
         stills = write_film(
             [scene], movie, self.film, size_wh=size_wh, still=still, tick=self._tick
         )
@@ -178,7 +187,8 @@ class _FilmWriter:
         for pts, mark in self._marks(video.video_id, evidence, chosen, base):
             marks.setdefault(pts, []).append(mark)
         path = video.path
-        return Scene(video.name, path, base, chosen, marks), sum(map(len, found.values()))
+        scene = Scene(video.name, path, base, chosen, marks, video.size_wh)
+        return scene, sum(map(len, found.values()))
 
     def _others(self, video_id: str, hits: Collection[int]) -> pa.Table:
         least = support_score(read_config(self.workspace))

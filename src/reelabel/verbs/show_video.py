@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 from reelabel.data.video import Video
 from reelabel.engine.progress import Display
-from reelabel.errors import MissingInput
+from reelabel.errors import MediaError, MissingInput
 from reelabel.files import explained
 from reelabel.media.encode import VideoWriter, written_behind
+from reelabel.media.pictures import of_size
 from reelabel.media.rendering import MARK, write_rendering
 from reelabel.media.video import Frame, decode
 from reelabel.models.base import Image
@@ -28,12 +29,14 @@ class Shown:
         movie: the film.
         pictures: frames of it as JPEG.
         hits: how many findings it shows, and how many there are; None where it shows labels.
+        failure: why the video could not be drawn; there is no film then.
     """
 
     video: str
     movie: Path
     pictures: list[Path]
     hits: tuple[int, int] | None = None
+    failure: str = ""
 
 
 def asked(workspace: Workspace, number: int | None) -> list[int]:
@@ -80,10 +83,36 @@ def stem_of(video: Video) -> str:
     return f"{Path(video.name).stem}-{video.video_id[:6]}"
 
 
+def each_shown(
+    videos: Iterable[Video], draw: Callable[[Video], Shown], movie: Callable[[Video], Path]
+) -> list[Shown]:
+    """Draw videos; of one that cannot be read or written the failure is kept, and others go on.
+
+    Args:
+        videos: the videos.
+        draw: writes the film of one.
+        movie: the film's name.
+
+    Raises:
+        MediaError: if there are videos and none can be drawn.
+    """
+    shown: list[Shown] = []
+    failed: list[MediaError] = []
+    for video in videos:
+        try:
+            shown.append(draw(video))
+        except MediaError as exc:
+            failed.append(exc)
+            shown.append(Shown(video.name, movie(video), [], failure=str(exc)))
+    if failed and len(failed) == len(shown):
+        raise failed[0]
+    return shown
+
+
 def draw_video(
     video: Video,
     movie: Path,
-    draw: Callable[[Frame], Image],
+    draw: Callable[[Frame, Image], Image],
     stills: Mapping[int, Sequence[Path]],
     *,
     display: Display,
@@ -93,7 +122,7 @@ def draw_video(
     Args:
         video: the video.
         movie: the file to write.
-        draw: returns a frame as it is to be shown.
+        draw: given a frame and its picture in the size of the video, returns what is shown.
         stills: time stamps of frames that are written as JPEG too, and where.
         display: is told how far it is.
 
@@ -108,7 +137,7 @@ def draw_video(
         for frame in decode(video.path):
             share = frame.time_s / max(video.duration_s, 1e-9)
             display.tick(video.name, share, video.name)
-            picture = draw(frame)
+            picture = draw(frame, of_size(frame.rgb(), video.size_wh))
             write(picture, frame.pts)
             for path in stills.get(frame.pts, ()):
                 write_rendering(path, picture)

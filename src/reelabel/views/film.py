@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from reelabel.data.states import STATIC
 from reelabel.media.draw import Colour, captioned, draw_boxes
 from reelabel.media.encode import VideoWriter
-from reelabel.media.pictures import fit
+from reelabel.media.pictures import fit, of_size
 from reelabel.media.rendering import MARK, write_rendering
 from reelabel.media.stream import scan
 from reelabel.media.video import Frame, frames
@@ -136,6 +136,7 @@ class Scene:
         base: seconds per unit of its time stamps.
         found: the findings.
         marks: time stamp -> boxes to draw there.
+        size_wh: size of the video in pixels, in which the boxes are.
     """
 
     name: str
@@ -143,6 +144,7 @@ class Scene:
     base: Fraction
     found: Sequence[Finding]
     marks: Mapping[int, Sequence[Mark]]
+    size_wh: Size
 
     def focus(self) -> dict[int, bool]:
         """Return the frames that findings are in, and whether to pause there."""
@@ -229,7 +231,7 @@ class _Layout:
 
 def _composed(scene: Scene, frame: Frame, step: Step, layout: _Layout) -> Image:
     film = layout.film
-    picture, placed = fit(frame.rgb(), "letterbox", layout.size_wh)
+    picture, placed = fit(of_size(frame.rgb(), scene.size_wh), "letterbox", layout.size_wh)
     marks = scene.marks.get(step.pts, ())
     xyxy = np.array([mark.xyxy for mark in marks], np.float64).reshape(-1, 4)
     drawn = draw_boxes(
