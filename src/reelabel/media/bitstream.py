@@ -19,6 +19,8 @@ _IS_SLICE = {
     "hevc": [header >> 1 & 0x3F < 32 for header in range(256)],  # noqa: PLR2004 -- H.265, table 7-1
 }  # by the first byte of a NAL unit
 _FORBIDDEN_BIT = 0x80  # first bit of every NAL unit, always 0
+_SOS, _EOI, _GIF_TRAILER = b"\xff\xda", b"\xff\xd9", b"\x3b"
+_PICTURES, _PICTURE_SUFFIX = "image2", "_pipe"
 _VP8_SHOW_FRAME = 0x10  # RFC 6386, 9.1
 _MPEG4_VOP = b"\x00\x00\x01\xb6"
 _MPEG4_NOT_CODED_BYTES = 16  # a picture that is not coded takes a few bytes
@@ -49,6 +51,32 @@ def integrity_check(stream: VideoStream) -> Check:
     if len(configuration) > at and configuration[0] == _CONFIGURATION_VERSION:
         return partial(_has_whole_units, _IS_SLICE[codec], (configuration[at] & 3) + 1)
     return _is_one_vop if codec == "mpeg4" else _is_not_corrupt
+
+
+def early_end_check(stream: VideoStream) -> Check:
+    """Return a function: does the file end inside this packet's picture?
+
+    The decoders of JPEG and GIF fill in what is missing, and report nothing. A JPEG picture ends
+    with its EOI marker (ITU-T T.81, B.1.1.3), behind the last scan: a preview has one of its own.
+    A picture of a GIF ends with an empty block, maybe before the file's trailer (GIF89a, 15).
+    """
+    codec, name = stream.codec.canonical_name, stream.container.format.name
+    if codec == "mjpeg" and is_picture_format(name):
+        return lambda packet: not _has_end_of_image(bytes(packet))
+    return _lacks_terminator if codec == "gif" else lambda _: False
+
+
+def _has_end_of_image(data: bytes) -> bool:
+    return data.rfind(_EOI) > data.rfind(_SOS)
+
+
+def _lacks_terminator(packet: VideoPacket) -> bool:
+    return not bytes(packet).rstrip(_GIF_TRAILER).endswith(b"\0")
+
+
+def is_picture_format(name: str) -> bool:
+    """Return whether FFmpeg's reader of this name, such as ``png_pipe``, is of picture files."""
+    return name == _PICTURES or name.endswith(_PICTURE_SUFFIX)
 
 
 def _is_not_corrupt(packet: VideoPacket) -> bool:

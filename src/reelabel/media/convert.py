@@ -38,6 +38,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from reelabel.errors import DecodeError
+from reelabel.media.bitstream import is_picture_format
 
 Picture = NDArray[np.uint8]
 """``(height, width, 3)`` uint8 RGB, or ``(height, width)`` uint8 grey."""
@@ -56,8 +57,6 @@ _NEAREST = {3: 2, 10: 9}
 with constant luminance that without, of all others (YCgCo, SMPTE 2085, ICtCp ...) BT.709."""
 _FEW_LINES = 3  # too low to have fields
 _SANE_SAR = (Fraction(1, 8), Fraction(8))
-_PICTURES, _PICTURE_SUFFIX = "image2", "_pipe"
-"""Of the names of FFmpeg's readers of picture files, such as ``png_pipe``."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,8 @@ def pixel_aspect(stream: VideoStream) -> Fraction:
 
     Of a picture file it is 1: its density is meant for print, and no reader of pictures uses it.
     """
-    name, sar = stream.container.format.name, stream.sample_aspect_ratio
-    if name == _PICTURES or name.endswith(_PICTURE_SUFFIX):
+    sar = stream.sample_aspect_ratio
+    if is_picture_format(stream.container.format.name):
         return Fraction(1)
     return sar if sar and _SANE_SAR[0] <= sar <= _SANE_SAR[1] else Fraction(1)
 

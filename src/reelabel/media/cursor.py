@@ -168,7 +168,10 @@ class Cursor:
 
     def _frame(self, pts: int, picture: VideoFrame) -> Frame:
         time_s = float((pts - self.start_pts) * self.time_base)
-        return Frame(picture, pts=pts, index=self._index, time_s=time_s, sar=self._sar)
+        damaged = self._decoder.is_damaged(picture)
+        return Frame(
+            picture, pts=pts, index=self._index, time_s=time_s, sar=self._sar, damaged=damaged
+        )
 
     def _rank(self, pts: int) -> int:
         return int(np.searchsorted(self.timeline.pts, pts))

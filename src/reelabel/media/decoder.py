@@ -20,7 +20,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from reelabel.errors import DecodeError
-from reelabel.media.bitstream import VideoPacket, hidden_check
+from reelabel.media.bitstream import VideoPacket, early_end_check, hidden_check
 from reelabel.media.opening import (
     OnError,
     has_presentation_times,
@@ -150,7 +150,20 @@ class Decoder:
     def _is_shown(self, packet: VideoPacket) -> bool:
         return not packet.is_discard and not self._is_hidden(packet)
 
+    def is_damaged(self, picture: VideoFrame) -> bool:
+        """Return whether a part of a picture was not decoded, but filled in."""
+        return bool(picture.is_corrupt) or picture is self._ended_early
+
     def _decode(self, packet: VideoPacket | None) -> list[VideoFrame]:
+        pictures = self._pictures_of(packet)
+        if packet is not None and pictures and self._ends_early(packet):
+            self._ended_early = pictures[-1]
+            self._complain(
+                DecodeError(f"{self._place(packet)} in full: the file ends inside its picture")
+            )
+        return pictures
+
+    def _pictures_of(self, packet: VideoPacket | None) -> list[VideoFrame]:
         try:
             pictures = self.stream.decode(packet)
         except av.error.FFmpegError as exc:
@@ -192,6 +205,8 @@ class Decoder:
             self.container.close()
             raise
         self._is_hidden = hidden_check(self.stream)
+        self._ends_early = early_end_check(self.stream)
+        self._ended_early: VideoFrame | None = None
         self._threaded = threads != 1
         context = self.stream.codec_context
         context.thread_type = ThreadType.AUTO if self._threaded else ThreadType.NONE

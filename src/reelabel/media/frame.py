@@ -18,19 +18,26 @@ class Frame:
             position in the `Timeline` where the part before was skipped by seeking.
         time_s: seconds since the first frame, for display.
         is_key: True if decoding can start here: no other picture is needed.
-        damaged: True if the decoder reports a concealed error in it.
+        damaged: True if the decoder reports a concealed error in it, or its file ends inside it.
     """
 
     __slots__ = ("_picture", "_sar", "damaged", "index", "is_key", "pts", "time_s")
 
     def __init__(
-        self, picture: VideoFrame, *, pts: int, index: int, time_s: float, sar: Fraction
+        self,
+        picture: VideoFrame,
+        *,
+        pts: int,
+        index: int,
+        time_s: float,
+        sar: Fraction,
+        damaged: bool = False,
     ) -> None:
         self.pts = pts
         self.index = index
         self.time_s = time_s
         self.is_key = stands_alone(picture)
-        self.damaged = bool(picture.is_corrupt)
+        self.damaged = damaged or bool(picture.is_corrupt)
         self._picture = picture
         self._sar = sar
 

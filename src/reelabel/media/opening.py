@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from io import IOBase
@@ -15,6 +17,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
+from PIL import Image, TiffImagePlugin
 
 from reelabel.errors import DecodeError, UnreadableVideo, os_reason
 
@@ -36,6 +39,9 @@ _NOT_DECODED = [{"skip_frame": "all"}] * 8
 
 _DEFAULT_PIXELS = 5_000_000
 """So many pixels more a default stream counts for the ffmpeg command."""
+
+_TIFF_JPEG = frozenset({6, 7})
+"""Values of the tag Compression: JPEG as in TIFF 6.0, and as in its Technical Note 2."""
 
 MAX_PIXELS = 1 << 27
 """Of a picture: 16384 x 8192, which takes 400 MB of memory in RGB."""
@@ -112,7 +118,35 @@ def picture_stream(container: InputContainer, path: Path | str) -> VideoStream:
     if stream.codec_context is None or stream.time_base is None:
         raise UnreadableVideo(f"{path}: no decoder is known for its picture stream")
     refuse_huge(path, stream.codec_context.width, stream.codec_context.height)
+    if stream.codec.canonical_name == "tiff":
+        _refuse_tiff(Path(path))
     return stream
+
+
+def _refuse_tiff(path: Path) -> None:
+    """Refuse TIFF files that FFmpeg reads wrongly and in silence.
+
+    Of several pages it gives the first, and pixels that are compressed as JPEG are black.
+
+    Raises:
+        UnreadableVideo: if it is one.
+    """
+    pages, compression = 1, None
+    with contextlib.suppress(OSError, ValueError, SyntaxError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(path, formats=("TIFF",)) as image:
+            pages = getattr(image, "n_frames", 1)
+            compression = getattr(image, "tag_v2", {}).get(TiffImagePlugin.COMPRESSION)
+    if pages > 1:
+        raise UnreadableVideo(
+            f"{path}: expected one picture, but the TIFF file has {pages} pages: write each into a "
+            "file of its own"
+        )
+    if compression in _TIFF_JPEG:
+        raise UnreadableVideo(
+            f"{path}: TIFF files whose pixels are compressed as JPEG are not read: save it as JPEG "
+            "or PNG, or as TIFF with LZW or without compression"
+        )
 
 
 def _size_px(stream: VideoStream) -> int:

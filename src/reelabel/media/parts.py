@@ -185,7 +185,10 @@ def _first_decoded(container: InputContainer, guarded: GuardedFile) -> PartSourc
     source = PartSource(container, stream, guarded)
     first = next(source.stamped(source.frames(source.packets())), None)
     if first is None:
-        raise UnreadableVideo(f"{guarded.name}: not one frame can be decoded")
+        raise UnreadableVideo(
+            f"{guarded.name}: not one frame can be decoded; it may be truncated, or of "
+            "a kind that FFmpeg lacks: take another file of it"
+        )
     source.start_pts = first[0]
     return source
 

@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from reelabel.errors import UnreadableVideo
+from reelabel.errors import DecodeError, UnreadableVideo
 from reelabel.media.convert import pixel_aspect, square_size, upright_of
 from reelabel.media.decoder import Decoder
 from reelabel.media.stream import Timeline, read_timeline
@@ -80,15 +80,25 @@ def probe(path: Path | str) -> VideoInfo:
     """
     path = Path(path)
     timeline = read_timeline(path)
-    with Decoder(path, threads=1) as decoder:
+    errors: list[DecodeError] = []
+    with Decoder(path, threads=1, on_error=errors.append) as decoder:
         pictures = decoder.pictures()
         first = next(pictures, None)
         if first is None:
-            raise UnreadableVideo(
-                f"{path}: not one of {timeline.num_packets} frames can be decoded"
-            )
+            raise UnreadableVideo(_nothing_decoded(path, timeline.num_packets, errors))
         timeline = timeline.started_by(chain([first], pictures))
         return _describe(path, decoder, timeline, first)
+
+
+def _nothing_decoded(path: Path, num_packets: int, errors: list[DecodeError]) -> str:
+    """Return the message of a file without a frame that can be decoded, and the ways out."""
+    why = f" ({str(errors[0]).rpartition(': ')[2]})" if errors else ""
+    return (
+        f"{path}: not one of {num_packets} frames can be decoded{why}; it may be "
+        "truncated, or of a kind that FFmpeg lacks, such "
+        "as animated WebP: fetch it again, save it as MP4, PNG or JPEG with the program that made "
+        "it, or leave it out"
+    )
 
 
 def content_id(path: Path | str) -> str:

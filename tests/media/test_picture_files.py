@@ -1,0 +1,110 @@
+"""Picture files as footage are read as they are or refused with a way out, never wrong in silence.
+
+The oracle is Pillow, which wrote them.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reelabel.errors import DecodeError, UnreadableVideo
+from reelabel.media.probe import probe
+from reelabel.media.video import decode
+
+WAYS_OUT = ("save it as", "leave it out")
+
+
+@pytest.fixture
+def picture():
+    """Return a picture of coloured squares that no two kinds of file store alike."""
+    squares = np.random.default_rng(3).integers(0, 256, (6, 8, 3), np.uint8)
+    return Image.fromarray(np.kron(squares, np.ones((16, 16, 1), np.uint8)))
+
+
+def refusal(path):
+    """Return why a file is refused, empty if it is not."""
+    try:
+        probe(path)
+    except UnreadableVideo as exc:
+        return str(exc)
+    return ""
+
+
+def read(path):
+    """Return the pictures that decoding yields, whether each is damaged, and the errors."""
+    errors: list[DecodeError] = []
+    found = list(decode(path, on_error=errors.append))
+    return [frame.rgb() for frame in found], [frame.damaged for frame in found], errors
+
+
+TIFF = ["raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "jpeg", "lzma", "zstd"]
+
+
+@pytest.mark.parametrize("compression", [*TIFF, "webp", "group3", "group4", "tiff_ccitt"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "CMYK", "YCbCr", "LAB"])
+def test_a_tiff_file_is_read_as_it_is_or_refused(picture, tmp_path, mode, compression):
+    """Whatever its pixels and their compression, no other picture comes out."""
+    path, image = tmp_path / "a.tif", picture.convert(mode)
+    try:
+        image.save(path, compression=compression)
+    except (OSError, ValueError, KeyError, RuntimeError, SystemError):
+        pytest.skip("Pillow writes no such file")
+    if why := refusal(path):
+        assert any(way in why for way in WAYS_OUT)
+        return
+    ((found,), _, _) = read(path)
+    expected = np.asarray(image.convert("RGB"), int)
+    assert np.abs(found.astype(int) - expected).mean() < 12
+
+
+def test_a_tiff_file_of_several_pages_is_refused(picture, tmp_path):
+    """Only its first page would be read."""
+    path = tmp_path / "pages.tif"
+    picture.save(path, save_all=True, append_images=[picture.rotate(180)] * 2)
+    with pytest.raises(UnreadableVideo, match=r"has 3 pages: .*of its own"):
+        probe(path)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tif", "gif"])
+def test_a_truncated_picture_is_damaged_or_refused(picture, tmp_path, suffix, share):
+    """Whole, it has no error; cut off, it is marked as damaged, with an error, or refused."""
+    whole, cut = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
+    picture.save(whole)
+    assert read(whole)[1:] == ([False], [])
+    data = whole.read_bytes()
+    cut.write_bytes(data[: int(len(data) * share)])
+    if why := refusal(cut):
+        assert any(way in why for way in WAYS_OUT)
+        return
+    _, damaged, errors = read(cut)
+    assert damaged == [True]
+    assert "the file ends inside its picture" in str(errors[0])
+    with pytest.raises(DecodeError):
+        list(decode(cut, tolerant=False))
+
+
+def test_a_preview_in_a_jpeg_file_is_not_taken_for_its_end(picture, tmp_path):
+    """The end of the preview in the metadata does not hide that the picture itself is cut off."""
+    small = io.BytesIO()
+    picture.resize((32, 24)).save(small, "JPEG")
+    whole = tmp_path / "preview.jpg"
+    picture.save(whole, exif=b"Exif\0\0" + small.getvalue())
+    assert read(whole)[1:] == ([False], [])
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(whole.read_bytes()[:-200])
+    assert read(cut)[1] == [True]
+
+
+def test_an_animated_gif_is_read_whole_and_what_cannot_be_read_has_a_way_out(picture, tmp_path):
+    """Each picture of a GIF is a frame; animated WebP, which FFmpeg lacks, is refused."""
+    more = [picture.rotate(90 * i) for i in (1, 2)]
+    picture.save(tmp_path / "a.gif", save_all=True, append_images=more)
+    assert read(tmp_path / "a.gif")[1:] == ([False] * 3, [])
+    picture.save(tmp_path / "a.webp", save_all=True, append_images=more)
+    why = refusal(tmp_path / "a.webp")
+    assert not why or ("not one of" in why and "leave it out" in why)
