@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
+from PIL import Image
 
 from reelabel.config import Project
 from reelabel.errors import UsageError
 from reelabel.formats.pictures import EXPORT_MARK, frame_picture
+from reelabel.media.probe import probe
 from reelabel.sources.footage import (
     EXPORT,
     EXPORTED,
     HIDDEN,
+    KIND,
     LINK,
     NAME,
     NO_FILE,
@@ -47,6 +53,53 @@ def test_folders_are_searched_in_a_fixed_order(tmp_path: Path):
     """Every file with a suffix of video or picture, each once, also in folders below."""
     touched(tmp_path, "b.mp4", "a.MOV", "c/d.jpg", "c/notes.txt", "e.json")
     assert listed(tmp_path, ".", "b.mp4") == (["a.MOV", "b.mp4", "c/d.jpg"], {})
+
+
+KINDS = {
+    "h264": "libx264", "264": "libx264", "hevc": "libx265", "m2v": "mpeg2video", "nut": "mpeg4",
+    "mxf": "mpeg2video", "m1v": "mpeg1video", "mjpeg": "mjpeg", "ogv": "libtheora", "mk3d": "mpeg4",
+    "mpv": "mpeg2video", "asf": "mpeg4", "y4m": "wrapped_avframe",
+}  # fmt: skip
+"""Suffix of a video -> an encoder for it."""
+FORMATS = {"mk3d": "matroska", "mpv": "mpeg2video"}
+
+
+def video_of(path: Path, encoder: str) -> bool:
+    """Write two frames; return whether this FFmpeg can."""
+    if encoder not in av.codecs_available:
+        return False
+    with av.open(str(path), "w", format=FORMATS.get(path.suffix[1:])) as container:
+        stream = container.add_stream(encoder, rate=25)
+        pix_fmt = "yuvj420p" if encoder == "mjpeg" else "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+        for _ in range(2):
+            container.mux(stream.encode(av.VideoFrame(64, 48, pix_fmt)))
+        container.mux(stream.encode(None))
+    return True
+
+
+def test_whatever_can_be_read_when_it_is_named_is_taken_from_a_folder(tmp_path: Path):
+    """Videos of all kinds that FFmpeg writes, and pictures of those that Pillow writes."""
+    footage = tmp_path / "f"
+    footage.mkdir()
+    made = {f"a.{kind}" for kind, codec in KINDS.items() if video_of(footage / f"a.{kind}", codec)}
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8))
+    for kind in ("jfif", "jpe", "jp2", "j2k", "apng", "avif", "mpo", "webp", "bmp", "gif"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            picture.save(footage / f"b.{kind}")
+            made.add(f"b.{kind}")
+    readable = {name for name in made if probe(footage / name).num_packets}
+    assert readable == made > {"b.jfif", "a.nut"}
+    found, left_out = listed(tmp_path, "f")
+    assert ({Path(name).name for name in found}, left_out) == (made, {})
+
+
+def test_media_of_other_kinds_are_noted(tmp_path: Path):
+    """What is video or picture and not taken is listed, what is neither is not."""
+    touched(tmp_path, "a.mp4", "b.HEIC", "c/d.jxl", "c/e.psd", "c/notes.txt", "f.json")
+    assert listed(tmp_path, ".") == (["a.mp4"], {KIND: ["b.HEIC", "c/d.jxl", "c/e.psd"]})
+    with pytest.raises(UsageError, match="convert the others"):
+        listed(tmp_path, "c")
 
 
 def test_outputs_that_are_met_are_no_footage(tmp_path: Path):

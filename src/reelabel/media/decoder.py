@@ -59,6 +59,7 @@ class Decoder:
     ) -> None:
         self.path = Path(path)
         self._tolerant, self._on_error = tolerant, on_error
+        self._ended_early: VideoFrame | None = None
         self._open(threads)
         self.time_base: Fraction = self.stream.time_base or Fraction(1)
         self._has_times = has_presentation_times(self.container)
@@ -206,7 +207,6 @@ class Decoder:
             raise
         self._is_hidden = hidden_check(self.stream)
         self._ends_early = early_end_check(self.stream)
-        self._ended_early: VideoFrame | None = None
         self._threaded = threads != 1
         context = self.stream.codec_context
         context.thread_type = ThreadType.AUTO if self._threaded else ThreadType.NONE

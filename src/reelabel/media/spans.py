@@ -30,6 +30,7 @@ from reelabel.media.encoded_spans import AskedSpan, WrittenSpan, encode_span, wr
 from reelabel.media.frame import Frame
 from reelabel.media.opening import open_video, picture_stream, reason
 from reelabel.media.parts import PartSource, has_time, opened_source, shown_at
+from reelabel.media.stamps import set_back_ticks
 from reelabel.media.stream import Timeline
 
 _STEPS_BACK_S = (0, 2, 8, 32, math.inf)
@@ -316,14 +317,16 @@ class _Taken:
             MediaError: if there is such a packet.
         """
         last_dts: int | None = None
+        allowed = set_back_ticks(self._span.source.stream)
         for packet in self._span.packets():
-            fell = last_dts is not None and packet.dts is not None and packet.dts < last_dts
+            dts = packet.dts if packet.dts is not None else last_dts
+            fell = last_dts is not None and dts is not None and dts < last_dts - allowed
             if fell or not has_time(packet):
                 raise MediaError(
                     f"{self._span.source.guarded.name}: time stamps of its packets are missing or "
                     f"set back, so packets {_INSTEAD}"
                 )
-            last_dts = packet.dts if packet.dts is not None else last_dts
+            last_dts = dts
             yield packet
 
 

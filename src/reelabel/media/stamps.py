@@ -31,7 +31,7 @@ def increasing(
         has_times: whether its container stores presentation times; else frames have decoding times.
     """
     last_pts, step, offset = None, 1, 0
-    set_back, any_known = _set_back_ticks(stream), False
+    set_back, any_known = set_back_ticks(stream), False
     for frame in frames:
         known = frame.pts if has_times else frame.dts
         if last_pts is None:
@@ -40,7 +40,7 @@ def increasing(
             pts = last_pts + step
         else:
             # Where all before are made up, the first known one has to follow them.
-            if known + offset < last_pts - (set_back if any_known else -1):
+            if known + offset < last_pts - (set_back if any_known else 0):
                 offset = last_pts + step - known
             pts = max(known + offset, last_pts + 1)
         any_known = any_known or known is not None
@@ -48,9 +48,9 @@ def increasing(
         yield pts, frame
 
 
-def _set_back_ticks(stream: VideoStream) -> Fraction:
+def set_back_ticks(stream: VideoStream) -> int:
     """Return how far behind the one before a time stamp lies at most that is out of order."""
     rates = [rate for rate in (stream.average_rate, stream.guessed_rate) if rate]
     frame_s = 1 / Fraction(max(rates)) if rates else Fraction(0)
     longest_s = max(_CLOCK_SET_BACK_S, _CLOCK_SET_BACK_FRAMES * frame_s)
-    return longest_s / (stream.time_base or Fraction(1))
+    return round(longest_s / (stream.time_base or Fraction(1)))

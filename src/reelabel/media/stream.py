@@ -21,7 +21,7 @@ from reelabel.media.opening import (
     picture_stream,
     read_packets,
 )
-from reelabel.media.stamps import Stamped
+from reelabel.media.stamps import Stamped, set_back_ticks
 
 # Containers with an index and exact presentation times for each packet. In all others a seek lands
 # by byte position or by decode time, which is not exact enough to name a frame by.
@@ -43,7 +43,7 @@ class Timeline:
         key_pts: ``(k,)`` int64, sorted: those from which decoding can start.
         num_packets: how many coded pictures there are, with and without a time stamp.
         length: units of the time base from the first frame to the end of the last.
-        ordered: whether each packet has a time stamp of its own and decoding times never fall.
+        ordered: whether each packet has a time stamp of its own and decoding times do not fall far.
         exact: whether `pts` is known to be what decoding yields.
         seekable: whether it is also a container in which seeking is exact.
     """
@@ -184,7 +184,7 @@ class _Packets:
         pts = np.array([each[0] for each in timed], np.int64)
         has_times = has_presentation_times(container)
         distinct = len(pts) == len(self._times) and bool((np.diff(pts) > 0).all())
-        ordered = has_times and distinct and not self._is_set_back()
+        ordered = has_times and distinct and not self._is_set_back(stream)
         exact = ordered and self._whole
         known = container.format.name in _STORED_DURATIONS
         by_pts = ordered and len(pts) > 0
@@ -198,10 +198,10 @@ class _Packets:
             seekable=exact and container.format.name in _EXACT_SEEK,
         )
 
-    def _is_set_back(self) -> bool:
-        """Return whether decoding times fall, as in joined recordings."""
+    def _is_set_back(self, stream: VideoStream) -> bool:
+        """Return whether decoding times fall as in joined recordings, further than by guessing."""
         dts = np.array([each[1] for each in self._times if each[1] is not None], np.int64)
-        return bool((np.diff(dts) < 0).any())
+        return bool((np.maximum.accumulate(dts) - dts > set_back_ticks(stream)).any())
 
     def _length(self, stream: VideoStream) -> int:
         """Return the length by decode times, else by durations, else by the rate."""

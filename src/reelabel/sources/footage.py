@@ -22,33 +22,24 @@ from reelabel.formats.pictures import EXPORT_MARK, FRAME_PICTURE
 from reelabel.terminal.text import is_text, plain
 from reelabel.workspace.workspace import CONFIG_NAME, OWN_FOLDERS
 
-SUFFIXES = frozenset([
-    ".mp4",
-    ".m4v",
-    ".mov",
-    ".mkv",
-    ".webm",
-    ".avi",
-    ".mpg",
-    ".mpeg",
-    ".flv",
-    ".wmv",
-    ".ts",
-    ".mts",
-    ".m2ts",
-    ".3gp",
-    ".ogv",
-    ".vob",
-    ".gif",
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".bmp",
-    ".webp",
-    ".tif",
-    ".tiff",
-])
+STILL_SUFFIXES = frozenset({
+    ".apng", ".avif", ".bmp", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo",
+    ".png", ".tif", ".tiff", ".webp",
+})  # fmt: skip
+"""Of pictures, some of which may move."""
+SUFFIXES = STILL_SUFFIXES | {
+    ".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".h264",
+    ".h265", ".hevc", ".insv", ".ivf", ".lrv", ".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".m4v",
+    ".mjpeg", ".mjpg", ".mk3d", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts",
+    ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".trp", ".ts", ".vob", ".webm", ".wmv", ".wtv", ".y4m",
+}  # fmt: skip
 """What is taken from a folder; a file that is named itself is taken whatever its suffix."""
+_OTHER_MEDIA = frozenset({
+    ".arw", ".braw", ".cr2", ".cr3", ".dds", ".dng", ".dpx", ".exr", ".heic", ".heif", ".jls",
+    ".jxl", ".mod", ".nef", ".orf", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".r3d",
+    ".raf", ".rm", ".rmvb", ".rw2", ".sgi", ".swf", ".tga", ".tod",
+})  # fmt: skip
+"""Video and pictures that are not taken from a folder: most cannot be read, or are other things."""
 
 Role = Literal["footage", "test"]
 
@@ -63,6 +54,7 @@ RENDERING = "drawn by reelabel"
 NAME = "names that are no UTF-8: rename them"
 NO_FILE = "pipes, devices and sockets"
 NO_PATH = "names that are too long, or links that lead in a circle: rename or remove them"
+KIND = "of kinds that are not taken from folders: name those that FFmpeg reads, convert the others"
 FORGOTTEN = "forgotten"
 
 
@@ -189,8 +181,8 @@ def _walk(folder: Path, found: Footage) -> Iterator[Path]:
                 found.leave_out(reason, path)
             elif not path.name.startswith("."):
                 yield from _walk(path, found)
-        elif path.suffix.lower() in SUFFIXES and path.is_file():
-            if reason := _file_kind(path):
+        elif (suffix := path.suffix.lower()) in SUFFIXES | _OTHER_MEDIA and path.is_file():
+            if reason := _file_kind(path) or (KIND if suffix in _OTHER_MEDIA else ""):
                 found.leave_out(reason, path)
             else:
                 yield path

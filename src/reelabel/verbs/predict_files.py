@@ -19,7 +19,7 @@ from reelabel.media.probe import VideoInfo
 from reelabel.media.rendering import MARK, write_rendering
 from reelabel.media.stream import scan
 from reelabel.models.base import Image
-from reelabel.sources.footage import files_in
+from reelabel.sources.footage import STILL_SUFFIXES, files_in
 
 Sources = Path | str | Image | Iterable[Path | str | Image]
 """Files or folders, or frames as ``(height, width, 3)`` uint8 RGB arrays, one or many."""
@@ -152,7 +152,7 @@ def numbered(names: Iterable[str]) -> list[str]:
 
 def is_picture(path: Path, info: VideoInfo) -> bool:
     """Return whether a file is a single picture."""
-    return info.num_packets == 1 and path.suffix.lower() in PICTURE_SUFFIXES
+    return info.num_packets == 1 and path.suffix.lower() in STILL_SUFFIXES
 
 
 def write_drawn(
