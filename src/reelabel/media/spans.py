@@ -162,7 +162,8 @@ class _Span:
             if held := self._from_key_frame(packets, timed=not math.isinf(back_s)):
                 return chain(held, packets)
         raise UnreadableVideo(
-            f"{self.source.guarded.name}: there is no key frame at or before {self.asked.start_s} s"
+            f"{self.source.guarded.name}: there is no key frame at or before "
+            f"{self.asked.start_s} s: cut exactly instead (--exact), or take the whole video"
         )
 
     def _from_key_frame(self, packets: Iterator[VideoPacket], *, timed: bool) -> list[VideoPacket]:
