@@ -29,17 +29,17 @@ STILL_SUFFIXES = frozenset({
 """Of pictures, some of which may move."""
 SUFFIXES = STILL_SUFFIXES | {
     ".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".h264",
-    ".h265", ".hevc", ".insv", ".ivf", ".lrv", ".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".m4v",
+    ".h265", ".hevc", ".insv", ".ivf", ".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".m4v",
     ".mjpeg", ".mjpg", ".mk3d", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts",
     ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".trp", ".ts", ".vob", ".webm", ".wmv", ".wtv", ".y4m",
 }  # fmt: skip
 """What is taken from a folder; a file that is named itself is taken whatever its suffix."""
 _OTHER_MEDIA = frozenset({
     ".arw", ".braw", ".cr2", ".cr3", ".dds", ".dng", ".dpx", ".exr", ".heic", ".heif", ".jls",
-    ".jxl", ".mod", ".nef", ".orf", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".r3d",
+    ".jxl", ".lrv", ".mod", ".nef", ".orf", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".r3d",
     ".raf", ".rm", ".rmvb", ".rw2", ".sgi", ".swf", ".tga", ".tod",
 })  # fmt: skip
-"""Video and pictures that are not taken from a folder: most cannot be read, or are other things."""
+"""Not taken from a folder: most cannot be read, or are other things, as the small copies .lrv are."""
 
 Role = Literal["footage", "test"]
 
