@@ -36,10 +36,10 @@ SUFFIXES = STILL_SUFFIXES | {
 """What is taken from a folder; a file that is named itself is taken whatever its suffix."""
 _OTHER_MEDIA = frozenset({
     ".arw", ".braw", ".cr2", ".cr3", ".dds", ".dng", ".dpx", ".exr", ".heic", ".heif", ".jls",
-    ".jxl", ".lrv", ".mod", ".nef", ".orf", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".r3d",
-    ".raf", ".rm", ".rmvb", ".rw2", ".sgi", ".swf", ".tga", ".tod",
+    ".jxl", ".lrv", ".mod", ".nef", ".orf", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psd", ".qoi",
+    ".r3d", ".raf", ".rm", ".rmvb", ".rw2", ".sgi", ".swf", ".tga", ".tod",
 })  # fmt: skip
-"""Not taken from a folder: most cannot be read, or are other things, as the small copies .lrv are."""
+"""Not taken from a folder: most cannot be read; ``.lrv`` are the small copies of other files."""
 
 Role = Literal["footage", "test"]
 
