@@ -39,7 +39,7 @@ def made(root: Path, videos: list[Path], student: str) -> Path:
     ]
     names = [argument for video in videos for argument in ("--videos", video)]
     subprocess.run(
-        command("init", root, "--classes", "ball", *names, *settings),
+        command("init", root, "--classes", "ball", "--detector", "motion", *names, *settings),
         check=True,
         capture_output=True,
     )
@@ -107,7 +107,7 @@ def one_more(folder: Path, many: int = 200) -> None:
         (pool / f"{i:03}.mp4").write_bytes(source.read_bytes() + b"\0" * (i + 1))
     root = folder / "many"
     subprocess.run(
-        command("init", root, "--classes", "ball", "--videos", pool),
+        command("init", root, "--classes", "ball", "--detector", "motion", "--videos", pool),
         check=True,
         capture_output=True,
     )
