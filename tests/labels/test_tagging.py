@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from reelabel.config import Project
 from reelabel.data.tag_rows import TagRow
 from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
+from reelabel.errors import ConfigError
 from reelabel.formats.tags import read_tags
 from reelabel.labels.tagging import (
     ClassNames,
@@ -19,6 +21,7 @@ from reelabel.labels.tagging import (
     tie_tags,
     without_contradictions,
 )
+from reelabel.stages.classes.tag import check_project
 
 NAMES = ClassNames(("indoor", "outdoor"), {"inside": "indoor"}, exclusive=True)
 
@@ -178,3 +181,35 @@ def test_kinetics(data_dir):
     rows = tie_tags(found.rows, VideosByTag(videos, VideoNames(videos)), names, problems)
     spans = [[(t["start_s"], t["end_s"]) for t in rows[v.video_id]] for v in videos]
     assert spans == [[(None, None)], [(36.0, 46.0)], [(62.0, 72.0)]]
+
+
+@pytest.mark.parametrize(
+    ("classes", "mapping", "named"),
+    [
+        (["red", "Red"], {}, "'Red'"),
+        (["ice hockey", "ice_hockey"], {}, "'ice_hockey'"),
+        (["ice-hockey", "golf", "Ice  Hockey"], {}, "'Ice  Hockey'"),
+        (["rock;roll", "jazz"], {}, "'rock;roll'"),
+        (["rock|roll", "jazz"], {}, r"'rock\|roll'"),
+        (["red", "blue"], {"red": "blue"}, "'red' means"),
+        (["red", "blue"], {"RED": "blue"}, "'RED' means"),
+        (["red", "blue"], {"rosso": "red", "Rosso": "blue"}, "'Rosso' means"),
+    ],
+)
+def test_each_name_in_tags_means_one_class(classes, mapping, named):
+    """Class names that tags cannot tell apart are refused before anything is read."""
+    project = Project(classes=classes, class_map=mapping, tags="folders", task="classify-frames")
+    with pytest.raises(ConfigError, match=named):
+        check_project(project)
+
+
+def test_other_spellings_of_one_class_are_no_conflict():
+    """A class map may name the same class in several spellings, its own among them."""
+    mapping = {"Red": "red", "RED": "red", "r": "red"}
+    check_project(Project(classes=["red", "blue"], class_map=mapping, tags="folders"))
+
+
+def test_an_exact_name_comes_first():
+    """A name that a class has is that class, whatever others look like it."""
+    names = ClassNames(("red", "Red", "blue"), {}, exclusive=True)
+    assert [names.own(name) for name in ("red", "Red", "blue")] == ["red", "Red", "blue"]

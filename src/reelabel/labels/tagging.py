@@ -10,10 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from reelabel.data.tag_rows import NONE, TagRow
+from reelabel.data.tag_rows import NONE, SEPARATORS, TagRow
 from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
-from reelabel.errors import counted, few, nearest
+from reelabel.errors import ConfigError, counted, few, nearest
 from reelabel.short_names import composed
 from reelabel.tables import Row
 
@@ -134,14 +134,40 @@ class ClassNames:
     def own(self, name: str) -> str | None:
         """Return the workspace's name of a class; None if it has none.
 
-        Names that differ in case, or in ``_``, ``-`` and spaces, are the same.
+        Names that differ in case, or in ``_``, ``-`` and spaces, are the same, unless one is exact.
         """
-        return self._known.get(plain_name(name))
+        return name if name in self.classes else self._known.get(plain_name(name))
 
     @cached_property
     def _known(self) -> dict[str, str]:
         known = {plain_name(key): own for key, own in self.mapping.items()}
         return known | {plain_name(own): own for own in self.classes}
+
+
+def check_names(classes: Sequence[str], mapping: Mapping[str, str]) -> None:
+    """Check that tags can name each class, and that each name in a tag means one class.
+
+    Args:
+        classes: of the workspace.
+        mapping: other names -> names of the workspace.
+
+    Raises:
+        ConfigError: naming those that are not so.
+    """
+    if parted := [name for name in classes if SEPARATORS & set(name)]:
+        raise ConfigError(
+            f"expected names of classes without {' and '.join(sorted(SEPARATORS))}, which stand "
+            f"between classes in one cell of a table, but got '{parted[0]}': rename it"
+        )
+    known: dict[str, tuple[str, str]] = {}
+    for name, own in [*((name, name) for name in classes), *mapping.items()]:
+        other, its = known.setdefault(plain_name(name), (name, own))
+        if its != own:
+            raise ConfigError(
+                f"expected each name in tags to mean one class, but '{other}' means '{its}' and "
+                f"'{name}' means '{own}', and case, '_', '-' and spaces make no difference: rename "
+                "a class, or correct class_map"
+            )
 
 
 def plain_name(name: str) -> str:
