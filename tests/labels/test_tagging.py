@@ -26,12 +26,12 @@ from reelabel.stages.classes.tag import check_project
 NAMES = ClassNames(("indoor", "outdoor"), {"inside": "indoor"}, exclusive=True)
 
 
-def video(path, video_id):
+def video(path, video_id, duration_s=20.0):
     """Return a registered video."""
     path = Path(path)
     return Video(
         *(video_id, path, path.name, "footage", "", "", 1, "mp4", "h264", 64, 48, 0),
-        *(Fraction(1, 10), 0, 1.0, 10.0, "ok", ""),
+        *(Fraction(1, 10), 0, duration_s, 10.0, "ok", ""),
     )
 
 
@@ -176,7 +176,7 @@ def test_kinetics(data_dir):
     found = read_tags(data_dir / "manifests" / "kinetics" / "kinetics-400_val.csv")
     assert not found.problems
     paths = ["0wR5jVB-WPk_000417_000427.mp4", "3caPS4FHFF8.webm", "A title [3yaoNwz99xM].mkv"]
-    videos = [video(f"/k/{path}", f"{i}" * 16) for i, path in enumerate(paths)]
+    videos = [video(f"/k/{path}", f"{i}" * 16, 99.0) for i, path in enumerate(paths)]
     names, problems = ClassNames(("abseiling",), {}, exclusive=True), TagProblems()
     rows = tie_tags(found.rows, VideosByTag(videos, VideoNames(videos)), names, problems)
     spans = [[(t["start_s"], t["end_s"]) for t in rows[v.video_id]] for v in videos]
@@ -213,3 +213,23 @@ def test_an_exact_name_comes_first():
     """A name that a class has is that class, whatever others look like it."""
     names = ClassNames(("red", "Red", "blue"), {}, exclusive=True)
     assert [names.own(name) for name in ("red", "Red", "blue")] == ["red", "Red", "blue"]
+
+
+@pytest.mark.parametrize(
+    ("span", "what"),
+    [
+        ((20.0, 25.0), "the span begins at 20.000 s"),
+        ((30.0, None), "the span begins at 30.000 s"),
+        ((5.0, 20.6), "the span ends at 20.600 s"),
+        ((None, 99.0), "the span ends at 99.000 s"),
+        ((5.0, 20.5), ""),
+        ((19.9, None), ""),
+        ((None, None), ""),
+    ],
+)
+def test_a_span_outside_its_video_is_named_and_no_tag(span, what):
+    """Half a second is rounding; what lies further out tags nothing and is stated with the row."""
+    rows, problems = tied(("two", "indoor", True, *span, "t.csv:2"))
+    assert bool(rows) != bool(what)
+    if what:
+        assert problems.unusable == [f"t.csv:2: two_000010_000020.mp4 lasts 20.000 s, but {what}"]

@@ -19,6 +19,8 @@ from reelabel.tables import Row
 
 FOLDER, FILE, MANIFEST = "folder", "file", "manifest"
 """Where a tag comes from."""
+ROUNDING_S = 0.5
+"""A span may end later than its video by as much: people and tools round to whole seconds."""
 _PIECE = re.compile(r"(.+)_(\d{1,9})_(\d{1,9})")
 _DOWNLOAD = re.compile(r"\[([^\[\]]+)\]$")
 
@@ -199,10 +201,29 @@ def tie_tags(
         piece = videos.piece(given)
         row = replace(given, start_s=None, end_s=None) if piece else given
         video = _only(given.video, piece or videos.find(given.video), problems)
-        for category, right in _classes(row, names, problems):
-            if video is not None:
-                found[video.video_id].append(tag_row(video, category, row, right=right))
-    return found
+        tags = [
+            tag_row(video, category, row, right=right)
+            for category, right in _classes(row, names, problems)
+            if video is not None
+        ]
+        if video is not None and tags and (why := outside(video, tags[0])):
+            problems.unusable.append(f"{row.source}: {why}")
+        elif video is not None:
+            found[video.video_id] += tags
+    return {video_id: tags for video_id, tags in found.items() if tags}
+
+
+def outside(video: Video, tag: Mapping[str, Any]) -> str:
+    """Return what is wrong with the span of a row of `tags`, nothing if it lies in its video."""
+    start_s, end_s = tag["start_s"] or 0.0, tag["end_s"]
+    length_s = video.duration_s
+    if tag["start_s"] is not None and start_s >= max(length_s, 1e-9):
+        return f"{video.name} lasts {length_s:.3f} s, but the span begins at {start_s:.3f} s"
+    if end_s is not None and end_s <= start_s:
+        return f"the span ends at {end_s:.3f} s, which is no later than its start"
+    if end_s is not None and length_s > 0 and end_s > length_s + ROUNDING_S:
+        return f"{video.name} lasts {length_s:.3f} s, but the span ends at {end_s:.3f} s"
+    return ""
 
 
 def _only(name: str, match: Sequence[Video], problems: TagProblems) -> Video | None:
