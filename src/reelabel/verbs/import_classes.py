@@ -12,6 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from reelabel.data.boxes import Bools
 from reelabel.data.tag_rows import TagRow
 from reelabel.engine.run import Options
 from reelabel.errors import FormatError, UsageError, counted, few, nearest
@@ -130,7 +133,7 @@ def _without_moment(workspace: Workspace, rows: Sequence[Row]) -> Iterator[str]:
         own = [row for row in rows if row["video_id"] == video_id]
         spans = spans_of(CLASS_IMPORTED.from_rows(own), sorted({row["category"] for row in own}))
         times = times_s(moments_of(workspace.read(MOMENTS, video_id)), videos[video_id])
-        covered = spans.covers(times[:, 0], times[:, 1]).any(axis=0)
+        covered: Bools = np.any(spans.covers(times[:, 0], times[:, 1]), axis=0)
         yield from (row["source"] for row, is_used in zip(own, covered, strict=True) if not is_used)
 
 
