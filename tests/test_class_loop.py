@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import reelabel
-from reelabel.errors import ConfigError, FormatError, SplitError
+from reelabel.errors import ConfigError, FormatError, ModelError, SplitError
 from reelabel.tables import (
     CLASS_CANDIDATES,
     CLASS_LABELS,
@@ -302,6 +302,8 @@ def test_the_temperature_lies_with_the_student(tmp_path, footage):
     reelabel.train(ws, round=0, force=True)
     assert done() == ["evaluate"]  # the new training has emptied the folder
     (home / Calibration.FILE).unlink()
+    with pytest.raises(ModelError, match="reelabel evaluate"):
+        find_classifier(ws)
     assert done() == ["evaluate"]
     assert Calibration.load(home) == found
     shutil.copytree(home / "model", tmp_path / "copy")

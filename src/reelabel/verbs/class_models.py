@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reelabel.errors import ModelError
 from reelabel.models.base import Classifier
 from reelabel.models.calibrated import temperature_of
 from reelabel.models.callables import register_callable
@@ -15,6 +16,7 @@ from reelabel.models.teacher import load_class_teacher
 from reelabel.pipeline import read_config
 from reelabel.verbs.model_names import CLASSIFY, Model, NamedModel, named_model
 from reelabel.workspace import Workspace
+from reelabel.workspace.class_results import Calibration, ClassificationScores
 from reelabel.workspace.results import SplitReport
 from reelabel.workspace.rounds import student_spec
 
@@ -90,8 +92,18 @@ def _round_of(folder: Path) -> Path | None:
 
 
 def _of_round(label: str, classifier: Classifier, home: Path) -> FoundClassifier:
-    """Return the student of a round with what its round states."""
+    """Return the student of a round with what its round states.
+
+    Raises:
+        ModelError: if it was calibrated and what does that is gone: answers would be others.
+    """
     temperature = temperature_of(classifier)
+    scores = ClassificationScores.load(home)
+    if temperature is None and scores is not None and scores.temperature is not None:
+        raise ModelError(
+            f"{home / Calibration.FILE}: expected the temperature of these weights, but there is "
+            f"none: run  reelabel evaluate {home.parent.parent} --round {home.name}"
+        )
     return FoundClassifier(label, classifier, temperature, home / "model", _trained(home))
 
 
