@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
 import reelabel
-from reelabel.errors import ConfigError, FormatError, SplitError
+from reelabel.errors import ConfigError, FormatError, ModelError, SplitError
 from reelabel.tables import (
     CLASS_CANDIDATES,
     CLASS_LABELS,
@@ -15,7 +17,8 @@ from reelabel.tables import (
     STUDENT_PREDICTIONS,
     TAGS,
 )
-from reelabel.workspace.class_results import ClassificationScores, TagQuality
+from reelabel.verbs.class_models import find_classifier
+from reelabel.workspace.class_results import Calibration, ClassificationScores, TagQuality
 from reelabel.workspace.results import SplitReport
 
 COLOURS = {"red": (190, 60, 60), "green": (60, 190, 60)}
@@ -282,3 +285,46 @@ def test_odd_and_broken_pictures_stop_nothing(tmp_path):
     assert sum(len(ws.read(MOMENTS, v)) for v in ws.shards(MOMENTS)) == 12
     failed = {v.name for v in ws.videos() if not v.usable}
     assert failed == {"broken.jpg"}
+
+
+def test_the_temperature_lies_with_the_student(tmp_path, footage):
+    """Evaluation writes it, and again where it is gone; training is never stale for it."""
+    ws = workspace_of(tmp_path / "w", footage)
+    scores = reelabel.run(ws, rounds=1).scores
+    home = ws.round_dir(0)
+    found = Calibration.load(home)
+    assert found.temperature == scores.temperature is not None
+
+    def done():
+        return [one.stage for one in reelabel.run(ws, rounds=1).stages if one.done]
+
+    assert done() == []
+    reelabel.train(ws, round=0, force=True)
+    assert done() == ["evaluate"]  # the new training has emptied the folder
+    (home / Calibration.FILE).unlink()
+    with pytest.raises(ModelError, match="reelabel evaluate"):
+        find_classifier(ws)
+    assert done() == ["evaluate"]
+    assert Calibration.load(home) == found
+    shutil.copytree(home / "model", tmp_path / "copy")
+    for model in (ws, home / "model", tmp_path / "copy", f"student:{tmp_path}/copy"):
+        assert find_classifier(model).temperature == found.temperature
+
+
+def test_scores_and_comparisons_are_of_the_same_probabilities(tmp_path, footage):
+    """The student's figures in a run are those that `compare` finds, calibrated both."""
+    truth, tags = tmp_path / "truth.csv", tmp_path / "tags.csv"
+    names = {f"{name}{i}.mp4": name for name in COLOURS for i in range(PER_CLASS)}
+    lines = [f"{video},{name}" for video, name in names.items()]
+    truth.write_text("\n".join(["video,class", *lines]))
+    # Some tags are wrong, so that there are mistakes to fit a temperature on.
+    tagged = [f"{video},{list(COLOURS)[i % 3 != 0]}" for i, video in enumerate(names)]
+    tags.write_text("\n".join(["video,class", *tagged]))
+    ws = workspace_of(tmp_path / "w", footage, truth=truth, tags=tags)
+    scores = reelabel.run(ws, rounds=1).scores
+    assert scores.temperature != 1
+    unseen = scores.truth_unseen["video"]
+    compared = reelabel.compare([ws], on=ws, level="video").levels["video"]
+    for name in ("brier", "macro_recall"):
+        one, other = (c.models[-1].scores.overall[name].value for c in (unseen, compared))
+        assert other == pytest.approx(one, abs=0.01), name

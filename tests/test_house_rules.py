@@ -282,3 +282,54 @@ def test_functions_of_arrays_state_shapes(path):
         types = " ".join(ast.unparse(a.annotation) for a in given if a.annotation)
         if ARRAYS.search(types) and node.name not in WITHOUT_SHAPE:
             assert SHAPE.search(ast.get_docstring(node) or ""), f"{path.name}: {node.name}"
+
+
+OTHER_LINES = {
+    "formats/kinetics_csv.py",  # refuses names that any reader may break
+    "formats/mined_txt.py",  # the same
+    "sources/web/robots.py",  # a text of the web, for the standard library's reader
+}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if room_of(path) in {"formats", "sources", "workspace", "verbs"}],
+    ids=lambda p: str(p.relative_to(SOURCE)),
+)
+def test_lines_of_files_end_with_a_line_feed(path):
+    """`str.splitlines` ends lines at marks that stand inside JSON and cells, such as U+2028."""
+    if str(path.relative_to(SOURCE)) not in OTHER_LINES:
+        assert ".splitlines(" not in path.read_text(encoding="utf-8")
+
+
+def functions_in_texts(source: str) -> list[str]:
+    """Return the functions of a module that its f-strings print instead of what they return."""
+    tree = ast.parse(source)
+    known = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("reelabel"):
+            known |= {a.asname or a.name for a in node.names if (a.asname or a.name)[0].islower()}
+    found = []
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        inner = list(ast.walk(function))
+        own = {n.id for n in inner if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        own |= {n.arg for n in inner if isinstance(n, ast.arg)}
+        printed = (n.value for n in inner if isinstance(n, ast.FormattedValue))
+        names = {n.id for n in printed if isinstance(n, ast.Name)}
+        found += sorted(names & known - own)
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_no_message_prints_a_function(path):
+    """A message holds what `shown` and its like return, and not the function."""
+    assert not functions_in_texts(path.read_text(encoding="utf-8"))
+
+
+def test_a_printed_function_is_found():
+    """The search names it, and not a variable of the same name."""
+    head = "from reelabel.errors import shown\n"
+    assert functions_in_texts(head + "def f(): return f'got {shown}'") == ["shown"]
+    assert functions_in_texts(head + "def f(shown): return f'{shown} {shown(1)}'") == []

@@ -1,9 +1,10 @@
-"""JSON as it is written, in parts, so that long lists take no memory."""
+"""JSON as it is written, in parts, so that long lists take no memory, and as people's is read."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -39,3 +40,26 @@ def _indented(value: object, indent: str) -> bytes:
     """Return JSON whose lines, but for the first one, begin with an indent."""
     text = json.dumps(value, indent=2, sort_keys=True, default=str)
     return text.replace("\n", f"\n{indent}").encode("utf-8")
+
+
+def each_key_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; as ``object_pairs_hook`` it refuses those that hold a key twice.
+
+    RFC 8259 (section 4) leaves open which value counts; the others would be lost without a word.
+
+    Raises:
+        ValueError: naming the key.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        doubled, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the key '{doubled[:80]}' stands twice in one object")
+    return found
+
+
+def strict_decoder() -> json.JSONDecoder:
+    """Return what reads JSON; NaN and Infinity, which JSON has not, become None.
+
+    It raises ValueError for an object that holds a key twice: see `each_key_once`.
+    """
+    return json.JSONDecoder(parse_constant=lambda _: None, object_pairs_hook=each_key_once)

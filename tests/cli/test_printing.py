@@ -11,11 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reelabel.cli import box_printing
+from reelabel.cli import box_printing, console
+from reelabel.cli.fetch_command import print_fetch
 from reelabel.evaluation.figures import Figure, Measures
 from reelabel.evaluation.label_quality import BackgroundQuality, LabelQuality
 from reelabel.evaluation.label_rules import LabelCount, RuleQuality
+from reelabel.pipeline import Run
+from reelabel.sources.web.outcomes import OUTCOMES
 from reelabel.terminal.console import PlainConsole
+from reelabel.verbs.fetch import ClassOutcomes, FetchResult
 from reelabel.views.label_rules import rules_head
 from reelabel.workspace import Workspace
 from reelabel.workspace.results import Scores
@@ -96,3 +100,20 @@ def test_a_pipe_is_as_wide_as_columns_states(columns, width):
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == str(width)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_what_came_is_printed_with_its_class(tmp_path, monkeypatch, width, capsys):
+    """Classes keep their column, however many outcomes there are, and each outcome is whole."""
+    every = dict.fromkeys(OUTCOMES, 12_345)
+    names = ["ball", "riding a unicycle", "x" * 60]
+    classes = {name: ClassOutcomes(99_999, 9_999, every) for name in names}
+    monkeypatch.setattr(console, "OUT", PlainConsole(width=width, highlight=False))
+    print_fetch(FetchResult(tmp_path, classes=classes, run=Run()))
+    out = capsys.readouterr().out
+    lines = out.splitlines()[:-1]
+    assert all(len(line) <= width for line in lines)
+    assert {"ball", "riding a unicycle"} <= {line[:24].strip() for line in lines}
+    words = out.replace(",", " ").split()
+    assert all(words.count(kind) == len(names) for kind in every)
+    assert "…" not in out

@@ -274,3 +274,38 @@ def test_a_cut_off_gzip_file_is_an_error(tmp_path):
     (tmp_path / "a.txt.gz").write_bytes(whole[:-20])
     with pytest.raises(FormatError, match="expected a whole gzip file"):
         plan("it", Manifest(kind="urls", file="a.txt.gz"), PROJECT, tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json"])
+def test_an_entry_that_holds_a_key_twice_costs_itself(tmp_path, suffix):
+    """It is named with the key, as one of its values would be lost; the next is read."""
+    rows = ['{"id": "a", "url": "https://x.org/a.mp4", "url": "https://x.org/b.mp4"}']
+    rows.append('{"id": "b", "url": "https://x.org/c.mp4"}')
+    text = "\n".join(rows) if suffix == "jsonl" else f"[{','.join(rows)}]"
+    found = made(tmp_path, text, suffix)
+    assert [want.entry.url for want in found.wants] == ["https://x.org/c.mp4"]
+    assert "the key 'url' stands twice" in found.tally.problems[0]
+
+
+def test_a_column_that_stands_twice_is_refused(tmp_path):
+    """One of the two would be taken without a word."""
+    with pytest.raises(FormatError, match="expected one column 'label', but got several"):
+        made(tmp_path, "url,label,Label\nhttps://x.org/a.mp4,a,b\n")
+
+
+@pytest.mark.parametrize("segment", [[3], "1-2", [1, 2, 3]])
+def test_a_segment_that_is_no_span_costs_its_entry(tmp_path, segment):
+    """Its label is not taken for one of the whole video."""
+    bad = {"annotations": {"label": "a", "segment": segment}}
+    good = {"annotations": {"label": "a", "segment": [1, 2]}}
+    text = json.dumps({"0wR5jVB-WPq": bad, GOOD: good})
+    found = made(tmp_path, text, "json", kind="kinetics")
+    assert ids(found) == [GOOD]
+    assert "the segment is" in found.tally.problems[0]
+
+
+@pytest.mark.parametrize("url", ["http://[x", "ftp://example.org/a.mp4", "https://"])
+def test_a_refused_address_is_in_the_message(url):
+    """People find the row by what stands in it."""
+    with pytest.raises(FormatError, match=re.escape(url)):
+        address(url)

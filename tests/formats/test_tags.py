@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from reelabel.data.tag_rows import TagRow
 from reelabel.errors import FormatError
+from reelabel.formats.spans_csv import NamedSpan, read_spans
 from reelabel.formats.tags import read_tags, write_tags_csv
 
 NAMES = st.text(
@@ -191,3 +193,116 @@ def test_rows_with_a_time_stamp_are_about_that_moment(tmp_path):
         ("c", True, None, 7, 9),
     ]
     assert [text.split(":")[1] for text in found.problems] == ["4", "5"]
+
+
+NO_TEXT = {
+    "xlsx": (b"PK\x03\x04\x14\0\x06\0", "a spreadsheet .*save it as CSV in UTF-8"),
+    "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", r"a spreadsheet \(\.xls\)"),
+    "parquet": (b"PAR1\x15\x04\x15", "a Parquet file: .*read_parquet"),
+    "gzip": (gzip.compress(b"video,class\na,x\n"), "packed with gzip: unpack it"),
+    "utf-16": ("video,class\na,x\n".encode("utf-16-le"), "UTF-16 without a byte order mark"),
+    "utf-16-be": ("video,class\na,x\n".encode("utf-16-be"), "UTF-16 without a byte order mark"),
+}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".xlsx", ".gz", ""])
+@pytest.mark.parametrize("kind", NO_TEXT)
+@pytest.mark.parametrize("reader", [read_tags, read_spans])
+def test_files_that_are_no_text_are_named_for_what_they_are(tmp_path, reader, kind, suffix):
+    """The message has the kind of the file and the way out, whatever its name is."""
+    content, message = NO_TEXT[kind]
+    path = tmp_path / f"t{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match=message):
+        reader(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_one_table_of_spans_may_be_written_in_many_ways(tmp_path, encoding, delimiter, end):
+    """Tables of spans are read as those of tags are, whatever program saved them."""
+    rows = [("name", "start_s", "end_s"), ("café.mp4", "1.5", "2"), ("b.mp4", "", "")]
+    path = tmp_path / "spans.csv"
+    path.write_bytes(end.join(map(delimiter.join, rows)).encode(encoding))
+    assert read_spans(path) == [NamedSpan("café.mp4", 1.5, 2), NamedSpan("b.mp4", 0, None)]
+
+
+@pytest.mark.parametrize("mark", "\u2028\u2029\x85\x0b\x0c\x1c")
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_only_a_line_feed_ends_a_line(tmp_path, suffix, mark):
+    """Other marks that Unicode takes for ends of lines stand inside the row that holds them."""
+    path = tmp_path / f"t{suffix}"
+    rows = [{"video": f"a{mark}b.mp4", "class": "x"}, {"video": "c.mp4", "class": "y"}]
+    written = [json.dumps(row, ensure_ascii=mark < " ") for row in rows]
+    table = ["video,class", *(",".join(row.values()) for row in rows)]
+    path.write_text("\n".join(written if suffix == ".jsonl" else table), encoding="utf-8")
+    found = read_tags(path)
+    assert [row.video for row in found.rows] == ["c.mp4"]
+    assert found.unusable == 1
+    assert f"{path.name}:{1 if suffix == '.jsonl' else 2}: " in found.problems[0]
+    assert "a video of" in found.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.json", '{"a.mp4": "x", "b.mp4": "x", "a.mp4": "y"}'),
+        ("t.json", '[{"video": "b", "class": "x"}, {"video": "a", "class": "x", "class": "y"}]'),
+        ("t.jsonl", '{"video": "a", "class": "x", "class": "y"}'),
+        ("t.json", '{"database": {"a": {"annotations": []}, "a": {"annotations": []}}}'),
+    ],
+)
+def test_a_key_that_stands_twice_is_named(tmp_path, name, content):
+    """One of its values would be lost without a word."""
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(FormatError, match=r"the key '(class|a\.mp4|a)' stands twice"):
+        read_tags(path)
+
+
+@pytest.mark.parametrize("segment", [[3], [], [1, 2, 3], "1-2", 5, {"start": 1}, [2, 1], ["x", 2]])
+@pytest.mark.parametrize("several", [True, False])
+def test_a_segment_that_is_no_span_makes_no_tag_of_the_whole_video(tmp_path, segment, several):
+    """It is named and left out, in ActivityNet's layout and in that of Kinetics."""
+    bad, good = {"label": "x", "segment": segment}, {"label": "x", "segment": [0, 1]}
+    value = {"a": {"annotations": bad}, "b": {"annotations": good}}
+    if several:
+        value = {"database": {"a": {"annotations": [bad]}, "b": {"annotations": [good]}}}
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps(value))
+    found = read_tags(path)
+    assert plain(found.rows) == [("b", "x", True, 0.0, 1.0)]
+    assert found.unusable == 1
+    assert "'a'" in found.problems[0]
+
+
+@pytest.mark.parametrize("cell", ["red;", ";red", "red|", "red; ;", "red;;red"])
+def test_a_separator_without_a_class_stands_for_nothing(tmp_path, cell):
+    """A cell that ends with a separator has the classes that it names."""
+    path = tmp_path / "t.csv"
+    path.write_text(f"video,class\na.mp4,{cell}\n")
+    assert plain(read_tags(path).rows) == [("a.mp4", "red", True, None, None)]
+
+
+@pytest.mark.parametrize("header", ["label,class", "class,class", "Class,tags", "class,label"])
+def test_two_columns_for_one_thing_are_refused(tmp_path, header):
+    """One would be taken without a word; naming one of two names decides it."""
+    path = tmp_path / "t.csv"
+    path.write_text(f"video,{header}\na.mp4,x,y\n")
+    with pytest.raises(FormatError, match="expected one column for the class"):
+        read_tags(path)
+    if "label" in header:
+        rows = read_tags(path, {"class": "label"}).rows
+        assert [row.category for row in rows] == ["x" if header.startswith("label") else "y"]
+
+
+def test_keys_of_one_meaning_may_not_differ(tmp_path):
+    """An object whose label and class differ is named; equal ones are one."""
+    path = tmp_path / "t.jsonl"
+    path.write_text(
+        '{"id": "a", "class": "x", "label": "y"}\n{"id": "b", "class": "x", "label": "x"}\n'
+    )
+    found = read_tags(path)
+    assert [row.video for row in found.rows] == ["b"]
+    assert "expected one class" in found.problems[0]

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from reelabel.config import Project
 from reelabel.data.tag_rows import TagRow
 from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
+from reelabel.errors import ConfigError
 from reelabel.formats.tags import read_tags
 from reelabel.labels.tagging import (
     ClassNames,
@@ -19,16 +21,17 @@ from reelabel.labels.tagging import (
     tie_tags,
     without_contradictions,
 )
+from reelabel.stages.classes.tag import check_project
 
 NAMES = ClassNames(("indoor", "outdoor"), {"inside": "indoor"}, exclusive=True)
 
 
-def video(path, video_id):
+def video(path, video_id, duration_s=20.0):
     """Return a registered video."""
     path = Path(path)
     return Video(
         *(video_id, path, path.name, "footage", "", "", 1, "mp4", "h264", 64, 48, 0),
-        *(Fraction(1, 10), 0, 1.0, 10.0, "ok", ""),
+        *(Fraction(1, 10), 0, duration_s, 10.0, "ok", ""),
     )
 
 
@@ -173,8 +176,60 @@ def test_kinetics(data_dir):
     found = read_tags(data_dir / "manifests" / "kinetics" / "kinetics-400_val.csv")
     assert not found.problems
     paths = ["0wR5jVB-WPk_000417_000427.mp4", "3caPS4FHFF8.webm", "A title [3yaoNwz99xM].mkv"]
-    videos = [video(f"/k/{path}", f"{i}" * 16) for i, path in enumerate(paths)]
+    videos = [video(f"/k/{path}", f"{i}" * 16, 99.0) for i, path in enumerate(paths)]
     names, problems = ClassNames(("abseiling",), {}, exclusive=True), TagProblems()
     rows = tie_tags(found.rows, VideosByTag(videos, VideoNames(videos)), names, problems)
     spans = [[(t["start_s"], t["end_s"]) for t in rows[v.video_id]] for v in videos]
     assert spans == [[(None, None)], [(36.0, 46.0)], [(62.0, 72.0)]]
+
+
+@pytest.mark.parametrize(
+    ("classes", "mapping", "named"),
+    [
+        (["red", "Red"], {}, "'Red'"),
+        (["ice hockey", "ice_hockey"], {}, "'ice_hockey'"),
+        (["ice-hockey", "golf", "Ice  Hockey"], {}, "'Ice  Hockey'"),
+        (["rock;roll", "jazz"], {}, "'rock;roll'"),
+        (["rock|roll", "jazz"], {}, r"'rock\|roll'"),
+        (["red", "blue"], {"red": "blue"}, "'red' means"),
+        (["red", "blue"], {"RED": "blue"}, "'RED' means"),
+        (["red", "blue"], {"rosso": "red", "Rosso": "blue"}, "'Rosso' means"),
+    ],
+)
+def test_each_name_in_tags_means_one_class(classes, mapping, named):
+    """Class names that tags cannot tell apart are refused before anything is read."""
+    project = Project(classes=classes, class_map=mapping, tags="folders", task="classify-frames")
+    with pytest.raises(ConfigError, match=named):
+        check_project(project)
+
+
+def test_other_spellings_of_one_class_are_no_conflict():
+    """A class map may name the same class in several spellings, its own among them."""
+    mapping = {"Red": "red", "RED": "red", "r": "red"}
+    check_project(Project(classes=["red", "blue"], class_map=mapping, tags="folders"))
+
+
+def test_an_exact_name_comes_first():
+    """A name that a class has is that class, whatever others look like it."""
+    names = ClassNames(("red", "Red", "blue"), {}, exclusive=True)
+    assert [names.own(name) for name in ("red", "Red", "blue")] == ["red", "Red", "blue"]
+
+
+@pytest.mark.parametrize(
+    ("span", "what"),
+    [
+        ((20.0, 25.0), "the span begins at 20.000 s"),
+        ((30.0, None), "the span begins at 30.000 s"),
+        ((5.0, 20.6), "the span ends at 20.600 s"),
+        ((None, 99.0), "the span ends at 99.000 s"),
+        ((5.0, 20.5), ""),
+        ((19.9, None), ""),
+        ((None, None), ""),
+    ],
+)
+def test_a_span_outside_its_video_is_named_and_no_tag(span, what):
+    """Half a second is rounding; what lies further out tags nothing and is stated with the row."""
+    rows, problems = tied(("two", "indoor", True, *span, "t.csv:2"))
+    assert bool(rows) != bool(what)
+    if what:
+        assert problems.unusable == [f"t.csv:2: two_000010_000020.mp4 lasts 20.000 s, but {what}"]

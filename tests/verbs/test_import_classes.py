@@ -89,6 +89,7 @@ def test_classes_of_a_table_reach_their_stage(begin, table, reelabel, what, *, n
         (["clip0.mp4,day,3,1"], r"given.csv:2: expected an end after the start"),
         (["clip0.mp4,day,90,99"], r"given.csv:2: clip0.mp4 lasts .* s, but the span begins"),
         (["clip0.mp4,day,,", "clip0.mp4,night,0,1"], r"given.csv:2, given.csv:3: .* at once"),
+        (["clip0.mp4,day,0,99"], r"given.csv:2: clip0.mp4 lasts .* s, but the span ends at"),
         (["clip0.mp4,,,"], r"given.csv:2: expected a class"),
         ([], r"given.csv: expected rows"),
     ],
@@ -366,3 +367,16 @@ def test_an_import_that_fails_half_way_leaves_what_was(begin, table, monkeypatch
         api.import_labels(ws, table("clip1.mp4,day,,"))
     assert state(ws) == before
     assert len(import_records(ws)) == 1
+
+
+def test_classes_of_spans_between_moments_are_counted(begin, table):
+    """They are imported, and a sentence names those that nothing is trained or scored on."""
+    ws, said = begin(), []
+    rows = table("clip0.mp4,day,0.01,0.02", "clip1.mp4,night,,")
+    api.import_labels(ws, rows, on_message=said.append)
+    assert said == []  # nothing is sampled yet
+    run(ws, read_config(ws), Options(quiet=True), until="window")
+    api.import_labels(ws, rows, on_message=said.append)
+    assert len(said) == 1
+    assert said[0].startswith("1 class of spans that cover no sampled moment")
+    assert "given.csv:2" in said[0]

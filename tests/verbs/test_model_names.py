@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import onnx
 import pytest
@@ -13,12 +14,12 @@ from reelabel.config_template import dump
 from reelabel.errors import ConfigError, ModelError, UsageError
 from reelabel.evaluation.classes.calibration import calibrated
 from reelabel.models.calibrated import CalibratedClassifier
+from reelabel.models.classifiers import student
 from reelabel.models.classifiers.fake import FakeClassifier
-from reelabel.verbs import class_models
 from reelabel.verbs.class_models import find_classifier
 from reelabel.verbs.model_names import named_model
 from reelabel.workspace import Workspace
-from reelabel.workspace.class_results import ClassificationScores
+from reelabel.workspace.class_results import Calibration
 from reelabel.workspace.results import Decision, SplitReport
 
 
@@ -33,7 +34,8 @@ def workspace(tmp_path):
         home = root / "rounds" / str(number)
         (home / "model").mkdir(parents=True)
         (home / "model" / "model.json").write_text(json.dumps({"task": "classify"}))
-        ClassificationScores(number, temperature=2.0 + number).save(home)
+        own = FakeClassifier(("red", "blue")).fingerprint
+        Calibration(own, temperature=2.0 + number).save(home)
         SplitReport(leak_free=True, reason="", videos={trained: {"train": 3}}).save(home)
         spec = f"round:{number}"
         Decision(number, "advance" if not number else "stop", spec, spec, "").save(home)
@@ -44,11 +46,10 @@ def workspace(tmp_path):
 def students(monkeypatch):
     """Let every student of a round be a classifier by colour."""
     monkeypatch.setattr(
-        class_models,
-        "load_class_teacher",
-        lambda project, _root, _spec: FakeClassifier(project.classes),
+        student,
+        "load_student_classifier",
+        lambda _: FakeClassifier(("red", "blue")),
     )
-    monkeypatch.setattr(class_models, "load_classifier", lambda *_, **__: FakeClassifier())
 
 
 def test_a_workspace_is_its_best_model(workspace):
@@ -159,22 +160,28 @@ def test_an_unknown_kind_is_named_with_the_known_ones(tmp_path):
 
 @pytest.mark.usefixtures("students")
 def test_a_round_brings_its_temperature(workspace, make_colour_clip, tmp_path):
-    """Probabilities are calibrated as the scores of the round state, whichever way it is named."""
+    """Probabilities are calibrated as the round has fitted, whichever way it is named."""
     clip = make_colour_clip(tmp_path / "c.mp4", [("red", 1)])
-    found = {}
+    found, copy, bare = {}, tmp_path / "copy", tmp_path / "bare"
+    shutil.copytree(workspace.round_dir(0) / "model", copy)
+    shutil.copytree(copy, bare, ignore=lambda *_: ["calibration.json"])
     for name, temperature in (
         (workspace.root, 3.0),
         (f"{workspace.root}@0", 2.0),
         (workspace.round_dir(0) / "model", 2.0),
+        (copy, 2.0),
+        (f"student:{copy}", 2.0),
     ):
         model = find_classifier(name)
         assert isinstance(model.classifier, CalibratedClassifier)
         assert (model.temperature, model.classifier.temperature) == (temperature,) * 2
-        found[str(name)] = api.predict(name, clip)
+        found[str(name)] = api.predict(name, clip, task="classify-frames")
         assert found[str(name)].temperature == temperature
-    raw = api.predict("fake:", clip, task="classify-frames")[0].predictions.probability
-    row = found[str(workspace.round_dir(0) / "model")][0].predictions.probability
-    assert abs(row - calibrated(raw, 2.0)).max() < 1e-6
+    raw = api.predict(bare, clip)
+    assert raw.temperature is None
+    expected = calibrated(raw[0].predictions.probability, 2.0)
+    for name in (workspace.round_dir(0) / "model", copy, f"student:{copy}"):
+        assert abs(found[str(name)][0].predictions.probability - expected).max() < 1e-6
 
 
 @pytest.mark.usefixtures("students")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from reelabel.verbs.fetch import FetchResult
 
 ABOUT = "Choose footage from a manifest and fetch it."
+_CLASS_WIDTH = 24
+"""Columns of the terminal that names of classes have at least; longer ones fold."""
 
 
 def fetch_command() -> click.Command:
@@ -100,16 +102,16 @@ def _print_plan(name: str, plan: Any) -> None:
 
 
 def _print_classes(done: FetchResult) -> None:
-    kinds = sorted({outcome for one in done.classes.values() for outcome in one.outcomes})
+    """Print how many wants of each class ended how; the outcomes share a column that folds."""
     cells = {
         label or "(no class)": [
             str(one.chosen),
             str(one.spare),
-            *(str(one.outcomes.get(kind, 0) or "") for kind in kinds),
+            ", ".join(f"{kind} {count}" for kind, count in sorted(one.outcomes.items())),
         ]
         for label, one in done.classes.items()
     }
-    _print_table(["wanted", "spare", *kinds], cells)
+    _print_table(["wanted", "spare", "outcomes"], cells)
 
 
 def _print_table(columns: list[str], rows: Mapping[str, list[str]]) -> None:
@@ -119,9 +121,13 @@ def _print_table(columns: list[str], rows: Mapping[str, list[str]]) -> None:
     from reelabel.cli.console import OUT
 
     table = Table(box=None, pad_edge=False)
-    table.add_column("class", overflow="fold")
+    longest = max(map(len, rows), default=0)
+    table.add_column("class", overflow="fold", min_width=min(longest, _CLASS_WIDTH))
     for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
+        if column == "outcomes":
+            table.add_column(column, overflow="fold")
+        else:
+            table.add_column(column, justify="right", no_wrap=True)
     for name, cells in rows.items():
         table.add_row(escape(name), *cells)
     OUT.print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -81,9 +82,21 @@ def print_stage(
     task = task_of(config)
     if not (result.done or alone):
         return
+    if sentence := rejected_sentence(result):
+        OUT.print(f"[dim]{escape(sentence)}[/]")
     task.part("print_stage")(workspace, config, result)
     if alone and result.stage == "evaluate":
         print_all_scores(workspace, task, result.round_number)
+
+
+def rejected_sentence(result: Result) -> str:
+    """Return how many frames the limits of their quality left out, empty if none."""
+    rules = sum((Counter(n.get("rejected", {})) for n in result.notes.values()), Counter[str]())
+    if not rules:
+        return ""
+    taken = sum(notes.get("taken", 0) for notes in result.notes.values())
+    named = ", ".join(f"{rule} ({count})" for rule, count in rules.most_common())
+    return f"{rules.total()} of {counted(taken, 'frame')} left out by sample.quality: {named}"
 
 
 def print_all_scores(workspace: Workspace, task: Task, number: int) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 NONE = "none"
 """The class that claims that none of the others is right."""
+SEPARATORS = frozenset(";|")
+"""What stands between several classes in one cell of a table, and so in the name of none."""
 
 
 @dataclass(frozen=True)

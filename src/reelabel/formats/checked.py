@@ -18,6 +18,7 @@ from typing import Any
 
 from reelabel.errors import FormatError
 from reelabel.files import read_text
+from reelabel.json_text import each_key_once
 
 Row = Mapping[str, Any]
 Box = tuple[float, float, float, float]
@@ -29,7 +30,9 @@ FARTHEST = 2**24
 def load_json(path: Path) -> Any:
     """Return the content of a JSON file; NaN and Infinity, which JSON has not, become None."""
     try:
-        return json.loads(read_text(path), parse_constant=lambda _: None)
+        return json.loads(
+            read_text(path), parse_constant=lambda _: None, object_pairs_hook=each_key_once
+        )
     except (ValueError, RecursionError) as exc:
         raise FormatError(f"{path}: expected JSON, but {exc}; correct or replace it") from exc
 

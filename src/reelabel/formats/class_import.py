@@ -12,18 +12,18 @@ In folders of pictures the folder that a picture lies in is its class, or stands
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from reelabel.data.tag_rows import TagRow
 from reelabel.errors import FormatError
-from reelabel.files import explained, read_text
+from reelabel.files import explained
 from reelabel.formats.class_export import LEFT_OUT, picture_claim
 from reelabel.formats.copied import SPLITS
 from reelabel.formats.fiftyone_folder import fiftyone_contents, read_fiftyone
 from reelabel.formats.listing import visible
+from reelabel.formats.table_text import read_table_text, table_rows
 from reelabel.formats.tags import Meaning, TagFile, read_tags
 
 CLASSES_CSV = "classes.csv"
@@ -88,7 +88,8 @@ def _classes(path: Path) -> dict[str, str]:
     """Return the class of each folder, as an export lists them."""
     if not path.is_file():
         return {}
-    rows = csv.DictReader(read_text(path).splitlines())
-    if not {"folder", "class"} <= set(rows.fieldnames or ()):
+    header, *rows = [cells or [] for _, cells in table_rows(read_table_text(path))] or [[]]
+    if not {"folder", "class"} <= set(header):
         raise FormatError(f"{path}:1: expected the columns folder and class, but got others")
-    return {row["folder"]: row["class"] for row in rows}
+    at, named = header.index("folder"), header.index("class")
+    return {row[at]: row[named] for row in rows if len(row) == len(header)}

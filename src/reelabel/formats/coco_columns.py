@@ -23,6 +23,7 @@ from reelabel.data.boxes import Boxes, Ints, xywh_to_xyxy
 from reelabel.data.states import IGNORE, POSITIVE
 from reelabel.formats.checked import FARTHEST
 from reelabel.formats.entries import NO_TRACK
+from reelabel.json_text import each_key_once
 from reelabel.tables.columns import texts_of
 
 _HEAD, _MIDDLE, _END = b'{"images": ', b'], "annotations": [', b'], "categories": ['
@@ -87,7 +88,9 @@ def read_rows(path: Path) -> Rows:
 
 
 def _loaded(text: bytes) -> Any:
-    return json.loads(text.decode("utf-8"), parse_constant=lambda _: None)
+    return json.loads(
+        text.decode("utf-8"), parse_constant=lambda _: None, object_pairs_hook=each_key_once
+    )
 
 
 def _head(file: BinaryIO) -> tuple[bytes, bytes]:

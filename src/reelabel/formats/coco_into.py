@@ -20,6 +20,7 @@ from reelabel.errors import FormatError
 from reelabel.files import read_text, write_text
 from reelabel.formats.checked import Row, bad, id_of, rows_of, text_of
 from reelabel.formats.coco import to_coco
+from reelabel.json_text import each_key_once
 
 _FRAME = ("video", "frame_index", "pts")
 
@@ -183,7 +184,7 @@ class CocoFile:
 def _parsed(path: Path) -> Any:
     """Return the content; NaN, which some tools write, stays what it is."""
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_text(path), object_pairs_hook=each_key_once)
     except (ValueError, RecursionError) as exc:
         raise FormatError(f"{path}: expected JSON, but {exc}; correct or replace it") from exc
 

@@ -171,7 +171,7 @@ def _format_of_xml(path: Path) -> str | None:
 
 
 def _format_of_text(path: Path) -> str | None:
-    first = next((line for line in read_text(path).splitlines() if line.strip()), "")
+    first = next((line for line in read_text(path).split("\n") if line.strip()), "")
     if _MOT_LINE.match(first):
         return "mot"
     return DETECTIONS_TXT if is_header(first) or not first else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from reelabel.errors import FormatError
-from reelabel.files import read_text
+from reelabel.formats.table_text import read_table_text, table_rows
 
 COLUMNS = ("name", "start_s", "end_s")
 
@@ -33,24 +33,29 @@ def read_spans(path: Path) -> list[NamedSpan]:
 
     An empty start is 0, an empty end the end of the video. A video may have several rows.
 
+    Cells, and the encoding of the text, are as in `reelabel.formats.table_text`.
+
     Raises:
         FormatError: if it is no such table, or a row is no span, with its line.
     """
-    reader = csv.DictReader(read_text(path).splitlines())
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-    if missing:
+    rows = iter(table_rows(read_table_text(path)))
+    header = [cell.strip().casefold() for cell in next(rows, (1, None))[1] or ()]
+    if missing := [name for name in COLUMNS if header.count(name) != 1]:
         raise FormatError(
-            f"{path}: expected a CSV table with the columns {', '.join(COLUMNS)}, but there is no "
-            f"{', '.join(missing)}: add it to the first line"
+            f"{path}: expected a CSV table with one column each for {', '.join(COLUMNS)}, but "
+            f"there is none, or are several, for {', '.join(missing)}: correct the first line"
         )
-    try:
-        return [_span(path, reader.line_num, row) for row in reader]
-    except csv.Error as exc:
-        raise FormatError(f"{path}, line {reader.line_num}: no CSV: {exc}; correct it") from exc
+    found = []
+    for line, cells in rows:
+        if cells is None:
+            raise FormatError(f"{path}, line {line}: expected CSV, but its quotes do not match")
+        if any(cell.strip() for cell in cells):
+            found.append(_span(path, line, dict(zip(header, cells, strict=False))))
+    return found
 
 
-def _span(path: Path, line: int, row: dict[str, str | None]) -> NamedSpan:
-    name, start, end = ((row[column] or "").strip() for column in COLUMNS)
+def _span(path: Path, line: int, row: Mapping[str, str]) -> NamedSpan:
+    name, start, end = (row.get(column, "").strip() for column in COLUMNS)
     try:
         span = NamedSpan(name, float(start or 0), float(end) if end else None)
     except ValueError:

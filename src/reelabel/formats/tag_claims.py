@@ -74,8 +74,13 @@ def _classes(where: str, row: Row) -> dict[str, bool]:
     if given:
         return given
     right, value = _is_right(where, row.get("claim")), row.get("class")
-    cells = value if isinstance(value, list) else _SEVERAL.split(_name(where, "class", value))
+    cells = value if isinstance(value, list) else _parts(_name(where, "class", value))
     return dict.fromkeys((_name(where, "class", cell) for cell in cells), right)
+
+
+def _parts(cell: str) -> list[str]:
+    """Return the classes in a cell; tools end lists with a separator, which stands for nothing."""
+    return [part for part in _SEVERAL.split(cell) if part] or [cell]
 
 
 def _is_one(where: str, name: str, cell: str) -> bool:

@@ -12,7 +12,6 @@ A row that cannot be used is left out and named; the others go on. Times are sec
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
@@ -24,9 +23,11 @@ from typing import Any, Literal
 
 from reelabel.data.tag_rows import TagRow
 from reelabel.errors import FormatError, few, nearest, shown
-from reelabel.files import explained, write_text
+from reelabel.files import write_text
 from reelabel.formats.checked import Row
+from reelabel.formats.table_text import read_table_text, table_rows
 from reelabel.formats.tag_claims import claims_in
+from reelabel.json_text import each_key_once
 
 Meaning = Literal["video", "class", "start", "end", "claim"]
 """What a column is about."""
@@ -45,7 +46,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 """What a column means -> the names that it may have, in any case."""
 MOST_PROBLEMS = 1000
 """Further unusable rows are counted, not named."""
-_DELIMITERS = ",;\t"
 _OF_CLASS = re.compile(r"class:(.+)", re.IGNORECASE)
 
 
@@ -91,7 +91,7 @@ def read_tags(path: Path, columns: Mapping[Meaning, str] | None = None) -> TagFi
         FormatError: if the file is damaged as a whole, or no row of it can be used.
         WorkspaceError: if it cannot be read.
     """
-    text, found = _text(path), TagFile()
+    text, found = read_table_text(path), TagFile()
     known = dict(COLUMNS)
     known |= {meaning: (name.casefold(),) for meaning, name in (columns or {}).items()}
     readers = {".json": _read_json, ".jsonl": _read_lines, ".ndjson": _read_lines}
@@ -105,38 +105,13 @@ def read_tags(path: Path, columns: Mapping[Meaning, str] | None = None) -> TagFi
     return found
 
 
-def _text(path: Path) -> str:
-    with explained(path):
-        content = path.read_bytes()
-    marked = content[:2] in {b"\xff\xfe", b"\xfe\xff"}
-    for encoding in ("utf-16",) if marked else ("utf-8-sig", "cp1252"):
-        with contextlib.suppress(UnicodeDecodeError):
-            return content.decode(encoding)
-    line, byte = _undecoded(content)
-    raise FormatError(
-        f"{path}: expected text in UTF-8, but line {line} holds the byte 0x{byte:02x}: save the "
-        "file as UTF-8"
-    )
-
-
-def _undecoded(content: bytes) -> tuple[int, int]:
-    """Return the line and the value of the first byte that is not UTF-8."""
-    try:
-        content.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        return content[: exc.start].count(b"\n") + 1, content[exc.start]
-    return 1, content[0]
-
-
 def _read_csv(path: Path, text: str, columns: Columns) -> Iterator[tuple[str, Row]]:
     """Yield each row with its place.
 
     Raises:
         FormatError: if the header names no video or no class.
     """
-    first = text.split("\n", 1)[0]
-    delimiter = max(_DELIMITERS, key=first.count)
-    rows = iter(_cells(text, delimiter))
+    rows = iter(table_rows(text))
     first_row = next(rows, (1, []))[1] or []
     header, of_class = _header(path, first_row, columns), _class_columns(first_row)
     for number, row in rows:
@@ -149,26 +124,10 @@ def _read_csv(path: Path, text: str, columns: Columns) -> Iterator[tuple[str, Ro
             yield where, named | {"given": given, "cells": (len(row), max(header.values()) + 1)}
 
 
-def _cells(text: str, delimiter: str) -> list[tuple[int, list[str] | None]]:
-    """Return the number of the last line and the cells of each row; None for a damaged row.
-
-    A quote that is not closed would take all rows behind it with it: then each line is a row.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    with contextlib.suppress(csv.Error):
-        return [(reader.line_num, row) for row in reader]
-    found: list[tuple[int, list[str] | None]] = []
-    for number, line in enumerate(io.StringIO(text), 1):
-        try:
-            found += [(number, row) for row in csv.reader([line], delimiter=delimiter, strict=True)]
-        except csv.Error:
-            found.append((number, None))
-    return found
-
-
 def _header(path: Path, cells: Sequence[str] | None, columns: Columns) -> dict[str, int]:
     """Return the position of each known column."""
     names = [cell.strip().casefold().replace(" ", "_") for cell in cells or ()]
+    _check_columns(path, names, columns)
     found = {
         meaning: next(names.index(name) for name in known if name in names)
         for meaning, known in columns.items()
@@ -185,6 +144,20 @@ def _header(path: Path, cells: Sequence[str] | None, columns: Columns) -> dict[s
     return found
 
 
+def _check_columns(path: Path, names: Sequence[str], columns: Columns) -> None:
+    """Refuse a header in which one of several columns would be taken without a word.
+
+    A video may have several names in a row: an id, a path.
+    """
+    for meaning, known in columns.items():
+        given = [name for name in names if name in known]
+        if len(given) > (len(set(given)) if meaning == "video" else 1):
+            raise FormatError(
+                f"{path}: expected one column for the {meaning}, but got {few(given)}: remove all "
+                f"but one, or name one in reelabel.yaml:  columns: {{{meaning}: NAME}}"
+            )
+
+
 def _class_columns(cells: Sequence[str]) -> dict[str, int]:
     """Return the position of the column of each class, where classes have columns."""
     found = ((_OF_CLASS.fullmatch(cell.strip()), at) for at, cell in enumerate(cells))
@@ -193,7 +166,7 @@ def _class_columns(cells: Sequence[str]) -> dict[str, int]:
 
 def _read_lines(path: Path, text: str, columns: Columns) -> Iterator[tuple[str, Row]]:
     """Yield the object of each line with its place."""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             where = f"{path.name}:{number}"
             yield where, _by_meaning(where, _parsed(where, line, fails=False), columns)
@@ -214,7 +187,7 @@ def _read_json(path: Path, text: str, columns: Columns) -> Iterator[tuple[str, R
     elif isinstance(raw, dict):
         for video, entry in raw.items():
             where = f"{path.name}: '{str(video)[:80]}'"
-            yield where, {"video": video, **_of_video(entry, columns)}
+            yield where, {"video": video, **_of_video(where, entry, columns)}
     else:
         raise FormatError(f"{path}: expected a list or an object of videos, but got {shown(raw)}")
 
@@ -228,12 +201,12 @@ def _activitynet(path: Path, database: Mapping[str, Any]) -> Iterator[tuple[str,
             yield where, {"error": f"{where}: expected 'annotations', but got {shown(entry)}"}
             continue
         for each in annotations:
-            yield where, {"video": video, **_of_video({"annotations": each}, COLUMNS)}
+            yield where, {"video": video, **_of_video(where, {"annotations": each}, COLUMNS)}
 
 
 def _parsed(where: str, text: str, *, fails: bool = True) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=each_key_once)
     except (ValueError, RecursionError) as exc:
         if fails:
             raise FormatError(f"{where}: expected JSON, but {exc}; correct it") from exc
@@ -247,23 +220,28 @@ def _by_meaning(where: str, entry: Any, columns: Columns) -> Row:
     keys = {str(key).casefold(): value for key, value in entry.items()}
     row: dict[str, Any] = {}
     for meaning, known in columns.items():
-        value = next((keys[name] for name in known if name in keys), None)
-        row |= {} if value is None else {meaning: value}
+        values = [keys[name] for name in known if keys.get(name) is not None]
+        if meaning != "video" and any(one != values[0] for one in values):
+            came = few(shown(one, 40) for one in values)
+            return {"error": f"{where}: expected one {meaning}, but got several keys: {came}"}
+        row |= {meaning: values[0]} if values else {}
     return row
 
 
-def _of_video(entry: Any, columns: Columns) -> Row:
+def _of_video(where: str, entry: Any, columns: Columns) -> Row:
     """Return what an object by video holds of one of them."""
     if not isinstance(entry, dict):
         return {"class": entry}
     inner = entry.get("annotations")
     if not isinstance(inner, dict):
-        return _by_meaning("", entry, columns)
-    span = inner.get("segment")
+        return _by_meaning(where, entry, columns)
     row: dict[str, Any] = {"class": inner.get("label")}
-    if isinstance(span, list) and len(span) == 2:  # noqa: PLR2004 -- start and end
-        row |= {"start": span[0], "end": span[1]}
-    return row
+    span = inner.get("segment")
+    if span is None:
+        return row
+    if not isinstance(span, list) or len(span) != 2:  # noqa: PLR2004 -- start and end
+        return {"error": f"{where}: expected a segment [start, end], but got {shown(span, 60)}"}
+    return row | {"start": span[0], "end": span[1]}
 
 
 def write_tags_csv(

@@ -83,7 +83,7 @@ def holds_labels(path: Path) -> bool:
 
 
 def _label_lines(path: Path) -> list[str]:
-    return read_text(path).splitlines() if path.is_file() else []
+    return read_text(path).split("\n") if path.is_file() else []
 
 
 def _class_id(where: str, field: str, classes: Sequence[str]) -> int:

@@ -10,15 +10,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from reelabel.data.tag_rows import NONE, TagRow
+from reelabel.data.tag_rows import NONE, SEPARATORS, TagRow
 from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
-from reelabel.errors import counted, few, nearest
+from reelabel.errors import ConfigError, counted, few, nearest
 from reelabel.short_names import composed
 from reelabel.tables import Row
 
 FOLDER, FILE, MANIFEST = "folder", "file", "manifest"
 """Where a tag comes from."""
+ROUNDING_S = 0.5
+"""A span may end later than its video by as much: people and tools round to whole seconds."""
 _PIECE = re.compile(r"(.+)_(\d{1,9})_(\d{1,9})")
 _DOWNLOAD = re.compile(r"\[([^\[\]]+)\]$")
 
@@ -134,14 +136,40 @@ class ClassNames:
     def own(self, name: str) -> str | None:
         """Return the workspace's name of a class; None if it has none.
 
-        Names that differ in case, or in ``_``, ``-`` and spaces, are the same.
+        Names that differ in case, or in ``_``, ``-`` and spaces, are the same, unless one is exact.
         """
-        return self._known.get(plain_name(name))
+        return name if name in self.classes else self._known.get(plain_name(name))
 
     @cached_property
     def _known(self) -> dict[str, str]:
         known = {plain_name(key): own for key, own in self.mapping.items()}
         return known | {plain_name(own): own for own in self.classes}
+
+
+def check_names(classes: Sequence[str], mapping: Mapping[str, str]) -> None:
+    """Check that tags can name each class, and that each name in a tag means one class.
+
+    Args:
+        classes: of the workspace.
+        mapping: other names -> names of the workspace.
+
+    Raises:
+        ConfigError: naming those that are not so.
+    """
+    if parted := [name for name in classes if SEPARATORS & set(name)]:
+        raise ConfigError(
+            f"expected names of classes without {' and '.join(sorted(SEPARATORS))}, which stand "
+            f"between classes in one cell of a table, but got '{parted[0]}': rename it"
+        )
+    known: dict[str, tuple[str, str]] = {}
+    for name, own in [*((name, name) for name in classes), *mapping.items()]:
+        other, its = known.setdefault(plain_name(name), (name, own))
+        if its != own:
+            raise ConfigError(
+                f"expected each name in tags to mean one class, but '{other}' means '{its}' and "
+                f"'{name}' means '{own}', and case, '_', '-' and spaces make no difference: rename "
+                "a class, or correct class_map"
+            )
 
 
 def plain_name(name: str) -> str:
@@ -173,10 +201,29 @@ def tie_tags(
         piece = videos.piece(given)
         row = replace(given, start_s=None, end_s=None) if piece else given
         video = _only(given.video, piece or videos.find(given.video), problems)
-        for category, right in _classes(row, names, problems):
-            if video is not None:
-                found[video.video_id].append(tag_row(video, category, row, right=right))
-    return found
+        tags = [
+            tag_row(video, category, row, right=right)
+            for category, right in _classes(row, names, problems)
+            if video is not None
+        ]
+        if video is not None and tags and (why := outside(video, tags[0])):
+            problems.unusable.append(f"{row.source}: {why}")
+        elif video is not None:
+            found[video.video_id] += tags
+    return {video_id: tags for video_id, tags in found.items() if tags}
+
+
+def outside(video: Video, tag: Mapping[str, Any]) -> str:
+    """Return what is wrong with the span of a row of `tags`, nothing if it lies in its video."""
+    start_s, end_s = tag["start_s"] or 0.0, tag["end_s"]
+    length_s = video.duration_s
+    if tag["start_s"] is not None and start_s >= max(length_s, 1e-9):
+        return f"{video.name} lasts {length_s:.3f} s, but the span begins at {start_s:.3f} s"
+    if end_s is not None and end_s <= start_s:
+        return f"the span ends at {end_s:.3f} s, which is no later than its start"
+    if end_s is not None and length_s > 0 and end_s > length_s + ROUNDING_S:
+        return f"{video.name} lasts {length_s:.3f} s, but the span ends at {end_s:.3f} s"
+    return ""
 
 
 def _only(name: str, match: Sequence[Video], problems: TagProblems) -> Video | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from reelabel.data.tag_rows import TagRow
 from reelabel.data.video import Video
-from reelabel.labels.tagging import MANIFEST, ClassNames, Rows, TagProblems, tag_row
+from reelabel.labels.tagging import MANIFEST, ClassNames, Rows, TagProblems, outside, tag_row
 
 SLACK_S = 0.05
 """A file that is longer than its span by less is that span alone."""
@@ -58,6 +58,10 @@ def want_tags(
             place = f"{want['source']}: {want['want_id']}"
             row = TagRow(want["want_id"], own, start_s=start_s, end_s=end_s, source=place)
             tag = tag_row(file.video, own, row, right=True) | {"origin": MANIFEST}
+            # The file may be shorter than the manifest states: its end is that of the span.
+            if why := outside(file.video, tag | {"end_s": None}):
+                problems.unusable.append(f"{place}: {why}")
+                continue
             found[file.video.video_id].append(tag)
     return found
 

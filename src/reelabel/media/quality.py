@@ -7,6 +7,7 @@ the same for every size of footage. Each costs a small part of a millisecond.
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from dataclasses import dataclass
 
@@ -148,6 +149,15 @@ def reject_reason(quality: Quality, limits: QualityLimits) -> str | None:
     broken = [f"{name} {value:.4g} < {limit:g}" for name, value, limit in low if value < limit]
     broken += [f"{name} {value:.4g} > {limit:g}" for name, value, limit in high if value > limit]
     return broken[0] if broken else None
+
+
+def rule_of(reason: str) -> str:
+    """Return the rule of a reason for which a frame is left out, without what was measured.
+
+    >>> rule_of("noise 34.12 > 30"), rule_of("near black")
+    ('noise > 30', 'near black')
+    """
+    return re.sub(r" \S+ (?=[<>] )", " ", reason)
 
 
 def noise_sigma(grey: Picture) -> float:

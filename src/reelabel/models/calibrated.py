@@ -11,6 +11,13 @@ from reelabel.models.base import Classifier, Classify, Window
 from reelabel.models.spec import fingerprint
 
 
+def temperature_of(classifier: object) -> float | None:
+    """Return what the probabilities of a classifier are calibrated with, None if with nothing."""
+    found: float | None = getattr(classifier, "temperature", None)
+    inner = getattr(classifier, "inner", None)
+    return temperature_of(inner) if found is None and inner is not None else found
+
+
 @dataclass
 class CalibratedClassifier:
     """Another classifier at a temperature; see `base.Classifier` for the other attributes.

@@ -31,7 +31,7 @@ def read_names(path: Path) -> tuple[str, ...]:
     if kind := special_kind(path):
         raise ModelError(f"{path}: expected a file of class names, but it is {kind}: name a file")
     try:
-        return tuple(line.strip() for line in path.read_text("utf-8").rstrip().splitlines())
+        return tuple(line.strip() for line in path.read_text("utf-8").rstrip().split("\n"))
     except (OSError, UnicodeDecodeError) as exc:
         raise ModelError(f"class names cannot be read from {path}: {os_reason(exc)}") from exc
 

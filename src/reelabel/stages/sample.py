@@ -11,6 +11,7 @@ of them is one shot; ``track.camera`` looks at every processed frame.
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -34,6 +35,7 @@ from reelabel.media.quality import (
     QualityLimits,
     measure,
     reject_reason,
+    rule_of,
 )
 from reelabel.media.sampling import FrameSampler, SamplingSettings
 from reelabel.media.signatures import chosen, signature
@@ -264,6 +266,8 @@ def _output(unit: SampleUnit, taken: Samples, problems: list[str]) -> Output:
         row["signature"] = row["signature"] if i in signed else None
     kept = sum(row["kept"] for row in taken.rows)
     notes: dict[str, Any] = {"taken": len(taken.rows), "kept": kept}
+    if rules := Counter(rule_of(row["reason"]) for row in taken.rows if not row["kept"]):
+        notes["rejected"] = dict(rules)
     if problems:
         notes |= {"state": "partial", "damaged_places": len(problems), "first": problems[0]}
     return Output({"embeddings": embeddings, "frames": FRAMES.from_rows(taken.rows)}, notes)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reelabel.errors import ModelError
 from reelabel.models.base import Classifier
-from reelabel.models.calibrated import CalibratedClassifier
+from reelabel.models.calibrated import temperature_of
 from reelabel.models.callables import register_callable
 from reelabel.models.classifiers.mapped import MappedClassifier, wanted_classes
 from reelabel.models.registry import load_classifier
@@ -15,7 +16,7 @@ from reelabel.models.teacher import load_class_teacher
 from reelabel.pipeline import read_config
 from reelabel.verbs.model_names import CLASSIFY, Model, NamedModel, named_model
 from reelabel.workspace import Workspace
-from reelabel.workspace.class_results import ClassificationScores
+from reelabel.workspace.class_results import Calibration, ClassificationScores
 from reelabel.workspace.results import SplitReport
 from reelabel.workspace.rounds import student_spec
 
@@ -26,8 +27,8 @@ class FoundClassifier:
 
     Attributes:
         label: what it is called in results.
-        classifier: the model, calibrated if its round has fitted a temperature.
-        temperature: that temperature, None if there is none.
+        classifier: the model; a student is calibrated if a temperature lies in its folder.
+        temperature: that temperature, or that in an ONNX file; None if there is none.
         place: its folder or file, None where it has no single one.
         trained: ids of the videos that it was trained on, as far as they are known.
     """
@@ -65,8 +66,9 @@ def find_classifier(model: Model, classes: Sequence[str] = ()) -> FoundClassifie
     kind, _, rest = named.spec.partition(":")
     place = Path(rest) if rest and Path(rest).exists() else None
     if kind == "student" and place is not None and (home := _round_of(place)) is not None:
-        return _of_round(named.label, load_classifier(named.spec), home, classes)
-    return FoundClassifier(named.label, load_classifier(named.spec, wanted=classes), place=place)
+        return _of_round(named.label, load_classifier(named.spec, wanted=classes), home)
+    found = load_classifier(named.spec, wanted=classes)
+    return FoundClassifier(named.label, found, temperature_of(found), place)
 
 
 def _of_workspace(
@@ -74,14 +76,12 @@ def _of_workspace(
 ) -> FoundClassifier:
     project = read_config(workspace).project
     classifier = load_class_teacher(project, workspace.root, named.spec)
+    if classes:
+        classifier = wanted_classes(classifier, classes)
     numbers = (n for n in workspace.rounds() if student_spec(n) == named.spec)
     if (number := next(numbers, None)) is not None:
-        return _of_round(named.label, classifier, workspace.round_dir(number), classes)
-    return FoundClassifier(named.label, _only(classifier, classes))
-
-
-def _only(classifier: Classifier, classes: Sequence[str]) -> Classifier:
-    return wanted_classes(classifier, classes) if classes else classifier
+        return _of_round(named.label, classifier, workspace.round_dir(number))
+    return FoundClassifier(named.label, classifier, temperature_of(classifier))
 
 
 def _round_of(folder: Path) -> Path | None:
@@ -91,18 +91,20 @@ def _round_of(folder: Path) -> Path | None:
     return home if in_round else None
 
 
-def _of_round(
-    label: str, classifier: Classifier, home: Path, classes: Sequence[str]
-) -> FoundClassifier:
-    """Return the student of a round, calibrated as the round's scores state."""
+def _of_round(label: str, classifier: Classifier, home: Path) -> FoundClassifier:
+    """Return the student of a round with what its round states.
+
+    Raises:
+        ModelError: if it was calibrated and what does that is gone: answers would be others.
+    """
+    temperature = temperature_of(classifier)
     scores = ClassificationScores.load(home)
-    temperature = scores.temperature if scores else None
-    if temperature is not None:
-        # Before classes are left out: their share is part of what is calibrated.
-        classifier = CalibratedClassifier(classifier, temperature)
-    return FoundClassifier(
-        label, _only(classifier, classes), temperature, home / "model", _trained(home)
-    )
+    if temperature is None and scores is not None and scores.temperature is not None:
+        raise ModelError(
+            f"{home / Calibration.FILE}: expected the temperature of these weights, but there is "
+            f"none: run  reelabel evaluate {home.parent.parent} --round {home.name}"
+        )
+    return FoundClassifier(label, classifier, temperature, home / "model", _trained(home))
 
 
 def _trained(home: Path) -> frozenset[str]:

@@ -8,14 +8,16 @@ stored in ``imports/`` by video id, and the stage `truth` reads it from there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from reelabel.data.boxes import Bools
 from reelabel.data.tag_rows import TagRow
-from reelabel.data.video import Video
 from reelabel.engine.run import Options
-from reelabel.errors import FormatError, UsageError, counted, nearest
+from reelabel.errors import FormatError, UsageError, counted, few, nearest
 from reelabel.formats.class_import import read_people_classes
 from reelabel.formats.tags import read_tags, write_tags_csv
 from reelabel.labels.tagging import (
@@ -27,7 +29,8 @@ from reelabel.labels.tagging import (
 )
 from reelabel.pipeline import read_config, run_one
 from reelabel.stages import register
-from reelabel.tables import Row
+from reelabel.tables import CLASS_IMPORTED, MOMENTS, Row
+from reelabel.tables.claims import moments_of, spans_of, times_s
 from reelabel.verbs.import_history import What, imported_path, is_named, recorded
 from reelabel.verbs.import_options import ImportOptions
 from reelabel.workspace import Workspace
@@ -86,6 +89,11 @@ def import_classes(workspace: Workspace, file: Path, options: ImportOptions) -> 
     with recorded(workspace, what, file, key=what, value=name) as changes:
         changes.keep(target)
         write_tags_csv(target, joined, project.columns)
+    if options.on_message is not None and (idle := list(_without_moment(workspace, rows))):
+        options.on_message(
+            f"{counted(len(idle), 'class', 'classes')} of spans that cover no sampled moment, so "
+            f"that nothing is trained or scored on them: {few(idle, 3)}"
+        )
     videos = sorted({given.name_of(row["video_id"]) for row in rows})
     return ImportedClasses(what, target, len(rows), tuple(videos))
 
@@ -115,6 +123,20 @@ def _earlier(workspace: Workspace, what: What, path: Path) -> Iterator[TagRow]:
         yield from read_tags(path, read_config(workspace).project.columns).rows
 
 
+def _without_moment(workspace: Workspace, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the places of rows that are about no moment of their video, as far as it has any."""
+    videos = {video.video_id: video for video in workspace.videos()}
+    sampled = set(workspace.shards(MOMENTS))
+    for video_id in dict.fromkeys(row["video_id"] for row in rows):
+        if video_id not in sampled:
+            continue
+        own = [row for row in rows if row["video_id"] == video_id]
+        spans = spans_of(CLASS_IMPORTED.from_rows(own), sorted({row["category"] for row in own}))
+        times = times_s(moments_of(workspace.read(MOMENTS, video_id)), videos[video_id])
+        covered: Bools = np.any(spans.covers(times[:, 0], times[:, 1]), axis=0)
+        yield from (row["source"] for row, is_used in zip(own, covered, strict=True) if not is_used)
+
+
 class _Given:
     """Checks rows against the videos and classes of a workspace."""
 
@@ -139,21 +161,12 @@ class _Given:
             problems = TagProblems()
             tied = tie_tags([row], self._videos, self._names, problems)
             own = [one for of_video in tied.values() for one in of_video]
+            found += problems.unusable
+            problems.unusable = []
             found += [f"{row.source}: {sentence}" for sentence in problems.sentences()]
-            found += [fault for one in own if (fault := self._outside(one))]
             rows += own
         self._refuse(file, found)
         return rows
-
-    def _outside(self, row: Row) -> str:
-        """Return what is wrong with a span, nothing if it lies in its video."""
-        video: Video = self._by_id[row["video_id"]]
-        if row["start_s"] is None or row["start_s"] < max(video.duration_s, 1e-9):
-            return ""
-        return (
-            f"{row['source']}: {video.name} lasts {video.duration_s:.3f} s, but the span begins at "
-            f"{row['start_s']:.3f} s"
-        )
 
     def joined(self, file: Path, rows: list[Row], earlier: Iterable[TagRow]) -> list[TagRow]:
         """Return new claims behind earlier ones, without the spans that come again.

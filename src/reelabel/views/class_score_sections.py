@@ -221,8 +221,9 @@ def calibration_section(main: MainComparison, temperature: float | None) -> Sect
     parts: list[DataTable | Plots | str] = [Plots([plot]), DataTable(head, rows)]
     if temperature is not None:
         parts.append(
-            f"Held-out labels give the student the temperature {temperature:.2f}, with which "
-            "predict calibrates its probabilities; above 1 they become less extreme."
+            f"Held-out labels give the student the temperature {temperature:.2f}, with which its "
+            "probabilities are calibrated, here as in predict; above 1 they become less extreme. "
+            "Against those labels themselves each part of them has the temperature of the others."
         )
     about = "The expected calibration error (ECE) is stated without the part that chance gives."
     return Section("Calibration", parts, about)

@@ -26,7 +26,9 @@ class ClassificationScores(Result):
         truth: level -> scores against people's classes, on all annotated videos.
         truth_unseen: level -> the same on videos of which nothing was trained on.
         agreement: level -> scores against the labels of videos that were held out; not accuracy.
-        temperature: what the student's probabilities are calibrated with, fitted on held-out folds.
+        temperature: what the student's probabilities are calibrated with, fitted on held-out
+            labels. Scores are those of calibrated probabilities; in `agreement`, where the labels
+            are those that it is fitted on, each part has the temperature of the others.
         left_out: names of annotated videos that could not be scored.
         alike: name of an unseen video -> name of one that was trained on and looks like it.
     """
@@ -42,6 +44,23 @@ class ClassificationScores(Result):
     temperature: float | None = None
     left_out: tuple[str, ...] = ()
     alike: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Calibration(Result):
+    """What calibrates the student of a round, in the student's own folder.
+
+    Attributes:
+        model: what identifies the student, `reelabel.models.students.folder.fingerprint`.
+        temperature: what its log-probabilities are divided by; None if nothing was held out.
+        pictures: how many pictures the moments had, at most, that it was fitted on.
+    """
+
+    FILE: ClassVar[str] = "model/calibration.json"
+
+    model: str
+    temperature: float | None = None
+    pictures: int = 1
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class KnownExport:
 def known_exports(root: Path) -> list[KnownExport]:
     """Return the exports of a workspace, one for each path; damaged lines are passed over."""
     path = root / FILE
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
     found: dict[str, KnownExport] = {}
     for line in lines:
         with contextlib.suppress(KeyError, TypeError, ValueError):

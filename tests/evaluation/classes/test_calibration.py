@@ -14,6 +14,7 @@ from reelabel.evaluation.classes.calibration import (
     Confidences,
     calibrated,
     calibration_error,
+    cross_calibrated,
     fit_temperature,
     reliability,
     squared_errors,
@@ -170,3 +171,68 @@ def test_nothing_has_no_curve():
         assert reliability(*nothing, exclusive=False).count == ()
     assert np.isnan(calibration_error(np.zeros(0), np.zeros(0)))
     assert calibrated(np.zeros((0, 2), np.float32), 2).shape == (0, 2)
+
+
+def grouped(seed, n_groups, exclusive, *, temperature=1.0):
+    """Return probabilities at a temperature, drawn truth, and a group for each three moments."""
+    make = calibrated_classes if exclusive else calibrated_questions
+    probability, target = make(seed, 3 * n_groups)
+    changed = calibrated(probability, temperature, exclusive=exclusive)
+    return changed, target, np.repeat(np.arange(n_groups).astype(str), 3)
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+@given(SEEDS, st.integers(1, 50), st.sampled_from([0.2, 1.0, 4.0]))
+def test_without_mistakes_nothing_becomes_surer(exclusive, seed, n_groups, temperature):
+    """All answers right, the best plain temperature is 0: it tells nothing of how sure to be."""
+    probability, target, groups = grouped(seed, n_groups, exclusive, temperature=temperature)
+    if exclusive:
+        target = target_of(probability.argmax(axis=1), probability.shape[1])
+    else:
+        target = (probability >= 0.5).astype(np.float32)
+    assert fit_temperature(probability, target, exclusive=exclusive, groups=groups) == 1
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+@given(SEEDS, st.integers(1, 60), st.sampled_from([0.3, 1.0, 3.0]))
+def test_groups_draw_the_temperature_towards_1(exclusive, seed, n_groups, temperature):
+    """It lies between 1 and that of the plain fit, the nearer to 1 the fewer groups there are."""
+    probability, target, groups = grouped(seed, n_groups, exclusive, temperature=temperature)
+    plain = fit_temperature(probability, target, exclusive=exclusive)
+    many = fit_temperature(probability, target, exclusive=exclusive, groups=groups)
+    one = np.zeros(len(groups), np.str_)
+    few = fit_temperature(probability, target, exclusive=exclusive, groups=one)
+    low, high = min(plain, 1) - 1e-4, max(plain, 1) * 1.001
+    assert low <= few <= high
+    assert low <= many <= high
+    assert abs(np.log(few)) <= abs(np.log(many)) + 1e-3
+
+
+@given(SEEDS, st.integers(1, 3))
+def test_a_few_groups_change_little(seed, n_groups):
+    """Of up to three videos of a calibrated model no temperature comes that changes its answers."""
+    probability, target, groups = grouped(seed, n_groups, exclusive=True)
+    assert 0.5 < fit_temperature(probability, target, groups=groups) < 2
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_many_equal_groups_give_the_plain_fit(exclusive, temperature):
+    """Five groups more among thousands make no difference."""
+    given = grouped(7, 4000, exclusive, temperature=temperature)
+    plain = fit_temperature(*given[:2], exclusive=exclusive)
+    found = fit_temperature(*given[:2], exclusive=exclusive, groups=given[2])
+    assert found == pytest.approx(plain, rel=0.01)
+
+
+def test_no_group_is_scored_with_its_own_temperature():
+    """What a group holds does not change its probabilities; one alone keeps them as they are."""
+    probability, target, groups = grouped(3, 40, exclusive=True, temperature=0.3)
+    found = cross_calibrated(probability, target, groups)
+    own = groups == groups[0]
+    other = target.copy()
+    other[own] = np.roll(other[own], 1, axis=1)
+    np.testing.assert_array_equal(cross_calibrated(probability, other, groups)[own], found[own])
+    assert np.abs(found - probability).max() > 0.1
+    alone = cross_calibrated(probability[own], target[own], groups[own])
+    np.testing.assert_array_equal(alone, probability[own])

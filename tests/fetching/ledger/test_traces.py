@@ -103,3 +103,16 @@ def test_traces_survive_their_file():
     """What is written down for a removal that may be interrupted is read back equal."""
     traces = Traces((ID,), ("n",), ("s",), ("h",), (3,), {"a": ("w",)}, ("b",))
     assert Traces.from_json(json.loads(json.dumps(traces.to_json()))) == traces
+
+
+@pytest.mark.parametrize("mark", "\u2028\x85\x0c")
+def test_a_line_goes_as_a_whole(mark):
+    """Marks inside a line that are no line feed do not keep a part of it."""
+    kept, gone = f"other{mark}thing\r\n", f"of clip.mp4{mark}and more\n"
+    assert TRACES.without_lines(kept + gone) == kept
+    line = json.dumps({"file": "clip.mp4", "note": f"a{mark}b"}, ensure_ascii=False) + "\n"
+    other = json.dumps({"file": "x.mp4", "note": f"a{mark}b"}, ensure_ascii=False) + "\n"
+    assert TRACES.without_json_lines(other + line) in {
+        other,
+        other + TRACES.without_json_lines(line),
+    }

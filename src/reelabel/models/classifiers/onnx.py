@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from pydantic import Field, ValidationError
 
 from reelabel.config import MACHINE, Settings
 from reelabel.errors import ModelError
-from reelabel.models.base import Classify, Window
+from reelabel.models.base import Classifier, Classify, Window
+from reelabel.models.calibrated import CalibratedClassifier
 from reelabel.models.classifiers.onnx_input import Input, Layout, input_of
 from reelabel.models.classifiers.pictures import ROOM, per_picture, sound
 from reelabel.models.names import given_names, literal_names
@@ -98,6 +99,7 @@ class OnnxClassifier:
         activation: what makes probabilities of its outputs.
         order: of the channels, ``rgb`` or ``bgr``.
         device: where to compute.
+        temperature: what the network's own probabilities are calibrated with, if they are.
     """
 
     name: str
@@ -113,6 +115,7 @@ class OnnxClassifier:
     activation: Activation
     order: Literal["rgb", "bgr"]
     device: Device
+    temperature: float | None = None
 
     @property
     def fit_wh(self) -> tuple[int, int] | None:
@@ -166,7 +169,7 @@ def rows_of(outputs: Sequence[NDArray[Any]], n: int, classes: int | None) -> Row
     return next((each for each in rows if each.shape[1] == classes), rows[0])
 
 
-def load(request: Request) -> OnnxClassifier:
+def load(request: Request) -> Classifier:
     """Return the classifier in an ONNX file.
 
     Raises:
@@ -183,7 +186,9 @@ def load(request: Request) -> OnnxClassifier:
         )
     found = _Loading(request, options, session, own)
     exclusive, activation = found.activation()
-    return OnnxClassifier(
+    temperature = own.temperature if own else None
+    is_applied = own is None or own.is_applied
+    classifier = OnnxClassifier(
         name=request.spec,
         classes=found.classes,
         fingerprint=fingerprint("onnx-classifier", weights.sha256, options, found.classes),
@@ -197,7 +202,11 @@ def load(request: Request) -> OnnxClassifier:
         activation=activation,
         order=options.order,
         device=options.device,
+        temperature=temperature if is_applied else None,
     )
+    if temperature is None or is_applied:
+        return cast("Classifier", classifier)
+    return cast("Classifier", CalibratedClassifier(cast("Classifier", classifier), temperature))
 
 
 class _Loading:

@@ -1,4 +1,7 @@
-"""``student:FOLDER`` and ``round:NUMBER``: classifiers that training left in model folders."""
+"""``student:FOLDER`` and ``round:NUMBER``: classifiers that training left in model folders.
+
+Their probabilities are calibrated with the temperature that lies in the folder, if one does.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ from pathlib import Path
 
 from reelabel.config import NoSettings
 from reelabel.models.base import Classifier
+from reelabel.models.calibrated import CalibratedClassifier
 from reelabel.models.spec import Request
+from reelabel.models.students.classes.calibration import read_calibration
 from reelabel.models.students.classes.classifier import load_student_classifier
 
 
@@ -30,4 +35,8 @@ def load(request: Request) -> Classifier:
 
 def _load(folder: Path, request: Request) -> Classifier:
     request.settings(NoSettings)  # a student has no options: all it needs is in its folder
-    return load_student_classifier(folder)
+    student = load_student_classifier(folder)
+    found = read_calibration(folder, student.fingerprint)
+    if found is None or found.temperature is None:
+        return student
+    return CalibratedClassifier(student, found.temperature)

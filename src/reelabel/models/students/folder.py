@@ -5,6 +5,7 @@
     ├── model.safetensors     the weights, if the family has any
     ├── ...                   further files of the family, such as a network for ONNX Runtime
     ├── curve.csv             step, loss terms, learning rate, agreement on the validation split
+    ├── calibration.json      the temperature of a classifier, which its evaluation adds
     ├── start/                the same before its training, if it detects already then
     └── checkpoints/          what an interrupted training resumes from
 
@@ -27,6 +28,8 @@ from reelabel.file_kinds import plain_file
 from reelabel.files import explained, safe_join, write_text
 
 MODEL_JSON = "model.json"
+CALIBRATION_JSON = "calibration.json"
+"""What calibrates a classifier, written by the evaluation behind its training."""
 WEIGHTS = "model.safetensors"
 _NEEDED = frozenset({".json", ".onnx", ".safetensors"})
 """Suffixes of the files that using a student needs."""
@@ -109,7 +112,8 @@ def write_card(model_dir: Path, card: Card) -> None:
     """
     with explained(model_dir):
         names = sorted(path.name for path in model_dir.glob("*") if path.suffix in _NEEDED)
-        files = {name: _sha256(model_dir / name) for name in names if name != MODEL_JSON}
+        own = [name for name in names if name not in {MODEL_JSON, CALIBRATION_JSON}]
+        files = {name: _sha256(model_dir / name) for name in own}
     has_start = (model_dir / START / MODEL_JSON).is_file()
     whole = card.model_copy(update={"files": files, "has_start": has_start})
     content = sealed(whole.model_dump(mode="json"))

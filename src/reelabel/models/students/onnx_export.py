@@ -18,6 +18,7 @@ from reelabel.errors import ModelError, UsageError
 from reelabel.files import write_atomic
 from reelabel.models.onnx_session import open_session, run
 from reelabel.models.students.box_family import BoxNetworkFamily
+from reelabel.models.students.classes.calibration import read_calibration
 from reelabel.models.students.classes.card import ClassCard, read_class_card
 from reelabel.models.students.classes.family import ClassNetworkFamily
 from reelabel.models.students.classes.inference import probabilities
@@ -25,6 +26,7 @@ from reelabel.models.students.folder import (
     MODEL_JSON,
     TRAINED_ON,
     ModelCard,
+    fingerprint,
     read_card,
     task_of,
 )
@@ -66,17 +68,21 @@ def export_onnx(model_dir: Path, path: Path, precision: Precision = "float32") -
 
 
 class _Classifier(nn.Module):
-    """Pictures ``(b, s, s, 3)`` or windows ``(b, t, s, s, 3)`` in, probabilities ``(b, k)`` out."""
+    """Pictures ``(b, s, s, 3)`` or windows ``(b, t, s, s, 3)`` in, probabilities ``(b, k)`` out.
 
-    def __init__(self, network: nn.Module, card: ClassCard) -> None:
+    They are calibrated: logits are divided by the temperature.
+    """
+
+    def __init__(self, network: nn.Module, card: ClassCard, temperature: float) -> None:
         super().__init__()
+        self.temperature = temperature
         self.network, self.frames, self.exclusive = network, card.frames, card.exclusive
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return the probabilities of full windows."""
         windows = pictures if self.frames > 1 else pictures[:, None]
         lengths = torch.full((windows.shape[0],), self.frames, dtype=torch.int64)
-        return probabilities(self.network(windows, lengths), self.exclusive)
+        return probabilities(self.network(windows, lengths) / self.temperature, self.exclusive)
 
 
 def _export_classifier(model_dir: Path, path: Path, precision: Precision) -> OnnxMetadata:
@@ -85,6 +91,9 @@ def _export_classifier(model_dir: Path, path: Path, precision: Precision) -> Onn
     if not isinstance(family, ClassNetworkFamily):
         raise _no_network(model_dir, card.kind)
     how = card.preprocessing
+    found = read_calibration(model_dir, fingerprint(model_dir))
+    # Of means over the pictures of a window the network of single pictures has no part.
+    is_applied = found is None or card.frames > 1 or found.pictures == 1
     metadata = OnnxMetadata(
         task=card.task,
         classes=card.classes,
@@ -96,11 +105,14 @@ def _export_classifier(model_dir: Path, path: Path, precision: Precision) -> Onn
         preprocessing=how.model_dump(mode="json", exclude={"mean", "std"}),
         precision=precision,
         video_ids=tuple(card.training.get(TRAINED_ON, ())),
+        temperature=found.temperature if found else None,
+        is_applied=is_applied,
     )
     window = (card.frames,) if card.frames > 1 else ()
     shape = (1, *window, how.size, how.size, 3)
     example = torch.zeros(shape, dtype=torch.uint8)
-    module = _Classifier(family.load(model_dir, card), card)
+    inside = metadata.temperature if is_applied else None
+    module = _Classifier(family.load(model_dir, card), card, inside or 1.0)
     export_module(module, example, path, metadata)
     return metadata
 

@@ -35,6 +35,9 @@ class OnnxMetadata:
         preprocessing: how a picture becomes an input.
         video_ids: the videos that were trained on, which are hashes of their content.
         precision: of the network's inside; inputs and outputs are the same for all.
+        temperature: what its probabilities are calibrated with; None if with nothing.
+        is_applied: whether the network itself does that; else it is for the means of the pictures
+            of a window, which a network of single pictures has no part in.
     """
 
     task: str
@@ -46,6 +49,8 @@ class OnnxMetadata:
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     video_ids: tuple[str, ...] = ()
     precision: Precision = "float32"
+    temperature: float | None = None
+    is_applied: bool = True
 
     def props(self) -> dict[str, str]:
         """Return the keys and values of ``metadata_props``."""
@@ -60,6 +65,8 @@ class OnnxMetadata:
             "preprocessing": json.dumps(dict(self.preprocessing), sort_keys=True),
             "video_ids": json.dumps(list(self.video_ids)),
             "precision": self.precision,
+            "temperature": "" if self.temperature is None else repr(self.temperature),
+            "temperature_applied": "true" if self.is_applied else "false",
         }
 
 
@@ -101,8 +108,11 @@ def _parsed(props: Mapping[str, str]) -> OnnxMetadata:
         preprocessing=json.loads(props["preprocessing"]),
         video_ids=tuple(map(str, json.loads(props.get("video_ids", "[]")))),
         precision=cast("Precision", props.get("precision", "float32")),
+        temperature=float(given) if (given := props.get("temperature")) else None,
+        is_applied=props.get("temperature_applied", "true") == "true",
     )
     sound = found.frames > 0 and math.isfinite(found.step_s) and found.step_s >= 0
+    sound &= found.temperature is None or 0 < found.temperature < math.inf
     if not found.classes or not sound or not isinstance(found.preprocessing, dict):
         raise ValueError("no classes, or values out of range")
     return found

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -151,7 +151,7 @@ class Traces:
 
     def without_lines(self, text: str) -> str:
         """Return a text without the lines that name one of the videos."""
-        return "".join(line for line in text.splitlines(keepends=True) if not self.named_in(line))
+        return "".join(line for line in _lines(text) if not self.named_in(line))
 
     def without_json_lines(self, text: str, wants: Iterable[str] = ()) -> str:
         """Return JSON lines without those that are about one of the videos.
@@ -161,7 +161,7 @@ class Traces:
             wants: names of wants: lines that state one as `want_id` go.
         """
         names = frozenset(wants)
-        kept = (self._kept_line(line, names) for line in text.splitlines(keepends=True))
+        kept = (self._kept_line(line, names) for line in _lines(text))
         return "".join(line for line in kept if line)
 
     def _kept_line(self, line: str, wants: frozenset[str]) -> str:
@@ -174,3 +174,8 @@ class Traces:
         if not self.named_in(line):
             return line
         return json.dumps(self.without(value), ensure_ascii=False) + "\n"
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Return the lines with their ends; other marks than a line feed may stand inside one."""
+    return iter(io.StringIO(text, newline="\n"))

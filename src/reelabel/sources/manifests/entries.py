@@ -194,9 +194,11 @@ def address(value: Any) -> tuple[str, bool]:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError as exc:
-        raise FormatError(f"expected an address, but got {shown}: {exc}") from exc
+        raise FormatError(f"expected an address, but got {shown(value, 60)}: {exc}") from exc
     if parts.scheme not in {"http", "https"} or not host:
-        raise FormatError(f"expected an address of http or https with a host, but got {shown}")
+        raise FormatError(
+            f"expected an address of http or https with a host, but got {shown(value, 60)}"
+        )
     if parts.username is not None or parts.password is not None:
         raise FormatError("expected an address without user and password")
     return url, _PAGES.search(host) is not None

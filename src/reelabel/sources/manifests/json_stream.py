@@ -5,12 +5,12 @@ An entry that is damaged or nested too deep costs that entry.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import IO, Any
 
 from reelabel.errors import FormatError, shown
+from reelabel.json_text import strict_decoder
 
 LONGEST_ENTRY = 2**24
 """Characters of one entry; what is longer ends the reading."""
@@ -64,7 +64,7 @@ class _Stream:
 
     def __init__(self, file: IO[str]) -> None:
         self._file, self.text, self.at = file, "", 0
-        self._decode = json.JSONDecoder(parse_constant=lambda _: None).raw_decode
+        self._decode = strict_decoder().raw_decode
 
     def next_mark(self, *, take: bool = True) -> str:
         """Return the next character that is not blank, empty at the end of the file."""

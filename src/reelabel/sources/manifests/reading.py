@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reelabel.errors import FormatError, few, nearest, os_reason
+from reelabel.errors import FormatError, few, nearest, os_reason, shown
 from reelabel.file_kinds import special_kind
+from reelabel.json_text import strict_decoder
 from reelabel.sources.manifests.entries import Entry, Tally, decoded
 from reelabel.sources.manifests.json_stream import Damaged, json_entries
 from reelabel.sources.manifests.label_rules import MOST_KEPT, LabelRules
@@ -253,7 +253,7 @@ def _positions(reading: Reading, cells: Sequence[str], needs: Sequence[Meaning])
     """Return the position of each known column.
 
     Raises:
-        FormatError: if none of those is there that are needed.
+        FormatError: if none of those is there that are needed, or one stands there twice.
     """
     place: dict[str, int] = {}
     for i, cell in enumerate(cells):
@@ -267,6 +267,12 @@ def _positions(reading: Reading, cells: Sequence[str], needs: Sequence[Meaning])
         raise FormatError(
             f"{reading.path}: expected a header with one of the columns {', '.join(known)}, but "
             f"got {got}{hint}; name yours under 'columns'"
+        )
+    heads = [cell.strip().casefold() for cell in cells]
+    if doubled := [name for name in found.values() if name and heads.count(name) > 1]:
+        raise FormatError(
+            f"{reading.path}: expected one column '{doubled[0]}', but got several: remove all but "
+            "one"
         )
     missing = [found_as for m in reading.manifest.columns if not (found_as := found[m])]
     if missing:
@@ -282,7 +288,7 @@ def _json_lines(reading: Reading) -> Iterator[tuple[str, Any]]:
                 yield f"line {number}", _json(line)
 
 
-_DECODER = json.JSONDecoder(parse_constant=lambda _: None)
+_DECODER = strict_decoder()
 
 
 def _json(line: str) -> Any:
@@ -298,8 +304,14 @@ def _json_rows(reading: Reading) -> Iterator[tuple[str, Any]]:
         for key, value in named_entries(reading, file):
             entry = value
             if isinstance(value, dict) and "id" not in value and not key.isdecimal():
-                entry = {"id": key, **flattened(value)}
+                entry = _of_id(key, value)
             yield f"entry {key[:80]!r}" if not key.isdecimal() else f"entry {key}", entry
+
+
+def _of_id(key: str, value: Mapping[str, Any]) -> Any:
+    """Return an entry of an object by id, or what stands for one whose segment is no span."""
+    entry = flattened(value)
+    return entry if isinstance(entry, Damaged) else {"id": key, **entry}
 
 
 def named_entries(reading: Reading, file: Any) -> Iterator[tuple[str, Any]]:
@@ -310,13 +322,18 @@ def named_entries(reading: Reading, file: Any) -> Iterator[tuple[str, Any]]:
         raise FormatError(f"{reading.path}: {exc}") from exc
 
 
-def flattened(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return an entry of Kinetics' JSON with the label and span of its annotation beside it."""
+def flattened(value: Mapping[str, Any]) -> Mapping[str, Any] | Damaged:
+    """Return an entry of Kinetics' JSON with the label and span of its annotation beside it.
+
+    A segment that is no span is damage: the label is not one of the whole video.
+    """
     inner = value.get("annotations")
     if not isinstance(inner, dict):
         return value
     span = inner.get("segment")
-    start, end = span if isinstance(span, list) and len(span) == 2 else (None, None)  # noqa: PLR2004 -- start and end
+    if span is not None and not (isinstance(span, list) and len(span) == 2):  # noqa: PLR2004 -- start and end
+        return Damaged(f"the segment is {shown(span, 60)} and not [start, end]")
+    start, end = span or (None, None)
     return {**value, "label": inner.get("label"), "start": start, "end": end}
 
 

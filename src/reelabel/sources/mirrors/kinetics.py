@@ -161,7 +161,7 @@ def read_list(text: str, settings: MirrorSettings) -> tuple[str, ...]:
     Raises:
         FormatError: if a line is no address of an archive, such as those of an error page.
     """
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip() for line in text.split("\n")]
     urls = dict.fromkeys(_address(line, settings) for line in lines if line)
     if not 0 < len(urls) <= _MOST_ARCHIVES:
         raise FormatError(

@@ -2,7 +2,8 @@
 
 Against people's classes where there are some, and against the labels of videos that were kept out
 of training, which is called agreement and never accuracy. Frames or clips, and whole videos, are
-scored apart. The student's probabilities are calibrated on the held-out videos.
+scored apart. The student's probabilities are calibrated on the held-out videos, as `predict` gives
+them; where it is scored on those, each part of them has the temperature of the others.
 """
 
 from __future__ import annotations
@@ -11,20 +12,23 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from reelabel.config import Project, Settings
 from reelabel.data.boxes import Floats, Ints
 from reelabel.data.classes import Moments, Predictions
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
-from reelabel.evaluation.classes.calibration import fit_temperature
+from reelabel.evaluation.classes.calibration import calibrated, cross_calibrated, fit_temperature
 from reelabel.evaluation.classes.compare import ClassComparison, ModelPredictions, compare
 from reelabel.evaluation.classes.figures import ScoreSettings
 from reelabel.evaluation.classes.levels import Level, Truth
 from reelabel.formats.class_json import read_class_json
 from reelabel.labels.claims import span_targets
 from reelabel.models.classifier_pool import ClassifierPool, classify_pictures
-from reelabel.models.registry import load_classifier
+from reelabel.models.classifiers.mapped import wanted_classes
+from reelabel.models.students.classes.classifier import load_student_classifier
+from reelabel.models.students.folder import fingerprint as model_fingerprint
 from reelabel.tables import CLASS_TRUTH, MOMENTS, PREDICTIONS, STUDENT_PREDICTIONS, VIDEOS
 from reelabel.tables.claims import (
     moments_of,
@@ -34,7 +38,7 @@ from reelabel.tables.claims import (
     times_s,
 )
 from reelabel.workspace import fingerprint
-from reelabel.workspace.class_results import ClassificationScores
+from reelabel.workspace.class_results import Calibration, ClassificationScores
 from reelabel.workspace.results import SplitReport
 
 
@@ -82,7 +86,9 @@ def evaluate(unit: EvaluateUnit) -> Output:
     split = unit.inputs.result(SplitReport) or SplitReport(leak_free=False, reason="")
     truth, held_out = _truth(unit, split), _held_out(unit)
     judged = {*truth.moments.video.tolist(), *held_out.moments.video.tolist()}
-    student = _answers(unit, sorted(judged))
+    raw = _answers(unit, sorted(judged))
+    temperature = _temperature(unit, raw, held_out)
+    student = raw if temperature is None else _at(unit, raw, temperature)
     teacher = _stored(unit, sorted(judged))
     models = {"student": student} if teacher is None else {"teacher": teacher, "student": student}
     unseen = np.flatnonzero(~np.isin(truth.moments.video, sorted(split.trained)))
@@ -92,15 +98,15 @@ def evaluate(unit: EvaluateUnit) -> Output:
         split=split.reason,
         truth=_compared(unit, models, truth),
         truth_unseen=_compared(unit, models, _part(truth, unseen)),
-        agreement=_compared(unit, models, held_out),
-        temperature=_temperature(unit, student, held_out),
+        agreement=_compared(unit, models | {"student": _crossed(unit, raw, held_out)}, held_out),
+        temperature=temperature,
         left_out=_left_out(unit),
     )
     return Output(
         {"student_predictions": _tables(unit, student, judged)},
         notes={"truth_moments": len(truth.moments), "held_out_moments": len(held_out.moments)},
         digest=fingerprint(scores.to_json()),
-        results=(scores,),
+        results=(scores, _calibration(unit, temperature, judged)),
     )
 
 
@@ -201,7 +207,31 @@ def _temperature(unit: EvaluateUnit, student: Predictions, held_out: Truth) -> f
         return None
     probability = _of(student, held_out.moments).probability
     exclusive = not unit.project.multi_label
-    return fit_temperature(probability, held_out.target, exclusive=exclusive)
+    return fit_temperature(probability, held_out.target, exclusive=exclusive, groups=held_out.group)
+
+
+def _at(unit: EvaluateUnit, raw: Predictions, temperature: float) -> Predictions:
+    """Return the student's probabilities as `predict` gives them."""
+    exclusive = not unit.project.multi_label
+    return Predictions(raw.moments, calibrated(raw.probability, temperature, exclusive=exclusive))
+
+
+def _crossed(unit: EvaluateUnit, raw: Predictions, held_out: Truth) -> Predictions:
+    """Return the student's probabilities of moments that temperatures are fitted on."""
+    known, exclusive = _of(raw, held_out.moments), not unit.project.multi_label
+    found = cross_calibrated(
+        known.probability, held_out.target, held_out.group, exclusive=exclusive
+    )
+    return Predictions(known.moments, found)
+
+
+def _calibration(
+    unit: EvaluateUnit, temperature: float | None, videos: Iterable[str]
+) -> Calibration:
+    """Return what the student's folder is to hold beside its weights."""
+    counts = (pc.list_value_length(unit.rows(MOMENTS, v)["pictures"]) for v in videos)
+    pictures = max((pc.max(one).as_py() or 1 for one in counts), default=1)
+    return Calibration(model_fingerprint(unit.inputs.folder("model")), temperature, pictures)
 
 
 def _left_out(unit: EvaluateUnit) -> tuple[str, ...]:
@@ -211,9 +241,9 @@ def _left_out(unit: EvaluateUnit) -> tuple[str, ...]:
 
 
 def student(context: Context[ClassEvaluateSettings]) -> Resource[ClassifierPool]:
-    """Return this round's student."""
-    folder = context.inputs.folder("model")
-    classifier = load_classifier(f"student:{folder}", wanted=context.project.classes)
+    """Return this round's student without what calibrates it, which this stage finds."""
+    own = load_student_classifier(context.inputs.folder("model"))
+    classifier = wanted_classes(own, context.project.classes)
     return Resource(ClassifierPool(classifier), classifier.fingerprint)
 
 
@@ -231,4 +261,5 @@ STAGE = Stage(
     per_round=True,
     resource=student,
     made_by_run=True,
+    version=2,
 )

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from reelabel.data.class_dataset import ClassDataset
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
-from reelabel.errors import SplitError
+from reelabel.errors import SplitError, counted, few
 from reelabel.formats.class_json import class_json
 from reelabel.labels.claims import targets
 from reelabel.labels.division import (
@@ -31,7 +31,8 @@ from reelabel.labels.division import (
     keep_sides,
     near_pairs,
 )
-from reelabel.tables import CLASS_LABELS, COPIES, DUPLICATES, MOMENTS, VIDEOS
+from reelabel.media.quality import rule_of
+from reelabel.tables import CLASS_LABELS, COPIES, DUPLICATES, FRAMES, MOMENTS, VIDEOS
 from reelabel.tables.claims import claims_of, moments_of, times_s
 from reelabel.workspace import fingerprint
 from reelabel.workspace.results import SideCounts, SplitReport
@@ -136,8 +137,22 @@ def _check(unit: SplitUnit, train: ClassDataset) -> None:
         return
     raise SplitError(
         f"round {unit.round_number}: expected labels of every class to train on, but there are "
-        f"none of {', '.join(empty)}: add videos with such tags, correct the tags, or remove the "
-        "class from reelabel.yaml"
+        f"none of {', '.join(empty)}: {_without_frames(unit)}add videos with such tags, correct "
+        "the tags, or remove the class from reelabel.yaml"
+    )
+
+
+def _without_frames(unit: SplitUnit) -> str:
+    """Return which videos have nothing to label, whatever their tags are, as part of a sentence."""
+    videos = {v.video_id: v.name for v in unit.inputs.videos if v.usable and not v.is_test}
+    frames = {v: rows.to_pylist() for v, rows in unit.shards(FRAMES) if v in videos}
+    frames = {v: rows for v, rows in frames.items() if not any(row["kept"] for row in rows)}
+    rules = Counter(rule_of(row["reason"]) for rows in frames.values() for row in rows)
+    if not rules:
+        return ""
+    return (
+        f"of {counted(len(frames), 'video')} ({few(sorted(videos[v] for v in frames))}) no frame "
+        f"is left, as sample.quality left out all {rules.total()} ({few(rules)}): change it, "
     )
 
 
@@ -180,7 +195,7 @@ STAGE = Stage(
     run=split,
     scope="all",
     folder="dataset",
-    reads=(VIDEOS, MOMENTS, DUPLICATES, COPIES, CLASS_LABELS),
+    reads=(VIDEOS, FRAMES, MOMENTS, DUPLICATES, COPIES, CLASS_LABELS),
     project_keys=("classes", "seed", "multi_label"),
     per_round=True,
     version=2,

@@ -21,6 +21,7 @@ from reelabel.labels.tagging import (
     Rows,
     TagProblems,
     VideosByTag,
+    check_names,
     folder_tags,
     tie_tags,
     without_contradictions,
@@ -114,8 +115,10 @@ def check_project(project: Project) -> None:
     """Check that the settings of a classification have something to learn from.
 
     Raises:
-        ConfigError: if there are neither tags nor a teacher, or only one exclusive class.
+        ConfigError: if there are neither tags nor a teacher, only one exclusive class, or names of
+            classes that tags cannot tell apart.
     """
+    check_names(project.classes, project.class_map)
     if not project.tags and not project.teacher and not project.labels:
         raise ConfigError(
             "expected weak labels to learn classes from, but got none: give tags (folders, "

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.models.base import Trainer
-from reelabel.models.registry import load_classifier
+from reelabel.models.students.classes.classifier import load_student_classifier
+from reelabel.models.students.folder import CALIBRATION_JSON
 from reelabel.training.classes.settings import ClassTrainSettings, ClipTrainSettings
 from reelabel.training.registry import load_trainer
 from reelabel.workspace import fingerprint
@@ -23,7 +24,7 @@ def train(unit: TrainUnit) -> Output:
     origin = fingerprint(unit.resource.fingerprint, split.digest if split else "")
     unit.files.begin(origin, afresh=unit.afresh)
     unit.resource.fit(unit.inputs.data_set(pictures=True), unit.files.path, unit.tick)
-    student = load_classifier(f"student:{unit.files.path}")
+    student = load_student_classifier(unit.files.path)
     return Output(notes={"student": student.name}, digest=student.fingerprint)
 
 
@@ -44,7 +45,7 @@ FRAME_STAGE: Stage[ClassTrainSettings, Trainer] = Stage(
     run=train,
     scope="all",
     folder="model",
-    aside=("checkpoints", "curve.csv", "logs", "origin"),
+    aside=("checkpoints", "curve.csv", "logs", "origin", CALIBRATION_JSON),
     after=("split",),
     per_round=True,
     resource=trainer,
