@@ -53,7 +53,8 @@ _CROPS = (1.0, 0.92, 0.84)
 """Sides of the compared part, as shares of the whole."""
 _CROPPED_VIEWS = 2
 """Plain and mirrored frames are cropped, turned ones only compared whole."""
-_FRAMES_COARSE = 8
+_FRAMES_COARSE, _FRAMES_TURNED = 8, 2
+"""So many frames are compared coarsely: fewer where a picture is turned, which is rare."""
 _LEAST_COARSE = 0.7
 _LEAST_LOOK, _LEAST_CHANGE = 0.8, 0.84
 """Median correlation of whole frames and of what changes in them, from which a video is a copy."""
@@ -130,8 +131,9 @@ def _candidates(
     for row, one in enumerate(ids):
         frames = videos[one].frames
         score = np.full(len(others), -1.0)
-        for view in _views(frames):
-            like = plain @ _coarse(view).T
+        for i, view in enumerate(_views(frames)):
+            count = _FRAMES_COARSE if i < _CROPPED_VIEWS else _FRAMES_TURNED
+            like = plain @ _coarse(view, count).T
             score = np.maximum(score, like.reshape(len(others), -1).max(axis=1))
         if among:
             score[row] = -1
@@ -218,12 +220,12 @@ def _resampling(share: float, start: float) -> Floats:
     return result
 
 
-def _coarse(frames: Signatures) -> Floats:
-    """Return ``(8, 64)`` float32: eight frames, evenly spread, in 8 x 8 cells."""
-    at = np.linspace(0, len(frames) - 1, _FRAMES_COARSE).round().astype(int)
+def _coarse(frames: Signatures, count: int = _FRAMES_COARSE) -> Floats:
+    """Return ``(count, 64)`` float32: so many frames, evenly spread, in 8 x 8 cells."""
+    at = np.linspace(0, len(frames) - 1, count).round().astype(int)
     step = SIDE // _COARSE
-    cells = frames[at].reshape(_FRAMES_COARSE, _COARSE, step, _COARSE, step).mean(axis=(2, 4))
-    return _unit(cells.reshape(_FRAMES_COARSE, -1).astype(np.float32), 3 * _LEAST_DEVIATION)
+    cells = frames[at].reshape(count, _COARSE, step, _COARSE, step).mean(axis=(2, 4))
+    return _unit(cells.reshape(count, -1).astype(np.float32), 3 * _LEAST_DEVIATION)
 
 
 def _unit(rows: Floats, least: float = _LEAST_DEVIATION) -> Floats:
