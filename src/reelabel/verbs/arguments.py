@@ -62,6 +62,10 @@ NUMBERS = {
     "pictures": _COUNT,
     "round": _COUNT,
     "hits": Range(1, whole=True),
+    "workers": Range(0, 1024, whole=True),
+    "rounds": Range(1, whole=True),
+    "seeds": Range(1, whole=True),
+    "seed": Range(0, 2**31 - 1, whole=True),
 }
 """The range of each numeric argument by its name."""
 SWITCHES = frozenset({
@@ -73,6 +77,13 @@ SWITCHES = frozenset({
     "overwrite",
     "half",
     "exact",
+    "processes",
+    "fail_fast",
+    "force",
+    "verify",
+    "dry_run",
+    "models",
+    "xyxy",
 })
 """The arguments that are true or false."""
 
