@@ -16,7 +16,7 @@ from reelabel.labels.division import SIDES, TRAIN
 from reelabel.models.students.folder import MODEL_JSON
 from reelabel.output_files import prepare_outputs
 from reelabel.tables import DETECTIONS
-from reelabel.verbs.arguments import check_arguments, check_output, check_output_file
+from reelabel.verbs.arguments import check_arguments, check_output
 from reelabel.verbs.detections import export_detections
 from reelabel.verbs.label_lines import data_sentence
 from reelabel.verbs.origins import origins_of
@@ -84,7 +84,6 @@ def export(
     kind = _format(task, format, into=into is not None)
     tell = on_message or (lambda _: None)
     if kind == ONNX:
-        check_output_file(out)
         prepare_outputs([], [out])
         number = _export_student(ws, config, Path(out), round, half=half)
         tell(f"round {number}: the student")
