@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from reelabel.config import Engine, Project, Settings, load, parse
+from reelabel.config import Engine, Project, Settings, checked, load, parse
 from reelabel.config_template import dump
 from reelabel.engine.task import BUILT_IN, task_named
 from reelabel.errors import ConfigError
@@ -234,3 +234,33 @@ def test_a_key_with_dots_is_checked_like_its_section(raw, words):
     with pytest.raises(ConfigError) as caught:
         parse({"classes": ["a"], **raw}, SECTIONS, "test")
     assert words in str(caught.value)
+
+
+class Counts(Settings):
+    """Settings with whole numbers in every place, for these tests."""
+
+    one: int = 1
+    """A number."""
+    maybe: int | None = None
+    """A number or none."""
+    several: tuple[int, ...] = ()
+    """Numbers."""
+    pair: tuple[int, int] | None = None
+    """Two numbers."""
+    named: dict[str, int] = Field(default_factory=dict)
+    """Numbers by name."""
+
+
+@pytest.mark.parametrize("wrong", [2.0, 2.5, "2.0", "2e0", "two", "1e3"])
+def test_a_whole_number_has_no_decimal_point_wherever_it_stands(wrong):
+    """Also not as a text, and not one that stands for a whole number."""
+    for value in (
+        {"one": wrong},
+        {"maybe": wrong},
+        {"several": [1, wrong]},
+        {"pair": [1, wrong]},
+        {"named": {"1.5": wrong}},
+    ):
+        with pytest.raises(ConfigError, match="expected a whole number, but got"):
+            checked(Counts, value, "settings")
+    assert checked(Counts, {"one": "1_0", "named": {"1.5": 2}}, "settings").one == 10

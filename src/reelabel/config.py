@@ -6,6 +6,7 @@ Stages bring their own settings types; this module reads and checks them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,8 @@ from reelabel.terminal.text import is_text
 from reelabel.yaml_text import read_yaml
 
 T = TypeVar("T", bound=BaseModel)
+_WHOLE = re.compile(r"[-+]?[0-9]+(_[0-9]+)*")
+"""A whole number as text, in base 10."""
 
 
 FOLDERS = "folders"
@@ -68,6 +71,8 @@ class Settings(BaseModel):
             isinstance(leaf, bool) for leaf in _leaves(value)
         ):
             raise ValueError(f"expected no truth value, but got {shown(value)}")
+        for leaf in _fractions(kind, value):
+            raise ValueError(f"expected a whole number, but got {shown(leaf)}")
         return value
 
     @field_validator("*", mode="after")
@@ -94,6 +99,21 @@ def _leaves(value: Any) -> Iterator[Any]:
             yield from _leaves(part)
     elif not isinstance(value, BaseModel):
         yield value
+
+
+def _fractions(kind: Any, value: Any) -> Iterator[Any]:
+    """Yield the values, also as text, with a decimal point or an exponent where a type has none."""
+    args, origin = get_args(kind), get_origin(kind)
+    if origin is dict and isinstance(value, Mapping):
+        for part in value.values():
+            yield from _fractions(args[1], part)
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _fractions(args[0] if origin in (tuple, list) else kind, part)
+    elif not {float, str, Any}.intersection(kinds := set(_kinds(kind))) and int in kinds:
+        text = isinstance(value, str) and value.strip()
+        if isinstance(value, float) or (text and not _WHOLE.fullmatch(text)):
+            yield value
 
 
 def _kinds(kind: Any) -> Iterator[Any]:

@@ -6,12 +6,15 @@ import re
 
 import pytest
 
+from reelabel.cli.flags import WholeNumber, nested
+from reelabel.config import checked
 from reelabel.errors import FormatError, ModelError
 from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.formats.registry import detect_format
 from reelabel.models.detectors.fake import FakeDetector, FakeOptions
 from reelabel.models.detectors.mapped import wanted_only
 from reelabel.models.registry import load_detector
+from reelabel.stages.sample import SampleSettings
 from reelabel.verbs.init import init
 
 
@@ -136,3 +139,22 @@ def test_a_value_that_nobody_means_is_refused_by_its_text(reelabel, workspace, p
     code, _, err = reelabel("run", workspace.root, "--set", pair)
     assert code == 2
     assert complaint in err
+
+
+@pytest.mark.parametrize("text", ["2.0", "2.5", "1e1", "two", "0b2", "true", "5 6"])
+def test_a_flag_and_a_setting_refuse_the_same_numbers(reelabel, workspace, text):
+    """What is no whole number for `--every` is none for `--set sample.every`, and the other way."""
+    for call in (("sample", "--every", text), ("run", "--set", f"sample.every={text}")):
+        code, out, err = reelabel(call[0], workspace.root, *call[1:])
+        assert (code, out) == (2, "")
+        assert text in err or text.title() in err
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("7", 7), ("0x1f", 31), ("010", 10), ("1_000", 1000), ("+3", 3)]
+)
+def test_a_flag_and_a_setting_take_the_same_numbers(text, number):
+    """Numbers are those of `reelabel.yaml`."""
+    assert WholeNumber().convert(text, None, None) == number
+    values = nested([f"sample.every={text}"], {"sample": SampleSettings})["sample"]
+    assert checked(SampleSettings, values, "flags").every == number

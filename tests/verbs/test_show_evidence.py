@@ -262,4 +262,4 @@ def test_the_command(timed, reelabel):
     code, _, err = reelabel("show", timed.root, "--evidence", "--kind", "gapp")
     assert (code, "did you mean 'gap'" in err) == (2, True)
     code, _, err = reelabel("show", timed.root, "--pictures", -1)
-    assert (code, "0 pictures or more" in err) == (2, True)
+    assert (code, "expected pictures as a whole number from 0 up" in err) == (2, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from reelabel.cli.completion import (
     tasks,
     teachers,
 )
-from reelabel.cli.echo import echo, print_json
+from reelabel.cli.echo import echo
 from reelabel.cli.fetched_commands import forget, origins
 from reelabel.cli.film_flags import film_flags
 from reelabel.cli.flicker_command import flicker
@@ -274,22 +275,18 @@ def import_labels(
 )
 @json_flag
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
-def predict(model: str, sources: tuple[Path, ...], *, as_json: bool, **given: Any) -> None:
+def predict(model: str, sources: tuple[Path, ...], *, as_json: bool, **given: Any) -> int:
     """Apply a model, or the best one of a workspace, to videos and pictures."""
+    from reelabel.cli.predicted_printing import print_predicted
     from reelabel.verbs.predict import predict as call
     from reelabel.verbs.prediction import PredictionStream
 
-    found = call(model, sources, **given, keep=as_json)
+    found = call(model, sources, **given, keep=as_json, on_message=partial(echo, err=True))
     if isinstance(found, PredictionStream):
         for _ in found:  # what is not written either: only its numbers are printed
             pass
-    elif as_json:
-        print_json(found.to_json())
-        return
-    echo(str(found))
-    for path in (given["out"], given["render"], given["keep_frames"]):
-        if path is not None:
-            echo(f"written to {path}")
+    written = [given[key] for key in ("out", "render", "keep_frames")]
+    return print_predicted(found, written, as_json=as_json)
 
 
 @cli.command(short_help="Draw a round's labels, or its temporal evidence, on video.")

@@ -99,7 +99,24 @@ def _click_type(annotation: Any) -> tuple[Any, bool]:
         return KeyValue(args[1]), True
     if origin in (tuple, list):
         return Values(args[0]), False
+    if annotation is int:
+        return WholeNumber(), False
     return annotation, False
+
+
+class WholeNumber(click.ParamType[int]):
+    """A whole number as `reelabel.yaml` has it: ``0x10`` too, but not ``2.0``."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """Return the number."""
+        found = _yaml(value) if isinstance(value, str) else value
+        if isinstance(found, str) and found.strip("+-").isdecimal():
+            return int(found)  # such as 010, which YAML leaves as text
+        if isinstance(found, bool) or not isinstance(found, int):
+            self.fail(f"{shown(value)} is not a valid integer.", param, ctx)
+        return found
 
 
 class KeyValue(click.ParamType[tuple[str, Any]]):

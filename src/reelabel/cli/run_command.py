@@ -35,11 +35,13 @@ def run(workspace: Path, rounds: int, *, pairs: tuple[str, ...], as_json: bool, 
     from reelabel.cli.printing import print_outcome, print_run, print_stage
     from reelabel.engine.loop import run as call
     from reelabel.engine.project import task_of
+    from reelabel.verbs.first_teacher import check_student
     from reelabel.verbs.run import result_of
     from reelabel.workspace import Workspace
 
     ws, until = Workspace.open(workspace), how.pop("until")
     config = config_with(ws, pairs)
+    check_student(config)
     task, options = task_of(config), options_of(config, how)
     tell = None if as_json else (lambda result: print_stage(ws, config, result))
     done = call(ws, config, options, rounds=rounds, until=until, on_result=tell)

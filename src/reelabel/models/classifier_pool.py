@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -15,6 +16,7 @@ from reelabel.data.boxes import Floats
 from reelabel.errors import ModelError
 from reelabel.media.pictures import read_rgb
 from reelabel.models.base import Classifier, Classify, Image, Window
+from reelabel.models.frame_errors import in_frame
 
 _READERS = 2
 """Threads that read pictures while the model computes."""
@@ -87,7 +89,8 @@ def classify_pictures(
     done = 0
     with ThreadPoolExecutor(_READERS) as readers:
         for batch in _read_ahead(readers, iter(windows), pool.classifier.batch_size):
-            parts.append(pool.classify(batch))
+            with in_frame(partial("moment {}".format, done)):
+                parts.append(pool.classify(batch))
             done += len(batch)
             on_done(done)
     return np.concatenate(parts)

@@ -15,6 +15,7 @@ from typing import Any
 from reelabel.data.boxes import Boxes
 from reelabel.media.video import Frame, decode, frames
 from reelabel.models.base import Detector, FrameDetections, Image, Predict
+from reelabel.models.frame_errors import in_frame
 
 AHEAD = 2
 """Batches that wait for each session, so that it never waits for the decoder."""
@@ -84,6 +85,10 @@ class FrameRef:
     index: int
     time_s: float
 
+    def name(self) -> str:
+        """Return what messages call it."""
+        return f"frame {self.index} at {self.time_s:.3f} s"
+
 
 def _detected(
     source: Iterable[Frame], pool: DetectorPool
@@ -111,5 +116,7 @@ def _batches(
 def _unpacked(
     refs: list[FrameRef], pictures: list[Image], future: Future[list[Boxes]]
 ) -> Iterator[tuple[FrameRef, Boxes, tuple[int, int]]]:
-    for ref, picture, boxes in zip(refs, pictures, future.result(), strict=True):
+    with in_frame(refs[0].name):
+        found = future.result()
+    for ref, picture, boxes in zip(refs, pictures, found, strict=True):
         yield ref, boxes, (picture.shape[1], picture.shape[0])

@@ -18,7 +18,7 @@ from reelabel.models.classifiers.mapped import RestOptions, wanted_classes
 from reelabel.models.detectors.mapped import wanted_only
 from reelabel.models.foreign import checkpoint_advice
 from reelabel.models.spec import Request
-from reelabel.short_names import FUSED, RELEASED, full_name
+from reelabel.short_names import FUSED, RELEASED, RELEASED_SHA256, full_name
 
 DETECTORS = "reelabel.detectors"
 CLASSIFIERS = "reelabel.classifiers"
@@ -74,6 +74,7 @@ ALONE = frozenset({"motion", "none", "tiny"})
 """Kinds that stand alone, without a colon."""
 NOT_NAMED = frozenset({"callable", "fake", "round", "start"})
 """Kinds that the program itself names, or tests."""
+_CLASSIFY = "a classifier such as hf-zero-shot-image:ID, timm:NAME or onnx:FILE, or none at all"
 _REST = frozenset(RestOptions.model_fields)
 """Options of every classifier."""
 
@@ -159,6 +160,13 @@ def load_classifier(
     rest = {name: value for name, value in (options or {}).items() if name in _REST}
     prompts = _prompts(wanted, mapping or {})
     request = _request(full_name(spec), home, own, prompts=prompts, wanted=tuple(wanted))
+    if spec in RELEASED or request.rest in RELEASED_SHA256:
+        raise ModelError(f"{spec} finds boxes, and does not classify: choose {_CLASSIFY}")
+    kind = request.spec.partition(":")[0]
+    if kind in kinds(DETECTORS) and kind not in kinds(CLASSIFIERS):
+        raise ModelError(
+            f"'{spec}' is a kind of detector, and does not classify: choose {_CLASSIFY}"
+        )
     classifier = _load(CLASSIFIERS, request)
     if not isinstance(classifier, Classifier):
         raise ModelError(f"{spec} gave a {type(classifier).__name__}, which is no Classifier")

@@ -85,12 +85,12 @@ def with_input(detector: Detector, image_size: int, *, flip: bool) -> Detector:
     return cast("Detector", TwoViewDetector(found)) if flip else found
 
 
-def load_class_teacher(project: Project, root: Path, spec: str) -> Classifier:
+def load_class_teacher(project: Project, root: Path | None, spec: str) -> Classifier:
     """Return the classifier that labels in a round, with the classes of the workspace.
 
     Args:
         project: names the first teacher, its options and how its classes are called here.
-        root: the workspace.
+        root: the workspace, None before there is one.
         spec: the classifier; see `reelabel.workspace.rounds.teacher_of`.
 
     Raises:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from reelabel.errors import UsageError, nearest
 from reelabel.models.base import Trainer
+from reelabel.models.students.classes.family import ClassFamily
 from reelabel.models.students.family import NetworkFamily, OnePassFamily
 from reelabel.models.students.registry import STUDENTS, family_of, require_packages, spellings
-from reelabel.training.settings import TrainSettings
+from reelabel.training.classes.settings import ClassTrainSettings
+from reelabel.training.settings import TrainSettings, with_family_defaults
 
 TRAINERS = "reelabel.trainers"
 """Entry points of plug-ins that train in their own way: functions `TrainSettings` -> `Trainer`. A
@@ -39,6 +41,22 @@ def load_trainer(settings: TrainSettings) -> Trainer:
     )
 
 
+def check_choice(settings: TrainSettings) -> None:
+    """Check the choice of student as far as that is possible before there are labels.
+
+    What a detector starts from is known only with its weights; nothing that the student needs must
+    be installed.
+
+    Raises:
+        UsageError: if no family and no plug-in has that name, or the settings do not suit it.
+    """
+    family = family_of(settings)
+    if family is None:
+        _plug_in_point(settings)
+    elif isinstance(family, ClassFamily) and isinstance(settings, ClassTrainSettings):
+        family.check(with_family_defaults(settings, family))
+
+
 def _one_pass(settings: TrainSettings, family: OnePassFamily[Any, Any]) -> Trainer:
     from reelabel.training.boxes import one_pass as boxes  # noqa: PLC0415 -- one of two
     from reelabel.training.classes import one_pass as classes  # noqa: PLC0415 -- one of two
@@ -49,6 +67,16 @@ def _one_pass(settings: TrainSettings, family: OnePassFamily[Any, Any]) -> Train
 
 
 def _plug_in(settings: TrainSettings) -> Trainer:
+    trainer: Trainer = _plug_in_point(settings).load()(settings)
+    return trainer
+
+
+def _plug_in_point(settings: TrainSettings) -> EntryPoint:
+    """Return the entry point of the plug-in that trains the student.
+
+    Raises:
+        UsageError: if there is none.
+    """
     found = {point.name: point for point in entry_points(group=TRAINERS)}
     name = settings.student.partition(":")[0]
     if name not in found:
@@ -58,5 +86,4 @@ def _plug_in(settings: TrainSettings) -> Trainer:
             f"{nearest(name, known)}; plug-ins register in the entry points '{STUDENTS}' "
             f"(families) or '{TRAINERS}'"
         )
-    trainer: Trainer = found[name].load()(settings)
-    return trainer
+    return found[name]

@@ -28,6 +28,7 @@ from reelabel.errors import MissingInput, UsageError, WorkspaceError
 from reelabel.evaluation.figures import Figure, Measures
 from reelabel.evaluation.intervals import Floats, over_seeds, percentiles
 from reelabel.tables import CANDIDATES, DETECTIONS, EVIDENCE, LABELS, TRACKS, TRUTH_FRAMES
+from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.run import opened
 from reelabel.verbs.stages import changed
 from reelabel.workspace import Workspace
@@ -88,6 +89,7 @@ def ablate(
         MissingInput: if the round's detections were not linked yet.
         WorkspaceError: if a stage fails for one of the videos.
     """
+    check_arguments(round=round, seeds=seeds, workers=workers, force=force, quiet=quiet)
     ws = opened(workspace)
     engine = pipeline.read_config(ws).engine
     options = Options.given(engine, workers=workers, force=force, quiet=quiet)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
@@ -17,6 +17,7 @@ from reelabel.json_text import json_chunks
 from reelabel.labels.segments import UNKNOWN
 from reelabel.tables import Row
 from reelabel.verbs.predict_files import check_suffix
+from reelabel.verbs.predict_sources import failed
 from reelabel.verbs.source_prediction import SEGMENT_COLUMNS, SourcePrediction
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class ClassPrediction(Sequence[SourcePrediction]):
         temperature: what its probabilities are calibrated with, None if they are as it gives them.
         min_score: below it a class does not count.
         sources: one entry per file, array or clip.
+        failures: name of each file that could not be used -> why.
     """
 
     model: str
@@ -49,6 +51,7 @@ class ClassPrediction(Sequence[SourcePrediction]):
     temperature: float | None
     min_score: float
     sources: tuple[SourcePrediction, ...]
+    failures: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -67,7 +70,7 @@ class ClassPrediction(Sequence[SourcePrediction]):
 
     def __str__(self) -> str:
         some = few(f"{Path(one.source.name).name}: {one.summary}" for one in self)
-        return f"{some or 'nothing'}, by {self.model}"
+        return f"{some or 'nothing'}, by {self.model}{failed(self.failures)}"
 
     def _repr_html_(self) -> str:
         """Return what notebooks show: the first sources, each below its name."""
@@ -123,6 +126,7 @@ class ClassPrediction(Sequence[SourcePrediction]):
             "exclusive": self.exclusive,
             "temperature": self.temperature,
             "min_score": self.min_score,
+            "failures": dict(self.failures),
         }
 
     def _streamed(self) -> Row:

@@ -14,6 +14,7 @@ from reelabel.files import safe_stem, staged_folder, write_text
 from reelabel.media.spans import cut_span, span_suffix
 from reelabel.media.stream import Timeline, scan_packets
 from reelabel.tables import CLIPS, Row
+from reelabel.verbs.arguments import check_arguments, check_output
 from reelabel.workspace import Workspace
 
 TABLE = "clips.csv"
@@ -44,6 +45,8 @@ def clips(
         UsageError: if the folder holds something.
         MediaError: if no clip could be written.
     """
+    check_arguments(exact=exact)
+    check_output(out)
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
     jobs = list(_clips(ws))
     if not jobs:

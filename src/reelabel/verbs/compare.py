@@ -19,6 +19,7 @@ from reelabel.output_files import prepare_outputs
 from reelabel.pipeline import read_config
 from reelabel.stages.classes.evaluate import ClassEvaluateSettings
 from reelabel.tables import CLASS_LABELS
+from reelabel.verbs.arguments import check_arguments, check_output_file
 from reelabel.verbs.class_models import FoundClassifier, find_classifier
 from reelabel.verbs.compare_predictions import Classified, classify_known
 from reelabel.verbs.compare_truth import known_videos
@@ -71,6 +72,8 @@ def compare(
         FormatError: if the file is damaged.
         MediaError: if no video can be read.
     """
+    check_arguments(quiet=quiet)
+    check_output_file(json)
     prepare_outputs([], [json])
     found = _found(models)
     base = _base(found, against)

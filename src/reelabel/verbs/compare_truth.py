@@ -19,7 +19,7 @@ from reelabel.labels.tagging import (
 )
 from reelabel.media.probe import content_id, probe
 from reelabel.tables import CLASS_TRUTH, Row
-from reelabel.verbs.predict_files import files_and_arrays
+from reelabel.verbs.predict_sources import files_of
 from reelabel.workspace import CONFIG_NAME, Workspace
 from reelabel.workspace.results import SplitReport
 
@@ -121,7 +121,7 @@ def _of_workspace(workspace: Workspace, wanted: Sequence[Path | str]) -> KnownVi
             "none: set  truth  in reelabel.yaml to a CSV of them and run, or name such a file"
         )
     if wanted:
-        files = {path.resolve() for path in files_and_arrays(wanted)[0]}
+        files = {path.resolve() for path in files_of(wanted).files}
         usable = {v: one for v, one in usable.items() if one.path.resolve() in files}
     groups = _groups(workspace)
     return KnownVideos([
@@ -144,7 +144,7 @@ def _of_file(path: Path, wanted: Sequence[Path | str], names: ClassNames) -> Kno
     file, problems = read_tags(path), TagProblems()
     problems.unusable += file.problems
     if wanted:
-        files = files_and_arrays(wanted)[0]
+        files = list(files_of(wanted).files)
     else:
         named = dict.fromkeys(path.parent / row.video for row in file.rows)
         files = [one for one in named if one.is_file()]

@@ -15,6 +15,7 @@ from reelabel.pipeline import Run, read_config, run
 from reelabel.synthetic.footage import MANIFEST, render
 from reelabel.synthetic.objects import Shape
 from reelabel.verbs.ablate import ablate
+from reelabel.verbs.arguments import check_arguments, check_output
 from reelabel.verbs.init import init
 from reelabel.verbs.report import report
 from reelabel.verbs.show import Shown, show
@@ -68,6 +69,8 @@ def demo(
     Raises:
         UsageError: if the folder holds something else.
     """
+    check_arguments(seed=seed, rounds=rounds, quiet=quiet)
+    check_output(folder)
     home = Path(folder)
     workspace = _begun(home, seed)
     config = read_config(workspace)

@@ -16,6 +16,7 @@ from reelabel.labels.division import SIDES, TRAIN
 from reelabel.models.students.folder import MODEL_JSON
 from reelabel.output_files import prepare_outputs
 from reelabel.tables import DETECTIONS
+from reelabel.verbs.arguments import check_arguments, check_output
 from reelabel.verbs.detections import export_detections
 from reelabel.verbs.label_lines import data_sentence
 from reelabel.verbs.origins import origins_of
@@ -75,6 +76,8 @@ def export(
         ShardError: if the data set or a picture of it is not what was written.
         MissingExtra: for onnx without torch.
     """
+    check_arguments(round=round, overwrite=overwrite, half=half)
+    check_output(out)
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
     config = read_config(ws)
     task = task_of(config)

@@ -21,7 +21,8 @@ from reelabel.sources.web.settings import FetchSettings
 from reelabel.stages import fetch as fetching
 from reelabel.stages import want
 from reelabel.tables import DOWNLOADS, WANTS
-from reelabel.verbs.manifests import with_manifest
+from reelabel.verbs.arguments import check_arguments
+from reelabel.verbs.manifests import manifests_of, with_manifest
 from reelabel.verbs.run import opened
 from reelabel.verbs.signatures import takes_settings
 from reelabel.workspace import Workspace
@@ -112,6 +113,7 @@ def fetch(
         ConfigError: if a setting is unknown or wrong.
         FormatError: if a manifest is damaged, or nothing of it is taken.
     """
+    check_arguments(dry_run=dry_run, workers=workers, force=force, quiet=quiet)
     ws = opened(workspace)
     before = read_yaml(ws.config_path)
     of_stage = {key: settings[key] for key in settings.keys() & FetchSettings.model_fields.keys()}
@@ -135,12 +137,6 @@ def fetch(
     options = Options.given(config.engine, workers=workers, force=force, quiet=quiet)
     done = _run(ws, config, options)
     return FetchResult(ws.root, classes=outcomes(ws), run=done)
-
-
-def manifests_of(config: Config) -> Mapping[str, Manifest]:
-    """Return the manifests that the settings name."""
-    found = config.stages.get(want.STAGE.name)
-    return found.manifests if isinstance(found, want.WantSettings) else {}
 
 
 def _plan(ws: Workspace, config: Config, name: str, manifest: Manifest) -> Plan:

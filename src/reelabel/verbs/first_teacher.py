@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from reelabel.config import Project
+from reelabel.config import Config, Project
 from reelabel.models.coco import COCO_80
 from reelabel.models.detectors.fused import fused, member_options
-from reelabel.models.registry import DETECTORS, kinds, load_detector
+from reelabel.models.registry import CLASSIFIERS, DETECTORS, kinds, load_detector
 from reelabel.models.spec import Request
-from reelabel.short_names import detector_labels, member_names
+from reelabel.models.teacher import load_class_teacher
+from reelabel.short_names import RELEASED, detector_labels, full_name, member_names
+from reelabel.training.registry import check_choice
+from reelabel.training.settings import TrainSettings
 
 COCO_DETECTOR = "yolox-nano"
 ZERO_SHOT = "hf-zero-shot:IDEA-Research/grounding-dino-tiny"
@@ -80,14 +83,44 @@ def _check_members(project: Project, root: Path) -> None:
         fused(request, dict(zip(detector_labels(spec), loaded, strict=True)))
 
 
-def _is_here(spec: str) -> bool:
-    """Return whether a detector is a file on this machine, or of no known kind."""
+def check_teacher(project: Project, root: Path) -> None:
+    """Check a classifier that labels first, as a run does; one of a registry is met at the run.
+
+    Args:
+        project: names the teacher, its options and the classes.
+        root: the workspace's folder, which need not exist yet.
+
+    Raises:
+        ModelError: if it is of no kind that classifies, or its file is none that can be run, lacks
+            one of the classes, or has other kinds of them.
+        UsageError: if an option is unknown or wrong.
+    """
+    spec = full_name(project.teacher)
+    if spec and (spec in map(full_name, RELEASED) or _is_here(spec, CLASSIFIERS)):
+        inside = _inside(spec, root)
+        named = project.model_copy(update={"teacher": inside})
+        load_class_teacher(named, None, inside)
+
+
+def check_student(config: Config) -> None:
+    """Check the choice of student as far as that is possible before there are labels.
+
+    Raises:
+        UsageError: if no student of the task has that name, or the settings do not suit it.
+    """
+    settings = config.stages.get("train")
+    if isinstance(settings, TrainSettings):
+        check_choice(settings)
+
+
+def _is_here(spec: str, group: str = DETECTORS) -> bool:
+    """Return whether a model is a file on this machine, or of no known kind."""
     kind, _, where = spec.partition(":")
-    return kind not in kinds(DETECTORS) or (kind in _LOCAL_KINDS and "://" not in where)
+    return kind not in kinds(group) or (kind in _LOCAL_KINDS and "://" not in where)
 
 
 def _inside(spec: str, root: Path) -> str:
-    """Return a detector with a path inside the workspace, if there is one, as one from here."""
+    """Return a model with a path inside the workspace, if there is one, as one from here."""
     kind, _, where = spec.partition(":")
     inside = root / where
     return f"{kind}:{inside}" if where and inside.exists() else spec

@@ -7,7 +7,6 @@ of the loop, in the stage `mine`.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,7 +16,6 @@ import numpy as np
 
 from reelabel.data.dataset import ImageEntry
 from reelabel.engine.progress import Display, is_quiet
-from reelabel.errors import UsageError
 from reelabel.formats.coco_into import Added
 from reelabel.formats.detections_txt import read_detections
 from reelabel.formats.mined_txt import picture_name, write_mined
@@ -27,6 +25,7 @@ from reelabel.output_files import prepare_outputs
 from reelabel.temporal.pictures import Grey
 from reelabel.temporal.published import MinedFrame, mine_published
 from reelabel.temporal.published_settings import FRAME_LIMIT, PublishedSettings
+from reelabel.verbs.arguments import check_arguments, check_output, check_output_file
 from reelabel.verbs.frame_folder import frame_folder
 from reelabel.verbs.write_back import Writer, asked_write_back
 
@@ -105,7 +104,16 @@ def flicker(  # noqa: PLR0913 -- one argument for each flag of the command
             file to add to is no COCO file.
         MediaError: if the video cannot be read.
     """
-    settings = _settings(valid_score, alpha, valid_sim_score, iou_thr=iou_thr, beta=beta)
+    numbers = {
+        "valid_score": valid_score,
+        "valid_sim_score": valid_sim_score,
+        "iou_thr": iou_thr,
+        "beta": beta,
+    }
+    check_arguments(**numbers, alpha=alpha, any_header=any_header, quiet=quiet)
+    check_output_file(out, coco_out)
+    check_output(frames)
+    settings = PublishedSettings(alpha=alpha, frame_limit=FRAME_LIMIT, **numbers)
     coco = asked_write_back(coco_out, coco_in, category)
     prepare_outputs([Path(video), Path(detections)], [out, coco_out])
     blocks = read_detections(Path(detections), strict=not any_header)
@@ -129,24 +137,6 @@ def flicker(  # noqa: PLR0913 -- one argument for each flag of the command
     read = min(len(blocks), FRAME_LIMIT)
     added = writer.finish() if writer is not None else None
     return Mined(found, read, watched.count > read, pictures, added)
-
-
-def _settings(
-    valid_score: float, alpha: int, valid_sim_score: float, *, iou_thr: float, beta: float
-) -> PublishedSettings:
-    numbers = {
-        "valid_score": valid_score,
-        "valid_sim_score": valid_sim_score,
-        "iou_thr": iou_thr,
-        "beta": beta,
-    }
-    for name, value in numbers.items():
-        if not math.isfinite(value):
-            raise UsageError(f"{name} must be a finite number, but is {value}")
-    try:
-        return PublishedSettings(valid_score, alpha, valid_sim_score, iou_thr, beta)
-    except ValueError as exc:
-        raise UsageError(str(exc)) from exc
 
 
 def _ticker(display: Display, name: str, blocks: int) -> Callable[[int], None]:

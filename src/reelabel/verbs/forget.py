@@ -18,6 +18,7 @@ from reelabel.files import read_text
 from reelabel.sources.forgetting.chosen import Chosen, Footage, traces_of
 from reelabel.sources.forgetting.removal import IMPORTS, Removed, carry_out_order, write_order
 from reelabel.sources.forgetting.traces import Traces
+from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace
 from reelabel.workspace.forgotten import Forgotten, ForgottenVideo
@@ -87,6 +88,7 @@ def forget(
         UsageError: if a name means no video, or several; or if nothing is named.
         WorkspaceError: if something cannot be removed.
     """
+    check_arguments(models=models, dry_run=dry_run)
     ws, names, sources = opened(workspace), _listed(videos), _listed(source)
     if not names and not sources:
         raise UsageError("expected videos or sources to forget, but got none: name them")

@@ -12,6 +12,7 @@ from typing import cast
 
 from reelabel.data.dataset import Dataset
 from reelabel.pipeline import read_config, task_of
+from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.import_classes import ImportedClasses
 from reelabel.verbs.import_history import What, import_records
 from reelabel.verbs.import_options import ImportOptions, OnMessage
@@ -61,6 +62,7 @@ def import_labels(
             the videos of the workspace do not have; of classes with file and line. Nothing is
             changed then.
     """
+    check_arguments(xyxy=xyxy)
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
     options = ImportOptions(format, what, xyxy, video, category, on_message)
     take = task_of(read_config(ws)).part("import_labels")

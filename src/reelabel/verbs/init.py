@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from reelabel.config import FOLDERS, MANIFEST, merged
+from reelabel.config import FOLDERS, MANIFEST, Config, merged
 from reelabel.config_template import dump
 from reelabel.engine.project import parse_config, sections_of
 from reelabel.engine.task import task_named
@@ -16,8 +16,14 @@ from reelabel.files import explained, write_text
 from reelabel.media.rendering import is_rendering
 from reelabel.short_names import DEFAULT_TASK, class_names
 from reelabel.sources.footage import Footage, find_footage, left_out_sentences, unusable
-from reelabel.verbs.first_teacher import check_detector, chosen_detector
-from reelabel.verbs.manifests import with_manifest
+from reelabel.verbs.arguments import check_arguments, check_names
+from reelabel.verbs.first_teacher import (
+    check_detector,
+    check_student,
+    check_teacher,
+    chosen_detector,
+)
+from reelabel.verbs.manifests import manifests_of, with_manifest
 from reelabel.verbs.people_checks import check_people_files
 from reelabel.workspace import CONFIG_NAME, Workspace
 from reelabel.workspace.workspace import text_path
@@ -71,6 +77,7 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
         ConfigError: if a setting is unknown or wrong.
         FormatError: if a file of truth, labels or tags is one that `run` would refuse.
     """
+    check_arguments(multi_label=multi_label)
     made = Workspace(text_path(Path(workspace)))
     if made.config_path.exists():
         raise UsageError(
@@ -83,8 +90,7 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     }
     tell = on_message or (lambda _: None)
     given = detector is not None or "detector" in (settings or {})
-    models = {"detector": detector, "teacher": teacher}
-    values |= {key: _absolute_specs(spec) for key, spec in models.items() if spec is not None}
+    values |= _absolute_models(detector=detector, teacher=teacher)
     files = {"tags": tags, "truth": truth}
     values |= {key: _file(key, file) for key, file in files.items() if file is not None}
     if multi_label:
@@ -96,9 +102,11 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
         values["detector"], why = chosen_detector(values["classes"])
         tell(f"detector: {values['detector']}, {why}")
     sections = sections_of(values)
-    project = parse_config(values, "reelabel init").project
+    config = parse_config(values, "reelabel init")
+    project = config.project
     if given:
         check_detector(project, made.root)
+    _check_classes(config, made.root)
     footage = find_footage(project, made.root)
     for sentence in left_out_sentences(footage.left_out):
         tell(sentence)
@@ -108,6 +116,22 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
         values["split"] = {"single_video": True} | dict(values.get("split") or {})
     _write(made, dump(values, sections))
     return made
+
+
+def _check_classes(config: Config, root: Path) -> None:
+    """Check what classes are learnt from, and the student, as far as that is possible now.
+
+    Raises:
+        UsageError: for tags of a manifest without one, or a student of another task.
+        ModelError: if the teacher cannot be used.
+    """
+    if config.project.tags == MANIFEST and not manifests_of(config):
+        raise UsageError(
+            "expected a manifest, as 'tags: manifest' takes the classes that it states, but none "
+            f"is named: add --from KIND FILE, or give tags as '{FOLDERS}' or a file"
+        )
+    check_teacher(config.project, root)
+    check_student(config)
 
 
 def _write(workspace: Workspace, text: str) -> None:
@@ -141,6 +165,18 @@ def _absolute(path: Path | str) -> str:
     if reason := unusable(found):
         raise UsageError(f"{path}: expected a file or a folder, but it is one of the {reason}")
     return str(found.resolve())
+
+
+def _absolute_models(**models: str | Sequence[str] | None) -> dict[str, str | list[str]]:
+    """Return the names of models that are given, with paths in them made absolute.
+
+    Raises:
+        UsageError: if one is no text.
+    """
+    given = {key: names for key, names in models.items() if names is not None}
+    for key, names in given.items():
+        check_names(key, names)
+    return {key: _absolute_specs(names) for key, names in given.items()}
 
 
 def _absolute_specs(given: str | Sequence[str]) -> str | list[str]:

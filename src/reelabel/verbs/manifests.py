@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reelabel.config import MANIFEST, checked, merged
+from reelabel.config import MANIFEST, Config, checked, merged
 from reelabel.engine.task import task_named
 from reelabel.errors import UsageError
 from reelabel.short_names import DEFAULT_TASK
@@ -14,6 +14,7 @@ from reelabel.sources.manifests.lookups import Lookups
 from reelabel.sources.manifests.settings import Manifest
 from reelabel.sources.manifests.want_plan import labels_in
 from reelabel.sources.web.settings import FetchSettings
+from reelabel.stages import want
 
 FILES = ("file", "label_file", "lookups")
 """Settings of a manifest that name files or folders."""
@@ -85,3 +86,9 @@ def _absolute(path: Path | str) -> str:
     if not found.exists():
         raise UsageError(f"{text}: there is no such file or folder")
     return str(found.resolve())
+
+
+def manifests_of(config: Config) -> Mapping[str, Manifest]:
+    """Return the manifests that the settings name."""
+    found = config.stages.get(want.STAGE.name)
+    return found.manifests if isinstance(found, want.WantSettings) else {}

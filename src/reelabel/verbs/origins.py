@@ -12,6 +12,7 @@ from reelabel.files import write_text
 from reelabel.formats.attribution import Origin, attribution_csv
 from reelabel.output_files import prepare_outputs
 from reelabel.sources.fetching.fetched import FetchedFile, fetched_in
+from reelabel.verbs.arguments import check_output_file
 from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace
 from reelabel.workspace.names import copies_in
@@ -30,6 +31,7 @@ def origins(workspace: Workspace | Path | str, *, out: Path | str | None = None)
         UsageError: if the file has another suffix.
         WorkspaceError: if it cannot be written.
     """
+    check_output_file(out)
     found = origins_of(opened(workspace))
     if out is not None:
         _write(Path(out), found)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reelabel.engine.task import Task, task_named
 from reelabel.errors import UsageError
 from reelabel.short_names import class_names
+from reelabel.verbs.arguments import (
+    check_arguments,
+    check_names,
+    check_output,
+    check_output_file,
+)
 from reelabel.verbs.model_names import DETECT, Model, named_model
-from reelabel.verbs.predict_files import Sources, Span
+from reelabel.verbs.predict_sources import OnMessage, Sources, Span
 from reelabel.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -37,6 +44,7 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
     task: str = "",
     quiet: bool | None = None,
     keep: bool = True,
+    on_message: OnMessage | None = None,
 ) -> Prediction | PredictionStream | ClassPrediction:
     """Return what a model finds in files or frames: boxes, or classes over time.
 
@@ -47,9 +55,10 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
             the task of a classifier ``(image) -> probabilities``
             (`reelabel.models.classifiers.callable`).
         sources: videos or pictures, folders of them, or frames as ``(height, width, 3)`` uint8 RGB
-            arrays: one, several, or an iterator of arrays. Boxes and classes of frames are found
-            frame by frame; a classifier of clips takes all arrays as one clip.
-        start_s: first second of each video to look at.
+            arrays or PIL images, which are turned upright as by their EXIF: one, several, or an
+            iterator of frames. Boxes and classes of frames are found frame by frame; a classifier
+            of clips takes all arrays as one clip. A file that is named twice is taken once.
+        start_s: first second of each video to look at; pictures are taken as a whole.
         end_s: second at which to stop.
         duration_s: seconds from the start, in place of an end.
         min_score: boxes below this are left out (0.3 if it is not given); where no class reaches
@@ -70,15 +79,34 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
         keep: False returns boxes as a `PredictionStream`: an iterator over frames of which none is
             kept, or one at its end if `out` is given. Classes are kept in either case, in a few
             bytes a frame.
+        on_message: is called with a sentence on each file that was named more than once.
+
+    Returns:
+        What was found. Files that cannot be read, or are shorter than the span, stand in its
+        `failures` with the reason, and the others are processed.
 
     Raises:
-        UsageError: for a span that does not fit, a file that does not exist or would be
-            overwritten, an array of another form, or an argument of another task.
-        ModelError: if there is no such model.
-        MediaError: if a file cannot be read.
+        UsageError: for a number out of its range, a file that would be overwritten, an array of
+            another form, an argument of another task, or one of files where arrays are given; and
+            if the span fits none of the files.
+        ModelError: if there is no such model, or it returns what is no box or probability.
+        MediaError: if none of the files can be read.
     """
+    span = Span(start_s, end_s, duration_s)
+    check_arguments(
+        **asdict(span),
+        min_score=min_score,
+        step_s=step_s,
+        smooth_s=smooth_s,
+        min_length_s=min_length_s,
+        quiet=quiet,
+        keep=keep,
+    )
+    check_names("classes", classes)
+    check_output_file(out)
+    check_output(render, keep_frames)
     own = _task_of(model, task)
-    options = {
+    options: dict[str, Any] = {
         "min_score": min_score,
         "step_s": step_s,
         "smooth_s": smooth_s,
@@ -86,10 +114,11 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
         "keep_frames": keep_frames,
     }
     options |= {} if keep or not _accepts(own, "keep") else {"keep": False}
+    options |= {"on_message": on_message} if _accepts(own, "on_message") else {}
     found: Prediction | PredictionStream | ClassPrediction = own.part("predict")(
         model,
         sources,
-        span=Span(start_s, end_s, duration_s),
+        span=span,
         classes=tuple(class_names(classes)),
         out=out,
         render=render,

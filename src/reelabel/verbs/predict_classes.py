@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,32 +13,32 @@ import numpy as np
 from reelabel.data.boxes import Floats
 from reelabel.data.classes import Moments, Predictions
 from reelabel.engine.progress import Display, is_quiet
-from reelabel.errors import MediaError, UsageError
+from reelabel.errors import MediaError
 from reelabel.files import write_bytes
 from reelabel.labels.segments import SegmentSettings
 from reelabel.media.pictures import encode_jpeg, of_size
-from reelabel.media.probe import VideoInfo, probe
-from reelabel.media.video import decode, time_range
+from reelabel.media.video import decode
 from reelabel.models.base import Image, Window
 from reelabel.models.classifier_pool import ClassifierPool, classify_ahead
 from reelabel.models.detector_pool import FrameRef
+from reelabel.models.frame_errors import in_frame
 from reelabel.models.video_moments import MomentPlan, video_moments
 from reelabel.output_files import prepare_outputs
 from reelabel.verbs.class_models import find_classifier
 from reelabel.verbs.class_prediction import ClassPrediction
 from reelabel.verbs.frame_folder import frame_folder
 from reelabel.verbs.model_names import Model
-from reelabel.verbs.predict_files import (
+from reelabel.verbs.predict_files import check_suffix, numbered, render_targets, write_drawn
+from reelabel.verbs.predict_sources import (
     WHOLE,
+    Failures,
+    OnMessage,
+    PlannedFile,
     Sources,
     Span,
-    check_array,
-    check_suffix,
-    files_and_arrays,
+    inputs_of,
     is_picture,
-    numbered,
-    render_targets,
-    write_drawn,
+    planned,
 )
 from reelabel.verbs.prediction import Source
 from reelabel.verbs.source_prediction import SourcePrediction
@@ -64,30 +63,39 @@ def predict_classes(  # noqa: PLR0913 -- those of `predict` that apply
     render: Path | str | None = None,
     keep_frames: Path | str | None = None,
     quiet: bool | None = None,
+    on_message: OnMessage | None = None,
 ) -> ClassPrediction:
     """Return the classes that a model gives for files or frames; see `predict`.
 
     Probabilities are calibrated with the temperature that the model's round has fitted. The
     classes that are left out by `classes` keep their share: the others are not scaled up.
     """
-    rule = _segment_settings(min_score, smooth_s, min_length_s)
-    found = find_classifier(model, classes)
+    given = inputs_of(sources, on_message)
+    over_time = {
+        "step_s": step_s,
+        "smooth_s": smooth_s or None,
+        "min_length_s": min_length_s or None,
+    }
+    given.refuse_of_files(**asdict(span), **over_time, render=render)
+    found, failures = find_classifier(model, classes), Failures(len(given.files))
     own = found.classifier
-    paths, arrays = files_and_arrays(sources)
-    infos = {path: probe(path) for path in paths}
-    targets = render_targets(infos, render)
-    _check_outputs(infos, out, targets)
-    plan = MomentPlan.of(own, _checked(step_s), keep=keep_frames is not None)
+    files = planned(given.files, span, failures)
+    targets = render_targets(files, render, several=len(given.files) > 1)
+    prepare_outputs(given.files, [out, *targets.values()])
+    if out is not None:
+        check_suffix(Path(out))
+    plan = MomentPlan.of(own, step_s, keep=keep_frames is not None)
     with frame_folder(keep_frames, "predict") as kept:
         run = _Run(
             pool=ClassifierPool(own),
             exclusive=found.exclusive,
             plan=plan,
-            rule=rule,
+            rule=_segment_settings(min_score, smooth_s, min_length_s),
+            failures=failures,
             kept=kept,
             quiet=is_quiet(quiet),
         )
-        results = [*run.of_files(infos, span, targets), *run.of_arrays(arrays)]
+        results = [*run.of_files(files, targets), *run.of_arrays(given.arrays or iter(()))]
     result = ClassPrediction(
         model=found.label,
         fingerprint=own.fingerprint,
@@ -96,6 +104,7 @@ def predict_classes(  # noqa: PLR0913 -- those of `predict` that apply
         temperature=found.temperature,
         min_score=min_score,
         sources=tuple(results),
+        failures=failures.messages,
     )
     if out is not None:
         result.save(out)
@@ -103,37 +112,13 @@ def predict_classes(  # noqa: PLR0913 -- those of `predict` that apply
 
 
 def _segment_settings(min_score: float, smooth_s: float, min_length_s: float) -> SegmentSettings:
-    """Return how probabilities become segments.
-
-    Raises:
-        UsageError: for a value out of range.
-    """
-    if not 0 <= min_score <= 1:
-        raise UsageError(f"expected min_score of 0 to 1, but got {min_score}")
-    for name, value in {"smooth_s": smooth_s, "min_length_s": min_length_s}.items():
-        if not 0 <= value < math.inf:
-            raise UsageError(f"expected {name} in seconds, 0 or more, but got {value}")
+    """Return how probabilities become segments."""
     return SegmentSettings(
         threshold=min_score,
         hysteresis=min(HYSTERESIS, min_score / 2),
         smooth_s=smooth_s,
         min_length_s=min_length_s,
     )
-
-
-def _checked(step_s: float | None) -> float | None:
-    if step_s is not None and not 0 <= step_s < math.inf:
-        raise UsageError(f"expected step_s in seconds, 0 or more, but got {step_s}")
-    return step_s
-
-
-def _check_outputs(
-    infos: Mapping[Path, VideoInfo], out: Path | str | None, targets: Mapping[Path, Path]
-) -> None:
-    """Refuse outputs that are inputs, or of another format, before any work is done."""
-    prepare_outputs(infos, [out, *targets.values()])
-    if out is not None:
-        check_suffix(Path(out))
 
 
 @dataclass(frozen=True)
@@ -156,6 +141,11 @@ class _Judged:
         self.places.extend((first.pts, last.pts, first.index))
         self.times_s.extend((first.time_s, last.time_s))
 
+    def name(self, at: int) -> str:
+        """Return what messages call a moment."""
+        pts, _, index = self.places[3 * at : 3 * at + 3]
+        return FrameRef(pts, index, self.times_s[2 * at]).name()
+
     def until_s(self, at: int) -> float:
         """Return the second of the last frame of a moment."""
         return self.times_s[2 * at + 1]
@@ -170,6 +160,7 @@ class _Run:
         exclusive: whether at most one class is right.
         plan: which frames of a video are judged.
         rule: how probabilities become segments.
+        failures: files that cannot be used.
         kept: the folder for judged frames, None if they are not kept.
         quiet: show no progress.
     """
@@ -178,35 +169,35 @@ class _Run:
     exclusive: bool
     plan: MomentPlan
     rule: SegmentSettings
+    failures: Failures
     kept: Path | None
     quiet: bool
 
     def of_files(
-        self, infos: Mapping[Path, VideoInfo], span: Span, targets: Mapping[Path, Path]
+        self, files: Mapping[Path, PlannedFile], targets: Mapping[Path, Path]
     ) -> Iterator[SourcePrediction]:
         """Yield the classes of each file; draw those that have a target."""
-        stems = numbered(path.stem for path in infos)
-        for stem, (path, info) in zip(stems, infos.items(), strict=True):
-            span_s = time_range(info, span.start_s, span.end_s, span.duration_s)
-            one = self._of_file(path, info, span_s, stem)
-            if path in targets:
-                write_drawn(path, info, targets[path], _drawn(path, one, span_s))
-            yield one
+        stems = numbered(path.stem for path in files)
+        for stem, (path, file) in zip(stems, files.items(), strict=True):
+            with self.failures.noted(path):
+                one = self._of_file(file, stem)
+                if path in targets:
+                    write_drawn(path, file.info, targets[path], _drawn(file, one))
+                yield one
 
-    def _of_file(
-        self, path: Path, info: VideoInfo, span_s: tuple[float, float], stem: str
-    ) -> SourcePrediction:
-        start_s, end_s = span_s
+    def _of_file(self, file: PlannedFile, stem: str) -> SourcePrediction:
+        path, info, (start_s, end_s) = file.path, file.info, file.span_s
         judged = _Judged()
 
         def windows() -> Iterator[Window]:
-            for moment in video_moments(path, info, span_s, self.plan):
+            for moment in video_moments(path, info, file.span_s, self.plan):
                 self._keep(stem, {one.ref.pts: one.jpeg for one in moment})
                 judged.add(moment[0].ref, moment[-1].ref)
                 yield [one.picture for one in moment]
 
         rows = array("f")
-        with Display(path.name[:16], 1, quiet=self.quiet) as display:
+        display = Display(path.name[:16], 1, quiet=self.quiet)
+        with display, in_frame(lambda: judged.name(len(rows) // len(self.pool.classifier.classes))):
             for n, row in enumerate(classify_ahead(self.pool, windows())):
                 rows.frombytes(row.astype(np.float32).tobytes())
                 share = (judged.until_s(n) - start_s) / max(end_s - start_s, 1e-9)
@@ -214,25 +205,27 @@ class _Run:
         if not rows:
             raise MediaError(f"{path}: no frame between {start_s:g} s and {end_s:g} s is readable")
         source = Source(str(path), info.display_wh, info.time_base)
-        span = None if is_picture(path, info) else span_s
+        span = None if is_picture(path, info) else file.span_s
         found = np.frombuffer(rows, np.float32).reshape(len(judged), -1)
         return self._prediction(source, judged, found, span_s=span)
 
     def of_arrays(self, arrays: Iterable[Image]) -> Iterator[SourcePrediction]:
         """Yield the classes of each array, or of the clip that all of them are."""
         if self.plan.frames > 1:
-            yield from self._of_clip(list(self._checked_arrays(arrays)))
+            yield from self._of_clip(list(self._kept_arrays(arrays)))
             return
         shown = deque[Image]()
 
         def windows() -> Iterator[Window]:
-            for picture in self._checked_arrays(arrays):
+            for picture in self._kept_arrays(arrays):
                 shown.append(picture)
                 yield [picture]
 
-        for i, row in enumerate(classify_ahead(self.pool, windows())):
-            picture = shown.popleft()
-            yield self._of_array(f"frames[{i}]", row, picture, picture=picture)
+        done = 0
+        with in_frame(lambda: f"frame {done}"):
+            for done, row in enumerate(classify_ahead(self.pool, windows()), 1):
+                picture = shown.popleft()
+                yield self._of_array(f"frames[{done - 1}]", row, picture, picture=picture)
 
     def _of_clip(self, arrays: list[Image]) -> Iterator[SourcePrediction]:
         """Yield the classes of one clip: of pictures at even distances, as many as are judged."""
@@ -249,9 +242,8 @@ class _Run:
         judged.add(FrameRef(0, 0, 0.0), FrameRef(last, last, 0.0))
         return self._prediction(source, judged, row[None], picture=picture)
 
-    def _checked_arrays(self, arrays: Iterable[Image]) -> Iterator[Image]:
+    def _kept_arrays(self, arrays: Iterable[Image]) -> Iterator[Image]:
         for index, picture in enumerate(arrays):
-            check_array(picture, index)
             if self.plan.keep:
                 self._keep("frames", {index: encode_jpeg(picture, QUALITY)})
             yield picture
@@ -287,10 +279,8 @@ class _Run:
         )
 
 
-def _drawn(
-    path: Path, found: SourcePrediction, span_s: tuple[float, float]
-) -> Iterator[tuple[int, Image]]:
+def _drawn(file: PlannedFile, found: SourcePrediction) -> Iterator[tuple[int, Image]]:
     """Yield every frame of the span with its classes, each with its time stamp."""
-    start_s, end_s = span_s
-    for frame in decode(path, start_s=start_s or None, end_s=end_s, on_error=lambda _: None):
+    start_s, end_s = file.span_s
+    for frame in decode(file.path, start_s=start_s or None, end_s=end_s, on_error=lambda _: None):
         yield frame.pts, found.on(of_size(frame.rgb(), found.source.size_wh), frame.time_s)

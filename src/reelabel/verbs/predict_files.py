@@ -1,15 +1,10 @@
-"""What predict is given, files or arrays, and where renderings of it are written."""
+"""Where predict writes: formats of files, and what is drawn."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import Any, cast
-
-import numpy as np
 
 from reelabel.errors import UsageError
 from reelabel.files import explained
@@ -17,12 +12,10 @@ from reelabel.formats.pictures import PICTURE_SUFFIXES
 from reelabel.media.encode import VideoWriter
 from reelabel.media.probe import VideoInfo
 from reelabel.media.rendering import MARK, write_rendering
-from reelabel.media.stream import scan
 from reelabel.models.base import Image
-from reelabel.sources.footage import STILL_SUFFIXES, files_in
-
-Sources = Path | str | Image | Iterable[Path | str | Image]
-"""Files or folders, or frames as ``(height, width, 3)`` uint8 RGB arrays, one or many."""
+from reelabel.sources.footage import SUFFIXES as FOOTAGE_SUFFIXES
+from reelabel.verbs.arguments import check_output_file
+from reelabel.verbs.predict_sources import PlannedFile, is_picture
 
 SUFFIXES = (".json", ".csv")
 """Of files that predictions are written to."""
@@ -34,11 +27,12 @@ def check_suffix(path: Path, *, none_too: bool = False) -> str:
 
     Args:
         path: the file.
-        none_too: take a name without a suffix, such as /dev/stdout, for JSON.
+        none_too: take a name without a suffix, such as ``boxes``, for JSON.
 
     Raises:
         UsageError: if it stands for no format that is written.
     """
+    check_output_file(path)
     suffix = path.suffix.lower() or (".json" if none_too else "")
     if suffix not in SUFFIXES:
         raise UsageError(
@@ -47,93 +41,35 @@ def check_suffix(path: Path, *, none_too: bool = False) -> str:
     return suffix
 
 
-@dataclass(frozen=True)
-class Span:
-    """The part of each video that is looked at, in seconds from its first frame."""
-
-    start_s: float | None = None
-    end_s: float | None = None
-    duration_s: float | None = None
-
-
-WHOLE = Span()
-"""All of each video."""
-
-
-def files_and_arrays(sources: Sources) -> tuple[list[Path], Iterable[Image]]:
-    """Return the files and the arrays among what was given; a folder stands for its footage.
-
-    Raises:
-        UsageError: if both are given at once, or a folder holds no footage.
-    """
-    if isinstance(sources, Path | str):
-        return _files([sources]), ()
-    if isinstance(sources, np.ndarray):
-        return [], [sources] if sources.ndim == 3 else sources  # noqa: PLR2004 -- one frame
-    entries = iter(sources)
-    first = next(entries, None)
-    if first is None:
-        return [], ()
-    if isinstance(first, np.ndarray):
-        return [], cast("Iterable[Image]", chain([first], entries))
-    paths = [first, *entries]
-    files = [path for path in paths if isinstance(path, Path | str)]
-    if len(files) < len(paths):
-        raise UsageError("expected either files or arrays, but got both: call predict for each")
-    return _files(files), ()
-
-
-def _files(paths: Iterable[Path | str]) -> list[Path]:
-    """Return the files, and those in the folders, each once."""
-    named = (files_in(Path(path)) if Path(path).is_dir() else [Path(path)] for path in paths)
-    return list(dict.fromkeys(chain.from_iterable(named)))
-
-
-def check_array(array: Any, index: int) -> None:
-    """Refuse what is no RGB frame ``(height, width, 3)``.
-
-    Raises:
-        UsageError: naming its shape and type.
-    """
-    is_frame = isinstance(array, np.ndarray) and array.dtype == np.uint8
-    if not is_frame or array.shape[2:] != (3,) or not array.size:
-        came = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array)
-        raise UsageError(
-            f"expected frame {index} as a uint8 array (height, width, 3), RGB, but got {came}"
-        )
-
-
-def stamps_within(path: Path, info: VideoInfo, start_s: float, end_s: float) -> list[int]:
-    """Return the time stamps of the frames in a span of a video.
-
-    Raises:
-        UsageError: if there are none.
-    """
-    times = [(pts, info.time_s(pts)) for pts in scan(path).pts.tolist()]
-    # Seconds are rounded where they are written down: a thousandth of slack on either side.
-    wanted = [pts for pts, at in times if start_s - 1e-3 <= at < end_s - 1e-3]
-    if not wanted:
-        raise UsageError(f"{path}: no frame lies between {start_s} s and {end_s} s")
-    return wanted
-
-
-def render_targets(infos: Mapping[Path, VideoInfo], render: Path | str | None) -> dict[Path, Path]:
+def render_targets(
+    files: Mapping[Path, PlannedFile], render: Path | str | None, *, several: bool
+) -> dict[Path, Path]:
     """Return where each file is drawn.
 
+    Args:
+        files: those that can be used.
+        render: a folder, or for a single file also a file.
+        several: whether more than one file was given.
+
     Raises:
-        UsageError: for a picture format that is not written.
+        UsageError: for a picture format that is not written, or a file where several are drawn.
     """
     if render is None:
         return {}
     home = Path(render)
     suffix = home.suffix.lower()
+    if several and suffix in FOOTAGE_SUFFIXES and not home.is_dir():
+        raise UsageError(
+            f"{home}: expected a folder, as several files are drawn, but got the name of a file: "
+            f"name {home.with_suffix('')}"
+        )
     if suffix in PICTURE_SUFFIXES and suffix not in JPEG_SUFFIXES:
         raise UsageError(f"{home}: pictures are drawn as JPEG: name it {home.with_suffix('.jpg')}")
-    if len(infos) == 1 and not home.is_dir():
-        return dict.fromkeys(infos, home)
-    suffixes = (".jpg" if is_picture(path, info) else ".mp4" for path, info in infos.items())
-    names = [f"{path.stem}{suffix}" for path, suffix in zip(infos, suffixes, strict=True)]
-    return dict(zip(infos, [home / name for name in numbered(names)], strict=True))
+    if not several and not home.is_dir():
+        return dict.fromkeys(files, home)
+    suffixes = (".jpg" if is_picture(one.path, one.info) else ".mp4" for one in files.values())
+    names = [f"{path.stem}{suffix}" for path, suffix in zip(files, suffixes, strict=True)]
+    return dict(zip(files, [home / name for name in numbered(names)], strict=True))
 
 
 def numbered(names: Iterable[str]) -> list[str]:
@@ -148,11 +84,6 @@ def numbered(names: Iterable[str]) -> list[str]:
         taken[name] += 1
         result.append(f"{taken[name]}-{name}" if taken[name] > 1 else name)
     return result
-
-
-def is_picture(path: Path, info: VideoInfo) -> bool:
-    """Return whether a file is a single picture."""
-    return info.num_packets == 1 and path.suffix.lower() in STILL_SUFFIXES
 
 
 def write_drawn(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from html import escape
@@ -24,6 +24,7 @@ from reelabel.media.video import frames
 from reelabel.models.base import Image
 from reelabel.tables import Row
 from reelabel.verbs.predict_files import check_suffix
+from reelabel.verbs.predict_sources import failed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,6 +164,7 @@ class Prediction(Sequence[FramePrediction]):
         classes: its class names.
         sources: the files that were processed.
         frames: one entry per frame, also for those without boxes.
+        failures: name of each file that could not be used -> why.
     """
 
     model: str
@@ -170,6 +172,7 @@ class Prediction(Sequence[FramePrediction]):
     classes: tuple[str, ...]
     sources: tuple[Source, ...]
     frames: tuple[FramePrediction, ...]
+    failures: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -185,7 +188,7 @@ class Prediction(Sequence[FramePrediction]):
         return f"Prediction({len(self)} frames, {self.n_boxes} boxes by {self.model})"
 
     def __str__(self) -> str:
-        return f"{self.n_boxes} boxes in {len(self)} frames by {self.model}"
+        return f"{self.n_boxes} boxes in {len(self)} frames by {self.model}{failed(self.failures)}"
 
     def _repr_html_(self) -> str:
         """Return what notebooks show: the boxes of the first sources, a frame of each drawn."""
@@ -252,14 +255,21 @@ class Prediction(Sequence[FramePrediction]):
     def to_json(self) -> Row:
         """Return what `save` writes: the model, the sources, and one entry per box."""
         stream = self._stream()
-        return {**stream.head, "boxes": list(stream.rows()), "videos": stream.videos()}
+        rows = list(stream.rows())
+        return {
+            **stream.head,
+            "boxes": rows,
+            "failures": stream.failures,
+            "videos": stream.videos(),
+        }
 
     def save(self, path: Path | str) -> None:
         """Write it as JSON or CSV; see `PredictionStream.save`."""
         self._stream().save(path)
 
     def _stream(self) -> PredictionStream:
-        return PredictionStream(self.model, self.fingerprint, self.classes, iter(self.frames))
+        head = (self.model, self.fingerprint, self.classes)
+        return PredictionStream(*head, iter(self.frames), failures=dict(self.failures))
 
 
 @dataclass
@@ -275,6 +285,7 @@ class PredictionStream(Iterator[FramePrediction]):
         found: the frames to come.
         counts: number of frames so far by source.
         n_boxes: number of boxes so far.
+        failures: name of each file that could not be used so far -> why.
     """
 
     model: str
@@ -283,6 +294,7 @@ class PredictionStream(Iterator[FramePrediction]):
     found: Iterator[FramePrediction] = field(repr=False)
     counts: Counter[Source] = field(default_factory=Counter)
     n_boxes: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
 
     def __next__(self) -> FramePrediction:
         """Return the next frame."""
@@ -292,12 +304,13 @@ class PredictionStream(Iterator[FramePrediction]):
         return one
 
     def __str__(self) -> str:
-        return f"{self.n_boxes} boxes in {self.counts.total()} frames by {self.model}"
+        count = f"{self.n_boxes} boxes in {self.counts.total()} frames"
+        return f"{count} by {self.model}{failed(self.failures)}"
 
     def kept(self) -> Prediction:
         """Return all frames to come."""
-        frames = tuple(self)
-        return Prediction(self.model, self.fingerprint, self.classes, tuple(self.counts), frames)
+        frames, head = tuple(self), (self.model, self.fingerprint, self.classes)
+        return Prediction(*head, tuple(self.counts), frames, self.failures)
 
     @property
     def head(self) -> Row:
@@ -329,7 +342,8 @@ class PredictionStream(Iterator[FramePrediction]):
             write_chunks(Path(path), self._csv())
             return
         # The rows come first in alphabetical order, so the sources are known behind them.
-        value = {**self.head, "boxes": self.rows(), "videos": self.videos}
+        later = {"failures": lambda: self.failures, "videos": self.videos}
+        value = {**self.head, "boxes": self.rows(), **later}
         write_chunks(Path(path), json_chunks(value))
 
     def _csv(self) -> Iterator[bytes]:

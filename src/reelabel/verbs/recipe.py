@@ -17,6 +17,7 @@ from reelabel.formats.tags import write_tags_csv
 from reelabel.labels.division import TEST
 from reelabel.pipeline import read_config
 from reelabel.tables import TAGS
+from reelabel.verbs.arguments import check_arguments, check_output
 from reelabel.verbs.compare import compare
 from reelabel.verbs.init import init
 from reelabel.verbs.run import RunResult, run
@@ -102,6 +103,8 @@ def recipe(
         UsageError: if there is no footage.
         SplitError: if there are too few groups of videos to keep some apart.
     """
+    check_arguments(quiet=quiet)
+    check_output(out)
     found = read_recipe(Path(file), settings)
     home = Path(out)
     kept = _apart(found, home, videos=videos, tags=tags, test_videos=test_videos, quiet=quiet)

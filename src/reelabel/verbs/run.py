@@ -22,6 +22,8 @@ from reelabel.errors import counted, few
 from reelabel.models.callables import detector_name
 from reelabel.models.detectors.callable import Finder
 from reelabel.tables.claims import IS
+from reelabel.verbs.arguments import check_arguments
+from reelabel.verbs.first_teacher import check_student
 from reelabel.verbs.status import StageStatus
 from reelabel.verbs.status import status as status_of
 from reelabel.workspace import Workspace, results
@@ -146,20 +148,21 @@ def run(  # noqa: PLR0913 -- one argument for each flag of the command
     Raises:
         ReelabelError: see `reelabel.errors`; everything done before stays done.
     """
+    how: dict[str, Any] = {
+        "workers": workers,
+        "processes": processes,
+        "fail_fast": fail_fast,
+        "force": force,
+    }
+    check_arguments(rounds=rounds, quiet=quiet, **how)
     ws = opened(workspace)
     values = merged(read_yaml(ws.config_path), settings or {})
     config = parse_config(values, str(ws.config_path))
     if detector is not None:
         changes = {"detector": detector_name(detector), "detector_options": {}}
         config = replace(config, project=config.project.model_copy(update=changes))
-    options = Options.given(
-        config.engine,
-        workers=workers,
-        processes=processes,
-        fail_fast=fail_fast,
-        force=force,
-        quiet=quiet,
-    )
+    check_student(config)
+    options = Options.given(config.engine, quiet=quiet, **how)
     return result_of(ws, config, loop.run(ws, config, options, rounds=rounds, until=until))
 
 
@@ -207,6 +210,7 @@ def status(workspace: Workspace | Path | str, *, verify: bool = False) -> list[S
         workspace: the workspace or its folder.
         verify: read every table and file, and compare it with what was written.
     """
+    check_arguments(verify=verify)
     ws = opened(workspace)
     return status_of(ws, read_config(ws), verify=verify)
 

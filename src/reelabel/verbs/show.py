@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 from reelabel.data.states import POSITIVE, TEACHER
 from reelabel.data.video import Video
 from reelabel.engine.progress import Display, is_quiet
-from reelabel.errors import UsageError
 from reelabel.media.draw import STYLES, colour_of, draw_boxes
 from reelabel.media.video import Frame
 from reelabel.models.base import Image
 from reelabel.output_files import prepare_outputs
 from reelabel.pipeline import read_config, task_of
 from reelabel.tables import LABELS, xyxy_of
+from reelabel.verbs.arguments import check_arguments, check_output
 from reelabel.verbs.run import opened
 from reelabel.verbs.show_evidence import show_evidence
 from reelabel.verbs.show_video import (
@@ -77,10 +77,11 @@ def show(  # noqa: PLR0913 -- one argument for each flag of the command
         UsageError: if the workspace's task cannot draw its labels; for an unknown kind or a number
             out of range; or if something of evidence is given without it.
     """
-    film = Film(kind, before_s, after_s, slow=slow, pause_s=pause_s, hits=hits)
-    asked = asked_film(film, evidence=evidence)
-    if pictures < 0:
-        raise UsageError(f"expected 0 pictures or more, got {pictures}")
+    times = {"before_s": before_s, "after_s": after_s, "slow": slow, "pause_s": pause_s}
+    check_arguments(**times, hits=hits, round=round, pictures=pictures)
+    check_arguments(evidence=evidence, quiet=quiet)
+    check_output(out)
+    asked = asked_film(Film(kind, **times, hits=hits), evidence=evidence)
     ws = opened(workspace)
     prepare_outputs([], [out])
     shown: list[Shown] = task_of(read_config(ws)).part("show")(

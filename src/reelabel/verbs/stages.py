@@ -13,6 +13,7 @@ from reelabel.engine.run import Options, Result
 from reelabel.engine.stage import AnyStage
 from reelabel.engine.task import BUILT_IN, task_named
 from reelabel.errors import UsageError, nearest
+from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.run import opened
 from reelabel.verbs.signatures import parameters_of
 from reelabel.workspace import Workspace
@@ -55,8 +56,9 @@ class StageFunction:
         **settings: Any,
     ) -> Result:
         """Do it; see the class."""
-        ws = opened(workspace)
         how = {name: settings.pop(name) for name in _HOW if name in settings}
+        check_arguments(round=round, **how)
+        ws = opened(workspace)
         config = changed(read_config(ws), self.__name__, settings)
         options = Options.given(config.engine, **how)
         return run_alone(ws, config, options, self.__name__, round_number=round)

@@ -11,7 +11,7 @@ score too, ``(n, 4)``: it is then 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -27,6 +27,8 @@ _COLUMNS = 6
 """Left, top, right, bottom, score, class id."""
 _OF_ONE_CLASS = (4, 5)
 """Columns of an array without class ids: without and with a score."""
+_ROUNDING = 1e-5
+"""By so much a score may be above 1."""
 
 
 class HasPredict(Protocol):
@@ -88,7 +90,7 @@ def as_boxes(found: Any, name: str, class_count: int) -> Boxes:
         class_count: how many classes it tells apart.
 
     Raises:
-        ModelError: if they are none of these, or not finite.
+        ModelError: if they are none of these, not finite, or corners or scores out of order.
     """
     try:
         boxes = found if isinstance(found, Boxes) else _converted(found, class_count)
@@ -101,7 +103,24 @@ def as_boxes(found: Any, name: str, class_count: int) -> Boxes:
         ) from exc
     if not (np.isfinite(boxes.xyxy).all() and np.isfinite(boxes.score).all()):
         raise ModelError(f"{name}: expected finite boxes and scores, but got NaN or infinity")
-    return boxes
+    return _checked(boxes, name)
+
+
+def _checked(boxes: Boxes, name: str) -> Boxes:
+    """Return boxes, scores that were rounded to just above 1 as 1.
+
+    Raises:
+        ModelError: for a score out of 0..1, or corners that are exchanged.
+    """
+    score, (x1, y1, x2, y2) = boxes.score, boxes.xyxy.T
+    if (bad := (score < 0) | (score > 1 + _ROUNDING)).any():
+        raise ModelError(f"{name}: expected a score of 0 to 1, but got {score[bad][0]:g}")
+    if (bad := (x1 > x2) | (y1 > y2)).any():
+        raise ModelError(
+            f"{name}: expected corners with x1 <= x2 and y1 <= y2, but got "
+            f"{boxes.xyxy[bad][0].tolist()}: are they left, top, right, bottom?"
+        )
+    return replace(boxes, score=score.clip(0, 1))
 
 
 def _converted(found: Any, class_count: int) -> Boxes:
@@ -130,6 +149,8 @@ def _from_rows(rows: NDArray[np.float32], class_count: int) -> Boxes:
         return Boxes(rows[:, :4], score, np.zeros(len(rows), np.int64))
     if rows.ndim != 2 or rows.shape[1] != _COLUMNS:  # noqa: PLR2004 -- rows and columns
         raise ValueError(f"an array of shape {rows.shape}")
+    if (part := rows[:, 5] % 1 > 0).any():
+        raise ValueError(f"a class id of {rows[part, 5][0]:g}")
     return Boxes(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
 
 

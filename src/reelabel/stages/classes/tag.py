@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.config import FOLDERS, MANIFEST, NoSettings, Project
+from reelabel.data.tag_rows import NONE
 from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import ConfigError, FormatError
 from reelabel.formats.tags import read_tags
+from reelabel.labels.segments import UNKNOWN
 from reelabel.labels.tagging import (
     ClassNames,
     Rows,
@@ -32,6 +34,8 @@ from reelabel.workspace import fingerprint
 from reelabel.workspace.names import copies_in, in_folder
 
 Tags = Unit[NoSettings, "Path | None"]
+_RESERVED = frozenset({NONE, UNKNOWN})
+"""Names that stand for no class."""
 
 
 def tag(unit: Tags) -> Output:
@@ -51,7 +55,7 @@ def tag(unit: Tags) -> Output:
         why = "; ".join(problems.sentences())
         raise FormatError(
             f"{unit.project.tags}: expected tags of the {len(names)} videos, but none can be "
-            f"used: {why or 'there are no videos'}"
+            f"used: {why or _nothing(unit)}"
         )
     tables = {"tags": {v: TAGS.from_rows(kept.get(v, [])) for v in names}}
     notes = {
@@ -60,6 +64,16 @@ def tag(unit: Tags) -> Output:
         "left_out": list(problems.sentences()),
     }
     return Output(tables, notes)
+
+
+def _nothing(unit: Tags) -> str:
+    """Return why there are no tags, where none of them is at fault."""
+    if unit.project.tags == MANIFEST:
+        return (
+            "none was fetched from a manifest with labels: name one by  reelabel fetch --from, or "
+            f"set tags to '{FOLDERS}' or to a file"
+        )
+    return "none of them has one"
 
 
 def file_tags(unit: Tags, path: Path, problems: TagProblems) -> Rows:
@@ -115,14 +129,20 @@ def check_project(project: Project) -> None:
     """Check that the settings of a classification have something to learn from.
 
     Raises:
-        ConfigError: if there are neither tags nor a teacher, only one exclusive class, or names of
-            classes that tags cannot tell apart.
+        ConfigError: if there are neither tags nor a teacher, only one exclusive class, names of
+            classes that tags cannot tell apart, or one that means something else.
     """
     check_names(project.classes, project.class_map)
     if not project.tags and not project.teacher and not project.labels:
         raise ConfigError(
             "expected weak labels to learn classes from, but got none: give tags (folders, "
             "manifest, or a file), a teacher such as hf-zero-shot-image:ID, or both"
+        )
+    if reserved := [n for n in project.classes if n.casefold() in _RESERVED]:
+        raise ConfigError(
+            f"expected other names than '{NONE}', which means no class in tags, and '{UNKNOWN}', "
+            f"which is the answer where no class is likely, but got '{reserved[0]}': call it "
+            f"'other', say, and map what your tags call it by class_map: {{{reserved[0]}: other}}"
         )
     if len(project.classes) < 2 and not project.multi_label:  # noqa: PLR2004 -- to tell apart
         raise ConfigError(
