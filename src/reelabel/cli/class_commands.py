@@ -9,6 +9,7 @@ import click
 
 from reelabel.cli.completion import completes, tags
 from reelabel.cli.echo import echo
+from reelabel.cli.output_file import OutputFile, echo_written, prints_files
 from reelabel.cli.stage_commands import set_flag
 
 
@@ -18,8 +19,9 @@ from reelabel.cli.stage_commands import set_flag
 @click.option("--videos", multiple=True, help="Folder or files of the videos; repeatable.")
 @click.option("--level", type=click.Choice(["frame", "clip", "video"]), help="Default: all.")
 @click.option("--against", help="Model that the others are compared with; default: the first.")
-@click.option("--json", type=click.Path(path_type=Path), help="Write the result as JSON.")
+@click.option("--json", type=OutputFile(".json"), help="Write the result as JSON; - prints it.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@prints_files
 def compare(models: tuple[str, ...], **given: Any) -> None:
     """Compare classifiers on the same videos: scores, size, speed, and which differences are real.
 
@@ -31,8 +33,7 @@ def compare(models: tuple[str, ...], **given: Any) -> None:
     from reelabel.verbs.compare import compare as call
 
     print_comparison(call(models, on_message=echo, **given))
-    if given["json"] is not None:
-        echo(f"written to {given['json']}")
+    echo_written(given["json"])
 
 
 @click.command(short_help="Train several classifiers on the same footage and compare them.")

@@ -25,6 +25,7 @@ from reelabel.cli.fetched_commands import forget, origins
 from reelabel.cli.film_flags import film_flags
 from reelabel.cli.flicker_command import flicker
 from reelabel.cli.group import Verbs
+from reelabel.cli.output_file import OutputFile, prints_files
 from reelabel.cli.run_command import run
 from reelabel.cli.stage_commands import (
     COUNT,
@@ -262,7 +263,7 @@ def import_labels(
 @click.option("--step-s", type=float, help="Seconds between frames that are classified.")
 @click.option("--smooth-s", type=float, help="Running median over class probabilities, seconds.")
 @click.option("--min-length-s", type=float, help="Shortest segment of a class, seconds.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write them to a .json or .csv file.")
+@click.option("--out", type=OutputFile(".json"), help="A .json or .csv file; - prints it.")
 @click.option("--render", type=click.Path(path_type=Path), help="Write video with them drawn.")
 @click.option(
     "--keep-frames", type=click.Path(path_type=Path), help="New folder for classified frames."
@@ -275,6 +276,7 @@ def import_labels(
 )
 @json_flag
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@prints_files
 def predict(model: str, sources: tuple[Path, ...], *, as_json: bool, **given: Any) -> int:
     """Apply a model, or the best one of a workspace, to videos and pictures."""
     from reelabel.cli.predicted_printing import print_predicted

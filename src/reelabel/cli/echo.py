@@ -9,10 +9,14 @@ import click
 
 from reelabel.terminal.text import plain
 
+ASIDE = "messages go to the standard error"
+"""Key of the click context that holds so, as where the standard output is a file to write."""
+
 
 def echo(text: object, *, err: bool = False) -> None:
     """Print a line as it is, but for control characters: names of files may hold some."""
-    click.echo(plain(str(text)), err=err)
+    context = click.get_current_context(silent=True)
+    click.echo(plain(str(text)), err=err or (context is not None and ASIDE in context.meta))
 
 
 def print_json(value: Any) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reelabel.cli.echo import echo
+from reelabel.cli.output_file import OutputFile, echo_written, prints_files
 from reelabel.cli.stage_commands import workspace_argument
 
 if TYPE_CHECKING:
@@ -16,15 +17,15 @@ if TYPE_CHECKING:
 
 @click.command(short_help="List where fetched footage comes from, and its licence.")
 @workspace_argument
-@click.option("--out", type=click.Path(path_type=Path), help="Write them to a .csv or .json file.")
+@click.option("--out", type=OutputFile(".csv"), help="A .csv or .json file; - prints it.")
+@prints_files
 def origins(workspace: Path, out: Path | None) -> None:
     """List fetched footage: address, title, uploader, licence as stated, time, hash."""
     from reelabel.cli.fetched_printing import print_origins
     from reelabel.verbs.origins import origins as call
 
     print_origins(call(workspace, out=out))
-    if out is not None:
-        echo(f"written to {out}")
+    echo_written(out)
 
 
 @click.command(short_help="Remove videos with all that was made of them, for good.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.cli.echo import echo, print_json
+from reelabel.cli.output_file import echo_written
 from reelabel.errors import SOME_VIDEOS_FAILED
 
 
@@ -26,8 +27,7 @@ def print_predicted(found: Any, written: Iterable[Path | None], *, as_json: bool
     else:
         echo(str(found))
         for path in written:
-            if path is not None:
-                echo(f"written to {path}")
+            echo_written(path)
     failures = getattr(found, "failures", {})  # other tasks return what they like
     for name, message in failures.items():
         echo(f"{name}: {message}", err=True)

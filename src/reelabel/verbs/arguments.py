@@ -1,4 +1,4 @@
-"""Arguments of commands, checked before any work: numbers, switches, names of files to write.
+"""Arguments of commands, checked before any work: numbers, switches, texts.
 
 Each name means the same in all commands, so its range stands here once.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any
 
 from reelabel.errors import UsageError, shown
@@ -118,48 +117,3 @@ def check_names(name: str, value: object) -> None:
         raise UsageError(
             f"expected {name} as texts, but got {shown(wrong[0])} ({type(wrong[0]).__name__})"
         )
-
-
-def check_output(*paths: Path | str | None) -> None:
-    """Refuse names that no file or folder can be written to, and one that means something else.
-
-    Args:
-        paths: of files or folders to write; None where none was given.
-
-    Raises:
-        UsageError: naming the path.
-    """
-    for path in paths:
-        if path is None:
-            continue
-        if not isinstance(path, Path | str):
-            raise UsageError(
-                f"expected the name of a file to write, but got {type(path).__name__}: give a path"
-            )
-        if str(path) == "-":
-            raise UsageError(
-                "expected the name of a file or folder to write, but got '-', which no command "
-                "takes for the standard output: choose another name"
-            )
-        if not str(path) or "\0" in str(path):
-            raise UsageError(f"expected the name of a file to write, but got {str(path)!r}")
-
-
-def check_output_file(*paths: Path | str | None) -> None:
-    """Refuse what `check_output` does, and names of folders, where a file is to be written.
-
-    Raises:
-        UsageError: naming the path.
-    """
-    check_output(*paths)
-    for path in paths:
-        if path is not None and (not Path(path).name or Path(path).name == ".." or _folder(path)):
-            raise UsageError(f"{path}: expected a file to write, but it is a folder: name a file")
-
-
-def _folder(path: Path | str) -> bool:
-    """Return whether there is a folder; a path that leads nowhere is refused where it is opened."""
-    try:
-        return Path(path).is_dir()
-    except OSError:
-        return False

@@ -13,8 +13,9 @@ from reelabel.errors import MediaError, MissingInput, UsageError
 from reelabel.files import safe_stem, staged_folder, write_text
 from reelabel.media.spans import cut_span, span_suffix
 from reelabel.media.stream import Timeline, scan_packets
+from reelabel.output_files import check_output
 from reelabel.tables import CLIPS, Row
-from reelabel.verbs.arguments import check_arguments, check_output
+from reelabel.verbs.arguments import check_arguments
 from reelabel.workspace import Workspace
 
 TABLE = "clips.csv"

@@ -15,11 +15,11 @@ from reelabel.evaluation.classes.speed import measure_speed
 from reelabel.files import write_json
 from reelabel.models.base import Window
 from reelabel.models.cost import model_size
-from reelabel.output_files import prepare_outputs
+from reelabel.output_files import check_output_file, prepare_outputs
 from reelabel.pipeline import read_config
 from reelabel.stages.classes.evaluate import ClassEvaluateSettings
 from reelabel.tables import CLASS_LABELS
-from reelabel.verbs.arguments import check_arguments, check_output_file
+from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.class_models import FoundClassifier, find_classifier
 from reelabel.verbs.compare_predictions import Classified, classify_known
 from reelabel.verbs.compare_truth import known_videos

@@ -11,11 +11,12 @@ from reelabel.errors import UsageError
 from reelabel.files import read_json
 from reelabel.formats.coco import read_coco, write_coco
 from reelabel.models.students.folder import WEIGHTS
+from reelabel.output_files import check_output
 from reelabel.pipeline import Run, read_config, run
 from reelabel.synthetic.footage import MANIFEST, render
 from reelabel.synthetic.objects import Shape
 from reelabel.verbs.ablate import ablate
-from reelabel.verbs.arguments import check_arguments, check_output
+from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.init import init
 from reelabel.verbs.report import report
 from reelabel.verbs.show import Shown, show

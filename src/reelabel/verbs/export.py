@@ -14,9 +14,9 @@ from reelabel.formats.attribution import write_attribution
 from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.labels.division import SIDES, TRAIN
 from reelabel.models.students.folder import MODEL_JSON
-from reelabel.output_files import prepare_outputs
+from reelabel.output_files import check_output, prepare_outputs
 from reelabel.tables import DETECTIONS
-from reelabel.verbs.arguments import check_arguments, check_output
+from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.detections import export_detections
 from reelabel.verbs.label_lines import data_sentence
 from reelabel.verbs.origins import origins_of

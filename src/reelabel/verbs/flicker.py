@@ -21,11 +21,11 @@ from reelabel.formats.detections_txt import read_detections
 from reelabel.formats.mined_txt import picture_name, write_mined
 from reelabel.media.pictures import write_jpeg
 from reelabel.media.video import Frame, decode
-from reelabel.output_files import prepare_outputs
+from reelabel.output_files import check_output, check_output_file, prepare_outputs
 from reelabel.temporal.pictures import Grey
 from reelabel.temporal.published import MinedFrame, mine_published
 from reelabel.temporal.published_settings import FRAME_LIMIT, PublishedSettings
-from reelabel.verbs.arguments import check_arguments, check_output, check_output_file
+from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.frame_folder import frame_folder
 from reelabel.verbs.write_back import Writer, asked_write_back
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from reelabel.errors import UsageError
 from reelabel.files import write_text
 from reelabel.formats.attribution import Origin, attribution_csv
-from reelabel.output_files import prepare_outputs
+from reelabel.output_files import check_output_file, prepare_outputs
 from reelabel.sources.fetching.fetched import FetchedFile, fetched_in
-from reelabel.verbs.arguments import check_output_file
 from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace
 from reelabel.workspace.names import copies_in

@@ -10,13 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from reelabel.engine.task import Task, task_named
 from reelabel.errors import UsageError
+from reelabel.output_files import check_output, check_output_file
 from reelabel.short_names import class_names
-from reelabel.verbs.arguments import (
-    check_arguments,
-    check_names,
-    check_output,
-    check_output_file,
-)
+from reelabel.verbs.arguments import check_arguments, check_names
 from reelabel.verbs.model_names import DETECT, Model, named_model
 from reelabel.verbs.predict_sources import OnMessage, Sources, Span
 from reelabel.workspace import Workspace

@@ -13,8 +13,8 @@ from reelabel.media.encode import VideoWriter
 from reelabel.media.probe import VideoInfo
 from reelabel.media.rendering import MARK, write_rendering
 from reelabel.models.base import Image
+from reelabel.output_files import check_output_file
 from reelabel.sources.footage import SUFFIXES as FOOTAGE_SUFFIXES
-from reelabel.verbs.arguments import check_output_file
 from reelabel.verbs.predict_sources import PlannedFile, is_picture
 
 SUFFIXES = (".json", ".csv")

@@ -15,9 +15,10 @@ from reelabel.engine.project import sections_of
 from reelabel.engine.task import BUILT_IN, task_named
 from reelabel.formats.tags import write_tags_csv
 from reelabel.labels.division import TEST
+from reelabel.output_files import check_output
 from reelabel.pipeline import read_config
 from reelabel.tables import TAGS
-from reelabel.verbs.arguments import check_arguments, check_output
+from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.compare import compare
 from reelabel.verbs.init import init
 from reelabel.verbs.run import RunResult, run

@@ -17,10 +17,10 @@ from reelabel.engine.progress import Display, is_quiet
 from reelabel.media.draw import STYLES, colour_of, draw_boxes
 from reelabel.media.video import Frame
 from reelabel.models.base import Image
-from reelabel.output_files import prepare_outputs
+from reelabel.output_files import check_output, prepare_outputs
 from reelabel.pipeline import read_config, task_of
 from reelabel.tables import LABELS, xyxy_of
-from reelabel.verbs.arguments import check_arguments, check_output
+from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.run import opened
 from reelabel.verbs.show_evidence import show_evidence
 from reelabel.verbs.show_video import (
