@@ -55,6 +55,13 @@ def test_only_one_file_is_the_standard_output(disc_clips, tmp_path, capfd):
     capfd.readouterr()
 
 
+def test_what_is_printed_is_printed_once(disc_clips, capfd):
+    """``--json`` prints the same: both would be two texts in one."""
+    with pytest.raises(Exception, match="--json prints one"):
+        run("predict", "fake:", disc_clips[0], "-q", "--json", "--out", "-")
+    assert capfd.readouterr().out == ""
+
+
 def test_nothing_is_printed_where_the_command_fails(tmp_path, capfd):
     """Half a file would pass for a whole one."""
     with pytest.raises(Exception, match=r"none\.mp4"):

@@ -48,7 +48,7 @@ class OutputFile(click.Path):
 def prints_files(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command a temporary file in place of ``-``, and print what it holds at the end.
 
-    Commands write whole files or none: where one fails, nothing is printed.
+    Commands write whole files or none: where one fails, nothing is printed. ``--json`` prints too.
     """
 
     @wraps(command)
@@ -56,8 +56,10 @@ def prints_files(command: Callable[..., Any]) -> Callable[..., Any]:
         asked = [name for name, value in given.items() if isinstance(value, _StandardOutput)]
         if not asked:
             return command(**given)
-        if len(asked) > 1:
-            raise click.UsageError("only one file can be the standard output: name the others")
+        if len(asked) > 1 or given.get("as_json"):
+            raise click.UsageError(
+                "only one file can be the standard output, and --json prints one: name the others"
+            )
         with _printed(given[asked[0]].suffix) as path:
             return command(**given | {asked[0]: path})
 

@@ -20,7 +20,7 @@ from reelabel.formats.entries import Entry, Four
 KptShape = tuple[int, int]
 """Key points of an object, and the values of each: x, y, and 1 more if it states visibility."""
 _BOX_FIELDS, _SCORED_FIELDS, _TRIANGLE_FIELDS = 5, 6, 7
-_TRACKED_FIELDS = (6, 7)
+_TRACKED_FIELDS = (_BOX_FIELDS + 1, _SCORED_FIELDS + 1)
 _NOTHING: Four = (math.nan, math.nan, math.nan, math.nan)
 
 

@@ -94,10 +94,9 @@ def _nothing_decoded(path: Path, num_packets: int, errors: list[DecodeError]) ->
     """Return the message of a file without a frame that can be decoded, and the ways out."""
     why = f" ({str(errors[0]).rpartition(': ')[2]})" if errors else ""
     return (
-        f"{path}: not one of {num_packets} frames can be decoded{why}; it may be "
-        "truncated, or of a kind that FFmpeg lacks, such "
-        "as animated WebP: fetch it again, save it as MP4, PNG or JPEG with the program that made "
-        "it, or leave it out"
+        f"{path}: not one of {num_packets} frames can be decoded{why}; it may be truncated, or of "
+        "a kind that FFmpeg lacks, such as animated WebP: fetch it again, save it as MP4, PNG or "
+        "JPEG with the program that made it, or leave it out"
     )
 
 

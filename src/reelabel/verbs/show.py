@@ -78,8 +78,8 @@ def show(  # noqa: PLR0913 -- one argument for each flag of the command
             out of range; or if something of evidence is given without it.
     """
     times = {"before_s": before_s, "after_s": after_s, "slow": slow, "pause_s": pause_s}
-    check_arguments(**times, hits=hits, round=round, pictures=pictures)
-    check_arguments(evidence=evidence, quiet=quiet)
+    others = {"hits": hits, "round": round, "pictures": pictures, "evidence": evidence}
+    check_arguments(**times, **others, quiet=quiet)
     check_output(out)
     asked = asked_film(Film(kind, **times, hits=hits), evidence=evidence)
     ws = opened(workspace)
