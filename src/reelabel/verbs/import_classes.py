@@ -127,10 +127,11 @@ def _without_moment(workspace: Workspace, rows: Sequence[Row]) -> Iterator[str]:
     """Yield the places of rows that are about no moment of their video, as far as it has any."""
     videos = {video.video_id: video for video in workspace.videos()}
     sampled = set(workspace.shards(MOMENTS))
-    for video_id in dict.fromkeys(row["video_id"] for row in rows):
-        if video_id not in sampled:
-            continue
-        own = [row for row in rows if row["video_id"] == video_id]
+    by_video: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["video_id"] in sampled:
+            by_video.setdefault(row["video_id"], []).append(row)
+    for video_id, own in by_video.items():
         spans = spans_of(CLASS_IMPORTED.from_rows(own), sorted({row["category"] for row in own}))
         times = times_s(moments_of(workspace.read(MOMENTS, video_id)), videos[video_id])
         covered: Bools = np.any(spans.covers(times[:, 0], times[:, 1]), axis=0)
