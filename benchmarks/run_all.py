@@ -29,7 +29,8 @@ ORDER = (
     "sparse_sample.py",
     "manifests.py",
     "idle.py",
-    "resume.py",
+    "one_more.py",
+    "unlucky.py",
     "fetch_speed.py",
 )
 

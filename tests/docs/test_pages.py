@@ -19,7 +19,7 @@ from pydantic import BaseModel
 import reelabel
 from reelabel.cli.commands import cli
 from reelabel.models.detectors.callable import as_boxes
-from reelabel.pipeline import DETECT
+from reelabel.pipeline import CLASSIFY_CLIPS, CLASSIFY_FRAMES, DETECT
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -27,6 +27,7 @@ PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("how-to/*.md"), *DOCS.glob("decis
 PAGES.append(ROOT / "README.md")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SETTING = re.compile(rf"\b({'|'.join(DETECT.sections)})\.([a-z0-9_.]*[a-z0-9_])")
+TASKS = (DETECT, CLASSIFY_FRAMES, CLASSIFY_CLIPS)
 FILES = {"csv", "json", "yaml", "parquet", "md", "py", "jpg"}
 
 
@@ -88,6 +89,19 @@ def test_settings_exist(path):
     for stage, key in SETTING.findall(path.read_text(encoding="utf-8")):
         if key not in FILES:
             assert is_setting(key, named(DETECT.sections[stage])), f"{stage}.{key}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=ids)
+def test_benchmarks_use_commands_and_settings_that_exist(path):
+    """The commands that a benchmark calls exist, as do the settings that it gives them."""
+    text = path.read_text(encoding="utf-8")
+    for name in re.findall(r"""\bcommand\(["'](\w+)["']""", text):
+        assert cli.get_command(click.Context(cli), name) is not None, name
+    sections = {name for task in TASKS for name in task.sections}
+    for section, key in re.findall(r"""["'](\w+)\.([a-z0-9_.]+)(?:=|["']: )""", text):
+        if section in sections:
+            kinds = (t.sections[section] for t in TASKS if section in t.sections)
+            assert any(is_setting(key, named(kind)) for kind in kinds), f"{section}.{key}"
 
 
 def our_calls(text: str) -> list[ast.Call]:

@@ -84,8 +84,9 @@ def test_a_folder_states_its_task(tmp_path):
         ({}, "detect"),
     ):
         (tmp_path / "model.json").write_text(json.dumps(content))
-        found = named_model(tmp_path)
-        assert (found.task.name, found.spec) == (task, f"student:{tmp_path}")
+        for name in (tmp_path, f"student:{tmp_path}"):
+            found = named_model(name)
+            assert (found.task.name, found.spec) == (task, f"student:{tmp_path}")
     (tmp_path / "model.json").write_text("{")
     assert named_model(tmp_path).task.name == "detect"
 

@@ -97,6 +97,8 @@ def check_arguments(**given: Any) -> None:
         UsageError: naming the first one.
     """
     for name, value in given.items():
+        if name not in SWITCHES | NUMBERS.keys():
+            raise AssertionError(f"{name} has no range")
         if value is None:
             continue
         if name in SWITCHES and not isinstance(value, bool):

@@ -68,7 +68,7 @@ def named_model(model: Workspace | Path | str, task: str = "") -> NamedModel:
     place = _workspace_of(model)
     if place is not None:
         return _of_workspace(*place, task)
-    folder = Path(str(model))
+    folder = Path(str(model).removeprefix("student:"))
     if (folder / MODEL_JSON).is_file():
         found = _task_in(folder)
         return NamedModel(str(model), f"student:{folder.resolve()}", _agreed(model, found, task))
