@@ -51,7 +51,6 @@ LEVEL = {
     "stages": 9,
     "pipeline": 10,
     "verbs": 12,
-    "review": 12,
     "cli": 13,
     "__main__": 14,
     "__init__": 14,
