@@ -221,17 +221,25 @@ def first_of(names: Iterable[str], most: int = 8) -> str:
     return f"{', '.join(names[:most]) or 'none'}{more}"
 
 
+_LEAST_PART = 4
+"""Letters of a part of a name that stands for the whole in a hint."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the nearest known name, or an empty string.
 
     >>> nearest("ball", ["sports ball", "bal", "dog"])
     " (did you mean 'bal'?)"
+    >>> nearest("fetch", ["dog_sleeps", "dog_fetches"])
+    " (did you mean 'dog_fetches'?)"
     >>> nearest("zzz", ["dog"])
     ''
     """
-    known = list(known)
+    known, asked = list(known), name.lower()
     lowered = {choice.lower(): choice for choice in known}
-    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
-    inside = [choice for choice in known if name.lower() in choice.lower().split()]
+    close = difflib.get_close_matches(asked, lowered, n=1, cutoff=0.6)
+    inside = [choice for choice in known if asked in choice.lower().split()]
+    if len(asked) >= _LEAST_PART:
+        inside += [choice for choice in known if asked in choice.lower()]
     best = [lowered[close[0]]] if close else inside
     return f" (did you mean '{best[0]}'?)" if best else ""
