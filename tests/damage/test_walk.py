@@ -1,6 +1,7 @@
 """Every file of a workspace of each task x every damage x every command that reads a workspace.
 
 A sample is walked. ``REELABEL_DAMAGES`` sets how many cases of each workspace; 0 walks over all.
+``REELABEL_DAMAGES_SEED`` draws others.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from reelabel.cli.commands import cli
 from reelabel.engine.task import task_named
 
 CASES = int(os.environ.get("REELABEL_DAMAGES", "16"))
+SEED = int(os.environ.get("REELABEL_DAMAGES_SEED", "0"))
 PER_COMMAND = 5
 """Cases for each command where a sample is walked: each has to be run without damage first."""
 NO_WORKSPACE = {"init", "demo", "flicker", "recipe"}
@@ -324,7 +326,7 @@ def is_free(name: str) -> bool:
 
 def chosen(finished, lines: dict[str, list], damages) -> list[Case]:
     """Return the cases that are walked, those of one command after another."""
-    draw = random.Random(0)
+    draw = random.Random(SEED)
     labels = sorted(lines)
     if CASES:
         labels = sorted(draw.sample(labels, min(len(labels), CASES // PER_COMMAND)))
