@@ -3,11 +3,11 @@
     python benchmarks/unlucky.py                         100 kills and 20 full disks
     python benchmarks/unlucky.py --kills 20 --disks 4    the same in minutes
 
-Half of them with a detector, half with a classifier; each run trains a real student. Its labels,
-data sets, weights, scores and decisions must be the same bytes as those of a run that nobody
-disturbed, its folder must hold the same files, its training curve must go on where it was, and no
-command may print a traceback. Where runs are killed, the rounds, and with them the checkpoints, lie
-on another file system than the rest. Needs Linux: file systems are mounted in a namespace that ends
+Half of them with a detector, half with a classifier (`--tasks`); each run trains a real student.
+Labels, data sets, weights, scores and decisions must be the same bytes as those of an undisturbed
+run, its folder must hold the same files, its training curve must go on where it was, and no command
+may print a traceback. Where runs are killed, the rounds, and with them the checkpoints, lie on
+another file system than the rest. Needs Linux: file systems are mounted in a namespace that ends
 with the process.
 """
 
@@ -115,7 +115,8 @@ def ran(root: Path) -> int:
 def state(root: Path) -> dict[str, str]:
     """Return what a run must end with: names of all files, and digests of what may not differ."""
     found = {}
-    for path in sorted(x for x in root.rglob("*") if x.is_file() and "logs" not in x.parts):
+    files = (x for x in root.rglob("*") if x.is_file() and "logs" not in x.parts)
+    for path in sorted(x for x in files if x.name[0] != "_"):  # an index, which may be there
         name = path.relative_to(root)
         found[str(name)] = ""
         compared = any(path.match(f"rounds/*/{pattern}") for pattern in COMPARED)
@@ -203,15 +204,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--disks", type=int, default=20)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=[*TASKS])
     options = parser.parse_args()
     in_a_namespace()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for task in TASKS:
+        for task in options.tasks:
             render(folder / "footage" / task / "one", videos=4, frames=60, seed=3)
             render(folder / "footage" / task / "two", videos=4, frames=60, seed=4)
-            kill(task, folder, options.kills // len(TASKS))
-            fill(task, folder, options.disks // len(TASKS))
+            kill(task, folder, options.kills // len(options.tasks))
+            fill(task, folder, options.disks // len(options.tasks))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -15,11 +16,13 @@ from reelabel.data.boxes import iou  # noqa: E402 -- torch
 from reelabel.errors import UsageError  # noqa: E402 -- torch
 from reelabel.media.pictures import read_rgb  # noqa: E402 -- torch
 from reelabel.models.contract import detector_faults  # noqa: E402 -- torch
+from reelabel.models.onnx_session import open_session  # noqa: E402 -- torch
 from reelabel.models.registry import load_detector  # noqa: E402 -- torch
 from reelabel.models.students.centernet.network import CenterNet  # noqa: E402 -- torch
 from reelabel.models.students.folder import ModelCard, write_card  # noqa: E402 -- torch
 from reelabel.models.students.onnx_export import export_onnx  # noqa: E402 -- torch
 from reelabel.models.students.registry import family_named, family_of  # noqa: E402 -- torch
+from reelabel.models.students.yolox import session  # noqa: E402 -- torch
 from reelabel.training.boxes.settings import BoxTrainSettings  # noqa: E402 -- torch
 
 pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
@@ -63,6 +66,32 @@ def test_yolox_as_onnx_finds_the_same_boxes(data_dir, tmp_path):
             assert np.sort(boxes.score) == pytest.approx(np.sort(expected.score), abs=1e-3)
         found += len(boxes)
     assert found > 3
+
+
+def test_pictures_are_given_to_onnx_runtime_one_by_one(data_dir, tmp_path, monkeypatch):
+    """A batch finds what its pictures do alone; memory does not grow with its size."""
+    settings = BoxTrainSettings(weights=data_dir / "weights" / "yolox_nano.onnx")
+    student = family_of(settings).build(settings, CLASSES).eval()
+    card = ModelCard(kind="yolox", classes=CLASSES, image_size=160, nms_iou=0.65, arch=student.arch)
+    model, given = saved(tmp_path / "model", student, card), []
+
+    def opened(path, *more):
+        inner = open_session(path, *more)
+
+        def run(names, inputs):
+            given.append(inputs["images"].shape)
+            return inner.run(names, inputs)
+
+        return SimpleNamespace(run=run)
+
+    monkeypatch.setattr(session, "open_session", opened)
+    network = session.onnx_network(next(model.glob("*.onnx")))
+    pictures = np.random.default_rng(0).uniform(0, 255, (3, 3, 96, 160)).astype(np.float32)
+    together, alone = network(pictures), [network(each[None])[0] for each in pictures]
+    assert given == [(1, 3, 96, 160)] * 6
+    for one, other in zip(together, alone, strict=True):
+        assert np.array_equal(one.xyxy, other.xyxy)
+        assert np.array_equal(one.score, other.score)
 
 
 def test_half_precision_finds_nearly_the_same_boxes_in_half_the_size(data_dir, tmp_path):

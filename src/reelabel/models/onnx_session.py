@@ -41,6 +41,8 @@ def open_session(path: Path, device: Device = "auto", network: bytes | None = No
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # A plan of the memory is kept for every size of input that came by; it is not faster.
+    options.enable_mem_pattern = False
     # Errors; warnings tell users of the exporter's habits. A rewritten network is a try.
     options.log_severity_level = 3 if network is None else 4
     providers = _providers(device)
