@@ -27,5 +27,5 @@ def plain_file(path: Path | str) -> Path:
     """
     path = Path(path)
     if (kind := special_kind(path)) and not path.is_dir():
-        raise OSError(errno.EINVAL, f"it is {kind}", str(path))
+        raise OSError(errno.ENXIO, f"it is {kind}", str(path))
     return path

@@ -47,9 +47,9 @@ def explained(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except IsADirectoryError as exc:
-        raise WorkspaceError(os_sentence(exc, path)) from exc
     except OSError as exc:
+        if exc.errno in {errno.EISDIR, errno.ENXIO}:  # about what stands at the error's own path
+            raise WorkspaceError(os_sentence(exc, path)) from exc
         raise WorkspaceError(f"{path}: {os_reason(exc)}; what was done so far is kept") from exc
 
 

@@ -350,7 +350,7 @@ def walk(tmp_path, tools):
             if walk.whole[case.label] is not None and (fault := walk.fault(case, lines)):
                 faults[str(case)] = fault
         walked = sum(walk.whole[case.label] is not None for case in cases)
-        print(f"{finished.task}: {walked} cases, {len(faults)} faults")  # noqa: T201 -- with -s
+        print(f"{finished.task}: {walked} cases, {len(faults)} faults", *faults.items(), sep="\n")  # noqa: T201 -- with -s
         return faults
 
     return find

@@ -336,7 +336,7 @@ class Workspace:
         with contextlib.ExitStack() as held:
             # Only taking the lock is explained: what goes wrong under it is not its fault.
             with explained(lock := self.root / ".lock"):
-                file = held.enter_context(lock.open("a+"))
+                file = held.enter_context(plain_file(lock).open("a+"))
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError as exc:
