@@ -230,3 +230,13 @@ def test_a_path_that_is_no_utf8_is_refused_before_anything_is_made(tmp_path, nam
             call(root)
         assert str(refused.value).isascii()
     assert not root.exists()
+
+
+@pytest.mark.parametrize(("make", "words"), [(os.mkfifo, "a pipe"), (os.mkdir, "a folder")])
+def test_what_stands_in_place_of_the_lock_is_named(workspace, make, words):
+    """A pipe or a folder is named with its path and the way out, and nothing waits for it."""
+    lock = workspace.root / ".lock"
+    make(lock)
+    expected = f"{lock}: expected a file, but there is {words}.*move it away"
+    with pytest.raises(WorkspaceError, match=expected), workspace.locked():
+        pass
