@@ -28,7 +28,7 @@ DAMAGES = (
     *("a folder", "a link to itself", "a pipe"),
 )
 WAYS_OUT = re.compile(
-    r"run again|reelabel \w+|(delete|remove|correct|check|name|move) (it|them|another|a file)"
+    r"run again|reelabel\s\w+|(delete|remove|correct|check|name|move|save) (it|them|another|(a|the) file)"
     r"|put it back|train again|run the stages|expected a workspace|replace it"
 )
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40)}
