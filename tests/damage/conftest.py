@@ -28,7 +28,8 @@ DAMAGES = (
     *("a folder", "a link to itself", "a pipe"),
 )
 WAYS_OUT = re.compile(
-    r"run again|reelabel\s\w+|(delete|remove|correct|check|name|move|save) (it|them|another|(a|the) file)"
+    r"run again|reelabel\s\w+"
+    r"|(delete|remove|correct|check|name|move|save) (it|them|another|(a|the) file)"
     r"|put it back|train again|run the stages|expected a workspace|replace it"
 )
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40)}
