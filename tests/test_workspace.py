@@ -209,7 +209,7 @@ def test_every_column_says_what_it_means(table):
     assert all(column.meaning for column in table.columns)
     names = [column.name for column in table.columns]
     assert len(names) == len(set(names))
-    assert table.check(table.empty()).num_rows == 0
+    table.check(table.empty().schema)
 
 
 @given(st.dictionaries(st.text(max_size=5), st.integers(), max_size=5))

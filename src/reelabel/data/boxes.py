@@ -42,8 +42,8 @@ class Boxes:
         mask: ``(n, height, width)`` bool, or None.
         extra: ``(n,)`` dictionaries of further values that a file format carries, or None.
 
-    The arrays are read-only copies. Index with a mask, with positions or with a slice to select:
-    ``boxes[boxes.score > 0.5]``.
+    The arrays are read-only: copies, unless what is given was read-only already. Index with a mask,
+    with positions or with a slice to select: ``boxes[boxes.score > 0.5]``.
 
     Raises:
         ValueError: if the shapes do not agree.
@@ -83,7 +83,9 @@ class Boxes:
             return cls.empty()
         columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
         joined: dict[str, Any] = {
-            name: None if any(value is None for value in values) else np.concatenate(values)
+            name: None
+            if any(value is None for value in values)
+            else read_only(np.concatenate(values))
             for name, values in columns.items()
         }
         return cls(**joined)
@@ -93,7 +95,9 @@ class Boxes:
 
     def __getitem__(self, which: NDArray[Any] | slice) -> Boxes:
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
-        chosen: dict[str, Any] = {k: v if v is None else v[which] for k, v in columns.items()}
+        chosen: dict[str, Any] = {
+            k: v if v is None else read_only(v[which]) for k, v in columns.items()
+        }
         return Boxes(**chosen)
 
     def __eq__(self, other: object) -> bool:
@@ -131,7 +135,9 @@ def _same(a: NDArray[Any] | None, b: NDArray[Any] | None) -> bool:
 
 
 def freeze_array(owner: object, name: str, kind: type[np.generic], shape: tuple[int, ...]) -> None:
-    """Replace a field of a frozen dataclass by a read-only copy of its type, if it is given.
+    """Replace a field of a frozen dataclass by a read-only array of its type, if it is given.
+
+    It is a copy, unless what is given is read-only already.
 
     Raises:
         ValueError: if it has another shape.
@@ -139,12 +145,30 @@ def freeze_array(owner: object, name: str, kind: type[np.generic], shape: tuple[
     value = getattr(owner, name)
     if value is None:
         return
-    # A copy, so that making it read-only does not freeze the caller's array.
-    array: NDArray[Any] = np.array(value, dtype=kind)
+    array = fixed(value, kind)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, but got {array.shape}")
-    array.setflags(write=False)
     object.__setattr__(owner, name, array)
+
+
+def fixed(value: object, kind: type[np.generic]) -> NDArray[Any]:
+    """Return values as a read-only array of a type; a copy, unless they are read-only already."""
+    # Making it read-only must not freeze the caller's array.
+    return read_only(np.array(value, dtype=kind, copy=None if _is_fixed(value) else True))
+
+
+def _is_fixed(value: object) -> bool:
+    """Return whether an array is read-only, and so is the whole that it is a part of."""
+    if not isinstance(value, np.ndarray) or value.flags.writeable:
+        return False
+    whole = value.base
+    return whole is None or (isinstance(whole, np.ndarray) and not whole.flags.writeable)
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the same array, which is read-only from now on: for one that nobody else has."""
+    array.setflags(write=False)
+    return array
 
 
 @dataclass(frozen=True)

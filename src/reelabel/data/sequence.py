@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.data.boxes import Boxes, iou
+from reelabel.data.boxes import Boxes, fixed, iou, read_only
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -36,13 +36,12 @@ class BoxSequence:
     boxes: Boxes
 
     def __post_init__(self) -> None:
-        frame: Ints = np.array(self.frame, dtype=np.int64)
+        frame: Ints = fixed(self.frame, np.int64)
         if frame.shape != (len(self.boxes),):
             raise ValueError(
                 f"frame must have shape {(len(self.boxes),)}, but got {frame.shape}: give one "
                 "frame for each box"
             )
-        frame.setflags(write=False)
         object.__setattr__(self, "frame", frame)
         self._check()
 
@@ -81,7 +80,7 @@ class BoxSequence:
         return len(self.frame)
 
     def __getitem__(self, which: NDArray[Any] | slice) -> BoxSequence:
-        return BoxSequence(self.frame[which], self.boxes[which])
+        return BoxSequence(read_only(self.frame[which]), self.boxes[which])
 
     def __repr__(self) -> str:
         return f"BoxSequence({len(self)} boxes in {len(np.unique(self.frame))} frames)"
@@ -114,7 +113,7 @@ class BoxSequence:
     def concatenated(cls, parts: Sequence[BoxSequence]) -> BoxSequence:
         """Return the boxes of all parts, one part after the other."""
         frame = np.concatenate([np.zeros(0, np.int64), *(part.frame for part in parts)])
-        return cls(frame, Boxes.concatenated(part.boxes for part in parts))
+        return cls(read_only(frame), Boxes.concatenated(part.boxes for part in parts))
 
 
 def rows_by_track(track_id: Ints, frame: Ints) -> list[Ints]:

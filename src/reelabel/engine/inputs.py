@@ -83,15 +83,22 @@ class Inputs:
         self._declared(table, previous=previous)
         return self._workspace.shards(table, self._round - previous)
 
-    def rows(self, table: Table, video_id: str, *, previous: bool = False) -> pa.Table:
-        """Return one video's rows of a table.
+    def rows(
+        self,
+        table: Table,
+        video_id: str,
+        *,
+        previous: bool = False,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Return one video's rows of a table, with these of its columns or with all.
 
         Raises:
             MissingInput: if an earlier stage has not made them and the table is not optional.
         """
         self._declared(table, previous=previous)
         try:
-            return self._workspace.read(table, video_id, self._round - previous)
+            return self._workspace.read(table, video_id, self._round - previous, columns=columns)
         except MissingInput:
             if previous or table in (*self._reads.optional, *self._reads.written):
                 return table.empty()

@@ -135,20 +135,29 @@ class Unit(Context[S], Generic[S, R]):
             raise TypeError("only a stage of scope 'source' has a source")
         return self.target
 
-    def rows(self, table: Table, video_id: str = "", *, previous: bool = False) -> pa.Table:
+    def rows(
+        self,
+        table: Table,
+        video_id: str = "",
+        *,
+        previous: bool = False,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
         """Return a table's rows of this video or source, or of another video.
 
         Args:
             table: one that the stage declares to read.
             video_id: empty for the unit's own; a stage of scope ``all`` has none.
             previous: of the round before.
+            columns: those that are needed; None for all.
 
         Raises:
             MissingInput: if an earlier stage has not made them and the table is not optional.
         """
         if not video_id and self.target is None:
             raise TypeError("a stage of scope 'all' names the video whose rows it reads")
-        return self.inputs.rows(table, video_id or key_of(self.target), previous=previous)
+        key = video_id or key_of(self.target)
+        return self.inputs.rows(table, key, previous=previous, columns=columns)
 
     def shards(self, table: Table) -> Iterator[tuple[str, pa.Table]]:
         """Yield each video's rows of a table, in the order of the video ids."""

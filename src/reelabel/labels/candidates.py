@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +26,8 @@ from reelabel.data.states import (
 from reelabel.labels.evidence import Evidence, decide_by_evidence, smoothed_places
 from reelabel.labels.outliers import OutlierSettings
 from reelabel.labels.rules import Decisions, RuleInput, RuleSettings
-from reelabel.tables import CANDIDATES, DETECTIONS, xyxy_columns
+from reelabel.tables import CANDIDATES, joined, xyxy_columns
+from reelabel.tables.columns import chosen_texts
 
 
 class CandidateSettings(RuleSettings):
@@ -76,32 +78,28 @@ class Candidates:
 
         Args:
             detections: the ``(n,)`` rows that the decisions are about.
-            evidence: the rows that `added` points into.
+            evidence: the rows that `added` points into (`reelabel.labels.evidence.added_rows`).
         """
-        parts = [self._kept(detections), self._added(evidence)]
-        return pa.concat_tables(parts).combine_chunks()
+        return joined(CANDIDATES, [self._kept(detections), self._added(evidence)])
 
     def counts(self) -> dict[str, int]:
         """Return how many detections have each state, and how many boxes were added."""
-        states, counts = np.unique(self.decisions.state, return_counts=True)
-        result = dict(zip(states.tolist(), counts.tolist(), strict=True))
+        result = dict(sorted(Counter(self.decisions.state.tolist()).items()))
         return result | ({"from_gaps": len(self.added.row)} if len(self.added.row) else {})
 
     def _kept(self, detections: pa.Table) -> pa.Table:
         kept = np.flatnonzero(self.decisions.state != DROPPED)
-        rows = detections.take(pa.array(kept))
+        shared = ["video_id", "pts", "frame_index", "category", "score"]
+        rows = detections.select(shared).take(pa.array(kept))
         rule, moved = self.decisions.rule[kept], self.moved[kept]
-        ending = pa.array(np.where(moved, "; smoothed", ""))
+        ending = chosen_texts(("", "; smoothed"), moved.astype(np.int64))
         reason = pa.array(self.decisions.reason[kept], pa.string())
-        columns: dict[str, Any] = {
-            name: rows[name] for name in DETECTIONS.schema.names if name in CANDIDATES.schema.names
-        }
         return CANDIDATES.build({
-            **columns,
+            **{name: rows[name] for name in shared},
             **xyxy_columns(self.xyxy[kept]),
             "detection": kept,
             "state": self.decisions.state[kept],
-            "origin": np.where(rule == GAP, TRACKER, TEACHER),
+            "origin": chosen_texts((TEACHER, TRACKER), (rule == GAP).astype(np.int64)),
             "rule": rule,
             "reason": pc.binary_join_element_wise(reason, ending, ""),
         })

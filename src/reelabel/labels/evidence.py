@@ -18,9 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from reelabel.data.boxes import Bools, Floats, Ints, Strings, visible_parts
+from reelabel.data.boxes import Bools, Floats, Ints, visible_parts
 from reelabel.data.states import (
     DROPPED,
     FLICKER,
@@ -32,8 +33,13 @@ from reelabel.data.states import (
 )
 from reelabel.errors import MissingInput
 from reelabel.labels.rules import EVIDENCE_STATES, Decisions, RuleInput, RuleSettings, apply_rules
-from reelabel.tables import xyxy_of
-from reelabel.tables.columns import Texts, strings_of, texts_of
+from reelabel.tables import EVIDENCE, xyxy_of
+from reelabel.tables.columns import Texts, texts_of
+
+READ_EVIDENCE = tuple(
+    name for name in EVIDENCE.schema.names if name not in {"track_id", "sigma", "frames"}
+)
+"""The columns of the table `evidence` that decisions rest on."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Evidence:
 
     Attributes:
         kind: ``(m,)`` one of `reelabel.data.states.EVIDENCE_KINDS`.
-        row: ``(m,)`` int64, the row of the table `evidence`.
+        row: ``(m,)`` int64, of an added box its row in `added_rows`; else of no meaning.
         detection: ``(m,)`` int64, the detection that it is about, -1 for an added box.
         xyxy: ``(m, 4)`` float32, clipped to the picture.
         visible: ``(m,)`` whether enough of the box lies in the picture.
@@ -52,7 +58,7 @@ class Evidence:
         reason: ``(m,)`` strings.
     """
 
-    kind: Strings
+    kind: Texts
     row: Ints
     detection: Ints
     xyxy: Floats
@@ -66,7 +72,7 @@ class Evidence:
         """Return the rows of the table `evidence`.
 
         Args:
-            table: the evidence about one video.
+            table: the evidence about one video, with the columns `READ_EVIDENCE`.
             detections: the detections that it must be about.
             size_wh: width and height of the pictures in pixels.
 
@@ -79,8 +85,8 @@ class Evidence:
         if not fits or (detections["pts"].to_numpy()[row[about]] != pts[about]).any():
             raise MissingInput("the evidence is about other detections: run  reelabel mine  again")
         return cls(
-            strings_of(table, "kind"),
-            np.arange(len(table)),
+            texts_of(table, "kind"),
+            np.cumsum(~about) - 1,
             row.astype(np.int64),
             *visible_parts(xyxy_of(table), size_wh),
             table["similarity"].to_numpy().astype(np.float32),
@@ -89,6 +95,8 @@ class Evidence:
         )
 
     def __getitem__(self, which: Bools) -> Evidence:
+        if which.all():
+            return self
         kept = np.flatnonzero(which)
         return Evidence(
             self.kind[kept],
@@ -123,6 +131,11 @@ class Evidence:
         for i in np.flatnonzero(tested):
             stands[i] = all(good[end] for end in self.between[i])
         return self[stands]
+
+
+def added_rows(evidence: pa.Table) -> pa.Table:
+    """Return the rows of the table `evidence` that are about added boxes."""
+    return evidence.filter(pc.less(evidence["detection"], 0))
 
 
 def _ends(table: pa.Table) -> NDArray[np.object_]:
@@ -167,13 +180,13 @@ def decide_by_evidence(
     Evidence for a hard negative outweighs a rule that ignores a box; all other evidence changes
     positive boxes only.
     """
-    state, rule, reason = decisions.writable()
+    state, rule, reason = decisions.copies()
     for kind, usual in EVIDENCE_STATES.items():
         found = evidence.about_detections(kind)
         for i, why in zip(found.detection.tolist(), found.reason.tolist(), strict=True):
             if state[i] == POSITIVE or (usual == NEGATIVE and state[i] != DROPPED):
                 state[i], rule[i], reason[i] = settings.states.get(kind, usual), kind, why
-    return Decisions(state.astype(str), rule.astype(str), reason)
+    return Decisions(state, rule, reason)
 
 
 def smoothed_places(xyxy: Floats, evidence: Evidence, least_iou: float) -> Floats:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from reelabel.data.boxes import Bools
@@ -25,12 +23,10 @@ def decide_in_full_frames(
     """
     weak = (decisions.state == IGNORE) & (decisions.rule == "score")
     weak &= _in_full_frames(boxes, decisions.state == POSITIVE, most)
-    states, rules, reasons = decisions.writable()
+    states, rules, reasons = decisions.copies()
     states[weak], rules[weak] = state, "max_per_frame"
     reasons[weak] = f"its frame has {most} of its class already"
-    return replace(
-        decisions, state=states.astype(np.str_), rule=rules.astype(np.str_), reason=reasons
-    )
+    return Decisions(states, rules, reasons)
 
 
 def _in_full_frames(boxes: BoxSequence, positive: Bools, most: int) -> Bools:

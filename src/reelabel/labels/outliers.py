@@ -112,7 +112,7 @@ def ignore_outliers(
         settings: how outliers are found.
         seed: of the isolation forest.
     """
-    state, rule, reason = decisions.writable()
+    state, rule, reason = decisions.copies()
     for class_id in np.unique(crops.class_id):
         of_class = crops.class_id == class_id
         found = find_outliers(crops.embeddings[of_class], settings, seed)
@@ -120,7 +120,7 @@ def ignore_outliers(
         for i, score in zip(crops.row[of_class][found.mask], scores, strict=True):
             state[i], rule[i] = IGNORE, "outlier"
             reason[i] = f"looks unlike other crops: {score:.3g} > {found.threshold:.3g}"
-    return Decisions(state.astype(str), rule.astype(str), reason)
+    return Decisions(state, rule, reason)
 
 
 def _principal(rows: NDArray[np.float64], components: int) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from reelabel.data.boxes import Boxes, Placement
 from reelabel.labels.merging import Labels
 from reelabel.tables import LABELS, Row
 from reelabel.tables.boxes import box_columns, boxes_of
-from reelabel.tables.columns import Texts, repeated_text, texts_of
+from reelabel.tables.columns import Texts, equal_texts, repeated_text, texts_of
 
 
 def labels_of(table: pa.Table, names: Sequence[str], round_number: int | None = None) -> Labels:
@@ -35,7 +35,7 @@ def labels_of(table: pa.Table, names: Sequence[str], round_number: int | None = 
 
 def _texts(table: pa.Table, name: str, default: str) -> Texts:
     known = name in table.column_names
-    return texts_of(table, name) if known else np.full(len(table), default, object)
+    return texts_of(table, name) if known else equal_texts(default, len(table))
 
 
 def label_table(

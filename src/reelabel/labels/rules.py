@@ -40,7 +40,6 @@ from reelabel.data.boxes import (
     Bools,
     Floats,
     Ints,
-    Strings,
     area,
     paired_containment,
     paired_iou,
@@ -60,12 +59,13 @@ from reelabel.data.states import (
     Decision,
 )
 from reelabel.errors import nearest
-from reelabel.tables.columns import Texts
+from reelabel.tables.columns import Texts, equal_texts
 
 RULES = ("score", "area", "aspect", "border", "overlap", "nested", "max_per_frame")
 """The rules whose state can be changed."""
 _OUTSIDE = "outside"
 _LARGE = 1_000_000_000  # above any hundredths of a score or threshold
+_AT_ONCE = 100_000  # boxes whose reasons are made at once
 _DEFAULT_STATES = {_OUTSIDE: DROPPED, "overlap": DROPPED}
 EVIDENCE_STATES = {GAP: POSITIVE, UNSUPPORTED: IGNORE, FLICKER: NEGATIVE, STATIC: NEGATIVE}
 """The state that temporal evidence about a detection leads to; of several kinds the last counts."""
@@ -133,13 +133,13 @@ class Decisions:
         reason: ``(n,)`` for people, such as ``score 0.31 < 0.50``.
     """
 
-    state: Strings
-    rule: Strings
+    state: Texts
+    rule: Texts
     reason: Texts
 
-    def writable(self) -> tuple[Texts, Texts, Texts]:
-        """Return copies of the three that take texts of any length."""
-        return self.state.astype(object), self.rule.astype(object), self.reason.astype(object)
+    def copies(self) -> tuple[Texts, Texts, Texts]:
+        """Return copies of the three, to be changed."""
+        return self.state.copy(), self.rule.copy(), self.reason.copy()
 
 
 @dataclass(frozen=True)
@@ -196,8 +196,8 @@ class _RuleState:
         ])
         per_box = thresholds.astype(np.float32)[self.boxes.class_id]
         self.threshold: Floats = np.where(trusted, np.float32(0), per_box)
-        self.state = np.full(len(self.boxes), POSITIVE, "U8")
-        self.rule = np.full(len(self.boxes), "score", "U16")
+        self.state = equal_texts(POSITIVE, len(self.boxes))
+        self.rule = equal_texts("score", len(self.boxes))
         self.reason = _accepted(self.boxes.score, self.threshold)
         self.undecided = np.ones(len(self.boxes), bool)
 
@@ -360,12 +360,15 @@ class _RuleState:
 
 
 def _accepted(score: Floats, threshold: Floats) -> Texts:
-    """Return ``score 0.83 >= 0.50`` of each box; equal texts are one object."""
-    # Hundredths of a float32 are exact enough in double precision to be rounded as text is.
-    hundredths = np.rint(np.stack([score, threshold]).astype(np.float64) * 100).astype(np.int64)
-    pairs, position = np.unique(hundredths[0] * _LARGE + hundredths[1], return_inverse=True)
-    texts = [f"score {s / 100:.2f} >= {t / 100:.2f}" for s, t in map(_divided, pairs.tolist())]
-    found: Texts = np.array(texts, object)[position.reshape(-1)]
+    """Return ``score 0.83 >= 0.50`` of each box; most equal texts are one object."""
+    found: Texts = np.empty(len(score), object)
+    for part in (slice(low, low + _AT_ONCE) for low in range(0, len(score), _AT_ONCE)):
+        # Hundredths of a float32 are exact enough in double precision to be rounded as text is.
+        both = np.stack([score[part], threshold[part]]).astype(np.float64)
+        hundredths = np.rint(both * 100).astype(np.int64)
+        pairs, position = np.unique(hundredths[0] * _LARGE + hundredths[1], return_inverse=True)
+        texts = [f"score {s / 100:.2f} >= {t / 100:.2f}" for s, t in map(_divided, pairs.tolist())]
+        found[part] = np.array(texts, object)[position.reshape(-1)]
     return found
 
 

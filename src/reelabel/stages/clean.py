@@ -24,9 +24,9 @@ from reelabel.data.boxes import Placement
 from reelabel.data.states import NEGATIVE, POSITIVE
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import UsageError, nearest
-from reelabel.labels.candidates import CandidateSettings, find_candidates
+from reelabel.labels.candidates import Candidates, CandidateSettings, find_candidates
 from reelabel.labels.density import FoundBoxes, density_threshold
-from reelabel.labels.evidence import Evidence, decide_by_rules
+from reelabel.labels.evidence import READ_EVIDENCE, Evidence, added_rows, decide_by_rules
 from reelabel.labels.full_frames import decide_in_full_frames
 from reelabel.labels.outliers import Crops, ignore_outliers
 from reelabel.labels.rules import Decisions, RuleInput
@@ -66,12 +66,20 @@ CleanUnit = Unit[CandidateSettings, CleanModels | None]
 
 def clean(unit: CleanUnit) -> Output:
     """Return the detections that stay, each with its state, and the boxes that are added."""
-    detections, size_wh = unit.rows(DETECTIONS), unit.video.size_wh
-    s = _used_settings(unit)
+    detections = unit.rows(DETECTIONS)
+    found, added = _candidates(unit, detections)
+    notes = found.counts() | _found_by(detections["found_by"], found.decisions)
+    return Output({"candidates": found.table(detections, added)}, notes)
+
+
+def _candidates(unit: CleanUnit, detections: pa.Table) -> tuple[Candidates, pa.Table]:
+    """Return what becomes of the detections, and the evidence whose boxes may be added."""
+    s, size_wh = _used_settings(unit), unit.video.size_wh
     names = class_names(detections)
     boxes = RuleInput(boxes_of(detections, names), names, size_wh)
-    table = unit.rows(EVIDENCE)
+    table = unit.rows(EVIDENCE, columns=READ_EVIDENCE)
     evidence = Evidence.of(table, detections, size_wh).of_kinds(s.use_evidence)
+    table = added_rows(table)  # the others are as large as all detections
     decisions, evidence = decide_by_rules(boxes, evidence, s)
     if s.full_frames and s.max_per_frame:
         most, state = s.max_per_frame, s.full_frames
@@ -79,9 +87,7 @@ def clean(unit: CleanUnit) -> Output:
     if s.outliers.enabled:
         crops = _crops(unit, boxes, decisions)
         decisions = ignore_outliers(decisions, crops, s.outliers, unit.project.seed)
-    found = find_candidates(boxes, decisions, evidence, s)
-    notes = found.counts() | _found_by(detections["found_by"], found.decisions)
-    return Output({"candidates": found.table(detections, table)}, notes)
+    return find_candidates(boxes, decisions, evidence, s), table
 
 
 def _found_by(names: pa.ChunkedArray, decisions: Decisions) -> dict[str, dict[str, int]]:

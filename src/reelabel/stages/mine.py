@@ -6,7 +6,7 @@ and converted. What is switched off costs nothing; with all of it off no video i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -18,11 +18,12 @@ from reelabel.data.sequence import Ints
 from reelabel.engine.stage import Output, Stage, Unit
 from reelabel.errors import DecodeError
 from reelabel.media.video import Frame, frames
-from reelabel.tables import CAMERA, DETECTIONS, EVIDENCE, TRACKS, VIDEOS
+from reelabel.tables import CAMERA, CORNERS, DETECTIONS, EVIDENCE, TRACKS, VIDEOS, joined
 from reelabel.tables.boxes import class_names
 from reelabel.temporal.evidence import EvidenceSettings, plan_search, smooth_tracks
 from reelabel.temporal.pictures import Grey
 from reelabel.temporal.rows import Footage, evidence_rows, smoothed_rows, tracked_video
+from reelabel.temporal.video import TrackedVideo
 
 
 class MineSettings(EvidenceSettings):
@@ -60,26 +61,30 @@ MineUnit = Unit[MineSettings, None]
 def mine(unit: MineUnit) -> Output:
     """Return the temporal evidence about one video."""
     tables = list(_evidence(unit)) if unit.settings.any_enabled else []
-    evidence = pa.concat_tables([*tables, EVIDENCE.empty()]).combine_chunks()
+    evidence = joined(EVIDENCE, tables)
+    del tables  # as large as all detections
     counted = evidence["kind"].value_counts().to_pylist()
     return Output({"evidence": evidence}, {c["values"]: c["counts"] for c in counted})
 
 
 def _evidence(unit: MineUnit) -> Iterator[pa.Table]:
     """Yield what pictures and tracks show, then the smoothed boxes."""
-    detections, camera = unit.rows(DETECTIONS), unit.rows(CAMERA)
-    video = tracked_video(detections, unit.rows(TRACKS), camera)
-    footage = Footage(
-        unit.video.video_id,
-        unit.video.size_wh,
-        class_names(detections),
-        camera["frame_index"].to_numpy(),
-    )
+    camera = unit.rows(CAMERA)
+    video, names = _video(unit, camera)
+    index = camera["frame_index"].to_numpy()
+    footage = Footage(unit.video.video_id, unit.video.size_wh, names, index)
     search = plan_search(video, unit.settings)
     found = search.run(_pictures(unit, video.pts, search.frames))
     yield evidence_rows(found, video, footage)
     if unit.settings.smooth.enabled:
         yield smoothed_rows(smooth_tracks(video, unit.settings.smooth), video, footage)
+
+
+def _video(unit: MineUnit, camera: pa.Table) -> tuple[TrackedVideo, Sequence[str]]:
+    """Return the detections of the video with their tracks, and their classes."""
+    detections = unit.rows(DETECTIONS, columns=["pts", "category", "score", *CORNERS])
+    tracks = unit.rows(TRACKS, columns=["track_id", "started"])
+    return tracked_video(detections, tracks, camera), class_names(detections)
 
 
 def _pictures(unit: MineUnit, pts: Ints, needed: list[int]) -> Iterator[Callable[[], Grey]]:

@@ -13,6 +13,7 @@ from reelabel.tables.base import (
     Column,
     Row,
     Table,
+    joined,
     xyxy_columns,
     xyxy_of,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "Column",
     "Row",
     "Table",
+    "joined",
     "named",
     "spans_of",
     "xyxy_columns",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -75,23 +76,31 @@ class Table:
         """Return this table without rows."""
         return pa.Table.from_batches([], self.schema)  # `empty_table` would import pandas
 
-    def check(self, table: pa.Table, source: str = "") -> pa.Table:
-        """Return `table` if it is what was declared.
+    def check(self, schema: pa.Schema, source: str = "") -> None:
+        """Check that a table with this schema is what was declared.
 
         Args:
-            table: the table.
+            schema: of the table.
             source: the file that it comes from, for messages.
 
         Raises:
             ShardError: if its columns or types differ.
         """
-        if table.schema.remove_metadata() != self.schema:
+        if schema.remove_metadata() != self.schema:
             raise ShardError(
                 f"{source or 'rows'}: expected the table '{self.name}' with the columns "
-                f"{self.schema.names}, but got {table.schema.names}; "
+                f"{self.schema.names}, but got {schema.names}; "
                 "delete it, it will be made again"
             )
-        return table
+
+
+def joined(table: Table, parts: Iterable[pa.Table]) -> pa.Table:
+    """Return the rows of all parts of a declared table, one part after the other.
+
+    A part that has all of the rows is not copied.
+    """
+    some = [part for part in parts if len(part)] or [table.empty()]
+    return some[0] if len(some) == 1 else pa.concat_tables(some).combine_chunks()
 
 
 def _array(values: object, kind: pa.DataType) -> pa.Array:
@@ -113,8 +122,10 @@ CORNERS = ("x1", "y1", "x2", "y2")
 
 def xyxy_of(table: pa.Table) -> NDArray[np.float32]:
     """Return the four box columns of a table as ``(n, 4)`` float32."""
-    sides = [table[name].to_numpy() for name in CORNERS]
-    return np.stack(sides, axis=1).astype(np.float32) if len(table) else np.zeros((0, 4), "f4")
+    xyxy = np.empty((len(table), 4), np.float32)
+    for i, name in enumerate(CORNERS):
+        xyxy[:, i] = table[name].to_numpy()
+    return xyxy
 
 
 def xyxy_columns(xyxy: NDArray[np.float32]) -> dict[str, object]:

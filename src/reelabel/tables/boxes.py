@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reelabel.data.boxes import Boxes
+from reelabel.data.boxes import Boxes, read_only
 from reelabel.data.sequence import BoxSequence, Ints
 from reelabel.errors import ShardError
 from reelabel.tables.base import xyxy_columns, xyxy_of
@@ -38,12 +38,12 @@ def boxes_of(table: pa.Table, names: Sequence[str]) -> BoxSequence:
     """
     has = set(table.column_names)
     boxes = Boxes(
-        xyxy=xyxy_of(table),
+        xyxy=read_only(xyxy_of(table)),
         score=table["score"].to_numpy() if "score" in has else np.ones(len(table), np.float32),
-        class_id=_class_ids(table, names),
+        class_id=read_only(_class_ids(table, names)),
         track_id=table["track_id"].to_numpy() if "track_id" in has else None,
-        state=strings_of(table, "state") if "state" in has else None,
-        origin=strings_of(table, "origin") if "origin" in has else None,
+        state=read_only(strings_of(table, "state")) if "state" in has else None,
+        origin=read_only(strings_of(table, "origin")) if "origin" in has else None,
     )
     return BoxSequence(table["pts"].to_numpy(), boxes)
 

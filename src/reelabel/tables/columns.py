@@ -19,6 +19,13 @@ def texts_of(table: pa.Table, name: str) -> Texts:
     return found
 
 
+def equal_texts(value: str, count: int) -> Texts:
+    """Return ``(count,)`` times one object; `numpy.full` would make a string for every row."""
+    found: Texts = np.empty(count, object)
+    found.fill(value)
+    return found
+
+
 def strings_of(table: pa.Table, name: str) -> NDArray[np.str_]:
     """Return a column of short texts as ``(rows,)`` strings of fixed width."""
     values, position = _encoded(table, name)

@@ -214,7 +214,8 @@ def smoothed_rows(tracks: SmoothedTracks, video: TrackedVideo, footage: Footage)
     """Return smoothed boxes as evidence; those that are hardly visible are left out."""
     xyxy, visible = visible_parts(tracks.smoothed.xyxy, footage.size_wh)
     columns = _smoothed_columns(tracks, video, footage) | xyxy_columns(xyxy)
-    return EVIDENCE.build(columns).filter(pa.array(visible))
+    rows = EVIDENCE.build(columns)
+    return rows if visible.all() else rows.filter(pa.array(visible))
 
 
 def _smoothed_columns(
@@ -235,11 +236,15 @@ def _smoothed_columns(
         "sigma": smoothed.sigma_cxcywh[:, :2].max(axis=1),
         "frames": pa.ListArray.from_arrays(starts, video.pts[tracks.ends].ravel()),
         "between": pa.nulls(count, EVIDENCE.schema.field("between").type),
-        "reason": np.where(smoothed.observed, "smoothed", "filled by smoothing"),
+        "reason": chosen_texts(
+            ("filled by smoothing", "smoothed"), smoothed.observed.astype(np.int64)
+        ),
     }
 
 
 def _overlap(smoothed: Smoothed, video: TrackedVideo) -> pa.Array:
     """Return the overlap of smoothed boxes with their detections, null where there is none."""
     found = paired_iou(video.boxes.xyxy[smoothed.row], smoothed.xyxy.astype(np.float32))
+    # Zeros below the nulls, as a filter leaves them: the digest of a table depends on its bytes.
+    found = np.where(smoothed.observed, found, np.float32(0))
     return pa.array(found, pa.float32(), mask=~smoothed.observed)

@@ -127,9 +127,9 @@ def smooth(
 def _ordered(parts: list[Smoothed]) -> Smoothed:
     empty = Smoothed(*(np.zeros(0, np.int64),) * 2, *(np.zeros((0, 4)),) * 2, np.zeros(0, np.int64))
     columns = zip(*(vars(part).values() for part in [empty, *parts]), strict=True)
-    joined = [np.concatenate(column) for column in columns]
-    order = np.lexsort((joined[1], joined[0]))
-    return Smoothed(*(column[order] for column in joined))
+    track_id, frame, *_ = columns = list(columns)
+    order = np.lexsort((np.concatenate(frame), np.concatenate(track_id)))
+    return Smoothed(*(np.concatenate(column)[order] for column in columns))
 
 
 def _batches(frame: Ints, tracks: list[Ints]) -> Iterator[list[Ints]]:

@@ -161,7 +161,8 @@ class Workspace:
             ShardError: if the rows are not what the table declares.
             WorkspaceError: if they cannot be written.
         """
-        digest = digest_of(table.check(rows))
+        table.check(rows.schema)
+        digest = digest_of(rows)
         receipt = Receipt(
             fingerprint,
             digest,
@@ -173,8 +174,21 @@ class Workspace:
         write_atomic(path, lambda scratch: write_rows(whole, scratch))
         return receipt
 
-    def read(self, table: Table, video_id: str, round_number: int = 0) -> pa.Table:
+    def read(
+        self,
+        table: Table,
+        video_id: str,
+        round_number: int = 0,
+        *,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
         """Return one shard's rows.
+
+        Args:
+            table: the table.
+            video_id: whose rows.
+            round_number: of a table that every round makes.
+            columns: those that are needed; None for all.
 
         Raises:
             MissingInput: if it was not made yet.
@@ -183,7 +197,7 @@ class Workspace:
         path = self.shard_path(table, video_id, round_number)
         if not has_file(path):
             raise MissingInput(f"{path} is not there yet: run the stages before this one")
-        return _rows(table, path)
+        return _rows(table, path, columns)
 
     def receipt(self, table: Table, video_id: str, round_number: int = 0) -> Receipt | None:
         """Return the receipt of one shard, None if it is not there or damaged."""
@@ -378,16 +392,15 @@ def write_rows(rows: pa.Table, path: Path) -> None:
     pq.write_table(rows, path, compression="zstd", write_page_checksum=True)
 
 
-def _rows(table: Table, path: Path) -> pa.Table:
-    """Return the rows in a file.
+def _rows(table: Table, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return the rows in a file, with some of its columns or all.
 
     Raises:
         ShardError: if it is damaged: it is set aside; or of another kind.
     """
     try:
-        rows = pq.ParquetFile(
-            plain_file(path), memory_map=False, page_checksum_verification=True
-        ).read()
+        file = pq.ParquetFile(plain_file(path), memory_map=False, page_checksum_verification=True)
+        rows = file.read(columns=columns)
     except (OSError, pa.ArrowException) as exc:
         aside = path.with_name(path.name + ".damaged")
         with contextlib.suppress(OSError):
@@ -396,4 +409,5 @@ def _rows(table: Table, path: Path) -> pa.Table:
             f"{path}: expected a whole Parquet file, but {exc}; it was set aside as {aside.name}: "
             "run again, it will be made anew"
         ) from exc
-    return table.check(rows.replace_schema_metadata(None), str(path))
+    table.check(file.schema_arrow, str(path))
+    return rows.replace_schema_metadata(None)
