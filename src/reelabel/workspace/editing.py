@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from reelabel.file_kinds import plain_file
 from reelabel.files import explained, write_atomic
 from reelabel.workspace.receipts import Receipt, digest_of, receipt_in, with_receipt
-from reelabel.workspace.workspace import write_rows
+from reelabel.workspace.rows import write_rows
 
 UNFINISHED = "unfinished"
 """The fingerprint of what has to be made again."""

@@ -18,12 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from reelabel.checksums import sealed, unsealed
 from reelabel.data.video import Video
 from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
-from reelabel.file_kinds import plain_file
 from reelabel.files import explained, has_file, read_json, write_atomic, write_json
 from reelabel.tables import FRAMES, MOMENTS, VIDEOS, Table
 from reelabel.terminal.text import is_text, plain
@@ -38,6 +36,7 @@ from reelabel.workspace.receipts import (
     receipt_in,
     with_receipt,
 )
+from reelabel.workspace.rows import read_rows, write_rows
 from reelabel.workspace.run_log import FOLDER as RUN_LOGS
 
 CONFIG_NAME = "reelabel.yaml"
@@ -77,7 +76,7 @@ class _Videos:
         Raises:
             ShardError: if it is damaged.
         """
-        rows: list[dict[str, Any]] = _rows(VIDEOS, shard).to_pylist()
+        rows: list[dict[str, Any]] = read_rows(VIDEOS, shard).to_pylist()
         return rows
 
     def decode(self, value: list[dict[str, Any]]) -> list[Video]:
@@ -197,7 +196,7 @@ class Workspace:
         path = self.shard_path(table, video_id, round_number)
         if not has_file(path):
             raise MissingInput(f"{path} is not there yet: run the stages before this one")
-        return _rows(table, path, columns)
+        return read_rows(table, path, columns)
 
     def receipt(self, table: Table, video_id: str, round_number: int = 0) -> Receipt | None:
         """Return the receipt of one shard, None if it is not there or damaged."""
@@ -385,29 +384,3 @@ def _failure(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict) or not isinstance(value.get("error"), str):
         raise ShardError(f"{path}: expected why a video failed: delete it and run again")
     return value
-
-
-def write_rows(rows: pa.Table, path: Path) -> None:
-    """Write a Parquet file whose pages carry checksums, so that an altered bit is found."""
-    pq.write_table(rows, path, compression="zstd", write_page_checksum=True)
-
-
-def _rows(table: Table, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Return the rows in a file, with some of its columns or all.
-
-    Raises:
-        ShardError: if it is damaged: it is set aside; or of another kind.
-    """
-    try:
-        file = pq.ParquetFile(plain_file(path), memory_map=False, page_checksum_verification=True)
-        rows = file.read(columns=columns)
-    except (OSError, pa.ArrowException) as exc:
-        aside = path.with_name(path.name + ".damaged")
-        with contextlib.suppress(OSError):
-            path.replace(aside)
-        raise ShardError(
-            f"{path}: expected a whole Parquet file, but {exc}; it was set aside as {aside.name}: "
-            "run again, it will be made anew"
-        ) from exc
-    table.check(file.schema_arrow, str(path))
-    return rows.replace_schema_metadata(None)
