@@ -187,23 +187,25 @@ def write_chunks(path: Path, chunks: Iterable[bytes], *, sync: bool = True) -> N
     write_atomic(path, write, sync=sync)
 
 
-def write_text(path: Path, text: str, *, atomic: bool = True) -> None:
+def write_text(path: Path, text: str | Iterable[str], *, atomic: bool = True) -> None:
     """Write a UTF-8 text file and its folder; line ends stay as they are.
 
     Args:
         path: the file.
-        text: its content.
+        text: its content, or the parts of it.
         atomic: False for files in a folder that becomes visible as a whole, see `staged_folder`.
 
     Raises:
         WorkspaceError: if it cannot be written.
     """
+    chunks = (part.encode("utf-8") for part in ([text] if isinstance(text, str) else text))
     if atomic:
-        write_bytes(path, text.encode("utf-8"))
+        write_chunks(path, chunks)
         return
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode("utf-8"))
+        with path.open("wb") as file:
+            file.writelines(chunks)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -336,8 +338,11 @@ def copy_file(source: Path, target: Path) -> None:
     if not source.is_file():
         raise FormatError(f"expected a file at {source}, but there is none")
     with explained(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        try:
+            shutil.copyfile(source, target)
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
 
 
 def safe_join(folder: Path, name: str) -> Path:

@@ -18,7 +18,7 @@ from reelabel.data.boxes import Boxes, xyxy_to_xywh
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import STATES
 from reelabel.errors import FormatError, WorkspaceError
-from reelabel.formats.coco import coco_text, read_coco, to_coco, truth_pictures, write_coco
+from reelabel.formats.coco import coco_chunks, read_coco, to_coco, truth_pictures, write_coco
 from reelabel.formats.entries import Entry, to_boxes, to_entries
 
 Rows = Callable[[Dataset], list[tuple[int, str, str, tuple[float, ...]]]]
@@ -472,7 +472,7 @@ def test_track_ids_are_read_where_other_tools_write_them(tmp_path: Path):
 def test_text_is_that_of_the_rows(dataset, crowds):
     """Columns give the text of `json.dumps` of every row, byte for byte."""
     text = json.dumps(to_coco(dataset, crowds=crowds), allow_nan=False)
-    assert coco_text(dataset, crowds=crowds) == f"{text}\n"
+    assert "".join(coco_chunks(dataset, crowds=crowds)) == f"{text}\n"
 
 
 @pytest.mark.parametrize("score", [0.0001, 0.00012, 0.00005, 1e-7, 0.1, 1.0])
@@ -480,7 +480,7 @@ def test_small_scores_are_written_as_json_writes_them(score):
     """Also where numpy begins to write exponents and Python does not yet."""
     box = Boxes(np.float32([[0, 0, 9, 9]]), np.float32([score]), np.int64([0]))
     dataset = Dataset(("a",), (ImageEntry("a.png", 9, 9),), (box,))
-    assert coco_text(dataset) == json.dumps(to_coco(dataset)) + "\n"
+    assert "".join(coco_chunks(dataset)) == json.dumps(to_coco(dataset)) + "\n"
 
 
 @given(dataset=datasets(), rules=st.booleans(), crowds=st.booleans())

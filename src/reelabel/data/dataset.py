@@ -17,6 +17,9 @@ from reelabel.short_names import spelled_as
 DIGITS = 3
 """Decimals of a pixel that files hold: float32 has them in pictures up to 8192 pixels wide."""
 
+_AT_ONCE = 1000
+"""Pictures whose boxes are clipped at once."""
+
 
 @dataclass(frozen=True)
 class ImageEntry:
@@ -134,20 +137,10 @@ class Dataset:
 
         Those of which nothing is left, or a side rounds to 0, are named in `left_out`.
         """
-        sizes_wh = np.array([image.size_wh for image in self.images], np.float64).reshape(-1, 2)
-        ends = np.cumsum([0, *map(len, self.boxes)]).tolist()
-        xyxy = np.concatenate([np.zeros((0, 4), np.float32), *(some.xyxy for some in self.boxes)])
-        sizes_wh = np.repeat(sizes_wh, np.diff(ends), axis=0)
-        inside, kept = clip(xyxy, _edges(sizes_wh)), fitted(xyxy, sizes_wh)[1]
-        changed = ~kept | (inside.view(np.uint32) != xyxy.view(np.uint32)).any(axis=1)
         images, boxes = list(self.images), list(self.boxes)
-        # Most pictures have no box at an edge.
-        for at in np.unique(np.searchsorted(ends, np.flatnonzero(changed), "right") - 1).tolist():
-            rows = slice(ends[at], ends[at + 1])
-            gone = np.flatnonzero(~kept[rows]).tolist()
-            left_out = (_words(boxes[at], i, self.classes) for i in gone)
-            images[at] = replace(images[at], left_out=(*images[at].left_out, *left_out))
-            boxes[at] = replace(boxes[at], xyxy=inside[rows])[kept[rows]]
+        for low in range(0, len(images), _AT_ONCE):
+            part = slice(low, low + _AT_ONCE)
+            images[part], boxes[part] = _clipped(images[part], boxes[part], self.classes)
         return Dataset(self.classes, tuple(images), tuple(boxes), self.not_read)
 
     def in_classes(
@@ -181,6 +174,26 @@ class Dataset:
             tuple(boxes for part in parts for boxes in part.boxes),
             tuple(dict.fromkeys(sentence for part in parts for sentence in part.not_read)),
         )
+
+
+def _clipped(
+    images: list[ImageEntry], boxes: list[Boxes], classes: Sequence[str]
+) -> tuple[list[ImageEntry], list[Boxes]]:
+    """Return some pictures with their boxes clipped; see `Dataset.clipped`."""
+    sizes_wh = np.array([image.size_wh for image in images], np.float64).reshape(-1, 2)
+    ends = np.cumsum([0, *map(len, boxes)]).tolist()
+    xyxy = np.concatenate([some.xyxy for some in boxes])
+    sizes_wh = np.repeat(sizes_wh, np.diff(ends), axis=0)
+    inside, kept = clip(xyxy, _edges(sizes_wh)), fitted(xyxy, sizes_wh)[1]
+    changed = ~kept | (inside.view(np.uint32) != xyxy.view(np.uint32)).any(axis=1)
+    # Most pictures have no box at an edge.
+    for at in np.unique(np.searchsorted(ends, np.flatnonzero(changed), "right") - 1).tolist():
+        rows = slice(ends[at], ends[at + 1])
+        gone = np.flatnonzero(~kept[rows]).tolist()
+        left_out = (_words(boxes[at], i, classes) for i in gone)
+        images[at] = replace(images[at], left_out=(*images[at].left_out, *left_out))
+        boxes[at] = replace(boxes[at], xyxy=inside[rows])[kept[rows]]
+    return images, boxes
 
 
 def _words(boxes: Boxes, at: int, classes: Sequence[str]) -> str:

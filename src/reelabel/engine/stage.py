@@ -159,10 +159,17 @@ class Unit(Context[S], Generic[S, R]):
         key = video_id or key_of(self.target)
         return self.inputs.rows(table, key, previous=previous, columns=columns)
 
-    def shards(self, table: Table) -> Iterator[tuple[str, pa.Table]]:
-        """Yield each video's rows of a table, in the order of the video ids."""
+    def shards(
+        self, table: Table, columns: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Yield each video's rows of a table, in the order of the video ids.
+
+        Args:
+            table: one that the stage declares to read.
+            columns: those that are needed; None for all.
+        """
         for video_id in self.inputs.video_ids(table):
-            yield video_id, self.inputs.rows(table, video_id)
+            yield video_id, self.inputs.rows(table, video_id, columns=columns)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ from reelabel.formats.coco_text import coco_texts
 from reelabel.formats.entries import Entry, Four, as_entries, dataset_of, to_boxes
 from reelabel.formats.layout import check_layout
 
-__all__ = ["coco_text", "picture_beside", "read_coco", "to_coco", "truth_pictures", "write_coco"]
+__all__ = ["coco_chunks", "picture_beside", "read_coco", "to_coco", "truth_pictures", "write_coco"]
 
 DATA_FOLDER = "data"
 """Where FiftyOne puts the pictures beside a COCO file."""
@@ -283,23 +283,24 @@ def _left_out(where: str, given: object) -> tuple[str, ...]:
 
 
 def write_coco(path: Path, dataset: Dataset, *, atomic: bool = True, crowds: bool = True) -> None:
-    """Write `coco_text`; `atomic`: the file is either whole or what it was before.
+    """Write `coco_chunks`; `atomic`: the file is either whole or what it was before.
 
     Raises:
         FormatError: if an `extra` holds what JSON cannot.
         WorkspaceError: if the file system refuses.
     """
-    write_text(path, coco_text(dataset, crowds=crowds), atomic=atomic)
+    chunks = coco_chunks(dataset, crowds=crowds)
+    write_text(path, chunks, atomic=atomic)
 
 
-def coco_text(dataset: Dataset, *, crowds: bool = True) -> str:
-    """Return `to_coco` as JSON.
+def coco_chunks(dataset: Dataset, *, crowds: bool = True) -> list[str]:
+    """Return `to_coco` as JSON, in pieces: as one text it would be in memory twice.
 
     Raises:
         FormatError: if an `extra` holds what JSON cannot.
     """
     try:
-        return "".join(_chunks(dataset, crowds=crowds))
+        return list(_chunks(dataset, crowds=crowds))
     except (TypeError, ValueError, RecursionError) as exc:
         raise FormatError(f"expected values that JSON can hold, but {exc}") from exc
 
@@ -309,8 +310,8 @@ def _chunks(dataset: Dataset, *, crowds: bool) -> Iterator[str]:
     images, parts = list[str](), list[str]()
     for rows, boxes in coco_texts(dataset, crowds=crowds):
         images += rows
-        parts += [boxes] if boxes else []
-    yield from ('{"images": [', ", ".join(images), '], "annotations": [', ", ".join(parts))
+        parts += [", ", boxes] if boxes else []
+    yield from ('{"images": [', ", ".join(images), '], "annotations": [', *parts[1:])
     yield f'], "categories": {json.dumps(_categories(dataset), allow_nan=False)}}}\n'
 
 

@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.json as pj
 from numpy.typing import NDArray
 
-from reelabel.data.boxes import Boxes, Ints, xywh_to_xyxy
+from reelabel.data.boxes import Boxes, Ints, read_only, xywh_to_xyxy
 from reelabel.data.states import IGNORE, POSITIVE
 from reelabel.formats.checked import FARTHEST
 from reelabel.formats.entries import NO_TRACK
 from reelabel.json_text import each_key_once
-from reelabel.tables.columns import texts_of
+from reelabel.tables.columns import encoded_texts, texts_of
 
 _HEAD, _MIDDLE, _END = b'{"images": ', b'], "annotations": [', b'], "categories": ['
 _LAST = b"}\n"
@@ -175,11 +175,14 @@ def boxes_of_rows(
 
 def _divided(columns: dict[str, NDArray[Any]], image: Ints, count: int) -> list[Boxes]:
     """Return the boxes of each image; a field that is empty in it is left out."""
-    order = np.argsort(image, kind="stable")
-    columns = {name: values[order] for name, values in columns.items()}
+    if (image[1:] < image[:-1]).any():
+        order = np.argsort(image, kind="stable")
+        image = image[order]
+        columns = {name: values[order] for name, values in columns.items()}
+    columns = {name: read_only(values) for name, values in columns.items()}
     plain = {"track_id": NO_TRACK, "state": POSITIVE, "origin": ""}
     given = {
-        name: np.bincount(image[order], columns[name] != none, count) > 0
+        name: np.bincount(image, columns[name] != none, count) > 0
         for name, none in plain.items()
     }
     ends = np.cumsum(np.bincount(image, minlength=count)).tolist()
@@ -266,9 +269,9 @@ def _extra(table: pa.Table) -> dict[str, NDArray[np.object_]]:
         return {}
     if any(missing):
         raise UnusualFile
-    rules, rule = np.unique(texts_of(table, "rule").astype(np.str_), return_inverse=True)
+    rules, rule = encoded_texts(table, "rule")
     rounds, number = np.unique(table["round"].to_numpy(), return_inverse=True)
-    both = product(rounds.tolist(), rules.tolist())
+    both = product(rounds.tolist(), rules)
     values = np.array([dict(zip(_EXTRA, pair, strict=True)) for pair in both], np.object_)
     return {"extra": values[number * len(rules) + rule]}
 

@@ -164,8 +164,9 @@ def _by_columns(
     if aside.any():
         _add_regions(images, columns[aside], part.classes, keys)
         columns = columns[~aside]
-    rows = columns.annotations(above).to_pylist()
-    return images, ", ".join(rows), len(rows)
+    rows = columns.annotations(above)
+    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(rows)], pa.int32()), rows), ", ")
+    return images, joined[0].as_py(), len(rows)
 
 
 def _add_regions(
@@ -244,12 +245,15 @@ def _extra(boxes: Sequence[Boxes]) -> pa.Array:
         for some in boxes
         for each in ([None] * len(some) if some.extra is None else some.extra.tolist())
     ]
-    known: dict[int, str] = {}
-    for each in every:
-        if id(each) not in known:
-            own = unknown(each or {}, BOX_KEYS)
-            known[id(each)] = f", {json.dumps(own, allow_nan=False)[1:-1]}" if own else ""
-    return pa.array([known[id(each)] for each in every], pa.string())
+    ids = [*map(id, every)]
+    known = dict(zip(ids, every, strict=True))
+    texts = {key: _text_behind(unknown(each or {}, BOX_KEYS)) for key, each in known.items()}
+    return pa.array([*map(texts.__getitem__, ids)], pa.string())
+
+
+def _text_behind(values: Mapping[str, Any]) -> str:
+    """Return values as they stand behind others in an object."""
+    return f", {json.dumps(values, allow_nan=False)[1:-1]}" if values else ""
 
 
 def _strings(boxes: Sequence[Boxes], name: str, default: str) -> NDArray[Any]:

@@ -9,11 +9,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from reelabel.data.boxes import Boxes, Placement
+from reelabel.data.boxes import Boxes, Placement, read_only
 from reelabel.labels.merging import Labels
 from reelabel.tables import LABELS, Row
 from reelabel.tables.boxes import box_columns, boxes_of
 from reelabel.tables.columns import Texts, equal_texts, repeated_text, texts_of
+
+READ_LABELS = tuple(
+    name for name in LABELS.schema.names if name not in {"video_id", "frame_index", "reason"}
+)
+"""The columns of the table `labels` that a data set is made of."""
 
 
 def labels_of(table: pa.Table, names: Sequence[str], round_number: int | None = None) -> Labels:
@@ -67,7 +72,7 @@ class FrameBoxes:
     """The labels of one video, frame by frame.
 
     Args:
-        table: its rows of the table `labels`.
+        table: its rows of the table `labels`, with the columns `READ_LABELS`.
         names: class names by class id.
 
     Raises:
@@ -75,11 +80,12 @@ class FrameBoxes:
     """
 
     def __init__(self, table: pa.Table, names: Sequence[str]) -> None:
-        extra = np.array(_extra(table), np.object_)
+        extra = read_only(np.array(_extra(table), np.object_))
         rows = boxes_of(table, names)
-        order = np.argsort(rows.frame, kind="stable")
-        self._boxes = replace(rows.boxes, extra=extra)[order]
-        self._pts = rows.frame[order]
+        rows = replace(rows, boxes=replace(rows.boxes, extra=extra))
+        if (rows.frame[1:] < rows.frame[:-1]).any():
+            rows = rows[np.argsort(rows.frame, kind="stable")]
+        self._boxes, self._pts = rows.boxes, rows.frame
 
     def in_picture(self, frame: Mapping[str, Any]) -> Boxes:
         """Return the labels of a frame in pixels of its written picture.
@@ -92,7 +98,7 @@ class FrameBoxes:
         """
         boxes = self._boxes[slice(*np.searchsorted(self._pts, [frame["pts"], frame["pts"] + 1]))]
         placed = Placement.of_frame(frame).to_picture(boxes.xyxy.astype(np.float64))
-        return replace(boxes, xyxy=placed.astype(np.float32))
+        return replace(boxes, xyxy=read_only(placed.astype(np.float32)))
 
 
 def _extra(table: pa.Table) -> list[Row]:

@@ -23,7 +23,7 @@ from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE
 from reelabel.engine.stage import Output, Stage, Unit
 from reelabel.errors import SplitError
-from reelabel.formats.coco import coco_text
+from reelabel.formats.coco import coco_chunks
 from reelabel.labels.background import NO_EVIDENCE, TeacherPass, needs_evidence, unlabelled_reasons
 from reelabel.labels.division import (
     SIDES,
@@ -36,7 +36,7 @@ from reelabel.labels.division import (
     divide_recordings,
     near_pairs,
 )
-from reelabel.labels.rows import FrameBoxes
+from reelabel.labels.rows import READ_LABELS, FrameBoxes
 from reelabel.labels.selection import (
     annotated_pts,
     by_pts,
@@ -62,6 +62,7 @@ from reelabel.tables import (
 )
 from reelabel.tables.boxes import boxes_of
 from reelabel.workspace import fingerprint
+from reelabel.workspace.receipts import fingerprint_of_text
 from reelabel.workspace.results import SideCounts, SplitReport
 
 Entry = tuple[Row, Boxes]
@@ -96,10 +97,10 @@ def split(unit: SplitUnit) -> Output:
             if side == name
         ]
         data = _dataset(unit, some)
-        text = coco_text(data)
-        unit.files.write(f"{name}.json", text.encode())
+        text = coco_chunks(data)
+        unit.files.write_chunks(f"{name}.json", (chunk.encode() for chunk in text))
         counts[name] = _counts(data)
-        digests.append(fingerprint(text, [frame["crc32"] for frame, _ in some]))
+        digests.append(fingerprint_of_text(text, [frame["crc32"] for frame, _ in some]))
         del data, text  # as large as all labels together
     if not counts[TRAIN].boxes:
         raise SplitError(_nothing_to_learn(unit))
@@ -143,7 +144,7 @@ def _nothing_to_learn(unit: SplitUnit) -> str:
 
 def _labels(unit: SplitUnit) -> Iterator[tuple[str, pa.Table]]:
     footage = {v.video_id for v in unit.inputs.videos if v.usable and not v.is_test}
-    yield from ((v, rows) for v, rows in unit.shards(LABELS) if v in footage)
+    yield from ((v, rows) for v, rows in unit.shards(LABELS, READ_LABELS) if v in footage)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ Texts = NDArray[np.object_]
 
 def texts_of(table: pa.Table, name: str) -> Texts:
     """Return a text column as ``(rows,)`` objects: long texts take no room in every row."""
-    values, position = _encoded(table, name)
+    values, position = encoded_texts(table, name)
     found: Texts = np.array([*values, None], object)[position]
     return found
 
@@ -28,12 +28,12 @@ def equal_texts(value: str, count: int) -> Texts:
 
 def strings_of(table: pa.Table, name: str) -> NDArray[np.str_]:
     """Return a column of short texts as ``(rows,)`` strings of fixed width."""
-    values, position = _encoded(table, name)
+    values, position = encoded_texts(table, name)
     found: NDArray[np.str_] = np.array([*values, ""], np.str_)[position]
     return found
 
 
-def _encoded(table: pa.Table, name: str) -> tuple[list[str], NDArray[np.int64]]:
+def encoded_texts(table: pa.Table, name: str) -> tuple[list[str], NDArray[np.int64]]:
     """Return the distinct values of a column, and the position of each row's value."""
     column = table[name].combine_chunks().dictionary_encode(null_encoding="encode")
     if isinstance(column, pa.ChunkedArray):

@@ -19,8 +19,7 @@ from reelabel.data.states import GAP
 from reelabel.data.video import Video
 from reelabel.formats.entries import NO_TRACK
 from reelabel.formats.video_files import VIDEO_NAME
-from reelabel.tables import CANDIDATES, EVIDENCE, TRACKS, Row, xyxy_of
-from reelabel.tables.columns import Texts, texts_of
+from reelabel.tables import CANDIDATES, CORNERS, EVIDENCE, TRACKS, Row, xyxy_of
 from reelabel.verbs.exported_names import written_frames
 from reelabel.workspace import Workspace
 from reelabel.workspace.names import VideosById
@@ -37,21 +36,22 @@ class Tracked:
 
     Attributes:
         pts: ``(n,)`` time stamps.
-        name: ``(n,)`` classes.
+        class_id: ``(n,)`` positions of their classes, -1 for others.
         xyxy: ``(n, 4)`` in video pixels.
         track_id: ``(n,)`` from 1.
     """
 
     pts: Ints
-    name: Texts
+    class_id: Ints
     xyxy: NDArray[Any]
     track_id: Ints
 
     @classmethod
-    def of(cls, table: pa.Table, track_id: Ints) -> Tracked:
+    def of(cls, table: pa.Table, track_id: Ints, classes: Sequence[str]) -> Tracked:
         """Return the boxes of a table, whose tracks, ``(rows,)``, count from 0."""
-        name = texts_of(table, "category")
-        return cls(table["pts"].to_numpy(), name, xyxy_of(table), track_id + 1)
+        known = pa.array(classes, pa.string())
+        class_id = pc.index_in(table["category"], value_set=known).fill_null(-1).to_numpy()
+        return cls(table["pts"].to_numpy(), class_id, xyxy_of(table), track_id + 1)
 
     @classmethod
     def joined(cls, parts: Sequence[Tracked]) -> Tracked:
@@ -59,15 +59,15 @@ class Tracked:
         columns = zip(*(vars(part).values() for part in parts), strict=True)
         return cls(*(np.concatenate(column) for column in columns))
 
-    def nearest(self, pts: Ints, name: Texts, xyxy: NDArray[Any]) -> Ints:
+    def nearest(self, pts: Ints, class_id: Ints, xyxy: NDArray[Any]) -> Ints:
         """Return the track of the nearest of these boxes for each of others, `NO_TRACK` if far.
 
         Args:
             pts: ``(m,)`` time stamps of the others.
-            name: ``(m,)`` their classes.
+            class_id: ``(m,)`` positions of their classes.
             xyxy: ``(m, 4)`` in video pixels.
         """
-        own, other = _along((self.pts, pts), (self.name, name), (self.xyxy, xyxy))
+        own, other = _along((self.pts, pts), (self.class_id, class_id), (self.xyxy, xyxy))
         order = np.argsort(own)
         # Few boxes of a frame begin at one place: only these are compared.
         low = np.searchsorted(own[order], other - _REACH_PX)
@@ -85,10 +85,10 @@ class Tracked:
 
 
 def _along(
-    pts: tuple[Ints, Ints], name: tuple[Texts, Texts], xyxy: tuple[NDArray[Any], NDArray[Any]]
+    pts: tuple[Ints, Ints], class_id: tuple[Ints, Ints], xyxy: tuple[NDArray[Any], NDArray[Any]]
 ) -> list[NDArray[np.float64]]:
     """Return the left edges of two sets of boxes, those of other frames and classes far apart."""
-    numbers = [np.unique(np.concatenate(each), return_inverse=True)[1] for each in (pts, name)]
+    numbers = [np.unique(np.concatenate(each), return_inverse=True)[1] for each in (pts, class_id)]
     left = np.concatenate([each[:, 0] for each in xyxy]).astype(np.float64)
     left -= left.min(initial=np.inf)
     group = numbers[0] * (numbers[1].max(initial=0) + 1) + numbers[1]
@@ -173,13 +173,12 @@ class ExportedFrames:
 
     def _track_ids(self, data: Dataset, video_id: str, at: list[int]) -> list[Ints]:
         """Return the tracks of the boxes of some images, -1 for none: of the same candidates."""
-        tracked = self._read_tracks(video_id)
+        tracked = self._read_tracks(video_id, data.classes)
         placed = [self._in_video(data, i, self.videos[video_id]) for i in at]
         lengths = [len(data.boxes[i]) for i in at]
         pts = np.repeat([data.images[i].pts or 0 for i in at], lengths).astype(np.int64)
         class_id = np.concatenate([data.boxes[i].class_id for i in at])
-        names = np.array(data.classes, object)[class_id]
-        found = tracked.nearest(pts, names, np.concatenate(placed)) if tracked else None
+        found = tracked.nearest(pts, class_id, np.concatenate(placed)) if tracked else None
         none = np.full(len(pts), NO_TRACK, np.int64)
         return np.split(none if found is None else found, np.cumsum(lengths)[:-1])
 
@@ -187,19 +186,24 @@ class ExportedFrames:
         """Return the boxes of an image in pixels of the video."""
         return self._placement(data.images[at], video).to_video(data.boxes[at].xyxy)
 
-    def _read_tracks(self, video_id: str) -> Tracked | None:
+    def _read_tracks(self, video_id: str, classes: Sequence[str]) -> Tracked | None:
         """Return the tracked boxes of a video; those added in a gap have the track around it."""
-        tables = (CANDIDATES, TRACKS, EVIDENCE)
-        number = self.number
+        number, boxes = self.number, ("pts", "category", *CORNERS)
+        columns = {
+            CANDIDATES: (*boxes, "detection"),
+            TRACKS: ("detection", "track_id"),
+            EVIDENCE: (*boxes, "kind", "track_id"),
+        }
         if number is None or not any(
-            self.workspace.shard_path(table, video_id, number).is_file() for table in tables
+            self.workspace.shard_path(table, video_id, number).is_file() for table in columns
         ):
             return None
         candidates, tracks, evidence = (
-            self.workspace.read(table, video_id, number) for table in tables
+            self.workspace.read(table, video_id, number, columns=some)
+            for table, some in columns.items()
         )
         gaps = evidence.filter(pc.equal(evidence["kind"], GAP))
         detection = candidates["detection"].fill_null(-1).to_numpy()
         there, track_id = _track_of(detection, tracks)
-        linked = Tracked.of(candidates.take(pa.array(there)), track_id)
-        return Tracked.joined([linked, Tracked.of(gaps, gaps["track_id"].to_numpy())])
+        linked = Tracked.of(candidates.take(pa.array(there)), track_id, classes)
+        return Tracked.joined([linked, Tracked.of(gaps, gaps["track_id"].to_numpy(), classes)])

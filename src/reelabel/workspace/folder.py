@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reelabel.files import explained, write_bytes, write_json
+from reelabel.files import explained, write_chunks, write_json
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,15 @@ class OutputFolder:
         Raises:
             WorkspaceError: if it cannot be written.
         """
-        write_bytes(self.path / name, content, sync=False)
+        return self.write_chunks(name, [content])
+
+    def write_chunks(self, name: str, chunks: Iterable[bytes]) -> str:
+        """Write a file from its parts; see `write`.
+
+        Raises:
+            WorkspaceError: if it cannot be written.
+        """
+        write_chunks(self.path / name, chunks, sync=False)
         return self.relative(name)
 
     def write_json(self, name: str, value: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,19 @@ def fingerprint(*parts: object) -> str:
     (True, False)
     """
     return hashlib.sha256(_ENCODER.encode(parts).encode()).hexdigest()[:16]
+
+
+def fingerprint_of_text(chunks: Iterable[str], *parts: object) -> str:
+    """Return `fingerprint` of a text and further parts; the text comes in pieces.
+
+    >>> fingerprint_of_text(["a", "b"], [1]) == fingerprint("ab", [1])
+    True
+    """
+    sink = hashlib.sha256(b'["')
+    for chunk in chunks:
+        sink.update(_ENCODER.encode(chunk)[1:-1].encode())
+    sink.update(f'",{_ENCODER.encode(parts)[1:]}'.encode())
+    return sink.hexdigest()[:16]
 
 
 def digest_of(table: pa.Table) -> str:
