@@ -352,15 +352,25 @@ def safe_join(folder: Path, name: str) -> Path:
         FormatError: for a name that is empty, absolute, leaves the folder with ``..`` or through a
             link, or that no file system can hold.
     """
-    parts = name.replace("\\", "/").split("/")
-    absolute = name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name) is not None
-    if absolute or ".." in parts or "\0" in name or not set(parts) - {"", "."}:
-        raise FormatError(_outside(folder, name))
+    path = join_inside(folder, name)
     try:
-        inside = (folder / name).resolve().is_relative_to(folder.resolve())
+        inside = path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError) as exc:
         raise FormatError(_outside(folder, name)) from exc
     if not inside:
+        raise FormatError(_outside(folder, name))
+    return path
+
+
+def join_inside(folder: Path, name: str) -> Path:
+    """Return ``folder / name`` as `safe_join` does, for a new folder: no link can be in it.
+
+    Raises:
+        FormatError: for a name that is empty, absolute or has ``..``.
+    """
+    parts = name.replace("\\", "/").split("/")
+    absolute = name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name) is not None
+    if absolute or ".." in parts or "\0" in name or not set(parts) - {"", "."}:
         raise FormatError(_outside(folder, name))
     return folder / name
 

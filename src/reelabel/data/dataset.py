@@ -159,7 +159,9 @@ class Dataset:
         names = (new.get(name, name) for name in spelled_as(self.classes, [*new, *classes]))
         new_id = np.array([known.get(name, -1) for name in names], np.int64)
         images = tuple(_image_renumbered(image, new_id) for image in self.images)
-        boxes = tuple(_renumbered(each, new_id[each.class_id]) for each in self.boxes)
+        boxes = self.boxes
+        if (new_id != np.arange(len(new_id))).any():
+            boxes = tuple(_renumbered(each, new_id[each.class_id]) for each in boxes)
         return Dataset(tuple(classes), images, boxes, self.not_read)
 
     @classmethod

@@ -182,8 +182,7 @@ def _divided(columns: dict[str, NDArray[Any]], image: Ints, count: int) -> list[
     columns = {name: read_only(values) for name, values in columns.items()}
     plain = {"track_id": NO_TRACK, "state": POSITIVE, "origin": ""}
     given = {
-        name: np.bincount(image, columns[name] != none, count) > 0
-        for name, none in plain.items()
+        name: np.bincount(image, columns[name] != none, count) > 0 for name, none in plain.items()
     }
     ends = np.cumsum(np.bincount(image, minlength=count)).tolist()
     boxes, empty = [], Boxes.empty()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.errors import FormatError
-from reelabel.files import copy_file, safe_join
+from reelabel.files import copy_file, join_inside, safe_join
 from reelabel.formats.coco import DATA_FOLDER, picture_beside, read_coco, write_coco
 from reelabel.formats.copied import split_in
 from reelabel.formats.listing import visible
@@ -53,7 +53,7 @@ def write_coco_folder(
     splits = dict.fromkeys(image.split for image in images)
     homes = {split: safe_join(folder / "images", split) for split in splits}
     for image in images:
-        copy_file(pictures(image), safe_join(homes[image.split], image.file_name))
+        copy_file(pictures(image), join_inside(homes[image.split], image.file_name))
     whole = replace(dataset, images=tuple(images))
     for split in splits:
         at = [i for i, image in enumerate(images) if image.split == split]

@@ -26,6 +26,8 @@ from reelabel.formats.entries import NO_TRACK
 _BOXES = 50_000
 """Boxes whose text is made at once."""
 _UNIT = 10**DIGITS
+_LEAST = 1e-3
+"""From here to 1 Arrow writes numbers as Python does."""
 _LARGEST = 10**4
 """Sides of so many pixels have areas that are decimals of 2 `DIGITS` in double precision."""
 
@@ -165,7 +167,9 @@ def _by_columns(
         _add_regions(images, columns[aside], part.classes, keys)
         columns = columns[~aside]
     rows = columns.annotations(above)
-    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(rows)], pa.int32()), rows), ", ")
+    joined = pc.binary_join(
+        pa.ListArray.from_arrays(pa.array([0, len(rows)], pa.int32()), rows), ", "
+    )
     return images, joined[0].as_py(), len(rows)
 
 
@@ -219,11 +223,11 @@ def _further(boxes: Sequence[Boxes]) -> pa.Array:
     """Return score, origin and track of each box as text, as far as it has them."""
     score = np.concatenate([some.score for some in boxes])
     # The shortest text that means this number, as in `reelabel.formats.entries.scores_of`.
-    written = pa.array(score.astype(np.str_))
-    small = pc.match_substring(written, "e")
-    if pc.any(small).as_py():  # numpy and Python begin to write exponents at different numbers
-        again = [repr(float(text)) for text in written.filter(small).to_pylist()]
-        written = pc.replace_with_mask(written, small, pa.array(again, pa.string()))
+    written = pa.array(score).cast(pa.string())
+    other = (score < _LEAST) | (score >= 1)
+    if other.any():  # of these Arrow writes the same digits in another way than Python
+        again = [repr(float(text)) for text in written.filter(pa.array(other)).to_pylist()]
+        written = pc.replace_with_mask(written, pa.array(other), pa.array(again, pa.string()))
     texts = pc.binary_join_element_wise(', "score": ', written, "")
     scores = pc.if_else(pa.array(np.isnan(score)), "", texts)
     names, at = np.unique(_strings(boxes, "origin", ""), return_inverse=True)

@@ -117,6 +117,8 @@ def confirmed_boxes(video: TrackedVideo, settings: GapSettings = _DEFAULTS) -> l
         frame[b] - frame[weak] <= settings.max_frames
     )
     near &= (track[a] == track[weak]) & (track[b] == track[weak])
+    if not near.any():
+        return []
     found = zip(order[weak[near]], order[a[near]], order[b[near]], strict=True)
     rivals = BoxesByFrame.of(video, boxes.score >= settings.confident_score)
     confirmed = [ConfirmedBox(int(i), (int(j), int(k))) for i, j, k in found]

@@ -119,17 +119,17 @@ def smooth(
     tracks = [rows for rows in tracks if len(rows) >= min_length]
     path = np.tile(camera_path(shift_xy, int(boxes.frame.max(initial=-1)) + 1), 2)
     still = boxes.xyxy.astype(np.float64) - path[boxes.frame]
-    parts = [_smoothed(boxes, still, track_id, batch) for batch in _batches(boxes.frame, tracks)]
-    result = _ordered(parts)
+    batches = _batches(boxes.frame, tracks)
+    result = _ordered([_smoothed(boxes, still, track_id, batch) for batch in batches])
     return replace(result, xyxy=result.xyxy + path[result.frame])
 
 
 def _ordered(parts: list[Smoothed]) -> Smoothed:
     empty = Smoothed(*(np.zeros(0, np.int64),) * 2, *(np.zeros((0, 4)),) * 2, np.zeros(0, np.int64))
-    columns = zip(*(vars(part).values() for part in [empty, *parts]), strict=True)
-    track_id, frame, *_ = columns = list(columns)
-    order = np.lexsort((np.concatenate(frame), np.concatenate(track_id)))
-    return Smoothed(*(np.concatenate(column)[order] for column in columns))
+    columns = [*zip(*(vars(part).values() for part in [empty, *parts]), strict=True)]
+    order = np.lexsort((np.concatenate(columns[1]), np.concatenate(columns[0])))
+    del parts  # each column goes as soon as it is ordered
+    return Smoothed(*(np.concatenate(columns.pop(0))[order] for _ in vars(empty)))
 
 
 def _batches(frame: Ints, tracks: list[Ints]) -> Iterator[list[Ints]]:

@@ -88,10 +88,11 @@ def _along(
     pts: tuple[Ints, Ints], class_id: tuple[Ints, Ints], xyxy: tuple[NDArray[Any], NDArray[Any]]
 ) -> list[NDArray[np.float64]]:
     """Return the left edges of two sets of boxes, those of other frames and classes far apart."""
-    numbers = [np.unique(np.concatenate(each), return_inverse=True)[1] for each in (pts, class_id)]
+    frame = np.searchsorted(np.unique(np.concatenate(pts)), np.concatenate(pts))
+    number = np.concatenate(class_id) + 1
     left = np.concatenate([each[:, 0] for each in xyxy]).astype(np.float64)
     left -= left.min(initial=np.inf)
-    group = numbers[0] * (numbers[1].max(initial=0) + 1) + numbers[1]
+    group = frame * (number.max(initial=0) + 1) + number
     return np.split(group * (left.max(initial=0) + 1) + left, [len(pts[0])])
 
 
@@ -188,21 +189,17 @@ class ExportedFrames:
 
     def _read_tracks(self, video_id: str, classes: Sequence[str]) -> Tracked | None:
         """Return the tracked boxes of a video; those added in a gap have the track around it."""
-        number, boxes = self.number, ("pts", "category", *CORNERS)
-        columns = {
-            CANDIDATES: (*boxes, "detection"),
-            TRACKS: ("detection", "track_id"),
-            EVIDENCE: (*boxes, "kind", "track_id"),
-        }
+        ws, number = self.workspace, self.number
         if number is None or not any(
-            self.workspace.shard_path(table, video_id, number).is_file() for table in columns
+            ws.shard_path(table, video_id, number).is_file()
+            for table in (CANDIDATES, TRACKS, EVIDENCE)
         ):
             return None
-        candidates, tracks, evidence = (
-            self.workspace.read(table, video_id, number, columns=some)
-            for table, some in columns.items()
-        )
-        gaps = evidence.filter(pc.equal(evidence["kind"], GAP))
+        boxes = ("pts", "category", *CORNERS)
+        gaps = ws.read(EVIDENCE, video_id, number, columns=(*boxes, "kind", "track_id"))
+        gaps = gaps.filter(pc.equal(gaps["kind"], GAP))
+        candidates = ws.read(CANDIDATES, video_id, number, columns=(*boxes, "detection"))
+        tracks = ws.read(TRACKS, video_id, number, columns=("detection", "track_id"))
         detection = candidates["detection"].fill_null(-1).to_numpy()
         there, track_id = _track_of(detection, tracks)
         linked = Tracked.of(candidates.take(pa.array(there)), track_id, classes)
