@@ -331,8 +331,14 @@ class _RuleState:
     def _by_score(self) -> Ints:
         """Return the boxes in the order of their scores, then of what is their own."""
         x1, y1, x2, y2 = self.xyxy.T
-        places = (self.boxes.class_id, y2, x2, y1, x1, -self.area)
-        order: Ints = np.lexsort((*places, -self.boxes.score))
+        keys = (self.boxes.class_id, y2, x2, y1, x1, -self.area, -self.boxes.score)
+        order: Ints = np.argsort(keys[-1], kind="stable")
+        # Few scores are equal: only their boxes are sorted by all keys. NaN counts as equal to NaN.
+        score = keys[-1][order]
+        same = np.concatenate([[False], ~(score[1:] > score[:-1]), [False]])
+        tied = np.flatnonzero(same[:-1] | same[1:])
+        rows = order[tied]
+        order[tied] = rows[np.lexsort([key[rows] for key in keys])]
         return order
 
     def _groups(self, order: Ints, *, by_class: bool) -> Iterator[Ints]:
