@@ -188,10 +188,11 @@ class RowsInMemory:
     def __init__(self, rows, previous=()):
         self._rows, self._previous = rows, dict(previous)
 
-    def rows(self, table, video_id, *, previous=False):
+    def rows(self, table, video_id, *, previous=False, columns=None):
         """Return the rows of a table, empty if none were given."""
         assert video_id == "v"
-        return (self._previous if previous else self._rows).get(table.name, table.empty())
+        rows = (self._previous if previous else self._rows).get(table.name, table.empty())
+        return rows if columns is None else rows.select(columns)
 
 
 def video_at(path="v.mp4", size_wh=(100, 100)) -> Video:
