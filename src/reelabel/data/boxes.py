@@ -152,7 +152,7 @@ def freeze_array(owner: object, name: str, kind: type[np.generic], shape: tuple[
 
 
 def fixed(value: object, kind: type[np.generic]) -> NDArray[Any]:
-    """Return values as a read-only array of a type; a copy, unless they are read-only already."""
+    """Return ``(...)`` as a read-only array of a type; a copy, unless it is read-only already."""
     # Making it read-only must not freeze the caller's array.
     return read_only(np.array(value, dtype=kind, copy=None if _is_fixed(value) else True))
 
@@ -166,7 +166,7 @@ def _is_fixed(value: object) -> bool:
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """Return the same array, which is read-only from now on: for one that nobody else has."""
+    """Return the same array, ``(...)``, read-only from now on: for one that nobody else has."""
     array.setflags(write=False)
     return array
 

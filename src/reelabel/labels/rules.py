@@ -337,8 +337,7 @@ class _RuleState:
         score = keys[-1][order]
         same = np.concatenate([[False], ~(score[1:] > score[:-1]), [False]])
         tied = np.flatnonzero(same[:-1] | same[1:])
-        rows = order[tied]
-        order[tied] = rows[np.lexsort([key[rows] for key in keys])]
+        order[tied] = order[tied][np.lexsort([key[order[tied]] for key in keys])]
         return order
 
     def _groups(self, order: Ints, *, by_class: bool) -> Iterator[Ints]:
@@ -373,13 +372,10 @@ def _accepted(score: Floats, threshold: Floats) -> Texts:
         both = np.stack([score[part], threshold[part]]).astype(np.float64)
         hundredths = np.rint(both * 100).astype(np.int64)
         pairs, position = np.unique(hundredths[0] * _LARGE + hundredths[1], return_inverse=True)
-        texts = [f"score {s / 100:.2f} >= {t / 100:.2f}" for s, t in map(_divided, pairs.tolist())]
-        found[part] = np.array(texts, object)[position.reshape(-1)]
+        each = (divmod(pair, _LARGE) for pair in pairs.tolist())
+        texts = np.array([f"score {s / 100:.2f} >= {t / 100:.2f}" for s, t in each], object)
+        found[part] = texts[position.reshape(-1)]
     return found
-
-
-def _divided(pair: int) -> tuple[int, int]:
-    return divmod(pair, _LARGE)
 
 
 def _covering(
