@@ -48,8 +48,8 @@ _REASONS = {
     errno.ENOENT: "there is no such file or folder: check the path",
     errno.ENOTDIR: "a part of the path is a file and no folder: choose another path",
     errno.EISDIR: "expected a file, but there is a folder: choose another path, or move it away",
-    errno.ENXIO: "expected a file, but there is a pipe, a device or a socket: name another path, or "
-    "move it away",
+    errno.ENXIO: "expected a file, but there is a pipe, a device or a socket: name another path, "
+    "or move it away",
     errno.EIO: "an error of the disk or its connection: check it and run again",
     errno.EMFILE: "too many open files: take fewer workers, or raise the limit (ulimit -n)",
 }
