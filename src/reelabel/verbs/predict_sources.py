@@ -217,6 +217,15 @@ def is_picture(path: Path, info: VideoInfo) -> bool:
     return info.num_packets == 1 and path.suffix.lower() in STILL_SUFFIXES
 
 
+def found_by(model: str, boxes: int, frames: int) -> str:
+    """Return how much a model found in how many frames.
+
+    >>> found_by("motion", 1, 1), found_by("motion", 0, 2)
+    ('1 box in 1 frame by motion', '0 boxes in 2 frames by motion')
+    """
+    return f"{counted(boxes, 'box', 'boxes')} in {counted(frames, 'frame')} by {model}"
+
+
 def failed(failures: Mapping[str, str]) -> str:
     """Return how many files could not be used, for the end of a line; empty if all could.
 

@@ -13,6 +13,7 @@ from reelabel.config import Settings, checked, merged
 from reelabel.data.tag_rows import TagRow
 from reelabel.engine.project import sections_of
 from reelabel.engine.task import BUILT_IN, task_named
+from reelabel.errors import counted
 from reelabel.formats.tags import write_tags_csv
 from reelabel.labels.division import TEST
 from reelabel.output_files import check_output
@@ -112,7 +113,8 @@ def recipe(
     runs = {}
     for name in found.students:
         if on_message is not None:
-            on_message(f"{name}: {len(kept.trained)} videos, {len(kept.test)} kept for comparing")
+            videos_of = counted(len(kept.trained), "video")
+            on_message(f"{name}: {videos_of}, {len(kept.test)} kept for comparing")
         workspace = _workspace(home / name, found, name, kept)
         runs[name] = run(workspace, quiet=quiet)
     folders = {name: home / name for name in found.students}
