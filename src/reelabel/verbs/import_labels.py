@@ -12,6 +12,7 @@ from typing import cast
 
 from reelabel.data.dataset import Dataset
 from reelabel.errors import counted
+from reelabel.files import as_path
 from reelabel.pipeline import read_config, task_of
 from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.import_classes import ImportedClasses
@@ -63,12 +64,12 @@ def import_labels(
             the videos of the workspace do not have; of classes with file and line. Nothing is
             changed then.
     """
-    check_arguments(xyxy=xyxy)
+    check_arguments(xyxy=xyxy, format=format, what=what, category=category)
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
     options = ImportOptions(format, what, xyxy, video, category, on_message)
     take = task_of(read_config(ws)).part("import_labels")
     with ws.locked():
-        return cast("Dataset | ImportedClasses", take(ws, Path(file), options))
+        return cast("Dataset | ImportedClasses", take(ws, as_path("file", file), options))
 
 
 def imported_sentences(

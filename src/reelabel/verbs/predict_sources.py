@@ -14,6 +14,7 @@ from PIL import Image as Pil
 from PIL import ImageOps
 
 from reelabel.errors import MediaError, ReelabelError, UsageError, counted, few
+from reelabel.files import as_path
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
 from reelabel.media.video import time_range
@@ -147,7 +148,8 @@ def files_of(paths: Iterable[Path | str]) -> Inputs:
     found: dict[Path, Path] = {}
     repeated: dict[Path, None] = {}
     for path in paths:
-        for file in files_in(Path(path)) if Path(path).is_dir() else [Path(path)]:
+        one = as_path("sources", path)
+        for file in files_in(one) if one.is_dir() else [one]:
             if found.setdefault(_resolved(file), file) is not file:
                 repeated[file] = None
     return Inputs(files=tuple(found.values()), repeated=tuple(repeated))
