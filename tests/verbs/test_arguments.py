@@ -23,8 +23,8 @@ DOORS = {
     "clean": {"workspace": NO_PATH},
     "show": {"workspace": NO_PATH, "pictures": NO_COUNT, "kind": NO_TEXT},
     "ablate": {"workspace": NO_PATH, "seeds": NO_COUNT, "train": NO_MAPPING},
-    "clips": {"workspace": NO_PATH, "out": (None, *NO_PATH)},
-    "export": {"workspace": NO_PATH, "out": (None, *NO_PATH), "format": NO_TEXT},
+    "clips": {"workspace": NO_PATH, "out": (None,)},
+    "export": {"workspace": NO_PATH, "out": (None,), "format": NO_TEXT},
     "forget": {"workspace": NO_PATH, "videos": (*NO_LIST, [5]), "source": (*NO_LIST, [5])},
     "import_labels": {"workspace": NO_PATH, "file": (None, *NO_PATH), "format": NO_TEXT},
     "compare": {
@@ -34,7 +34,7 @@ DOORS = {
         "against": NO_TEXT,
     },
     "flicker": {"video": (None, *NO_PATH), "detections": (None, *NO_PATH)},
-    "recipe": {"file": (None, *NO_PATH), "out": (None, *NO_PATH), "videos": NO_LIST},
+    "recipe": {"file": (None, *NO_PATH), "out": (None,), "videos": NO_LIST},
     "run": {
         "workspace": NO_PATH,
         "rounds": NO_COUNT,

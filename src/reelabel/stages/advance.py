@@ -203,4 +203,5 @@ STAGE = Stage(
     per_round=True,
     version=4,
     resource=_before,
+    resource_words="the best model of the rounds before",
 )

@@ -47,7 +47,8 @@ def clips(
         MediaError: if no clip could be written.
     """
     check_arguments(exact=exact)
-    check_output(as_path("out", out))
+    check_output(out)
+    out = as_path("out", out)
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
     jobs = list(_clips(ws))
     if not jobs:

@@ -77,7 +77,8 @@ def export(
         MissingExtra: for onnx without torch.
     """
     check_arguments(round=round, overwrite=overwrite, half=half, format=format)
-    check_output(as_path("out", out), into)
+    check_output(out, into)
+    out = as_path("out", out)
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
     config = read_config(ws)
     task = task_of(config)

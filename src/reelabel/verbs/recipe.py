@@ -107,7 +107,8 @@ def recipe(
         SplitError: if there are too few groups of videos to keep some apart.
     """
     check_arguments(quiet=quiet, settings=settings)
-    check_output(as_path("out", out))
+    check_output(out)
+    out = as_path("out", out)
     found = read_recipe(as_path("file", file), settings)
     home = Path(out)
     footage = {

@@ -116,4 +116,5 @@ STAGE = Stage(
     project_keys=("teacher",),
     per_round=True,
     resource=_before,
+    resource_words="the best model of the rounds before",
 )
