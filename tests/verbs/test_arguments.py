@@ -14,6 +14,7 @@ VIDEOS = {"classes": ["ball"], "detector": "motion"}
 NO_PATH = (5, 1.5, np.int64(3), np.zeros(3), [], {}, b"x", "")
 NO_LIST = (5, 1.5, np.int64(3), {"a": 1}, b"x")
 NO_TEXT = (5, 1.5, [], ["x"], np.zeros(3))
+NO_WORD = (5, "", "truthh", "Frame", ["truth"], np.zeros(2))
 NO_COUNT = (None, "2", 1.5, [], True, np.zeros(2))
 NO_MAPPING = (5, "x", [1], np.zeros(3))
 DOORS = {
@@ -26,12 +27,19 @@ DOORS = {
     "clips": {"workspace": NO_PATH, "out": (None,)},
     "export": {"workspace": NO_PATH, "out": (None,), "format": NO_TEXT},
     "forget": {"workspace": NO_PATH, "videos": (*NO_LIST, [5]), "source": (*NO_LIST, [5])},
-    "import_labels": {"workspace": NO_PATH, "file": (None, *NO_PATH), "format": NO_TEXT},
+    "import_labels": {
+        "workspace": NO_PATH,
+        "file": (None, *NO_PATH),
+        "format": NO_TEXT,
+        "what": NO_WORD,
+    },
+    "remove_import": {"workspace": NO_PATH, "what": NO_WORD},
     "compare": {
         "on": NO_PATH,
         "models": (5, 1.5, np.int64(3), b"x"),
         "videos": NO_LIST,
         "against": NO_TEXT,
+        "level": NO_WORD,
     },
     "flicker": {"video": (None, *NO_PATH), "detections": (None, *NO_PATH)},
     "recipe": {"file": (None, *NO_PATH), "out": (None,), "videos": NO_LIST},
@@ -71,7 +79,7 @@ def given(tmp_path_factory):
         "compare": {"models": "fake:", "on": root},
         "flicker": {"video": home / "a.mp4", "detections": home / "a.txt"},
         "recipe": {"file": recipe, "out": home / "r", "videos": (), "tags": "folders"},
-    } | {name: {"workspace": root} for name in ("show", "ablate", "forget", "run")}
+    } | {name: {"workspace": root} for name in ("show", "remove_import", "ablate", "forget", "run")}
 
 
 @pytest.mark.parametrize(

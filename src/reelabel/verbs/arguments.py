@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from reelabel.errors import UsageError, shown
+from reelabel.errors import UsageError, nearest, shown
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,9 @@ SWITCHES = frozenset({
     "xyxy",
 })
 """The arguments that are true or false."""
-TEXTS = frozenset({"format", "what", "until", "kind", "level", "against", "category", "task"})
+CHOICES = {"what": ("labels", "truth", "detections"), "level": ("frame", "clip", "video")}
+"""The words that an argument takes."""
+TEXTS = frozenset({"format", "until", "kind", "against", "category", "task"})
 """The arguments that are one text."""
 MAPPINGS = frozenset({"settings", "train"})
 """The arguments that are settings by their names."""
@@ -109,6 +111,9 @@ def check_arguments(**given: Any) -> None:
             continue
         if name in NUMBERS:
             fits, what = NUMBERS[name].holds(value), f"as {NUMBERS[name]}"
+        elif name in CHOICES:
+            fits = isinstance(value, str) and value in CHOICES[name]
+            what = f"as one of {', '.join(CHOICES[name])}"
         elif name in TEXTS:
             fits, what = isinstance(value, str), "as a text"
         elif name in MAPPINGS:
@@ -118,7 +123,8 @@ def check_arguments(**given: Any) -> None:
         else:
             raise AssertionError(f"{name} has no range")
         if not fits:
-            raise UsageError(f"expected {name} {what}, but got {shown(value)}")
+            hint = nearest(str(value), CHOICES.get(name, ())) if isinstance(value, str) else ""
+            raise UsageError(f"expected {name} {what}, but got {shown(value)}{hint}")
 
 
 def listed(name: str, given: object) -> list[Any]:
