@@ -264,3 +264,9 @@ def test_a_whole_number_has_no_decimal_point_wherever_it_stands(wrong):
         with pytest.raises(ConfigError, match="expected a whole number, but got"):
             checked(Counts, value, "settings")
     assert checked(Counts, {"one": "1_0", "named": {"1.5": 2}}, "settings").one == 10
+
+
+def test_an_empty_list_is_refused_in_plain_words():
+    """What has too few entries is named with how many there have to be."""
+    with pytest.raises(ConfigError, match=r"'classes': expected 1 or more, got \[\]"):
+        checked(Project, {"classes": []}, "x")

@@ -332,3 +332,12 @@ def test_a_printed_function_is_found():
     head = "from reelabel.errors import shown\n"
     assert functions_in_texts(head + "def f(): return f'got {shown}'") == ["shown"]
     assert functions_in_texts(head + "def f(shown): return f'{shown} {shown(1)}'") == []
+
+
+def test_signed_figures_have_no_minus_zero():
+    """A difference that rounds to zero is +0.000 wherever it is printed, on either side of zero."""
+    signed = re.compile(r":\+[\d,]*\.\d")
+    found = [p.name for p in FILES if signed.search(p.read_text(encoding="utf-8"))]
+    assert not found, f"{found}: write :+z.3f"
+    assert signed.search('f"{value:+.3f}"')
+    assert f"{-0.0001:+z.3f}" == "+0.000"

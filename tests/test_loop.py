@@ -337,7 +337,7 @@ def test_without_usable_footage_nothing_else_is_blamed(tmp_path):
     (tmp_path / "v").mkdir()
     (tmp_path / "v" / "text.mp4").write_text("no video")
     workspace = begin(tmp_path / "w", tmp_path / "v")
-    with pytest.raises(MediaError, match=r"none of the 1 videos can be used: text.mp4: "):
+    with pytest.raises(MediaError, match=r"none of 1 video can be used: text.mp4: "):
         go(workspace)
     text = workspace.config_path.read_text()
     workspace.config_path.write_text(text.replace(f"- {tmp_path / 'v'}", "").replace("videos:", ""))

@@ -337,6 +337,9 @@ def _complaint(kind: type[BaseModel], error: dict[str, Any]) -> str:
         return f"'{place}' is missing"
     if error["type"] == "value_error":
         return f"'{place}': {error['ctx']['error']}" if error["loc"] else str(error["ctx"]["error"])
+    if error["type"] == "too_short":
+        least = error["ctx"]["min_length"]
+        return f"'{place}': expected {least} or more, got {shown(error['input'])}"
     return f"'{place}': {error['msg'].lower()}, got {shown(error['input'])}"
 
 

@@ -116,3 +116,14 @@ def test_an_unforeseen_error_is_one_line_and_a_file(workspace, tmp_path):
     assert done.stderr.startswith("reelabel: unexpected TypeError")
     assert str(log) in done.stderr
     assert "Traceback" in log.read_text()
+
+
+def test_without_a_command_the_help_is_printed_once(monkeypatch, capsys):
+    """`reelabel` alone prints its help as it stands and ends with the code of wrong usage."""
+    monkeypatch.setattr(sys, "argv", ["reelabel"])
+    with pytest.raises(SystemExit, match="2"):
+        cli.main()
+    err = capsys.readouterr().err
+    assert err.count("Usage:") == 1
+    assert "Error" not in err
+    assert "Stages, each alone:" in err

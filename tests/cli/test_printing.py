@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reelabel.cli import box_printing, console
+from reelabel.cli import box_printing, console, printing
 from reelabel.cli.fetch_command import print_fetch
-from reelabel.evaluation.figures import Figure, Measures
+from reelabel.evaluation.figures import Figure, Finding, Measures
 from reelabel.evaluation.label_quality import BackgroundQuality, LabelQuality
 from reelabel.evaluation.label_rules import LabelCount, RuleQuality
 from reelabel.pipeline import Run
@@ -22,7 +22,7 @@ from reelabel.terminal.console import PlainConsole
 from reelabel.verbs.fetch import ClassOutcomes, FetchResult
 from reelabel.views.label_rules import rules_head
 from reelabel.workspace import Workspace
-from reelabel.workspace.results import Scores
+from reelabel.workspace.results import Ablation, Decision, LabelCounts, Scores, Variant
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -42,6 +42,37 @@ def test_scores_show_every_figure(tmp_path, monkeypatch, width, capsys):
     assert row.count("0.12") == 7
     assert "…" not in row
     assert len(row) <= width
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_table_of_figures_loses_a_character(tmp_path, monkeypatch, width, capsys):
+    """However long names are, every table prints each figure whole; only names are wrapped."""
+    figure, rate, gain = Figure(0.123, 0.05, 0.21), 0.125, Figure(-0.012, -0.21, 0.15)
+    measures = Measures(*(figure for _ in range(7)))
+    names = ("untrained start, round 10", "+static (as +flicker)", "x" * 60)
+    workspace = Workspace(tmp_path)
+    for module in (box_printing, printing):
+        monkeypatch.setattr(module, "OUT", PlainConsole(width=width, highlight=False))
+    rows = [[name, *box_printing._figures(measures)] for name in names]
+    monkeypatch.setattr(box_printing, "score_rows", lambda *_: rows)
+    box_printing.print_scores(workspace)
+    counts = LabelCounts(9_999, 7_777, 9_999)
+    figures = (figure, figure, figure, rate, rate, gain, (), counts)
+    variants = tuple(Variant(name, name, *figures) for name in names)
+    box_printing.print_ablation(Ablation(0, (1,), "truth", variants))
+    measured = ("AP", "consistency under mirroring")
+    sample = "12345 shared objects in 1000 frames"
+    found = tuple(Finding(m, "start", rate, rate, gain, sample) for m in measured)
+    decision = Decision(0, "stop", "round:0", "round:0", "not better", findings=found)
+    monkeypatch.setattr(printing, "decision_of", lambda *_: decision)
+    printing.print_findings(workspace, 0)
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert all(len(line) <= width for line in out.splitlines())
+    words = " ".join(out.split())
+    assert words.count("-0.012 (-0.21 to +0.15)") == len(variants) + len(found)
+    assert words.count("7777") == len(variants)
+    assert words.count("0.123 (0.05-0.21)") >= 2 * len(names)
 
 
 def test_labels_by_rule_fit_into_80_columns(tmp_path, monkeypatch, capsys):

@@ -115,6 +115,15 @@ def test_each_interval_stands_beside_its_own_figure():
     assert [one.against for one in same.findings] == ["teacher"]
 
 
+def test_a_difference_is_that_of_the_figures_beside_it():
+    """Where both figures of a comparison stand, student minus other is the difference."""
+    by_truth = decide_by_truth(truth(Gain(0.19, 0.1, 0.3, 1), teacher=0.3, student=0.5)).findings
+    by_mirror = decide_without_truth(None, mirror(teacher=-0.03), LIMITS).findings
+    assert [one.gain for one in by_truth] == [Figure(0.2, 0.1, 0.3)]
+    assert [(one.student, one.other) for one in by_mirror] == [(None, None)] * len(by_mirror)
+    assert by_mirror
+
+
 def test_a_difference_that_may_be_chance_is_said_so():
     """The interval of the difference stands in the reason, with a word if it covers 0."""
     clear = decide_by_truth(truth(Gain(0.1, 0.01, 0.2, 1), teacher=0.4, student=0.5))

@@ -112,7 +112,7 @@ def test_drawn_boxes_become_labels_or_truth(begin, drawn, reelabel, what):
     flags, table = ((), IMPORTED) if what == "labels" else (("--as", what), TRUTH)
     code, out, err = reelabel("import", workspace.root, drawn, *flags)
     assert (code, err) == (0, "")
-    assert f"1 boxes in 1 pictures imported as {what}" in out
+    assert f"1 box in 1 picture imported as {what}" in out
     drawn.unlink()
     ran(workspace, "truth")
     (row,) = workspace.read(table, row_of(workspace, "clip0.mp4").video_id).to_pylist()
@@ -197,7 +197,7 @@ def test_what_of_an_import_is_of_this_workspace_is_counted(begin, drawn, reelabe
     content["annotations"].append(content["annotations"][0] | {"id": 2, "image_id": 2})
     drawn.write_text(json.dumps(content))
     _, out, _ = reelabel("import", workspace.root, drawn)
-    assert "2 boxes in 2 pictures imported as labels, of which 1 boxes in 1 pictures are" in out
+    assert "2 boxes in 2 pictures imported as labels, of which 1 box in 1 picture of this" in out
 
 
 def test_what_comes_later_joins_what_came_before(begin, drawn, tmp_path):
@@ -405,7 +405,7 @@ def test_a_text_is_what_the_first_teacher_says(begin, text, reelabel):
     for path in one:
         code, out, err = reelabel("import", workspace.root, path, "--format", TEXT)
         assert (code, err) == (0, "")
-    assert "1 boxes in 20 pictures imported as detections of the first teacher" in out
+    assert "1 box in 20 pictures imported as detections of the first teacher" in out
     for path in one:
         path.unlink()
     config = workspace.config_path.read_text()
@@ -672,7 +672,7 @@ def test_a_frame_with_an_object_that_has_no_box_is_left_out(
     assert code == 0
     assert "1 picture left out, as an object is drawn in a shape that has no box" in out
     assert told in out
-    assert "in 2 pictures are of this workspace's" in out
+    assert "in 2 pictures of this workspace's" in out
     ran(workspace, "truth")
     table = {"truth": TRUTH_FRAMES, "labels": IMPORTED_FRAMES}[what]
     rows = workspace.read(table, row_of(workspace, "clip0.mp4").video_id).to_pylist()

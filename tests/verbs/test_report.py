@@ -17,7 +17,7 @@ from reelabel.errors import ShardError
 from reelabel.evaluation.figures import Comparison, Figure, Measures, ModelScores
 from reelabel.pipeline import read_config
 from reelabel.tables import EVIDENCE, LABELS, VIDEOS
-from reelabel.verbs.report import report
+from reelabel.verbs.report import _duplicates_sentence, report
 from reelabel.verbs.report_content import fingerprint_of_content
 from reelabel.views import report_evidence
 from reelabel.views.evidence_examples import COLOURS, findings
@@ -297,6 +297,14 @@ def test_a_folder_in_the_place_of_a_result_is_named(timed):
     (timed.round_dir(0) / "scores.json").mkdir()
     with pytest.raises(ShardError, match=r"scores\.json: .*folder"):
         report(timed)
+
+
+def test_near_duplicates_that_are_not_listed_are_counted():
+    """The sentence above the groups counts all of them, also those that the page leaves out."""
+    groups = [(f"a.mp4 at {n} s", ["b.mp4 at 0.00 s"] * 2) for n in range(13)]
+    few, all_of_them = (_duplicates_sentence(some) for some in (groups[:8], groups))
+    assert few == "8 frames stand for 16 others that look the same."
+    assert all_of_them.startswith("13 frames stand for 26 others that look the same; the 8 that")
 
 
 def test_each_table_is_read_once(timed, monkeypatch):

@@ -24,6 +24,7 @@ from reelabel.verbs.report import report
 from reelabel.views import class_label_sections, class_timelines
 from reelabel.views.class_label_sections import doubtful
 from reelabel.views.class_moments import scored_moments
+from reelabel.views.class_score_rows import AGAINST, TITLES
 from reelabel.workspace.class_results import ClassificationScores, TagQuality
 
 NAMES = ("red", "green")
@@ -307,3 +308,13 @@ def test_what_was_scored_is_found_again(classified):
         student = compared.models[-1].scores
         assert student.overall["top1"].value == pytest.approx(np.mean(right))
         assert {len(classified.read(MOMENTS, v)) for v in set(found.predictions.moments.video)}
+
+
+def test_captions_name_what_models_are_scored_against():
+    """Each kind of score reads as a thing behind the word "against"; agreement is no such thing."""
+    assert AGAINST.keys() == TITLES.keys()
+    assert {kind: words.split(",")[0] for kind, words in AGAINST.items()} == {
+        "truth": "truth",
+        "truth_unseen": "truth",
+        "agreement": "held-out labels (agreement",
+    }

@@ -256,7 +256,7 @@ def test_the_command(timed, reelabel):
     flags = ("--kind", "gap", "--before", 0.1, "--after", 0.1, "--slow", 2, "--pause", 0.5)
     code, out, err = reelabel("show", timed.root, "--evidence", *flags, "--pictures", 1, "--quiet")
     assert (code, err) == (0, "")
-    assert "-evidence.mp4  1 of 1 findings  and 1 pictures" in out
+    assert "-evidence.mp4  1 of 1 finding  and 1 picture" in out
     code, _, err = reelabel("show", timed.root, "--before", 2)
     assert (code, "before_s is for evidence: add --evidence" in err) == (2, True)
     code, _, err = reelabel("show", timed.root, "--evidence", "--kind", "gapp")

@@ -111,6 +111,26 @@ def test_a_damaged_note_costs_the_reason_alone(workspace, text):
     assert found.stale == ("made by an earlier version, which did not note from what",)
 
 
+@pytest.mark.parametrize("change_footage", ["add", "remove", "replace"])
+def test_footage_that_changed_is_named(workspace, disc_clips, tmp_path, change_footage):
+    """What makes `register` stale is the footage, and no model; the stages behind wait for it."""
+    folder = tmp_path / "footage"
+    shutil.copytree(yaml.safe_load(workspace.config_path.read_text())["videos"][0], folder)
+    change(workspace, videos=[str(folder)])
+    api.register(workspace, quiet=True)
+    first, *_ = sorted(folder.iterdir())
+    if change_footage == "add":
+        shutil.copy(disc_clips[3], folder)
+    elif change_footage == "remove":
+        first.unlink()
+    else:
+        shutil.copy(disc_clips[3], first)
+    found = stages(workspace)
+    assert found["register", None].units == {"stale": 1}
+    assert found["register", None].stale == ("the footage: a file was added, removed or changed",)
+    assert found["cut", None].rests_on == "register"
+
+
 def test_a_video_that_is_added_leaves_others_up_to_date(workspace, disc_clips):
     """Stages wait for what is missing, and no reason is given for what is not stale."""
     videos = yaml.safe_load(workspace.config_path.read_text())["videos"]

@@ -74,7 +74,7 @@ def test_kept_boxes_are_annotations_and_hard_negatives_are_not(video, old, tmp_p
     flags = ("--coco-in", old, "--coco-out", new)
     code, out, _ = mine(video, *flags)
     assert code == 0
-    assert f"{new}: 1 pictures added, with 2 boxes and 1 hard negatives" in out
+    assert f"{new}: 1 picture added, with 2 boxes and 1 hard negative" in out
     made = json.loads(new.read_text())
     assert json.loads(old.read_text()) == OLD
     assert {key: made[key][:1] for key in ("images", "annotations", "categories")} == {
@@ -98,7 +98,7 @@ def test_mining_twice_adds_once_and_two_videos_keep_apart(video, old, tmp_path, 
     assert mine(video, *flags)[0] == 0
     once = old.read_text()
     code, out, _ = mine(video, *flags)
-    assert (code, "1 pictures were in the file already" in out) == (0, True)
+    assert (code, "1 picture in the file already" in out) == (0, True)
     assert old.read_text() == once
     other = shutil.copy(video, tmp_path / "other.mp4")
     assert mine(other, *flags)[0] == 0

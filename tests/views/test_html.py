@@ -135,6 +135,7 @@ def everything() -> ReportData:
         findings=(Gallery(HOSTILE, [picture()], HOSTILE),),
         galleries=(Gallery(HOSTILE, [picture()], HOSTILE),),
         duplicates=(DuplicateGroup(HOSTILE, [HOSTILE] * 20, picture()),),
+        duplicates_about=HOSTILE,
         sections=(section(),),
         closing=(section(),),
         models=(ModelUsed(HOSTILE, HOSTILE, "ab" * 32),),

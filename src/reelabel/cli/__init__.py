@@ -77,6 +77,8 @@ def _explained(exc: BaseException) -> tuple[str, int]:
         case click.Abort() | KeyboardInterrupt():
             stopped = exc.__cause__ or exc
             line, code = _STOPPED, _BY_SIGNAL + getattr(stopped, "number", signal.SIGINT)
+        case click.exceptions.NoArgsIsHelpError():
+            line, code = exc.format_message(), exc.exit_code
         case click.UsageError():
             usage = f"{exc.ctx.get_usage()}\n" if exc.ctx else ""
             line, code = f"{usage}Error: {_sentence(exc)}", exc.exit_code

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from rich.markup import escape
-from rich.table import Table
 
-from reelabel.cli.cells import figure_cell
+from reelabel.cli.cells import figure_cell, figure_table, gain_cell
 from reelabel.cli.console import OUT
 from reelabel.config import Config
 from reelabel.engine.run import Result
@@ -116,11 +115,7 @@ def print_rules(workspace: Workspace, number: int) -> None:
     scores = scores_of(workspace, number)
     if scores is None or not scores.rules:
         return
-    table = Table(box=None, pad_edge=False)
-    for column in rules_head(scores):
-        side: Literal["left", "right"] = "left" if column == "rule" else "right"
-        head = column.replace(" ", "\n")  # below each other, to fit
-        table.add_column(head, justify=side, no_wrap=True, vertical="bottom")
+    table = figure_table(rules_head(scores), stacked=True)
     for row in rules_rows(scores):
         table.add_row(*map(escape, row))
     OUT.print(f"[italic]{rules_title(scores)}[/]")  # may be wider than the table
@@ -147,14 +142,12 @@ SCORES: dict[Kind, tuple[str, tuple[str, ...]]] = {
 def print_scores(workspace: Workspace, last: int | None = None) -> None:
     """Print teacher and students up to a round beside each other, truth and agreement apart."""
     for kind, (title, columns) in SCORES.items():
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-        for column in ("model", *columns):
-            side: Literal["left", "right"] = "left" if column == "model" else "right"
-            table.add_column(column, justify=side, no_wrap=True)
+        table = figure_table(["model", *columns])
         rows = list(score_rows(workspace, kind, last))
         for row in rows:
             table.add_row(*row)
         if rows:
+            OUT.print(f"[italic]{title}[/]")
             OUT.print(table)
 
 
@@ -188,15 +181,14 @@ def print_ablation(found: Ablation) -> None:
         f"Round {found.round}: labels and students with each kind of evidence, "
         f"{counted(len(found.seeds), 'training')} each, against the truth"
     )
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for column in ("evidence", "labels P", "R", "negatives", "student AP", "AP50", "gain"):
-        side: Literal["left", "right"] = "left" if column == "evidence" else "right"
-        table.add_column(column, justify=side, no_wrap=True)
+    head = ("evidence", "labels P", "R", "negatives", "student AP", "AP50", "gain")
+    table = figure_table(head, stacked=True)
     for one in found.variants:
         rates = (figure_cell(Figure(rate), interval=False) for rate in (one.precision, one.recall))
         room = _has_room()
         wide = [figure_cell(figure, interval=room) for figure in (one.ap, one.ap50)]
-        wide.append(figure_cell(one.gain_ap, interval=True))
+        wide.append("-" if one.gain_ap is None else gain_cell(one.gain_ap))
         same = f" (as {one.trained_as})" if one.trained_as != one.name else ""
         table.add_row(one.name + same, *rates, str(one.labels.negatives), *wide)
+    OUT.print(f"[italic]{title}[/]")
     OUT.print(table)

@@ -1,8 +1,29 @@
-"""Cells of tables on the terminal."""
+"""Tables of figures on the terminal, and their cells."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Literal
+
+from rich.markup import escape
+from rich.table import Table
+
 from reelabel.evaluation.figures import Figure
+
+
+def figure_table(columns: Iterable[str], *, stacked: bool = False) -> Table:
+    """Return an empty table in which no figure is cut: on a narrow terminal names are wrapped.
+
+    Args:
+        columns: heads; the first is of names, the others are of figures.
+        stacked: write the words of a head below each other.
+    """
+    table = Table(box=None, pad_edge=False)
+    for i, column in enumerate(columns):
+        side: Literal["left", "right"] = "right" if i else "left"
+        head = escape(column.replace(" ", "\n") if stacked else column)
+        table.add_column(head, justify=side, no_wrap=i > 0, overflow="fold", vertical="bottom")
+    return table
 
 
 def figure_cell(figure: Figure | None, *, interval: bool) -> str:
@@ -19,5 +40,5 @@ def gain_cell(gain: Figure) -> str:
     if gain.value is None:
         return "-"
     if gain.low is None or gain.high is None:
-        return f"{gain.value:+.3f}"
-    return f"{gain.value:+.3f} [dim]({gain.low:+.2f} to {gain.high:+.2f})[/]"
+        return f"{gain.value:+z.3f}"
+    return f"{gain.value:+z.3f} [dim]({gain.low:+z.2f} to {gain.high:+z.2f})[/]"

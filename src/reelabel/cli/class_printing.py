@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
+from reelabel.cli.cells import figure_table
 from reelabel.cli.console import OUT
 from reelabel.data.states import STATES
 from reelabel.evaluation.classes.compare import ModelCost
@@ -53,7 +54,7 @@ def _print_labels(number: int, labels: Mapping[str, Mapping[str, int]]) -> None:
     if not labels:
         return
     used = [state for state in STATES if any(state in counts for counts in labels.values())]
-    table = _table(["class", *used])
+    table = figure_table(["class", *used])
     for name, counts in labels.items():
         table.add_row(escape(name), *(str(counts.get(state, 0)) for state in used))
     _print(f"Labels of round {number}", table)
@@ -64,7 +65,7 @@ def _print_scores(
     columns: Mapping[OverallMeasure, str],
     rows: Iterable[tuple[str, ClassScores]],
 ) -> None:
-    table = _table(["model", *columns.values()])
+    table = figure_table(["model", *columns.values()])
     for name, scores in rows:
         figures = (_figure(scores.overall.get(measure)) for measure in columns)
         table.add_row(escape(name), *figures)
@@ -85,7 +86,7 @@ def print_comparison(found: ModelComparison) -> None:
 
 
 def _print_costs(costs: Mapping[str, ModelCost]) -> None:
-    table = _table(COST_HEAD)
+    table = figure_table(COST_HEAD)
     for name, cost in costs.items():
         table.add_row(escape(name), *cost_cells(cost))
     _print("Size, and speed on this machine", table)
@@ -97,14 +98,6 @@ def _print(title: str, table: Table) -> None:
     """Print a table below its title, which may be wider."""
     OUT.print(f"[italic]{escape(title)}[/]")
     OUT.print(table)
-
-
-def _table(columns: Iterable[str]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for i, column in enumerate(columns):
-        side: Literal["left", "right"] = "right" if i else "left"
-        table.add_column(escape(column), justify=side, no_wrap=i > 0, overflow="fold")
-    return table
 
 
 def _figure(figure: Figure | None) -> str:

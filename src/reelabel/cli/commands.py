@@ -300,7 +300,7 @@ def predict(model: str, sources: tuple[Path, ...], *, as_json: bool, **given: An
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def show(workspace: Path, number: int | None, **given: Any) -> int:
     """Draw a round's labels, or its temporal evidence, on video at its true frame rate."""
-    from reelabel.errors import SOME_VIDEOS_FAILED
+    from reelabel.errors import SOME_VIDEOS_FAILED, counted
     from reelabel.verbs.show import show as call
 
     shown = call(workspace, round=number, **given)
@@ -308,8 +308,8 @@ def show(workspace: Path, number: int | None, **given: Any) -> int:
         if one.failure:
             echo(f"not drawn: {one.video}: {one.failure}", err=True)
             continue
-        shows = "" if one.hits is None else f"  {one.hits[0]} of {one.hits[1]} findings"
-        echo(f"{one.movie}{shows}  and {len(one.pictures)} pictures")
+        shows = "" if one.hits is None else f"  {one.hits[0]} of {counted(one.hits[1], 'finding')}"
+        echo(f"{one.movie}{shows}  and {counted(len(one.pictures), 'picture')}")
     return SOME_VIDEOS_FAILED if any(one.failure for one in shown) else 0
 
 

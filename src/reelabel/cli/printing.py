@@ -6,13 +6,13 @@ import dataclasses
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
 from reelabel.cli.box_printing import print_ablation, print_scores
-from reelabel.cli.cells import figure_cell, gain_cell
+from reelabel.cli.cells import figure_cell, figure_table, gain_cell
 from reelabel.cli.console import OUT
 from reelabel.config import Config
 from reelabel.engine.project import read_config, task_of
@@ -135,14 +135,12 @@ def print_findings(workspace: Workspace, number: int) -> None:
     decision = decision_of(workspace, number)
     if decision is None or not decision.findings:
         return
-    title = f"Decision of round {number}: the student against other models"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for column in ("compared", "student", "other", "difference", "sample"):
-        side: Literal["left", "right"] = "left" if column == "compared" else "right"
-        table.add_column(column, justify=side, no_wrap=column != "sample")
+    table = figure_table(["compared", "student", "other", "difference", "sample"])
+    table.columns[-1].no_wrap = False  # words
     for one in decision.findings:
         values = (figure_cell(Figure(value), interval=False) for value in (one.student, one.other))
         table.add_row(one.title, *values, gain_cell(one.gain), one.sample)
+    OUT.print(f"[italic]Decision of round {number}: the student against other models[/]")
     OUT.print(table)
 
 

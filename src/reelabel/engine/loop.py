@@ -14,7 +14,7 @@ from reelabel.engine.project import task_of
 from reelabel.engine.run import Options, Result, run_stage
 from reelabel.engine.stage import AnyStage
 from reelabel.engine.task import Task
-from reelabel.errors import SOME_VIDEOS_FAILED, MediaError, UsageError, nearest
+from reelabel.errors import SOME_VIDEOS_FAILED, MediaError, UsageError, counted, nearest
 from reelabel.sources.forgetting.removal import carry_out_order
 from reelabel.tables import VIDEOS
 from reelabel.workspace import Workspace
@@ -121,7 +121,9 @@ class _Visits:
             names = names[: names.index(until) + 1]
         self.pace = Pace(names)
         upto = f", until {until}" if until else ""
-        self._log = RunLog(workspace.root, f"reelabel {__version__}: run, {rounds} rounds{upto}")
+        self._log = RunLog(
+            workspace.root, f"reelabel {__version__}: run, {counted(rounds, 'round')}{upto}"
+        )
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -196,7 +198,7 @@ def _check_footage(workspace: Workspace) -> None:
     if not any(video.usable for video in footage):
         why = "; ".join(f"{video.name}: {video.error}" for video in footage[:3])
         more = " ..." if len(footage) > 3 else ""  # noqa: PLR2004 -- a few
-        raise MediaError(f"none of the {len(footage)} videos can be used: {why}{more}")
+        raise MediaError(f"none of {counted(len(footage), 'video')} can be used: {why}{more}")
 
 
 def _check_resources(task: Task, workspace: Workspace, config: Config, until: str | None) -> None:

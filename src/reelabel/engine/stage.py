@@ -246,6 +246,7 @@ class Stage(Generic[S, R]):
         folder: name of the folder for its own files, below the round's or the workspace's.
         aside: names in that folder whose loss costs nothing: what resumes interrupted work, logs.
         resource: what is prepared once per run.
+        resource_words: what that is, where it makes finished work stale.
         sources: lists the units of scope ``source``.
         keeps_gone: True if what it made of a source that is no longer listed stays.
         made_by_run: True if its resource is an earlier stage's product, such as the student, and
@@ -271,6 +272,7 @@ class Stage(Generic[S, R]):
     folder: str = ""
     aside: tuple[str, ...] = ()
     resource: Callable[[Context[S]], Resource[R]] = no_resource
+    resource_words: str = "its model or a file that it uses"
     sources: Callable[[Context[S]], Sequence[Source]] = no_sources
     keeps_gone: bool = False
     made_by_run: bool = False

@@ -63,7 +63,9 @@ def why_stale(bound: Bound, planned: Sequence[Planned]) -> tuple[str, ...]:
     if not stale:
         return ()
     notes, now = _notes(bound), Note.now(bound, planned)
-    return tuple(dict.fromkeys(_why(unit, notes, now) for unit in stale))
+    return tuple(
+        dict.fromkeys(_why(unit, notes, now, bound.stage.resource_words) for unit in stale)
+    )
 
 
 def _notes(bound: Bound) -> list[Note]:
@@ -84,7 +86,7 @@ def _inputs(bound: Bound, planned: Sequence[Planned]) -> dict[str, str]:
     return {name: fingerprint(read) for name, read in rows.items()}
 
 
-def _why(unit: Planned, notes: Sequence[Note], now: Note) -> str:
+def _why(unit: Planned, notes: Sequence[Note], now: Note, resource: str) -> str:
     """Return why one unit is stale."""
     if unit.was == UNFINISHED:
         return "its work was interrupted, or a part of it removed"
@@ -93,13 +95,13 @@ def _why(unit: Planned, notes: Sequence[Note], now: Note) -> str:
     made = (n for n in notes if fingerprint(n.digest, unit.inputs) == unit.was)
     same_inputs = next(made, None)
     if same_inputs is not None:
-        return "; ".join(_changes(same_inputs, now))
-    changes = list(_changes(notes[0], now))
+        return "; ".join(_changes(same_inputs, now, resource))
+    changes = list(_changes(notes[0], now, resource))
     return "; ".join(changes) if notes[0].inputs and changes else "what it reads was made again"
 
 
-def _changes(before: Note, now: Note) -> Iterator[str]:
-    """Yield what differs between two notes, by kind."""
+def _changes(before: Note, now: Note, resource: str) -> Iterator[str]:
+    """Yield what differs between two notes, by kind; `resource` names what a stage prepares."""
     old, new = before.basis, now.basis
     if (old["schema"], old["version"]) != (new["schema"], new["version"]):
         yield "made by another version"
@@ -113,7 +115,7 @@ def _changes(before: Note, now: Note) -> Iterator[str]:
     if tables := [n for n in names if before.inputs.get(n) != now.inputs.get(n)]:
         yield f"tables: {few(tables)}"
     if old["resource"] != new["resource"] and not settings:
-        yield "its model or a file that it uses"
+        yield resource
 
 
 def _made_again(before: Sequence[Any], now: Sequence[Any]) -> list[str]:

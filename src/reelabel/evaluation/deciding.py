@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from reelabel.errors import counted
 from reelabel.evaluation.figures import ROLES, Comparison, Figure, Finding, Gain, Rival, Role
 from reelabel.evaluation.without_truth import HeldOutLabels, MirrorConsistency, SharedGain
 
@@ -112,7 +113,7 @@ def decide_by_truth(
         return None
     bar = before if start is None else max(before, start)
     findings = tuple(_ap_findings(truth, best))
-    words = f"AP {student:.3f} on {truth.frames} frames against {before:.3f} of "
+    words = f"AP {student:.3f} on {counted(truth.frames, 'frame')} against {before:.3f} of "
     words += _NAMES["teacher"] if best is None else best.words
     words += "" if start is None else f" and {start:.3f} of its untrained start"
     words += _certainty(findings, _bars(best), best.name if best is not None else "")
@@ -148,8 +149,10 @@ def _ap_findings(truth: Comparison, best: BestSoFar | None) -> Iterator[Finding]
         rivals["best"] = (best.ap, best.gain)
     for rival, (other, gain) in rivals.items():
         student = ap["student"]
-        figure = Figure(gain.mean, gain.low, gain.high) if gain else _difference(student, other)
-        sample = f"{truth.frames} frames, {truth.boxes} boxes"
+        figure = _difference(student, other)
+        if gain and figure.value is not None:
+            figure = Figure(figure.value, gain.low, gain.high)
+        sample = f"{counted(truth.frames, 'frame')}, {counted(truth.boxes, 'box', 'boxes')}"
         yield Finding("AP", rival, student, other, figure, sample)
 
 
@@ -167,7 +170,7 @@ def _certainty(findings: tuple[Finding, ...], than: tuple[Rival, ...], best: str
     """
     names = dict(_NAMES) | ({than[0]: best} if best else {})
     each = ", ".join(
-        f"{one.gain.low:+.3f} to {one.gain.high:+.3f} against {names[one.against]}"
+        f"{one.gain.low:+z.3f} to {one.gain.high:+z.3f} against {names[one.against]}"
         f"{', which may be chance' if one.gain.low <= 0 <= one.gain.high else ''}"
         for one in findings
         if one.against in than and one.gain.low is not None and one.gain.high is not None
@@ -183,7 +186,9 @@ def first_student(truth: Comparison | None) -> Outcome:
     """
     ap = truth.models["student"].overall.ap.value if truth is not None else None
     words = (
-        f": AP {ap:.3f} on {truth.frames} frames" if truth is not None and ap is not None else ""
+        f": AP {ap:.3f} on {counted(truth.frames, 'frame')}"
+        if truth is not None and ap is not None
+        else ""
     )
     reason = f"the student is the first model, as there was no detector{words}"
     return Outcome("student", ap, reason, ())
@@ -268,11 +273,11 @@ def _label_findings(held_out: HeldOutLabels | None) -> list[Finding]:
         lost, other = held_out.lost[role], held_out.models[role]
         gain = Figure(*(_negative(v) for v in (lost.value, lost.high, lost.low)))
         values = (student.labels.value, other.labels.value)
-        sample = f"{held_out.labels} labels"
+        sample = counted(held_out.labels, "label")
         found.append(Finding("held-out labels kept", role, *values, gain, sample))
         if held_out.gaps:
             values = (student.gaps.value, other.gaps.value)
-            sample = f"{held_out.gaps} labels"
+            sample = counted(held_out.gaps, "label")
             difference = _difference(*values)
             found.append(Finding("gap labels kept", role, *values, difference, sample))
     return found
@@ -285,15 +290,15 @@ def _negative(value: float | None) -> float | None:
 def _mirror_findings(mirror: MirrorConsistency | None) -> list[Finding]:
     if mirror is None:
         return []
-    student = mirror.models["student"].value
     return [
         Finding(
             "consistency under mirroring",
             role,
-            student,
-            mirror.models[role].value,
+            None,  # each model's own figure is of all that it finds, not of the shared objects
+            None,
             mirror.student[role].gain,
-            f"{mirror.student[role].objects} shared objects in {mirror.frames} frames",
+            f"{counted(mirror.student[role].objects, 'shared object')} in "
+            f"{counted(mirror.frames, 'frame')}",
         )
         for role in ROLES
         if role in mirror.student
@@ -304,13 +309,13 @@ def _label_words(held_out: HeldOutLabels | None, limits: Limits) -> str:
     if held_out is None:
         return "no labels were held out"
     if held_out.labels < limits.min_labels:
-        return f"{held_out.labels} held-out labels, but {limits.min_labels} are needed"
+        return f"{counted(held_out.labels, 'held-out label')}, but {limits.min_labels} are needed"
     shares = [
         f"{_NAMES[role]} {value:.0%}"
         for role in ROLES
         if role in held_out.models and (value := held_out.models[role].labels.value) is not None
     ]
-    return f"of {held_out.labels} held-out labels are kept: {', '.join(shares)}"
+    return f"of {counted(held_out.labels, 'held-out label')} are kept: {', '.join(shares)}"
 
 
 def _mirror_words(mirror: MirrorConsistency | None, limits: Limits) -> str:
@@ -318,10 +323,10 @@ def _mirror_words(mirror: MirrorConsistency | None, limits: Limits) -> str:
         return "the models cannot be compared on mirrored frames"
     few = min(shared.objects for shared in mirror.student.values())
     if few < limits.min_objects:
-        return f"{few} objects in mirrored frames, but {limits.min_objects} are needed"
+        return f"{counted(few, 'object')} in mirrored frames, but {limits.min_objects} are needed"
     gains = [
         f"{_interval(mirror.student[role].gain)} against {_NAMES[role]} on "
-        f"{mirror.student[role].objects} shared objects"
+        f"{counted(mirror.student[role].objects, 'shared object')}"
         for role in ROLES
         if role in mirror.student
     ]
@@ -336,5 +341,5 @@ def _interval(figure: Figure) -> str:
     if figure.value is None:
         return "not defined"
     if figure.low is None or figure.high is None:
-        return f"{figure.value:+.3f}"
-    return f"{figure.value:+.3f} ({figure.low:+.3f} to {figure.high:+.3f})"
+        return f"{figure.value:+z.3f}"
+    return f"{figure.value:+z.3f} ({figure.low:+z.3f} to {figure.high:+z.3f})"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.data.dataset import Dataset
-from reelabel.errors import FormatError
+from reelabel.errors import FormatError, counted
 from reelabel.files import read_text, write_text
 from reelabel.formats.checked import Row, bad, id_of, rows_of, text_of
 from reelabel.formats.coco import to_coco
@@ -48,12 +48,17 @@ class Added:
     def sentences(self) -> Iterator[str]:
         """Yield what a user should know."""
         yield (
-            f"{self.images} pictures added, with {self.annotations} boxes "
-            f"and {self.hard_negatives} hard negatives"
-            + (f", {self.ignore_regions} regions to ignore" if self.ignore_regions else "")
+            f"{counted(self.images, 'picture')} added, with "
+            f"{counted(self.annotations, 'box', 'boxes')} "
+            f"and {counted(self.hard_negatives, 'hard negative')}"
+            + (
+                f", {counted(self.ignore_regions, 'region')} to ignore"
+                if self.ignore_regions
+                else ""
+            )
         )
         if self.known:
-            yield f"{self.known} pictures were in the file already and stay as they are"
+            yield f"{counted(self.known, 'picture')} in the file already, unchanged"
         if self.new_classes:
             yield (
                 f"new categories: {', '.join(self.new_classes)}; readers will assume that the "

@@ -201,6 +201,7 @@ STAGE = Stage(
     after=("evaluate",),
     project_keys=("detector",),
     per_round=True,
-    version=4,
+    version=5,
     resource=_before,
+    resource_words="the best model of the rounds before",
 )

@@ -188,4 +188,5 @@ STAGE = Stage(
     optional=(WANTS, DOWNLOADS),
     writes=(CLIPS,),
     resource=asked_spans,
+    resource_words="the spans that tables and manifests name",
 )

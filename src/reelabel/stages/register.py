@@ -299,4 +299,5 @@ STAGE = Stage(
     writes=(VIDEOS,),
     project_keys=("videos", "test_videos", "truth"),
     resource=footage,
+    resource_words="the footage: a file was added, removed or changed",
 )

@@ -159,4 +159,5 @@ STAGE = Stage(
     project_keys=("classes", "class_map"),
     version=6,
     resource=source,
+    resource_words="the file of truth or that of labels",
 )

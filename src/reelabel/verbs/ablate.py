@@ -89,7 +89,9 @@ def ablate(
         MissingInput: if the round's detections were not linked yet.
         WorkspaceError: if a stage fails for one of the videos.
     """
-    check_arguments(round=round, seeds=seeds, workers=workers, force=force, quiet=quiet)
+    check_arguments(
+        train=train, round=round, seeds=seeds, workers=workers, force=force, quiet=quiet
+    )
     ws = opened(workspace)
     engine = pipeline.read_config(ws).engine
     options = Options.given(engine, workers=workers, force=force, quiet=quiet)

@@ -1,4 +1,4 @@
-"""Arguments of commands, checked before any work: numbers, switches, texts.
+"""Arguments of commands, checked before any work: numbers, switches, texts, lists.
 
 Each name means the same in all commands, so its range stands here once.
 """
@@ -6,11 +6,13 @@ Each name means the same in all commands, so its range stands here once.
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from reelabel.errors import UsageError, shown
+from reelabel.errors import UsageError, nearest, shown
 
 
 @dataclass(frozen=True)
@@ -85,26 +87,59 @@ SWITCHES = frozenset({
     "xyxy",
 })
 """The arguments that are true or false."""
+CHOICES = {"what": ("labels", "truth", "detections"), "level": ("frame", "clip", "video")}
+"""The words that an argument takes."""
+TEXTS = frozenset({"format", "until", "kind", "against", "category", "task"})
+"""The arguments that are one text."""
+MAPPINGS = frozenset({"settings", "train"})
+"""The arguments that are settings by their names."""
+REQUIRED = frozenset({"rounds", "seeds", "pictures"})
+"""The arguments that None does not stand for."""
 
 
 def check_arguments(**given: Any) -> None:
-    """Refuse numbers out of their range, and switches that are neither true nor false.
+    """Refuse what is of another type than its argument, and numbers out of their range.
 
     Args:
-        given: name, one of `NUMBERS` or `SWITCHES` -> value; None where none was given.
+        given: name, one of the lists above -> value; None where none was given.
 
     Raises:
         UsageError: naming the first one.
     """
     for name, value in given.items():
-        if name not in SWITCHES | NUMBERS.keys():
-            raise AssertionError(f"{name} has no range")
-        if value is None:
+        if value is None and name not in REQUIRED:
             continue
-        if name in SWITCHES and not isinstance(value, bool):
-            raise UsageError(f"expected {name} of True or False, but got {shown(value)}")
-        if name in NUMBERS and not NUMBERS[name].holds(value):
-            raise UsageError(f"expected {name} as {NUMBERS[name]}, but got {shown(value)}")
+        if name in NUMBERS:
+            fits, what = NUMBERS[name].holds(value), f"as {NUMBERS[name]}"
+        elif name in CHOICES:
+            fits = isinstance(value, str) and value in CHOICES[name]
+            what = f"as one of {', '.join(CHOICES[name])}"
+        elif name in TEXTS:
+            fits, what = isinstance(value, str), "as a text"
+        elif name in MAPPINGS:
+            fits, what = isinstance(value, Mapping), "as a mapping from names to values"
+        elif name in SWITCHES:
+            fits, what = isinstance(value, bool), "of True or False"
+        else:
+            raise AssertionError(f"{name} has no range")
+        if not fits:
+            hint = nearest(str(value), CHOICES.get(name, ())) if isinstance(value, str) else ""
+            raise UsageError(f"expected {name} {what}, but got {shown(value)}{hint}")
+
+
+def listed(name: str, given: object) -> list[Any]:
+    """Return the entries of an argument as a list: one alone may be given as it is, None is none.
+
+    Raises:
+        UsageError: if it is neither a path nor a text nor several of them.
+    """
+    if given is None:
+        return []
+    if isinstance(given, str | os.PathLike):
+        return [given]
+    if not isinstance(given, Iterable) or isinstance(given, bytes | Mapping):
+        raise UsageError(f"expected {name} as one entry or a list of them, but got {shown(given)}")
+    return list(given)
 
 
 def check_names(name: str, value: object) -> None:

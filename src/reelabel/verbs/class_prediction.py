@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
-from reelabel.errors import MissingExtra, UsageError, few
+from reelabel.errors import MissingExtra, UsageError, counted, few
 from reelabel.files import write_chunks, write_text
 from reelabel.json_text import json_chunks
 from reelabel.labels.segments import UNKNOWN
@@ -66,7 +66,7 @@ class ClassPrediction(Sequence[SourcePrediction]):
     def __repr__(self) -> str:
         counts = Counter(name for one in self for name in one.categories or (UNKNOWN,))
         some = few(f"{name} {n}" for name, n in counts.most_common())
-        return f"ClassPrediction({len(self)} sources: {some or 'none'}; by {self.model})"
+        return f"ClassPrediction({counted(len(self), 'source')}: {some or 'none'}; by {self.model})"
 
     def __str__(self) -> str:
         some = few(f"{Path(one.source.name).name}: {one.summary}" for one in self)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reelabel.data.video import Video
 from reelabel.errors import MediaError, MissingInput, UsageError
-from reelabel.files import safe_stem, staged_folder, write_text
+from reelabel.files import as_path, safe_stem, staged_folder, write_text
 from reelabel.media.spans import cut_span, span_suffix
 from reelabel.media.stream import Timeline, scan_packets
 from reelabel.output_files import check_output
@@ -48,6 +48,7 @@ def clips(
     """
     check_arguments(exact=exact)
     check_output(out)
+    out = as_path("out", out)
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
     jobs = list(_clips(ws))
     if not jobs:

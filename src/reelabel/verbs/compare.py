@@ -12,14 +12,14 @@ from reelabel.evaluation.classes.compare import compare as compare_predictions
 from reelabel.evaluation.classes.figures import ScoreSettings
 from reelabel.evaluation.classes.levels import Level, level_of
 from reelabel.evaluation.classes.speed import measure_speed
-from reelabel.files import write_json
+from reelabel.files import as_path, write_json
 from reelabel.models.base import Window
 from reelabel.models.cost import model_size
 from reelabel.output_files import check_output_file, prepare_outputs
 from reelabel.pipeline import read_config
 from reelabel.stages.classes.evaluate import ClassEvaluateSettings
 from reelabel.tables import CLASS_LABELS
-from reelabel.verbs.arguments import check_arguments
+from reelabel.verbs.arguments import check_arguments, listed
 from reelabel.verbs.class_models import FoundClassifier, find_classifier
 from reelabel.verbs.compare_predictions import Classified, classify_known
 from reelabel.verbs.compare_truth import known_videos
@@ -36,7 +36,7 @@ def compare(
     models: Models,
     *,
     on: Workspace | Path | str,
-    videos: Sequence[Path | str] = (),
+    videos: Sequence[Path | str] | Path | str = (),
     level: Level | None = None,
     against: str | None = None,
     json: Path | str | None = None,
@@ -72,9 +72,11 @@ def compare(
         FormatError: if the file is damaged.
         MediaError: if no video can be read.
     """
-    check_arguments(quiet=quiet)
+    check_arguments(quiet=quiet, level=level, against=against)
     check_output_file(json)
     prepare_outputs([], [json])
+    on = on if isinstance(on, Workspace) else as_path("on", on)
+    videos = listed("videos", videos)
     found = _found(models)
     base = _base(found, against)
     classes = tuple(
@@ -102,17 +104,20 @@ def _found(models: Models) -> dict[str, FoundClassifier]:
     Raises:
         UsageError: if there are none, or two of one name.
     """
-    if isinstance(models, str | Path | Workspace):
-        models = [models]
     if isinstance(models, Mapping):
-        return {name: find_classifier(model) for name, model in models.items()}
-    found = [find_classifier(model) for model in models]
-    # The end of a path is enough, where it tells the models apart.
-    short = [Path(one.label).name or one.label for one in found]
-    names = short if len(set(short)) == len(short) else [one.label for one in found]
-    if not names or len(set(names)) < len(names):
-        raise UsageError(f"expected different models to compare, but got {few(names) or 'none'}")
-    return dict(zip(names, found, strict=True))
+        named = {name: find_classifier(model) for name, model in models.items()}
+    else:
+        each = [models] if isinstance(models, Workspace) else listed("models", models)
+        found = [find_classifier(model) for model in each]
+        # The end of a path is enough, where it tells the models apart.
+        short = [Path(one.label).name or one.label for one in found]
+        names = short if len(set(short)) == len(short) else [one.label for one in found]
+        if len(set(names)) < len(names):
+            raise UsageError(f"expected different models to compare, but got {few(names)}")
+        named = dict(zip(names, found, strict=True))
+    if not named:
+        raise UsageError("expected different models to compare, but got none")
+    return named
 
 
 def _base(found: Mapping[str, FoundClassifier], against: str | None) -> str:

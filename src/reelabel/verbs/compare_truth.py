@@ -9,6 +9,7 @@ from pathlib import Path
 from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
 from reelabel.errors import FormatError, UsageError, counted, few
+from reelabel.files import as_path
 from reelabel.formats.tags import read_tags
 from reelabel.labels.tagging import (
     ClassNames,
@@ -98,7 +99,7 @@ def known_videos(
     """
     if isinstance(on, Workspace):
         return _of_workspace(on, videos)
-    path = Path(on)
+    path = as_path("on", on)
     if (path / CONFIG_NAME).is_file():
         return _of_workspace(Workspace.open(path), videos)
     if not path.is_file():

@@ -9,7 +9,7 @@ from reelabel.config import Config
 from reelabel.engine.project import read_config, task_of
 from reelabel.engine.task import Task, found_at
 from reelabel.errors import MissingExtra, MissingInput, UsageError, nearest
-from reelabel.files import staged_folder, write_text
+from reelabel.files import as_path, staged_folder, write_text
 from reelabel.formats.attribution import write_attribution
 from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.labels.division import SIDES, TRAIN
@@ -76,8 +76,9 @@ def export(
         ShardError: if the data set or a picture of it is not what was written.
         MissingExtra: for onnx without torch.
     """
-    check_arguments(round=round, overwrite=overwrite, half=half)
-    check_output(out)
+    check_arguments(round=round, overwrite=overwrite, half=half, format=format)
+    check_output(out, into)
+    out = as_path("out", out)
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
     config = read_config(ws)
     task = task_of(config)

@@ -13,7 +13,7 @@ from reelabel.config_edit import set_key
 from reelabel.engine.loop import Run, run_one
 from reelabel.engine.project import parse_config, task_of
 from reelabel.engine.run import Options
-from reelabel.errors import UsageError
+from reelabel.errors import UsageError, counted
 from reelabel.sources.manifests.lookups import Lookups
 from reelabel.sources.manifests.settings import Manifest
 from reelabel.sources.manifests.want_plan import Plan, plan
@@ -72,8 +72,8 @@ class FetchResult:
     def __repr__(self) -> str:
         if self.run is None:
             totals = [each.total() for each in self.plans.values()]
-            chosen = sum(one.chosen for one in totals)
-            return f"FetchResult(plan: {chosen} videos, {sum(t.hours for t in totals):.1f} hours)"
+            chosen = counted(sum(one.chosen for one in totals), "video")
+            return f"FetchResult(plan: {chosen}, {sum(t.hours for t in totals):.1f} hours)"
         sums = Counter[str]()
         for one in self.classes.values():
             sums.update(one.outcomes)

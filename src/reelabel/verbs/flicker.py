@@ -16,6 +16,7 @@ import numpy as np
 
 from reelabel.data.dataset import ImageEntry
 from reelabel.engine.progress import Display, is_quiet
+from reelabel.files import as_path
 from reelabel.formats.coco_into import Added
 from reelabel.formats.detections_txt import read_detections
 from reelabel.formats.mined_txt import picture_name, write_mined
@@ -110,12 +111,13 @@ def flicker(  # noqa: PLR0913 -- one argument for each flag of the command
         "iou_thr": iou_thr,
         "beta": beta,
     }
-    check_arguments(**numbers, alpha=alpha, any_header=any_header, quiet=quiet)
+    check_arguments(**numbers, alpha=alpha, any_header=any_header, category=category, quiet=quiet)
     check_output_file(out, coco_out)
     check_output(frames)
     settings = PublishedSettings(alpha=alpha, frame_limit=FRAME_LIMIT, **numbers)
     coco = asked_write_back(coco_out, coco_in, category)
-    prepare_outputs([Path(video), Path(detections)], [out, coco_out])
+    inputs = [as_path("video", video), as_path("detections", detections)]
+    prepare_outputs(inputs, [out, coco_out])
     blocks = read_detections(Path(detections), strict=not any_header)
     writer = Writer(coco) if coco is not None else None
     found, pictures = list[MinedFrame](), list[Path]()

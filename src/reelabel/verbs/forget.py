@@ -18,7 +18,7 @@ from reelabel.files import read_text
 from reelabel.sources.forgetting.chosen import Chosen, Footage, traces_of
 from reelabel.sources.forgetting.removal import IMPORTS, Removed, carry_out_order, write_order
 from reelabel.sources.forgetting.traces import Traces
-from reelabel.verbs.arguments import check_arguments
+from reelabel.verbs.arguments import check_arguments, check_names, listed
 from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace
 from reelabel.workspace.forgotten import Forgotten, ForgottenVideo
@@ -89,7 +89,7 @@ def forget(
         WorkspaceError: if something cannot be removed.
     """
     check_arguments(models=models, dry_run=dry_run)
-    ws, names, sources = opened(workspace), _listed(videos), _listed(source)
+    ws, names, sources = opened(workspace), _named("videos", videos), _named("source", source)
     if not names and not sources:
         raise UsageError("expected videos or sources to forget, but got none: name them")
     with ws.locked():
@@ -106,9 +106,10 @@ def forget(
         return replace(plan, removed=carry_out_order(ws))
 
 
-def _listed(names: Sequence[str] | str) -> list[str]:
+def _named(argument: str, names: Sequence[str] | str) -> list[str]:
     """Return names as a list; one alone may be given as it is."""
-    return [names] if isinstance(names, str) else list(names)
+    check_names(argument, found := listed(argument, names))
+    return found
 
 
 def _plan(footage: Footage, chosen: Chosen, traces: Traces, *, models: bool) -> Forgetting:

@@ -20,6 +20,7 @@ from reelabel.config_edit import set_key
 from reelabel.errors import FormatError, MissingInput, UsageError
 from reelabel.files import copy_file, read_json, write_json
 from reelabel.pipeline import read_config
+from reelabel.verbs.arguments import check_arguments
 from reelabel.workspace import Workspace
 from reelabel.workspace.editing import remove_path
 
@@ -174,9 +175,10 @@ def remove_import(workspace: Workspace | Path | str, *, what: What | None = None
 
     Raises:
         MissingInput: if there is none.
-        UsageError: if the setting was changed since.
+        UsageError: if the setting was changed since, or for an unknown kind of import.
         WorkspaceError: if the file system refuses.
     """
+    check_arguments(what=what)
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
     with ws.locked():
         found = [one for one in import_records(ws) if what in {None, one.what}]

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import cast
 
 from reelabel.data.dataset import Dataset
+from reelabel.errors import counted
+from reelabel.files import as_path
 from reelabel.pipeline import read_config, task_of
 from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.import_classes import ImportedClasses
@@ -62,12 +64,12 @@ def import_labels(
             the videos of the workspace do not have; of classes with file and line. Nothing is
             changed then.
     """
-    check_arguments(xyxy=xyxy)
+    check_arguments(xyxy=xyxy, format=format, what=what, category=category)
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
     options = ImportOptions(format, what, xyxy, video, category, on_message)
     take = task_of(read_config(ws)).part("import_labels")
     with ws.locked():
-        return cast("Dataset | ImportedClasses", take(ws, Path(file), options))
+        return cast("Dataset | ImportedClasses", take(ws, as_path("file", file), options))
 
 
 def imported_sentences(
@@ -79,10 +81,16 @@ def imported_sentences(
     where = f"all {last.what}: {ws.root / last.after}"
     if isinstance(taken, ImportedClasses):
         return str(taken), where
-    boxes = f"{taken.box_count} boxes in {len(taken.images)} pictures imported as {last.what}"
+    boxes = f"{_boxes_in(taken)} imported as {last.what}"
     if last.what == "detections":
         return f"{boxes} of the first teacher", f"they are replayed by {last.after}"
     return boxes + _of_these(ws, taken), where
+
+
+def _boxes_in(taken: Dataset) -> str:
+    """Return how many boxes there are, in how many pictures."""
+    pictures = counted(len(taken.images), "picture")
+    return f"{counted(taken.box_count, 'box', 'boxes')} in {pictures}"
 
 
 def _of_these(workspace: Workspace, taken: Dataset) -> str:
@@ -92,10 +100,6 @@ def _of_these(workspace: Workspace, taken: Dataset) -> str:
     own = [i for i, image in enumerate(taken.images) if not image.video or image.video in ids]
     usable = taken.subset(own).in_classes(project.classes, project.class_map)
     usable = usable.subset(i for i, image in enumerate(usable.images) if not image.without_box)
-    pictures = len(usable.images)
-    if (usable.box_count, pictures) == (taken.box_count, len(taken.images)):
+    if (usable.box_count, len(usable.images)) == (taken.box_count, len(taken.images)):
         return ""
-    return (
-        f", of which {usable.box_count} boxes in {pictures} pictures are of this workspace's "
-        "videos and classes"
-    )
+    return f", of which {_boxes_in(usable)} of this workspace's videos and classes"

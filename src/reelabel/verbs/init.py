@@ -11,12 +11,12 @@ from reelabel.config import FOLDERS, MANIFEST, Config, merged
 from reelabel.config_template import dump
 from reelabel.engine.project import parse_config, sections_of
 from reelabel.engine.task import task_named
-from reelabel.errors import UsageError
-from reelabel.files import explained, write_text
+from reelabel.errors import UsageError, shown
+from reelabel.files import as_path, explained, write_text
 from reelabel.media.rendering import is_rendering
 from reelabel.short_names import DEFAULT_TASK, class_names
 from reelabel.sources.footage import Footage, find_footage, left_out_sentences, unusable
-from reelabel.verbs.arguments import check_arguments, check_names
+from reelabel.verbs.arguments import check_arguments, check_names, listed
 from reelabel.verbs.first_teacher import (
     check_detector,
     check_student,
@@ -33,14 +33,14 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     workspace: Path | str,
     *,
     classes: Sequence[str] | str = (),
-    videos: Sequence[Path | str] = (),
+    videos: Sequence[Path | str] | Path | str = (),
     manifest: tuple[str, Path | str] | None = None,
-    detector: str | Sequence[str] | None = None,
+    detector: Path | str | Sequence[Path | str] | None = None,
     teacher: str | None = None,
     tags: Path | str | None = None,
     multi_label: bool = False,
     truth: Path | str | None = None,
-    test_videos: Sequence[Path | str] = (),
+    test_videos: Sequence[Path | str] | Path | str = (),
     settings: Mapping[str, Any] | None = None,
     task: str = DEFAULT_TASK,
     on_message: Callable[[str], None] | None = None,
@@ -77,16 +77,16 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
         ConfigError: if a setting is unknown or wrong.
         FormatError: if a file of truth, labels or tags is one that `run` would refuse.
     """
-    check_arguments(multi_label=multi_label)
-    made = Workspace(text_path(Path(workspace)))
+    check_arguments(multi_label=multi_label, settings=settings, task=task)
+    made = Workspace(text_path(as_path("workspace", workspace)))
     if made.config_path.exists():
         raise UsageError(
             f"{workspace} is a workspace already: change its {CONFIG_NAME}, or remove it"
         )
     values: dict[str, Any] = {
         "task": task,
-        "classes": class_names(classes if isinstance(classes, str) else list(classes)),
-        "videos": [_absolute(video) for video in videos],
+        "classes": class_names(listed("classes", classes)),
+        "videos": _footage("videos", videos),
     }
     tell = on_message or (lambda _: None)
     given = detector is not None or "detector" in (settings or {})
@@ -95,8 +95,8 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     values |= {key: _file(key, file) for key, file in files.items() if file is not None}
     if multi_label:
         values["multi_label"] = True
-    if test_videos:
-        values["test_videos"] = [_absolute(video) for video in test_videos]
+    if tests := _footage("test_videos", test_videos):
+        values["test_videos"] = tests
     values = with_manifest(merged(values, settings or {}), manifest)
     if not given and "detector" in task_named(task).keys:
         values["detector"], why = chosen_detector(values["classes"])
@@ -147,19 +147,24 @@ def _is_one_video(footage: Footage) -> bool:
     return len(list(islice(files, 2))) == 1
 
 
+def _footage(key: str, given: object) -> list[str]:
+    """Return the absolute paths of files and folders of footage."""
+    return [_absolute(path, key) for path in listed(key, given)]
+
+
 def _file(key: str, file: Path | str) -> str:
     """Return a file's absolute path; a word that stands for no file stays as it is."""
     is_word = key == "tags" and str(file) in {FOLDERS, MANIFEST}
-    return str(file) if is_word else _absolute(file)
+    return str(file) if is_word else _absolute(file, key)
 
 
-def _absolute(path: Path | str) -> str:
+def _absolute(path: Path | str, key: str) -> str:
     """Return a path that means the same from everywhere.
 
     Raises:
         UsageError: if there is nothing, or something that no file can be read from.
     """
-    found = Path(path).expanduser()
+    found = as_path(key, path).expanduser()
     if not found.exists():
         raise UsageError(f"{path}: there is no such file or folder")
     if reason := unusable(found):
@@ -167,16 +172,28 @@ def _absolute(path: Path | str) -> str:
     return str(found.resolve())
 
 
-def _absolute_models(**models: str | Sequence[str] | None) -> dict[str, str | list[str]]:
+def _absolute_models(**models: object) -> dict[str, str | list[str]]:
     """Return the names of models that are given, with paths in them made absolute.
 
     Raises:
         UsageError: if one is no text.
     """
-    given = {key: names for key, names in models.items() if names is not None}
+    given = {key: _texts(names) for key, names in models.items() if names is not None}
     for key, names in given.items():
+        if callable(names) or hasattr(names, "predict"):
+            raise UsageError(
+                f"expected {key} as a name or a path, which reelabel.yaml can hold, but got "
+                f"{shown(names)}: give it to run, as in  reelabel.run(workspace, detector=...)"
+            )
         check_names(key, names)
     return {key: _absolute_specs(names) for key, names in given.items()}
+
+
+def _texts(names: Any) -> Any:
+    """Return names of models, with paths among them as texts."""
+    if isinstance(names, list | tuple):
+        return [_texts(name) for name in names]
+    return str(names) if isinstance(names, Path) else names
 
 
 def _absolute_specs(given: str | Sequence[str]) -> str | list[str]:
@@ -188,6 +205,6 @@ def _absolute_spec(spec: str) -> str:
     """Return a model's name with a path in it made absolute, if it is one."""
     kind, colon, rest = spec.partition(":")
     path = Path(rest if colon else spec).expanduser()
-    if not path.exists() or (colon and not rest):
+    if not spec or not path.exists() or (colon and not rest):
         return spec
     return f"{kind}:{path.resolve()}" if colon else str(path.resolve())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from reelabel.errors import counted
 from reelabel.labels.background import DETECTION, NEAR, NO_EVIDENCE, NOT_PROCESSED, ON_TRACK
 from reelabel.labels.class_counts import Notes
 from reelabel.tables import LABELS
@@ -31,7 +32,8 @@ def data_sentence(number: int, split: SplitReport) -> str:
     images = sum(side.images for side in sides.values())
     boxes = sum(side.boxes for side in sides.values())
     of_classes = any(side.classes for side in sides.values())
-    what = f"{images} moments" if of_classes else f"{images} pictures, {boxes} boxes"
+    of_boxes = f"{counted(images, 'picture')}, {counted(boxes, 'box', 'boxes')}"
+    what = counted(images, "moment") if of_classes else of_boxes
     each = ", ".join(f"{name} {side.images}" for name, side in sides.items())
     return f"round {number}: {what}{f' ({each})' if each else ''}"
 
@@ -39,7 +41,7 @@ def data_sentence(number: int, split: SplitReport) -> str:
 def pictures_sentence(split: SplitReport) -> str:
     """Return how many pictures of a round are labelled, background and left out, and why."""
     count = split.pictures
-    words = f"{count['labelled']} labelled pictures, {count['background']} background"
+    words = f"{counted(count['labelled'], 'labelled picture')}, {count['background']} background"
     if not count["unlabelled"]:
         return words
     why = ", ".join(f"{n} {_WHY[reason]}" for reason, n in sorted(split.unlabelled.items()))

@@ -97,6 +97,7 @@ def predict(  # noqa: PLR0913 -- one argument for each flag of the command
         min_length_s=min_length_s,
         quiet=quiet,
         keep=keep,
+        task=task,
     )
     check_names("classes", classes)
     check_output_file(out)

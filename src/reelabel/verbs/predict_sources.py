@@ -14,6 +14,7 @@ from PIL import Image as Pil
 from PIL import ImageOps
 
 from reelabel.errors import MediaError, ReelabelError, UsageError, counted, few
+from reelabel.files import as_path
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
 from reelabel.media.video import time_range
@@ -147,7 +148,8 @@ def files_of(paths: Iterable[Path | str]) -> Inputs:
     found: dict[Path, Path] = {}
     repeated: dict[Path, None] = {}
     for path in paths:
-        for file in files_in(Path(path)) if Path(path).is_dir() else [Path(path)]:
+        one = as_path("sources", path)
+        for file in files_in(one) if one.is_dir() else [one]:
             if found.setdefault(_resolved(file), file) is not file:
                 repeated[file] = None
     return Inputs(files=tuple(found.values()), repeated=tuple(repeated))
@@ -215,6 +217,15 @@ def _kind(value: object) -> str:
 def is_picture(path: Path, info: VideoInfo) -> bool:
     """Return whether a file is a single picture."""
     return info.num_packets == 1 and path.suffix.lower() in STILL_SUFFIXES
+
+
+def found_by(model: str, boxes: int, frames: int) -> str:
+    """Return how much a model found in how many frames.
+
+    >>> found_by("motion", 1, 1), found_by("motion", 0, 2)
+    ('1 box in 1 frame by motion', '0 boxes in 2 frames by motion')
+    """
+    return f"{counted(boxes, 'box', 'boxes')} in {counted(frames, 'frame')} by {model}"
 
 
 def failed(failures: Mapping[str, str]) -> str:

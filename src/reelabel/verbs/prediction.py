@@ -24,7 +24,7 @@ from reelabel.media.video import frames
 from reelabel.models.base import Image
 from reelabel.tables import Row
 from reelabel.verbs.predict_files import check_suffix
-from reelabel.verbs.predict_sources import failed
+from reelabel.verbs.predict_sources import failed, found_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,8 @@ class FramePrediction:
         return len(self.boxes)
 
     def __repr__(self) -> str:
-        return f"FramePrediction({self.source.name}, frame {self.index}: {len(self)} boxes)"
+        boxes = counted(len(self), "box", "boxes")
+        return f"FramePrediction({self.source.name}, frame {self.index}: {boxes})"
 
     @property
     def names(self) -> list[str]:
@@ -185,10 +186,10 @@ class Prediction(Sequence[FramePrediction]):
         return self.frames[at]
 
     def __repr__(self) -> str:
-        return f"Prediction({len(self)} frames, {self.n_boxes} boxes by {self.model})"
+        return f"Prediction({found_by(self.model, self.n_boxes, len(self))})"
 
     def __str__(self) -> str:
-        return f"{self.n_boxes} boxes in {len(self)} frames by {self.model}{failed(self.failures)}"
+        return found_by(self.model, self.n_boxes, len(self)) + failed(self.failures)
 
     def _repr_html_(self) -> str:
         """Return what notebooks show: the boxes of the first sources, a frame of each drawn."""
@@ -304,8 +305,7 @@ class PredictionStream(Iterator[FramePrediction]):
         return one
 
     def __str__(self) -> str:
-        count = f"{self.n_boxes} boxes in {self.counts.total()} frames"
-        return f"{count} by {self.model}{failed(self.failures)}"
+        return found_by(self.model, self.n_boxes, self.counts.total()) + failed(self.failures)
 
     def kept(self) -> Prediction:
         """Return all frames to come."""

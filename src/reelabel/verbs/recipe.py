@@ -13,12 +13,14 @@ from reelabel.config import Settings, checked, merged
 from reelabel.data.tag_rows import TagRow
 from reelabel.engine.project import sections_of
 from reelabel.engine.task import BUILT_IN, task_named
+from reelabel.errors import counted
+from reelabel.files import as_path
 from reelabel.formats.tags import write_tags_csv
 from reelabel.labels.division import TEST
 from reelabel.output_files import check_output
 from reelabel.pipeline import read_config
 from reelabel.tables import TAGS
-from reelabel.verbs.arguments import check_arguments
+from reelabel.verbs.arguments import check_arguments, listed
 from reelabel.verbs.compare import compare
 from reelabel.verbs.init import init
 from reelabel.verbs.run import RunResult, run
@@ -76,9 +78,9 @@ def recipe(
     file: Path | str,
     out: Path | str,
     *,
-    videos: Sequence[Path | str],
+    videos: Sequence[Path | str] | Path | str,
     tags: Path | str,
-    test_videos: Sequence[Path | str] = (),
+    test_videos: Sequence[Path | str] | Path | str = (),
     settings: Mapping[str, Any] | None = None,
     quiet: bool | None = None,
     on_message: Callable[[str], None] | None = None,
@@ -104,15 +106,21 @@ def recipe(
         UsageError: if there is no footage.
         SplitError: if there are too few groups of videos to keep some apart.
     """
-    check_arguments(quiet=quiet)
+    check_arguments(quiet=quiet, settings=settings)
     check_output(out)
-    found = read_recipe(Path(file), settings)
+    out = as_path("out", out)
+    found = read_recipe(as_path("file", file), settings)
     home = Path(out)
-    kept = _apart(found, home, videos=videos, tags=tags, test_videos=test_videos, quiet=quiet)
+    footage = {
+        "videos": listed("videos", videos),
+        "test_videos": listed("test_videos", test_videos),
+    }
+    kept = _apart(found, home, **footage, tags=tags, quiet=quiet)
     runs = {}
     for name in found.students:
         if on_message is not None:
-            on_message(f"{name}: {len(kept.trained)} videos, {len(kept.test)} kept for comparing")
+            videos_of = counted(len(kept.trained), "video")
+            on_message(f"{name}: {videos_of}, {len(kept.test)} kept for comparing")
         workspace = _workspace(home / name, found, name, kept)
         runs[name] = run(workspace, quiet=quiet)
     folders = {name: home / name for name in found.students}

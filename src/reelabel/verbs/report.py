@@ -9,7 +9,7 @@ from pathlib import Path
 from reelabel._version import __version__
 from reelabel.config import Config
 from reelabel.data.video import Video
-from reelabel.errors import counted
+from reelabel.errors import counted, first_of
 from reelabel.models.weights import read_lock
 from reelabel.pipeline import read_config, task_of
 from reelabel.short_names import member_names
@@ -25,6 +25,10 @@ from reelabel.workspace import Workspace, results
 from reelabel.workspace.results import SplitReport
 from reelabel.workspace.rounds import decision_of, teacher_spec
 from reelabel.workspace.snapshot import Snapshot
+
+_TAGS_ALONE = "none, the tags alone"
+_MOST_GROUPS = 8
+"""So many groups of near-duplicates are listed."""
 
 
 def report(workspace: Workspace | Path | str) -> Path:
@@ -61,13 +65,15 @@ def base_report(
         snapshot: of the workspace, shared with other sections: each table is read once.
     """
     decision, snapshot = decision_of(workspace, rounds[-1]), snapshot or Snapshot(workspace)
+    groups = _duplicates(snapshot)
     return ReportData(
         title=f"{', '.join(config.project.classes)}: {counted(len(rounds), 'round')}",
         subtitle=f"workspace {workspace.root.resolve().name}, by reelabel {__version__}",
         facts=list(_facts(snapshot, rounds)),
         warnings=list(_warnings(snapshot, rounds[-1])),
         decision=_shown_decision(decision),
-        duplicates=_duplicates(snapshot),
+        duplicates=[DuplicateGroup(*group) for group in groups[:_MOST_GROUPS]],
+        duplicates_about=_duplicates_sentence(groups),
         models=list(_models(workspace, config, rounds)),
         settings=dict(_settings(config)),
         versions={name: version(name) for name in ("av", "numpy", "onnxruntime", "pyarrow")},
@@ -95,18 +101,34 @@ def _warnings(snapshot: Snapshot, last: int) -> Iterator[str]:
         yield f"The split leaks: {split.reason}. Agreement on it flatters the student."
     bad = [video.name for video in snapshot.videos() if not video.usable]
     if bad:
-        yield f"Videos that could not be used ({len(bad)}): {', '.join(bad[:8])}"
+        yield f"Videos that could not be used ({len(bad)}): {first_of(bad)}"
 
 
-def _duplicates(snapshot: Snapshot) -> list[DuplicateGroup]:
-    """Return the largest groups of near-duplicates."""
+def _duplicates(snapshot: Snapshot) -> list[tuple[str, list[str]]]:
+    """Return each frame that stands for near-duplicates with these, the largest groups first."""
     videos = {video.video_id: video for video in snapshot.videos()}
     groups: dict[tuple[str, int], list[str]] = {}
     for row in snapshot.rows(DUPLICATES).to_pylist():
         kept = (row["kept_video_id"], row["kept_pts"])
         groups.setdefault(kept, []).append(_moment(videos, row["video_id"], row["pts"]))
-    largest = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:8]
-    return [DuplicateGroup(_moment(videos, *kept), dropped) for kept, dropped in largest]
+    largest = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [(_moment(videos, *kept), dropped) for kept, dropped in largest]
+
+
+def _duplicates_sentence(groups: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """Return how many near-duplicates there are, and whether all are listed.
+
+    >>> _duplicates_sentence([("a", ["b", "c"])])
+    '1 frame stands for 2 others that look the same.'
+    """
+    others = sum(len(dropped) for _, dropped in groups)
+    stand = "stands" if len(groups) == 1 else "stand"
+    words = f"{counted(len(groups), 'frame')} {stand} for {counted(others, 'other')}"
+    look = f"look{'s' if others == 1 else ''} the same"
+    more = (
+        f"; the {_MOST_GROUPS} that stand for most are listed" if len(groups) > _MOST_GROUPS else ""
+    )
+    return f"{words} that {look}{more}."
 
 
 def _moment(videos: Mapping[str, Video], video_id: str, pts: int) -> str:
@@ -123,7 +145,7 @@ def _models(workspace: Workspace, config: Config, rounds: Sequence[int]) -> Iter
     for number in rounds:
         for spec in member_names(teacher_spec(workspace, first, number)):
             sha256 = str(known.get(spec.partition(":")[2], ""))
-            yield ModelUsed(f"teacher of round {number}", spec or "none, the tags alone", sha256)
+            yield ModelUsed(f"teacher of round {number}", spec or _TAGS_ALONE, sha256)
         receipt = workspace.read_receipt("train", number)
         if receipt:
             yield ModelUsed(f"student of round {number}", f"round:{number}", receipt.digest)
@@ -137,4 +159,4 @@ def _settings(config: Config) -> Iterator[tuple[str, str]]:
             if value != default[key]:
                 yield f"{name}.{key}", str(value)
     task = task_of(config)
-    yield task.teacher_key, task.first_teacher(config.project)
+    yield task.teacher_key, task.first_teacher(config.project) or _TAGS_ALONE

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from reelabel.config import Config
 from reelabel.data.states import POSITIVE
-from reelabel.errors import MissingInput
+from reelabel.errors import MissingInput, counted
 from reelabel.evaluation.figures import ROLES, Comparison, Figure, Measure, Measures
 from reelabel.labels.class_counts import classes_on_one_object
 from reelabel.labels.stats import two_classes_sentences
@@ -193,7 +193,7 @@ def _video_tables(
     if len(videos) > 1:
         weakest = sorted(videos, key=lambda one: one.models["student"].ap.value or 0.0)[:WEAKEST]
         rows = [
-            ScoreRow(f"{one.name} ({one.frames} frames): {role}", _aps(one.models[role]))
+            ScoreRow(f"{one.name} ({counted(one.frames, 'frame')}): {role}", _aps(one.models[role]))
             for one in weakest
             for role in ROLES
             if role in one.models

@@ -154,7 +154,7 @@ def run(  # noqa: PLR0913 -- one argument for each flag of the command
         "fail_fast": fail_fast,
         "force": force,
     }
-    check_arguments(rounds=rounds, quiet=quiet, **how)
+    check_arguments(rounds=rounds, quiet=quiet, until=until, settings=settings, **how)
     ws = opened(workspace)
     values = merged(read_yaml(ws.config_path), settings or {})
     config = parse_config(values, str(ws.config_path))

@@ -79,7 +79,7 @@ def show(  # noqa: PLR0913 -- one argument for each flag of the command
     """
     times = {"before_s": before_s, "after_s": after_s, "slow": slow, "pause_s": pause_s}
     others = {"hits": hits, "round": round, "pictures": pictures, "evidence": evidence}
-    check_arguments(**times, **others, quiet=quiet)
+    check_arguments(**times, **others, kind=kind, quiet=quiet)
     check_output(out)
     asked = asked_film(Film(kind, **times, hits=hits), evidence=evidence)
     ws = opened(workspace)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from reelabel.data.boxes import Ints
 from reelabel.data.classes import Predictions
-from reelabel.errors import UsageError
+from reelabel.errors import UsageError, counted
 from reelabel.labels.segments import (
     UNKNOWN,
     Segment,
@@ -70,7 +70,7 @@ class SourcePrediction:
 
     def __repr__(self) -> str:
         name, n = Path(self.source.name).name, len(self)
-        return f"SourcePrediction({name}: {self.summary}, {n} moments)"
+        return f"SourcePrediction({name}: {self.summary}, {counted(n, 'moment')})"
 
     @property
     def summary(self) -> str:

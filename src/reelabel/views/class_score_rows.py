@@ -22,6 +22,12 @@ TITLES: dict[Kind, str] = {
     "agreement": "Agreement with held-out labels (not accuracy)",
 }
 """What models are scored against; what is measured on labels is never called accuracy."""
+AGAINST: dict[Kind, str] = {
+    "truth": "truth",
+    "truth_unseen": "truth, unseen videos",
+    "agreement": "held-out labels (agreement, not accuracy)",
+}
+"""The same behind the word "against"."""
 ABOUT: dict[Kind, str] = {
     "truth": "classes that people gave, never trained on",
     "truth_unseen": "of these, videos of which nothing was trained on",

@@ -19,6 +19,7 @@ from reelabel.views import class_plots
 from reelabel.views.class_moments import MomentPictures, ScoredMoments
 from reelabel.views.class_score_rows import (
     ABOUT,
+    AGAINST,
     NOUNS,
     TITLES,
     ClassScoreTable,
@@ -101,7 +102,7 @@ class MainComparison:
     @property
     def described(self) -> str:
         """What it is against, in words."""
-        return TITLES[self.kind][:1].lower() + TITLES[self.kind][1:]
+        return AGAINST[self.kind]
 
 
 def class_section(main: MainComparison, names: Sequence[str]) -> Section:

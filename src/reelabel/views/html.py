@@ -260,6 +260,7 @@ class ReportData:
     findings: Sequence[Gallery] = ()
     galleries: Sequence[Gallery] = ()
     duplicates: Sequence[DuplicateGroup] = ()
+    duplicates_about: str = ""
     closing: Sequence[Section] = ()
     models: Sequence[ModelUsed] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -319,7 +320,7 @@ def _signed(value: float | None) -> str:
     """Return a difference as text, with its sign."""
     if value is None or np.isnan(value):
         return _figure(None)
-    return f"{round(value, 3) + 0:+.3f}"  # 0 takes the sign off a rounded -0
+    return f"{value:+z.3f}"
 
 
 def _figure(value: float | None) -> str:

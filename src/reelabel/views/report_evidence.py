@@ -208,7 +208,7 @@ class _PictureStrips:
         there = [(pts, cut[k]) for k, pts in enumerate(around, 1) if k in cut]
         if not there:
             return cut[0]
-        texts = [f"{(pts - one.shown['pts']) * self._base:+.2f}s" for pts, _ in there]
+        texts = [f"{(pts - one.shown['pts']) * self._base:+z.2f}s" for pts, _ in there]
         tiles = montage([tile for _, tile in there], len(there), tile_wh=_TILE_WH, texts=texts)
         row = np.zeros((_TILE_WH[1], _CROP_WH[0], 3), np.uint8)
         row[:, : tiles.shape[1]] = tiles

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from reelabel.data.boxes import Placement
 from reelabel.data.states import POSITIVE
+from reelabel.errors import counted
 from reelabel.labels.stats import heat_map, size_bins
 from reelabel.media.draw import STYLES, colour_of, draw_boxes
 from reelabel.media.pictures import fit, read_rgb
@@ -117,7 +118,11 @@ def _shares(snapshot: Snapshot, rows: pa.Table) -> NDArray[np.float32]:
 
 def _if_short(steps: NDArray[np.float64]) -> str:
     """Return words on a training of which a single point was noted."""
-    return f"; a single point, as the training had {steps[0]:.0f} steps" if len(steps) == 1 else ""
+    return (
+        f"; a single point, as the training had {counted(int(steps[0]), 'step')}"
+        if len(steps) == 1
+        else ""
+    )
 
 
 def _curve(path: Path) -> dict[str, NDArray[np.float64]]:

@@ -23,7 +23,7 @@ from reelabel.checksums import sealed, unsealed
 from reelabel.data.video import Video
 from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
 from reelabel.file_kinds import plain_file
-from reelabel.files import explained, has_file, read_json, write_atomic, write_json
+from reelabel.files import as_path, explained, has_file, read_json, write_atomic, write_json
 from reelabel.tables import FRAMES, MOMENTS, VIDEOS, Table
 from reelabel.terminal.text import is_text, plain
 from reelabel.workspace.folder import OutputFolder
@@ -98,7 +98,7 @@ class Workspace:
         Raises:
             WorkspaceError: if there is none, or its path is no UTF-8.
         """
-        folder = text_path(Path(root))
+        folder = text_path(as_path("workspace", root))
         if not (folder / CONFIG_NAME).is_file():
             raise WorkspaceError(
                 f"{folder} is no workspace: it holds no {CONFIG_NAME}; "

@@ -87,8 +87,8 @@ def measure_of(comparison: ClassComparison) -> OverallMeasure:
 def _signed(gain: Figure) -> str:
     if gain.value is None:
         return "not defined"
-    bounds = f" ({gain.low:+.3f} to {gain.high:+.3f})" if gain.low is not None else ""
-    return f"{gain.value:+.3f}{bounds}"
+    bounds = f" ({gain.low:+z.3f} to {gain.high:+z.3f})" if gain.low is not None else ""
+    return f"{gain.value:+z.3f}{bounds}"
 
 
 def _with_interval(figure: Figure) -> str:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from reelabel.config import Settings
 from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
+from reelabel.errors import counted
 from reelabel.evaluation.classes.deciding import ClassOutcome, decide
 from reelabel.evaluation.classes.levels import Level
 from reelabel.tables import MOMENTS, TAGS
@@ -92,7 +93,7 @@ def _then(unit: AdvanceUnit, best: str, mine: str, untagged: int) -> str:
         return f"; {model_words(best)} stays the best model"
     if not untagged:
         return "; all videos have tags, so that another round would learn from the same labels"
-    return f"; it labels the {untagged} videos without tags next"
+    return f"; it labels the {counted(untagged, 'video')} without tags next"
 
 
 def _before(context: Context[ClassAdvanceSettings]) -> Resource[Before]:
@@ -115,4 +116,5 @@ STAGE = Stage(
     project_keys=("teacher",),
     per_round=True,
     resource=_before,
+    resource_words="the best model of the rounds before",
 )

@@ -200,4 +200,5 @@ STAGE = Stage(
     per_round=True,
     version=2,
     resource=sides_before,
+    resource_words="the split of the round before",
 )

@@ -181,4 +181,5 @@ STAGE = Stage(
     writes=(TAGS,),
     project_keys=("classes", "class_map", "columns", "tags", "multi_label"),
     resource=source,
+    resource_words="the tags, or the names of videos",
 )

@@ -85,4 +85,5 @@ STAGE = Stage(
     writes=(CLASS_TRUTH, CLASS_IMPORTED),
     project_keys=("classes", "class_map", "columns", "multi_label"),
     resource=source,
+    resource_words="the file of truth or that of labels",
 )
