@@ -1,6 +1,6 @@
 """Kills and full disks at random moments of a loop with a real training: the same bytes in the end.
 
-``REELABEL_KILLS`` and ``REELABEL_FULL_DISKS`` raise how often.
+`benchmarks/unlucky.py` does the same a hundred times, with a classifier too.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ SETTINGS = {
     "split": {"held_out": 0.2},
     "engine": {"workers": 1},
 }
-KILLS = int(os.environ.get("REELABEL_KILLS", "2"))
-FULL_DISKS = int(os.environ.get("REELABEL_FULL_DISKS", "1"))
+KILLS, FULL_DISKS = 2, 1
 TIMES = {".lock", "_receipts.jsonl", "_rows.jsonl", "curve.csv", "model.json", "report.html"}
 """Files that hold times, or what is made from the rest."""
 

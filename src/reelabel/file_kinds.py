@@ -1,10 +1,24 @@
-"""What stands at a path, without opening it: a pipe would be waited for without end."""
+"""What a path is, and what stands at it, without opening it: a pipe would be waited for."""
 
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from pathlib import Path
+
+from reelabel.errors import UsageError, shown
+
+
+def as_path(name: str, given: object) -> Path:
+    """Return the path that an argument names.
+
+    Raises:
+        UsageError: naming the argument, if it is neither a path nor a text, or empty.
+    """
+    if not isinstance(given, str | os.PathLike) or given == "":
+        raise UsageError(f"expected {name} as a path, but got {shown(given)}")
+    return Path(given)
 
 
 def special_kind(path: Path) -> str:

@@ -26,7 +26,6 @@ from reelabel.errors import (
     WorkspaceError,
     os_reason,
     os_sentence,
-    shown,
 )
 from reelabel.file_kinds import plain_file, special_kind
 
@@ -37,17 +36,6 @@ _SCRATCH = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp(\.\w+)?")
 """A name that `scratch_file` gives: ``.NAME.PROCESS.RANDOM.tmp``, maybe with a suffix."""
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Numbers of the errors after which a command should end: no further file can be written."""
-
-
-def as_path(name: str, given: object) -> Path:
-    """Return the path that an argument names.
-
-    Raises:
-        UsageError: naming the argument, if it is neither a path nor a text, or empty.
-    """
-    if not isinstance(given, str | os.PathLike) or given == "":
-        raise UsageError(f"expected {name} as a path, but got {shown(given)}")
-    return Path(given)
 
 
 @contextlib.contextmanager

@@ -263,7 +263,7 @@ def test_a_stage_that_sees_all_videos_raises_its_error(workspace):
 
 def test_a_full_disk_stops_the_run_and_keeps_what_was_done(workspace, monkeypatch):
     """When nothing can be written any more the run ends with the reason; finished shards stay."""
-    import reelabel.workspace.workspace as home  # noqa: PLC0415 -- to be changed for this test alone
+    import reelabel.workspace.rows as home  # noqa: PLC0415 -- to be changed for this test alone
 
     write, seen = home.pq.write_table, []
 

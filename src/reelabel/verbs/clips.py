@@ -10,7 +10,8 @@ from pathlib import Path
 
 from reelabel.data.video import Video
 from reelabel.errors import MediaError, MissingInput, UsageError
-from reelabel.files import as_path, safe_stem, staged_folder, write_text
+from reelabel.file_kinds import as_path
+from reelabel.files import safe_stem, staged_folder, write_text
 from reelabel.media.spans import cut_span, span_suffix
 from reelabel.media.stream import Timeline, scan_packets
 from reelabel.output_files import check_output

@@ -12,7 +12,8 @@ from reelabel.evaluation.classes.compare import compare as compare_predictions
 from reelabel.evaluation.classes.figures import ScoreSettings
 from reelabel.evaluation.classes.levels import Level, level_of
 from reelabel.evaluation.classes.speed import measure_speed
-from reelabel.files import as_path, write_json
+from reelabel.file_kinds import as_path
+from reelabel.files import write_json
 from reelabel.models.base import Window
 from reelabel.models.cost import model_size
 from reelabel.output_files import check_output_file, prepare_outputs

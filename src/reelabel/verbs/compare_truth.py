@@ -9,7 +9,7 @@ from pathlib import Path
 from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
 from reelabel.errors import FormatError, UsageError, counted, few
-from reelabel.files import as_path
+from reelabel.file_kinds import as_path
 from reelabel.formats.tags import read_tags
 from reelabel.labels.tagging import (
     ClassNames,

@@ -9,7 +9,8 @@ from reelabel.config import Config
 from reelabel.engine.project import read_config, task_of
 from reelabel.engine.task import Task, found_at
 from reelabel.errors import MissingExtra, MissingInput, UsageError, nearest
-from reelabel.files import as_path, staged_folder, write_text
+from reelabel.file_kinds import as_path
+from reelabel.files import staged_folder, write_text
 from reelabel.formats.attribution import write_attribution
 from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.labels.division import SIDES, TRAIN

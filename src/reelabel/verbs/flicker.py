@@ -16,7 +16,7 @@ import numpy as np
 
 from reelabel.data.dataset import ImageEntry
 from reelabel.engine.progress import Display, is_quiet
-from reelabel.files import as_path
+from reelabel.file_kinds import as_path
 from reelabel.formats.coco_into import Added
 from reelabel.formats.detections_txt import read_detections
 from reelabel.formats.mined_txt import picture_name, write_mined

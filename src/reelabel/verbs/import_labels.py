@@ -12,7 +12,7 @@ from typing import cast
 
 from reelabel.data.dataset import Dataset
 from reelabel.errors import counted
-from reelabel.files import as_path
+from reelabel.file_kinds import as_path
 from reelabel.pipeline import read_config, task_of
 from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.import_classes import ImportedClasses

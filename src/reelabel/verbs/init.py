@@ -12,7 +12,8 @@ from reelabel.config_template import dump
 from reelabel.engine.project import parse_config, sections_of
 from reelabel.engine.task import task_named
 from reelabel.errors import UsageError, shown
-from reelabel.files import as_path, explained, write_text
+from reelabel.file_kinds import as_path
+from reelabel.files import explained, write_text
 from reelabel.media.rendering import is_rendering
 from reelabel.short_names import DEFAULT_TASK, class_names
 from reelabel.sources.footage import Footage, find_footage, left_out_sentences, unusable
@@ -180,7 +181,7 @@ def _absolute_models(**models: object) -> dict[str, str | list[str]]:
     """
     given = {key: _texts(names) for key, names in models.items() if names is not None}
     for key, names in given.items():
-        if callable(names) or hasattr(names, "predict"):
+        if key == "detector" and (callable(names) or hasattr(names, "predict")):
             raise UsageError(
                 f"expected {key} as a name or a path, which reelabel.yaml can hold, but got "
                 f"{shown(names)}: give it to run, as in  reelabel.run(workspace, detector=...)"

@@ -14,7 +14,7 @@ from PIL import Image as Pil
 from PIL import ImageOps
 
 from reelabel.errors import MediaError, ReelabelError, UsageError, counted, few
-from reelabel.files import as_path
+from reelabel.file_kinds import as_path
 from reelabel.media.probe import VideoInfo, probe
 from reelabel.media.stream import scan
 from reelabel.media.video import time_range

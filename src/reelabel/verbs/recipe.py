@@ -14,7 +14,7 @@ from reelabel.data.tag_rows import TagRow
 from reelabel.engine.project import sections_of
 from reelabel.engine.task import BUILT_IN, task_named
 from reelabel.errors import counted
-from reelabel.files import as_path
+from reelabel.file_kinds import as_path
 from reelabel.formats.tags import write_tags_csv
 from reelabel.labels.division import TEST
 from reelabel.output_files import check_output

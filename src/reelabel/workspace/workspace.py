@@ -22,8 +22,8 @@ import pyarrow as pa
 from reelabel.checksums import sealed, unsealed
 from reelabel.data.video import Video
 from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
-from reelabel.file_kinds import plain_file
-from reelabel.files import as_path, explained, has_file, read_json, write_atomic, write_json
+from reelabel.file_kinds import as_path, plain_file
+from reelabel.files import explained, has_file, read_json, write_atomic, write_json
 from reelabel.tables import FRAMES, MOMENTS, VIDEOS, Table
 from reelabel.terminal.text import is_text, plain
 from reelabel.workspace.folder import OutputFolder
