@@ -34,25 +34,11 @@ PLENTY, STEPS = "400m", 60
 DISK_FULL = 6
 """Exit code of a command that met a full disk."""
 TASKS = {
-    "detect": (
-        "--detector",
-        "motion",
-        "--set",
-        "train.student=centernet",
-        "--set",
-        "clean.score=0.3",
-        "--set",
-        "train.image_size=160",
-    ),
-    "classify-frames": (
-        "--task",
-        "classify-frames",
-        "--tags",
-        "folders",
-        "--set",
-        "train.student=simple",
-    ),
+    "detect": "--detector motion --set train.student=centernet --set train.image_size=160 "
+    "--set clean.score=0.3",
+    "classify-frames": "--task classify-frames --tags folders --set train.student=simple",
 }
+"""Task -> the flags of its `init`."""
 SETTINGS = {
     "train.max_steps": STEPS,
     "train.check_every": 10,
@@ -97,7 +83,7 @@ def resize(folder: Path, size: str) -> None:
 def made(root: Path, task: str, footage: Path) -> Path:
     """Make a workspace of a task."""
     settings = [x for name, value in SETTINGS.items() for x in ("--set", f"{name}={value}")]
-    arguments = ["init", root, "--videos", footage, *TASKS[task], *settings]
+    arguments = ["init", root, "--videos", footage, *TASKS[task].split(), *settings]
     names = ["--classes", "ball" if task == "detect" else "one,two"]
     subprocess.run(command(*arguments, *names), check=True, capture_output=True)
     return root

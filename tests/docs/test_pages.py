@@ -98,7 +98,7 @@ def test_benchmarks_use_commands_and_settings_that_exist(path):
     for name in re.findall(r"""\bcommand\(["'](\w+)["']""", text):
         assert cli.get_command(click.Context(cli), name) is not None, name
     sections = {name for task in TASKS for name in task.sections}
-    for section, key in re.findall(r"""["'](\w+)\.([a-z0-9_.]+)(?:=|["']: )""", text):
+    for section, key in re.findall(r"""(?:["']|--set )(\w+)\.([a-z0-9_.]+)(?:=|["']: )""", text):
         if section in sections:
             kinds = (t.sections[section] for t in TASKS if section in t.sections)
             assert any(is_setting(key, named(kind)) for kind in kinds), f"{section}.{key}"
