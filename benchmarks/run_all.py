@@ -12,6 +12,7 @@ ORDER = (
     "speed_show.py",
     "speed_detect.py",
     "speed_dedup.py",
+    "speed_copies.py",
     "shots.py",
     "spans.py",
     "temporal_simulator.py",

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from reelabel.labels.copies import Copy, Seen, find_copies
+from reelabel.labels.copies import Comparison, Copy, Seen, find_copies
 from reelabel.labels.division import SameRecording, SplitSettings, VideoFrames, divide_recordings
 from reelabel.media.signatures import chosen, signature, spread_signatures, without_bars
 from reelabel.media.video import decode
@@ -194,3 +194,25 @@ def test_copies_stay_together_and_continuations_where_they_can():
 def test_a_copy_is_a_value():
     """What is found can be compared."""
     assert Copy("a", "b", "copy", 1.0) == Copy("a", "b", "copy", 1.0)
+
+
+def test_no_pair_that_is_something_is_left_out_beforehand():
+    """Pairs that are not compared in full are no copies and no continuations of one another."""
+    rng = np.random.default_rng(3)
+    places = [np.kron(rng.normal(size=(4, 4)), np.ones((8, 8))) * 40 for _ in range(4)]
+    seen = {}
+    for i in range(24):
+        moving = np.kron(rng.normal(size=(int(rng.integers(1, 12)), 8, 8)), np.ones((1, 4, 4)))
+        grey = 128 + places[i % 4] + moving * rng.uniform(1, 25)
+        grey = np.clip(grey, 0, 255).astype(np.uint8)
+        made = {"": grey, "m": grey[:, :, ::-1], "n": grey[-1:], "c": grey[:, 3:, 3:]}
+        for name, one in made.items():
+            frames = np.stack([scaled(np.ascontiguousarray(frame), (32, 32)) for frame in one])
+            seen[f"{i}{name}"] = Seen(f"clip_{i}{name}.mp4", frames)
+    pairs = [(a, b) for a in seen for b in seen if a < b]
+    compare = Comparison(seen)
+    promising = set(compare.promising(pairs))
+    something = {pair for pair in pairs if compare.pair(*pair) is not None}
+    assert something <= promising
+    assert len(something) > 100
+    assert len(promising) < len(pairs) / 2

@@ -30,7 +30,8 @@ other moments.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -53,8 +54,8 @@ _CROPS = (1.0, 0.92, 0.84)
 """Sides of the compared part, as shares of the whole."""
 _CROPPED_VIEWS = 2
 """Plain and mirrored frames are cropped, turned ones only compared whole."""
-_FRAMES_COARSE, _FRAMES_TURNED = 8, 2
-"""So many frames are compared coarsely: fewer where a picture is turned, which is rare."""
+_FRAMES_COARSE = 8
+"""So many frames are compared coarsely; where a picture is turned, which is rare, two of them."""
 _LEAST_COARSE = 0.7
 _LEAST_LOOK, _LEAST_CHANGE = 0.8, 0.84
 """Median correlation of whole frames and of what changes in them, from which a video is a copy."""
@@ -72,7 +73,9 @@ _LEAST_DEVIATION = 1.0
 _MOST_CANDIDATES = 20
 """So many videos are compared with one in full, the most similar first."""
 _TRIED = 3
-_BLOCK = 256
+_ROUNDING = 1e-3
+_PARTNERS = 64
+"""So many partners of a video are compared at once."""
 _NUMBER = re.compile(r"\d+")
 
 
@@ -112,29 +115,30 @@ def find_copies(videos: Mapping[str, Seen], known: Mapping[str, Seen] | None = N
         videos: id -> what is known of it.
         known: those that they are compared with; None: one another.
     """
-    pairs = _candidates(videos, videos if known is None else known, among=known is None)
     others = videos if known is None else known
-    compare = _Comparison()
-    found = (compare.pair(a, videos[a], b, others[b]) for a, b in pairs)
+    pairs = list(candidates(videos, others, among=known is None))
+    compare = Comparison({**others, **videos})
+    found = (compare.pair(a, b) for a, b in compare.promising(pairs))
     return [one for one in found if one is not None]
 
 
-def _candidates(
+def candidates(
     videos: Mapping[str, Seen], known: Mapping[str, Seen], *, among: bool
 ) -> Iterator[tuple[str, str]]:
-    """Yield the pairs that are worth a full comparison."""
+    """Yield the pairs of which at least one pair of frames resembles each other coarsely.
+
+    Args:
+        videos: id -> what is known of it.
+        known: those that they are compared with.
+        among: both are the same videos, of which each pair is wanted once.
+    """
     ids, others = ([v for v, seen in side.items() if len(seen.frames)] for side in (videos, known))
     if not ids or not others:
         return
-    whole = np.stack([_coarse(known[v].frames) for v in others])
-    plain = whole.reshape(len(others) * _FRAMES_COARSE, -1)
+    cells = np.concatenate([_coarse(known[v].frames) for v in others])
     for row, one in enumerate(ids):
-        frames = videos[one].frames
-        score = np.full(len(others), -1.0)
-        for i, view in enumerate(_views(frames)):
-            count = _FRAMES_COARSE if i < _CROPPED_VIEWS else _FRAMES_TURNED
-            like = plain @ _coarse(view, count).T
-            score = np.maximum(score, like.reshape(len(others), -1).max(axis=1))
+        like = cells @ _turned(_coarse(videos[one].frames)).T
+        score = like.reshape(len(others), -1).max(axis=1)
         if among:
             score[row] = -1
         for at in np.argsort(-score, kind="stable")[:_MOST_CANDIDATES]:
@@ -146,26 +150,61 @@ def _seen_before(at: np.intp, row: int) -> bool:
     return int(at) < row
 
 
-class _Comparison:
-    """Compares pairs of videos; what is computed for one is kept for its next pair."""
+class Comparison:
+    """Compares pairs of videos; what is computed for one is kept for its next pairs.
 
-    def __init__(self) -> None:
+    Args:
+        videos: id -> what is known of it, with at least one signature.
+    """
+
+    def __init__(self, videos: Mapping[str, Seen]) -> None:
+        self._videos = videos
         self._variants = lru_cache(maxsize=64)(self._made)
-        self._frames: dict[str, Signatures] = {}
+        self._whole = lru_cache(maxsize=2048)(self._made_whole)
 
-    def pair(self, a: str, first: Seen, b: str, second: Seen) -> Copy | None:
+    def promising(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        """Yield the pairs that can be copies or continuations: all others are nothing.
+
+        Few are. One product compares the crops of a video with all the frames of its partners.
+        """
+        both_ways = [*pairs, *((b, a) for a, b in pairs)]
+        look = self._looks(both_ways).reshape(2, -1).max(axis=0)
+        for (a, b), one in zip(pairs, look, strict=True):
+            least_join = _LEAST_NUMBERED if self._numbered(a, b) else _LEAST_JOIN
+            if one >= self._least(a, b) - _ROUNDING or self._join(a, b) >= least_join:
+                yield a, b
+
+    def _looks(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+        """Return how frames of each pair's first, cropped or mirrored, resemble the second."""
+        look = np.empty(len(pairs))
+        places: dict[str, list[int]] = defaultdict(list)
+        for i, (first, _) in enumerate(pairs):
+            places[first].append(i)
+        some = [
+            (first, at[start : start + _PARTNERS])
+            for first, at in places.items()
+            for start in range(0, len(at), _PARTNERS)
+        ]
+        for first, at in some:
+            wholes = [self._whole(pairs[i][1]) for i in at]
+            starts = np.cumsum([0, *map(len, wholes[:-1])])
+            cropped = _unit(self._variants(first))
+            like = cropped.reshape(-1, cropped.shape[2]) @ np.concatenate(wholes).T
+            nearest = np.maximum.reduceat(like, starts, axis=1).reshape(*cropped.shape[:2], -1)
+            look[at] = np.median(nearest, axis=1).max(axis=0)
+        return look
+
+    def pair(self, a: str, b: str) -> Copy | None:
         """Return what two videos are to each other, None if they are nothing."""
-        self._frames = {a: first.frames, b: second.frames}
         look, change = max(
             (self._likeness(a, b), self._likeness(b, a)), key=lambda one: one[0] + one[1]
         )
-        n = min(len(first.frames), len(second.frames))
-        few, least = n < _FEW, _LEAST_LOOK_SHORT if n < _SHORT else _LEAST_LOOK
-        if look >= (_LEAST_STILL if few else least) and (few or change >= _LEAST_CHANGE):
+        few = self._shorter(a, b) < _FEW
+        if look >= self._least(a, b) and (few or change >= _LEAST_CHANGE):
             return Copy(a, b, "copy", float(look if few else change))
         join = self._join(a, b)
-        numbered = _same_but_for_number(first.name, second.name)
-        if not few and (join >= _LEAST_JOIN or (numbered and max(join, look) >= _LEAST_NUMBERED)):
+        numbered = self._numbered(a, b) and max(join, look) >= _LEAST_NUMBERED
+        if not few and (join >= _LEAST_JOIN or numbered):
             return Copy(a, b, "continuation", max(join, float(look)))
         return None
 
@@ -182,11 +221,28 @@ class _Comparison:
 
     def _join(self, a: str, b: str) -> float:
         """Return how the end of one resembles the beginning of the other."""
-        first, second = _unit(self._variants(a)[0]), _unit(self._variants(b)[0])
+        first, second = self._whole(a), self._whole(b)
         return float(max(first[-1] @ second[0], second[-1] @ first[0]))
 
+    def _shorter(self, a: str, b: str) -> int:
+        return min(len(self._videos[a].frames), len(self._videos[b].frames))
+
+    def _least(self, a: str, b: str) -> float:
+        """Return the correlation of whole frames from which a pair may be a copy."""
+        n = self._shorter(a, b)
+        return _LEAST_STILL if n < _FEW else _LEAST_LOOK_SHORT if n < _SHORT else _LEAST_LOOK
+
+    def _numbered(self, a: str, b: str) -> bool:
+        return _same_but_for_number(self._videos[a].name, self._videos[b].name)
+
     def _made(self, video: str) -> Floats:
-        return _cropped(self._frames[video])
+        return _cropped(self._videos[video].frames)
+
+    def _made_whole(self, video: str) -> Floats:
+        """Return ``(n, 256)`` whole frames; a product of two is their correlation."""
+        rows, frames = _resampling(1.0, 0.0), self._videos[video].frames
+        whole: Floats = rows @ frames.astype(np.float32) @ rows.T
+        return _unit(whole.reshape(len(frames), -1))
 
 
 def _cropped(frames: Signatures) -> Floats:
@@ -209,6 +265,12 @@ def _views(frames: NDArray[Any]) -> Iterator[NDArray[Any]]:
         yield from (turned, turned[:, :, ::-1])
 
 
+_TURNS = np.stack([
+    cells.ravel() for cells in _views(np.arange(_COARSE**2).reshape(1, _COARSE, _COARSE))
+])
+"""``(8, 64)``: where the cells of `_coarse` come from in each view of a picture."""
+
+
 @lru_cache(maxsize=64)
 def _resampling(share: float, start: float) -> Floats:
     """Return the ``(16, 32)`` weights that reduce a part of a side to 16 cells, as a tent does."""
@@ -220,12 +282,19 @@ def _resampling(share: float, start: float) -> Floats:
     return result
 
 
-def _coarse(frames: Signatures, count: int = _FRAMES_COARSE) -> Floats:
-    """Return ``(count, 64)`` float32: so many frames, evenly spread, in 8 x 8 cells."""
-    at = np.linspace(0, len(frames) - 1, count).round().astype(int)
+def _coarse(frames: Signatures) -> Floats:
+    """Return ``(8, 64)`` float32: so many frames, evenly spread, in 8 x 8 cells."""
+    at = np.linspace(0, len(frames) - 1, _FRAMES_COARSE).round().astype(int)
     step = SIDE // _COARSE
-    cells = frames[at].reshape(count, _COARSE, step, _COARSE, step).mean(axis=(2, 4))
-    return _unit(cells.reshape(count, -1).astype(np.float32), 3 * _LEAST_DEVIATION)
+    cells = frames[at].reshape(len(at), _COARSE, step, _COARSE, step).mean(axis=(2, 4))
+    return _unit(cells.reshape(len(at), -1).astype(np.float32), 3 * _LEAST_DEVIATION)
+
+
+def _turned(coarse: Floats) -> Floats:
+    """Return ``(28, 64)``: the frames of `_coarse` plain, mirrored, and the outer two turned."""
+    upright = coarse[:, _TURNS[:_CROPPED_VIEWS]]
+    turned = coarse[[0, -1]][:, _TURNS[_CROPPED_VIEWS:]]
+    return np.concatenate([one.reshape(-1, coarse.shape[1]) for one in (upright, turned)])
 
 
 def _unit(rows: Floats, least: float = _LEAST_DEVIATION) -> Floats:
