@@ -91,7 +91,7 @@ def test_labels_without_any_picture_keep_their_names(tmp_path: Path):
     (tmp_path / "labels.json").write_text(json.dumps(content))
     data = read_boxes(tmp_path, detect_format(tmp_path))
     (image,), (boxes,) = data.images, data.boxes
-    assert image.file_name == "00000000000000aa_5"
+    assert image.file_name == "data/00000000000000aa_5.jpg"
     assert (boxes.xyxy / ([*image.size_wh] * 2)).tolist() == [[0.25, 0.25, 0.75, 0.75]]
 
 

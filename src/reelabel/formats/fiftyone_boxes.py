@@ -30,7 +30,7 @@ from reelabel.formats.copied import SPLIT_NAMES, copied_pictures
 from reelabel.formats.entries import Entry
 from reelabel.formats.fiftyone_samples import BOXES, SAMPLES, read_samples
 from reelabel.formats.listing import visible
-from reelabel.formats.pictures import UNKNOWN_SIDE, picture_size_wh, pictures_by_key
+from reelabel.formats.pictures import UNKNOWN_SIDE, picture_size_wh, pictures_by_key, usual_picture
 from reelabel.formats.side import add_side, write_side
 
 _OUTSIDE = 2
@@ -141,7 +141,9 @@ class _Part:
         picture = self.pictures.get(stem.replace("\\", "/"))
         split = self.splits.get(stem) or SPLIT_NAMES.get(self.path.parent.name.lower(), "")
         if not self.pictures:
-            return ImageEntry(stem, UNKNOWN_SIDE, UNKNOWN_SIDE, split=split)
+            home = (self.path.parent / "data").relative_to(folder)
+            name = (home / usual_picture(stem)).as_posix()
+            return ImageEntry(name, UNKNOWN_SIDE, UNKNOWN_SIDE, split=split)
         if picture is None:
             raise FormatError(
                 f"{self.path}: {stem!r}: expected its picture in {self.path.parent / 'data'}, but "

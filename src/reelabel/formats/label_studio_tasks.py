@@ -15,7 +15,6 @@ class alone (`ImageEntry.without_box`). Exports of reelabel have side files; see
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,6 @@ from typing import Any
 
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.errors import FormatError
-from reelabel.files import safe_join
 from reelabel.formats.checked import (
     FARTHEST,
     Row,
@@ -46,7 +44,7 @@ from reelabel.formats.label_studio_regions import (
 )
 from reelabel.formats.listing import visible
 from reelabel.formats.pictures import UNKNOWN_SIDE, served_name
-from reelabel.formats.side import add_side
+from reelabel.formats.side import SIDE_FILE, add_side
 from reelabel.formats.video_files import FoundFrames
 
 _TRACK = re.compile(r"track-(\d{1,18})")
@@ -194,11 +192,9 @@ class _Reader:
             self.frames.add(image, [_entry(here, {**region.row, **each}, xyxy, class_id)])
 
     def _name(self, where: str, data: Row) -> str:
-        """Return the name of a picture: its place beside the file, if there is one."""
+        """Return the name of a picture: its place in an export, which the side file names."""
         name, local = _served(where, data, PICTURE)
-        with contextlib.suppress(FormatError):
-            return local if local and safe_join(self.home, local).is_file() else name
-        return name
+        return local if local and (self.home / SIDE_FILE).is_file() else name
 
     def _class_id(self, region: Region) -> int:
         labels = region.labels

@@ -57,6 +57,17 @@ def served_name(address: str) -> tuple[str, str]:
     return path.lstrip("/") if not (split.netloc or local) else PurePosixPath(path).name, local
 
 
+def usual_picture(name: str) -> str:
+    """Return the name that an exported picture has whose name without suffix, or with it, is known.
+
+    >>> usual_picture("s/a"), usual_picture("a.png"), usual_picture("a.b")
+    ('s/a.jpg', 'a.png', 'a.b.jpg')
+    """
+    plain = name.replace("\\", "/")
+    known = PurePosixPath(plain).suffix.lower() in _READ_SUFFIXES
+    return plain if known else f"{plain}.jpg"
+
+
 def picture_suffix(source: Path) -> str:
     """Return the suffix of a picture file, lower case.
 
