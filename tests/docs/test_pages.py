@@ -28,7 +28,7 @@ PAGES.append(ROOT / "README.md")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SETTING = re.compile(rf"\b({'|'.join(DETECT.sections)})\.([a-z0-9_.]*[a-z0-9_])")
 TASKS = (DETECT, CLASSIFY_FRAMES, CLASSIFY_CLIPS)
-FILES = {"csv", "json", "yaml", "parquet", "md", "py", "jpg"}
+FILES = {"csv", "json", "yaml", "parquet", "md", "py", "jpg", "xml"}
 
 
 def ids(path: Path) -> str:

@@ -126,6 +126,54 @@ def test_key_points_without_their_shape_are_refused(tmp_path: Path):
         read_yolo_labels(path, ["dog"], (64, 48))
 
 
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize(
+    ("names", "home", "labels"),
+    [
+        ("classes.txt", "images/a.png", "labels/a.txt"),  # Label Studio, with a notes.json
+        ("obj.names", "obj_train_data/a.png", "obj_train_data/a.txt"),  # Darknet and CVAT
+        ("obj.names", "data/a.png", "data/a.txt"),  # FiftyOne
+    ],
+)
+def test_a_list_of_classes_stands_for_the_yaml_file(put, names, home, labels, *, alone):
+    """Wherever pictures and labels lie; where no picture was exported, its name is left."""
+    files = {names: "dog\nball\n", "notes.json": "{}", "train.txt": f"data/{home}\n"}
+    pictures = {} if alone else {home: None}
+    form, data = read(put(**files, **pictures, **{labels: f"1 {BOX}\n"}))
+    (image,) = data.images
+    (entry,) = to_entries(data.boxes[0])
+    assert (form, data.classes, entry.class_id) == ("yolo", ("dog", "ball"), 1)
+    shares = [v / side for v, side in zip(entry.xyxy, image.size_wh * 2, strict=True)]
+    assert shares == pytest.approx([v / side for v, side in zip(XYXY, (64, 48) * 2, strict=True)])
+    assert Path(image.file_name).with_suffix("") == Path(home).with_suffix("")
+    assert data.not_read == ()
+
+
+def test_pictures_may_lie_beside_their_labels(put):
+    """As labelImg leaves them, with the list of classes in the same folder."""
+    folder = put(**{"classes.txt": "ball\n", "a.png": None, "a.txt": f"0 {BOX}\n", "b.png": None})
+    _, data = read(folder)
+    assert found(data) == [("a.png", "", [XYXY]), ("b.png", "", [])]
+    assert data.not_read == ()
+
+
+def test_labels_without_any_picture_are_read_beside_a_yaml_file_too(put):
+    """Exports without pictures list those that they had; empty labels are background."""
+    content = {"train": "train.txt", "names": {0: "ball"}}
+    folder = put(**{
+        "data.yaml": yaml.safe_dump(content),
+        "train.txt": "data/images/train/a.png\n",
+        "labels/train/a.txt": f"0 {BOX}\n",
+        "labels/train/b.txt": "",
+    })
+    _, data = read(folder)
+    assert [(i.file_name, i.split) for i in data.images] == [
+        ("images/train/a.jpg", "train"),
+        ("images/train/b.jpg", "train"),
+    ]
+    assert [len(boxes) for boxes in data.boxes] == [1, 0]
+
+
 ROBOFLOW = "train: ../train/images\nval: ../valid/images\ntest: ../test/images\nnames: [ball]\n"
 
 
@@ -195,8 +243,13 @@ def test_a_description_without_paths_means_the_usual_folders(put, home, split):
     files = {f"{home}/a.png": None, f"{labels}/a.txt": f"0 {BOX}\n"}
     folder = put(**files, **{"data.yaml": "nc: 1\nnames: [ball]\n"})
     assert found(read(folder)[1]) == [(f"{home}/a.png", split, [XYXY])]
+    shutil.copy(folder / home / "a.png", folder / "other.png")
     shutil.rmtree(folder / home)
     with pytest.raises(FormatError, match="or pictures in"):
+        read(folder)
+    (folder / "other.png").unlink()
+    shutil.rmtree(folder / labels)
+    with pytest.raises(FormatError, match="expected pictures or label files in"):
         read(folder)
 
 

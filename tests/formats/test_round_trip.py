@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -149,3 +151,31 @@ def test_every_format_gives_back_what_it_holds(
     else:
         assert {i.split for i in back.images} == {i.split for i in dataset.images}
     shutil.rmtree(folder)
+
+
+OF_PICTURES = sorted(name for name, holds in HOLDS.items() if not holds.frames)
+
+
+@pytest.mark.parametrize("name", OF_PICTURES)
+def test_labels_are_the_same_without_their_pictures(name, mixed, rows, tmp_path):
+    """What stands in the side file too; where nothing states a size, boxes are shares of one."""
+    picture = tmp_path / "any.jpg"
+    cv2.imwrite(str(picture), np.zeros((48, 64, 3), np.uint8))
+    (tmp_path / "out").mkdir()
+    found_at(BOX_WRITERS[name])(tmp_path / "out", mixed, lambda _: picture)
+    whole = read_boxes(tmp_path / "out", name)
+    for copy in (tmp_path / "out").rglob("*.jpg"):
+        copy.unlink()
+    alone = read_boxes(tmp_path / "out", name)
+    assert sorted(places(alone, rows)) == sorted(places(whole, rows))
+
+
+def places(dataset: Dataset, rows) -> list[Row]:
+    """Return name, class, state, left edge and width of each box, as a share of its picture."""
+    found = []
+    for at, category, state, (x, _, w, _) in rows(dataset):
+        image = dataset.images[at]
+        # Side files are in pixels of the picture that was written.
+        width = 64 if max(x, w) <= 64 else image.width
+        found.append((image.file_name, category, state, round(x / width, 4), round(w / width, 4)))
+    return found

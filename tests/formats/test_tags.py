@@ -306,3 +306,55 @@ def test_keys_of_one_meaning_may_not_differ(tmp_path):
     found = read_tags(path)
     assert [row.video for row in found.rows] == ["b"]
     assert "expected one class" in found.problems[0]
+
+
+FRAME = "00000000000000aa_72.jpg"
+WINDOW = "00000000000000aa_72-96_00003.jpg"
+
+
+@pytest.mark.parametrize(
+    ("cell", "video", "moment"),
+    [
+        (FRAME, "00000000000000aa", (72, 72)),
+        (f"out/train/{FRAME}", "00000000000000aa", (72, 72)),
+        (f"/data/local-files/?d=train/day/{FRAME}", "00000000000000aa", (72, 72)),
+        (f"/data/upload/4/1a2b3c4d-{WINDOW}", "00000000000000aa", (72, 96)),
+        ("/data/local-files/?d=foot/a%20b.mp4", "a b.mp4", (None, None)),
+        ("a%20b #1?.mp4", "a%20b #1?.mp4", (None, None)),
+        ("00000000000000aa_72.mp4", "00000000000000aa_72.mp4", (None, None)),
+    ],
+)
+def test_names_of_exported_pictures_are_moments(tmp_path, cell, video, moment):
+    """In tables of other tools, wherever the picture lies; a video of such a name is a video."""
+    path = tmp_path / "a.csv"
+    path.write_text(f'filepath,ground_truth.label\n"{cell}",day\n')
+    (row,) = read_tags(path).rows
+    assert (row.video, row.category, (row.pts, row.until_pts)) == (video, "day", moment)
+
+
+def test_choices_of_label_studio_are_tags(tmp_path):
+    """In its JSON, JSON-MIN and CSV, of one class and of several."""
+    result = [{"type": "choices", "value": {"choices": ["day", "wet"]}}, {"type": "textarea"}]
+    task = {"id": 1, "data": {"image": FRAME}, "annotations": [{"result": result}]}
+    small = {"id": 1, "image": FRAME, "choice": {"choices": ["day", "wet"]}, "annotation_id": 2}
+    texts = {
+        "a.json": json.dumps([task]),
+        "b.json": json.dumps([small]),
+        "c.csv": f'id,image,choice\n1,{FRAME},"{{""choices"":[""day"",""wet""]}}"\n',
+        "d.csv": f"id,image,choice\n1,{FRAME},day;wet\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        rows = read_tags(tmp_path / name).rows
+        assert [(r.category, r.pts) for r in rows] == [("day", 72), ("wet", 72)], name
+
+
+def test_a_task_without_a_choice_is_named(tmp_path):
+    """And one with two people's answers; the others go on."""
+    answer = {"result": [{"type": "choices", "value": {"choices": ["day"]}}]}
+    answers = [[answer], [], [answer, answer]]
+    tasks = [{"data": {"image": FRAME}, "annotations": given} for given in answers]
+    (tmp_path / "a.json").write_text(json.dumps(tasks))
+    found = read_tags(tmp_path / "a.json")
+    assert (len(found.rows), found.unusable) == (1, 2)
+    assert ["a.json[1]" in found.problems[0], "a.json[2]" in found.problems[1]] == [True, True]

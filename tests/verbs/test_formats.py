@@ -13,6 +13,7 @@ import pytest
 import reelabel as api
 from reelabel.engine.run import Options
 from reelabel.errors import FormatError, ReelabelError
+from reelabel.formats.entries import to_entries
 from reelabel.formats.registry import BOX_WRITERS, IMPORTED
 from reelabel.pipeline import read_config, run
 from reelabel.tables import IMPORTED as IMPORTED_TABLE
@@ -90,6 +91,50 @@ def test_what_is_exported_is_imported_without_being_named(made, empty, tmp_path,
         for row in empty.read(IMPORTED_FRAMES, video_id).to_pylist()
     }
     assert frames == sampled
+
+
+@pytest.mark.parametrize("name", sorted(BOX_WRITERS))
+def test_labels_come_in_without_their_pictures(made, empty, tmp_path, name):
+    """Tools export labels alone: the names lead to frames, of which the workspace has the sizes."""
+    folder = api.export(made, tmp_path / "out", format=name)
+    run(empty, read_config(empty), Options(quiet=True), until="sample")
+    whole = boxes_of(api.import_labels(empty, folder))
+    for picture in folder.rglob("*.jpg"):
+        picture.unlink()
+    assert whole == boxes_of(api.import_labels(empty, folder))
+
+
+def boxes_of(data) -> list[tuple]:
+    """Return video and time stamp of each image, with the state and corners of its boxes."""
+    pairs = zip(data.images, data.boxes, strict=True)
+    return sorted(
+        (image.video, image.pts, [(e.state, *np.round(e.xyxy, 1)) for e in to_entries(boxes)])
+        for image, boxes in pairs
+    )
+
+
+def test_label_studio_serves_videos_from_the_folder_above_theirs(made, footage, tmp_path):
+    """Its document root must not be the folder that holds what it serves."""
+    folder = api.export(made, tmp_path / "out", format="label-studio-video")
+    tasks = json.loads((folder / "tasks.json").read_text())
+    places = [task["data"]["video"].partition("?d=")[2] for task in tasks]
+    assert sorted(places) == [f"{footage.name}/clip{i}.mp4" for i in (0, 1)]
+    rates = {video.video_id: video.fps for video in made.videos()}
+    assert all(task["data"]["fps"] == rates[task["data"]["video_id"]] for task in tasks)
+
+
+def test_regions_to_ignore_are_counted_apart(made, empty, tmp_path, reelabel):
+    """The command names boxes, and what is no object beside them."""
+    folder = api.export(made, tmp_path / "out", format="coco")
+    coco = json.loads((folder / "annotations/instances_train.json").read_text())
+    region = {"bbox": coco["annotations"][0]["bbox"], "category": "disc", "score": 0.3}
+    for image in coco["images"]:
+        image["ignore_regions"], image["hard_negatives"] = [region], []
+    (tmp_path / "one.json").write_text(json.dumps(coco))
+    run(empty, read_config(empty), Options(quiet=True), until="sample")
+    _, out, _ = reelabel("import", empty.root, tmp_path / "one.json")
+    count, regions = len(coco["annotations"]), len(coco["images"])
+    assert f"{count} boxes, {regions} regions to ignore in {regions} pictures imported" in out
 
 
 @pytest.mark.parametrize("name", sorted(BOX_WRITERS))

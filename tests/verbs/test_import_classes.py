@@ -206,6 +206,13 @@ def labels_of(workspace, origin):
     return found
 
 
+def test_a_claim_that_stands_often_is_counted_once(begin, table, reelabel):
+    """As in tables of other tools, which list every picture of a clip."""
+    path = table(*["clip0.mp4,day,,"] * 3, "clip1.mp4,night,,")
+    _, out, _ = reelabel("import", begin().root, path)
+    assert "2 classes of 2 videos imported" in out
+
+
 def test_folders_of_the_videos_themselves_give_their_classes(begin, tmp_path):
     """Files that are no moments are videos, whose class is the folder or what classes.csv names."""
     ws = begin()

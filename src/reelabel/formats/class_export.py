@@ -9,7 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from reelabel.errors import FormatError, UsageError, few
 from reelabel.files import copy_file, safe_stem, write_text
 from reelabel.formats.copied import SPLITS
 from reelabel.formats.detections_txt import class_folders
-from reelabel.formats.pictures import picture_suffix
+from reelabel.formats.pictures import PICTURE_SUFFIXES, picture_suffix
 
 LEFT_OUT = "left_out.csv"
 """Lists the moments that a format cannot hold; it is there only if there are any."""
@@ -110,6 +110,17 @@ def picture_claim(name: str, category: str, source: str, *, right: bool = True) 
     pts = int(found["pts"])
     until_pts = int(found["until"]) if found["until"] else pts
     return TagRow(found["video"], category, right, source=source, pts=pts, until_pts=until_pts)
+
+
+def named_moment(path: str) -> tuple[str, int, int] | None:
+    """Return video id and time stamps in the name of an exported picture; None of other files."""
+    place = PurePosixPath(path.replace("\\", "/"))
+    if place.suffix.lower() not in PICTURE_SUFFIXES:
+        return None
+    row = picture_claim(place.name, "", "")
+    if row.pts is None or row.until_pts is None:
+        return None
+    return row.video, row.pts, row.until_pts
 
 
 def positive_classes(data: ClassDataset, number: int) -> list[int]:

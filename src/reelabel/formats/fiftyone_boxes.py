@@ -6,7 +6,8 @@
                               "confidence": 0.9, "attributes": {"track_id": 3}}]}}
     ignore.json          what it cannot hold (see `reelabel.formats.side`)
 
-Boxes are shares of the picture in 0..1. A picture with an empty list is background. Pictures of
+Boxes are shares of the picture in 0..1. A picture with an empty list is background, one with null
+was not labelled. Where a folder has no pictures at all, only their names are known. Pictures of
 folders in ``data`` have keys such as ``sub/3f2a_0``; where ``classes`` is null, as FiftyOne writes
 it for data sets without class lists, labels are names. The format is
 documented at https://docs.voxel51.com under "FiftyOneImageDetectionDataset".
@@ -15,19 +16,21 @@ documented at https://docs.voxel51.com under "FiftyOneImageDetectionDataset".
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import POSITIVE
-from reelabel.errors import FormatError
+from reelabel.errors import FormatError, counted, few
 from reelabel.files import write_text
 from reelabel.formats.checked import Row, bad, load_json, number, text_of, whole_of
 from reelabel.formats.copied import SPLIT_NAMES, copied_pictures
 from reelabel.formats.entries import Entry
+from reelabel.formats.fiftyone_samples import BOXES, SAMPLES, read_samples
 from reelabel.formats.listing import visible
-from reelabel.formats.pictures import picture_size_wh, pictures_by_key
+from reelabel.formats.pictures import UNKNOWN_SIDE, picture_size_wh, pictures_by_key, usual_picture
 from reelabel.formats.side import add_side, write_side
 
 _OUTSIDE = 2
@@ -79,10 +82,12 @@ def read_fiftyone_boxes(path: Path) -> Dataset:
         FormatError: naming the file and picture that is wrong, and what was expected.
     """
     folder = path if path.is_dir() else path.parent
-    files = [folder / "labels.json"] if (folder / "labels.json").is_file() else []
+    files = [folder / name for name in ("labels.json", SAMPLES) if (folder / name).is_file()][:1]
     files = files or sorted(visible(folder, "*/labels.json"))
     if not files:
-        raise FormatError(f"{folder}: expected labels.json or <split>/labels.json, but found none")
+        raise FormatError(
+            f"{folder}: expected labels.json, <split>/labels.json or {SAMPLES}, but found none"
+        )
     parts = [_Part.read(each) for each in files]
     classes = tuple(dict.fromkeys(name for part in parts for name in part.classes))
     images, entries = list[ImageEntry](), list[list[Entry]]()
@@ -91,20 +96,24 @@ def read_fiftyone_boxes(path: Path) -> Dataset:
         for stem, rows in part.labels.items():
             images.append(part.image(stem, folder))
             entries.append(part.entries(stem, rows, images[-1].size_wh, ids))
-    return add_side(folder, classes, images, entries)
+    not_read = tuple(sentence for part in parts for sentence in part.not_labelled())
+    return replace(add_side(folder, classes, images, entries), not_read=not_read)
 
 
 class _Part:
-    """One ``labels.json`` and the pictures beside it."""
+    """One ``labels.json`` or ``samples.json`` and the pictures beside it."""
 
     def __init__(self, path: Path, labels: Mapping[str, Any], classes: Sequence[str]) -> None:
-        self.path, self.labels, self.classes = path, labels, list(classes)
+        # A picture that nobody labelled is null.
+        self.labels = {key: rows for key, rows in labels.items() if rows is not None}
+        self.without = [key for key, rows in labels.items() if rows is None]
+        self.path, self.classes, self.splits = path, list(classes), dict[str, str]()
         self.pictures = pictures_by_key(path.parent / "data")
 
     @classmethod
     def read(cls, path: Path) -> _Part:
         """Return the content of a file."""
-        raw = load_json(path)
+        raw = load_json(path) if path.name != SAMPLES else read_samples(path, BOXES)
         labels = raw.get("labels") if isinstance(raw, dict) else None
         if not isinstance(raw, dict) or not isinstance(labels, dict):
             raise bad(
@@ -113,9 +122,15 @@ class _Part:
         given = raw.get("classes") or []
         if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
             raise bad(f"{path}: 'classes'", "a list of names", given)
-        # A picture that nobody labelled is null.
-        labels = {k: v for k, v in labels.items() if v is not None}
-        return cls(path, labels, given or _names(labels.values()))
+        part = cls(path, labels, given or _names(labels.values()))
+        part.splits = raw.get("splits", {}) if path.name == SAMPLES else {}
+        return part
+
+    def not_labelled(self) -> Iterator[str]:
+        """Yield a sentence on the pictures without labels, if there are any."""
+        if self.without:
+            count = counted(len(self.without), "picture")
+            yield f"{count} that nobody labelled left out (null): {few(self.without)}"
 
     def image(self, stem: str, folder: Path) -> ImageEntry:
         """Return a picture with its size.
@@ -124,15 +139,18 @@ class _Part:
             FormatError: if its file is missing: without its size no box has a place.
         """
         picture = self.pictures.get(stem.replace("\\", "/"))
+        split = self.splits.get(stem) or SPLIT_NAMES.get(self.path.parent.name.lower(), "")
+        if not self.pictures:
+            home = (self.path.parent / "data").relative_to(folder)
+            name = (home / usual_picture(stem)).as_posix()
+            return ImageEntry(name, UNKNOWN_SIDE, UNKNOWN_SIDE, split=split)
         if picture is None:
             raise FormatError(
                 f"{self.path}: {stem!r}: expected its picture in {self.path.parent / 'data'}, but "
                 "there is none; put it there, or remove the entry"
             )
         name = picture.relative_to(folder).as_posix()
-        split = SPLIT_NAMES.get(self.path.parent.name.lower(), "")
-        size = picture_size_wh(picture)
-        return ImageEntry(name, *size, split=split)
+        return ImageEntry(name, *picture_size_wh(picture), split=split)
 
     def entries(
         self, stem: str, rows: object, picture_wh: tuple[int, int], ids: list[int]

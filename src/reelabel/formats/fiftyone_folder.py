@@ -33,6 +33,7 @@ from reelabel.formats.class_export import (
     positive_classes,
     write_left_out,
 )
+from reelabel.formats.fiftyone_samples import CLASSES, SAMPLES, read_samples
 from reelabel.formats.listing import visible
 from reelabel.formats.pictures import pictures_by_key
 
@@ -85,7 +86,16 @@ def _target(data: ClassDataset, number: int) -> int | list[int] | None:
 
 
 def fiftyone_contents(path: Path) -> dict[Path, Mapping[str, Any]]:
-    """Return what each ``labels.json`` of a folder, or of its splits, holds, if of this layout."""
+    """Return what each ``labels.json`` of a folder, or of its splits, holds, if of this layout.
+
+    A folder in FiftyOne's own format holds one file, see `reelabel.formats.fiftyone_samples`.
+
+    Raises:
+        FormatError: if that file is damaged, or it is open which field holds the classes.
+    """
+    samples = path / SAMPLES if path.is_dir() else path
+    if samples.name == SAMPLES and samples.is_file():
+        return {samples: read_samples(samples, CLASSES)}
     files = [path / LABELS, *sorted(visible(path, f"*/{LABELS}"))] if path.is_dir() else [path]
     named = (file for file in files if file.name == LABELS and file.is_file())
     contents = {file: _content(file) for file in named}

@@ -18,6 +18,8 @@ from reelabel.formats.run_lengths import box_of_packed
 from reelabel.formats.shapes import around_ellipse, around_points, around_turned
 
 RECTANGLE, VIDEO_RECTANGLE = "rectanglelabels", "videorectangle"
+OF_ANNOTATION = "annotation_id"
+"""A key that only the rows of JSON-MIN have."""
 _LABELS = "labels"
 _FARTHEST_PERCENT = 10_000
 

@@ -73,23 +73,13 @@ def _info_text(video: VideoFrames) -> str:
         "[Sequence]",
         f"name={video.video}",
         "imDir=img1",
-        f"frameRate={_rate(video):.0f}",
+        f"frameRate={max(1.0, video.fps):.0f}",
         f"seqLength={video.indices[-1] + 1}",
         f"imWidth={width}",
         f"imHeight={height}",
         "imExt=.jpg",
     ]
     return "".join(f"{line}\n" for line in lines)
-
-
-def _rate(video: VideoFrames) -> float:
-    """Return frames per second between the first and the last labelled frame, 25 if unknown."""
-    first, last = video.images[0], video.images[-1]
-    if first.pts is None or last.pts is None or first.time_base is None or last is first:
-        return 25.0
-    seconds = float((last.pts - first.pts) * first.time_base)
-    frames = (last.frame_index or 0) - (first.frame_index or 0)
-    return max(1.0, frames / seconds) if seconds > 0 else 25.0
 
 
 write_mot = OfVideos(_write)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from reelabel.data.dataset import ImageEntry
 from reelabel.errors import DecodeError, FormatError
@@ -21,6 +22,10 @@ FRAME_PICTURE = re.compile(
 )
 """The name of an exported picture of a frame, see `frame_picture`."""
 
+_UPLOADED = re.compile(r"/data/upload/(?:.*/)?[0-9a-f]{8}-([^/]+)$")
+UNKNOWN_SIDE = 100_000
+"""Size that a picture is read with where no file gives it: its boxes are shares of it."""
+
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Picture files that every reader of YOLO and VOC folders finds."""
 _READ_SUFFIXES = PICTURE_SUFFIXES | {".avif"}
@@ -30,6 +35,37 @@ _READ_SUFFIXES = PICTURE_SUFFIXES | {".avif"}
 def frame_picture(video_id: str, pts: int) -> str:
     """Return the name of the exported picture of a frame."""
     return f"{video_id}_{pts}.jpg"
+
+
+def served_name(address: str) -> tuple[str, str]:
+    """Return the name of a file by its address, and its place if Label Studio serves it locally.
+
+    The name has no server and no mark of uploads; addresses without server are taken whole. Places
+    of other files are empty.
+
+    >>> served_name("/data/local-files/?d=a/b%20c.jpg")
+    ('b c.jpg', 'a/b c.jpg')
+    >>> served_name("/data/upload/1/0a1b2c3d-b.jpg")
+    ('b.jpg', '')
+    """
+    split = urlsplit(address)
+    local = parse_qs(split.query).get("d", [""])[0]
+    path = local or unquote(split.path)
+    found = _UPLOADED.search(path)
+    if found:
+        return found[1], ""
+    return path.lstrip("/") if not (split.netloc or local) else PurePosixPath(path).name, local
+
+
+def usual_picture(name: str) -> str:
+    """Return the name that an exported picture has whose name without suffix, or with it, is known.
+
+    >>> usual_picture("s/a"), usual_picture("a.png"), usual_picture("a.b")
+    ('s/a.jpg', 'a.png', 'a.b.jpg')
+    """
+    plain = name.replace("\\", "/")
+    known = PurePosixPath(plain).suffix.lower() in _READ_SUFFIXES
+    return plain if known else f"{plain}.jpg"
 
 
 def picture_suffix(source: Path) -> str:

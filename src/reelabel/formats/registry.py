@@ -18,8 +18,11 @@ from reelabel.file_kinds import special_kind
 from reelabel.files import read_text
 from reelabel.formats.checked import load_json
 from reelabel.formats.detections_txt import is_header
+from reelabel.formats.fiftyone_samples import SAMPLES
+from reelabel.formats.label_studio_regions import OF_ANNOTATION
 from reelabel.formats.listing import visible
 from reelabel.formats.xml_files import xml_tag
+from reelabel.formats.yolo_labels import CLASS_LISTS
 
 COCO, DETECTIONS_TXT = "coco", "detections-txt"
 _HERE = "reelabel.formats"
@@ -45,8 +48,8 @@ BOX_READERS: Mapping[str, str] = {
     "cvat": f"{_HERE}.cvat:read_cvat",
     "cvat-video": f"{_HERE}.cvat:read_cvat",
     "mot": f"{_HERE}.mot:read_mot",
-    "label-studio": f"{_HERE}.label_studio:read_label_studio",
-    "label-studio-video": f"{_HERE}.label_studio:read_label_studio",
+    "label-studio": f"{_HERE}.label_studio_tasks:read_label_studio",
+    "label-studio-video": f"{_HERE}.label_studio_tasks:read_label_studio",
     "fiftyone": f"{_HERE}.fiftyone_boxes:read_fiftyone_boxes",
     "parquet": f"{_HERE}.parquet:read_parquet",
 }
@@ -64,8 +67,9 @@ _FOLDERS = (
     ("voc", ("Annotations/**/*.xml",)),
     ("mot", ("gt/gt.txt", "*/gt/gt.txt", "*/*/gt/gt.txt", "det/det.txt", "*/det/det.txt")),
     (COCO, ("annotations/*.json", "*/_annotations.coco.json")),
-    ("fiftyone", ("labels.json", "*/labels.json")),
+    ("fiftyone", ("labels.json", "*/labels.json", SAMPLES)),
     ("parquet", ("*.parquet",)),
+    ("yolo", CLASS_LISTS),
 )
 """The files by which a folder is recognised; the first that fits decides."""
 
@@ -146,18 +150,19 @@ def _format_of_xmls(path: Path) -> str | None:
 def _format_of_labels(folder: Path) -> str:
     """Return the format of the labels.json of a folder: FiftyOne writes COCO by that name too."""
     files = [*visible(folder, "labels.json"), *sorted(visible(folder, "*/labels.json"))]
-    return _format_of_json(files[0]) or "fiftyone"
+    return (_format_of_json(files[0]) if files else None) or "fiftyone"
 
 
 def _format_of_json(path: Path) -> str | None:
     raw = load_json(path)
     if isinstance(raw, dict):
-        if isinstance(raw.get("labels"), dict) and "images" not in raw:
+        labels = isinstance(raw.get("labels"), dict) or isinstance(raw.get("samples"), list)
+        if labels and "images" not in raw:
             return "fiftyone"
         # The reader of COCO explains what is missing.
         return COCO
     first = raw[0] if isinstance(raw, list) and raw else None
-    tasks = isinstance(first, dict) and {"data", "annotations"} & set(first)
+    tasks = isinstance(first, dict) and {"data", "annotations", OF_ANNOTATION} & set(first)
     return "label-studio" if tasks else COCO
 
 

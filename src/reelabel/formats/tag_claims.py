@@ -8,6 +8,8 @@ import re
 from reelabel.data.tag_rows import TagRow
 from reelabel.errors import FormatError, shown
 from reelabel.formats.checked import Row
+from reelabel.formats.class_export import named_moment
+from reelabel.formats.label_studio_choices import local_name, several_of
 
 LONGEST_NAME = 1000
 """Longer names of videos or classes are taken for damage."""
@@ -29,8 +31,10 @@ def claims_in(row: Row, where: str) -> list[TagRow]:
     given, needed = row.get("cells", (1, 1))
     if given < needed:
         raise FormatError(f"{where}: expected {needed} columns or more, but got {given}")
-    video = _name(where, "video", row.get("video"))
+    video = local_name(_name(where, "video", row.get("video")))
     pts, until_pts = _moment(where, row)
+    if pts is None and (named := named_moment(video)):
+        video, pts, until_pts = named
     start_s, end_s = _span_s(where, row) if pts is None else (None, None)
     return [
         TagRow(video, name, right, start_s, end_s, where, pts, until_pts)
@@ -73,7 +77,7 @@ def _classes(where: str, row: Row) -> dict[str, bool]:
     }
     if given:
         return given
-    right, value = _is_right(where, row.get("claim")), row.get("class")
+    right, value = _is_right(where, row.get("claim")), several_of(row.get("class"))
     cells = value if isinstance(value, list) else _parts(_name(where, "class", value))
     return dict.fromkeys((_name(where, "class", cell) for cell in cells), right)
 

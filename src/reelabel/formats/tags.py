@@ -3,7 +3,9 @@
 A row names a video and a class, and may name a span of the video in seconds and whether the class
 is right or not (``is``, ``is_not``). Columns are found by their names; see `COLUMNS`. A cell may
 hold several classes, divided by ``;`` or ``|``. The class ``none`` claims that no class is right.
-A row with a time stamp (``pts``) is about that frame or window alone, and columns such as
+A row with a time stamp (``pts``), or with the name of an exported picture, is about that frame or
+window alone; tasks of Label Studio are rows too (`reelabel.formats.label_studio_choices`). Columns
+such as
 ``class:indoor`` hold 1 or 0 for each class, as `reelabel.formats.class_csv` writes them.
 
 A row that cannot be used is left out and named; the others go on. Times are seconds, or
@@ -25,6 +27,7 @@ from reelabel.data.tag_rows import TagRow
 from reelabel.errors import FormatError, few, nearest, shown
 from reelabel.files import write_text
 from reelabel.formats.checked import Row
+from reelabel.formats.label_studio_choices import is_task, task_row
 from reelabel.formats.table_text import read_table_text, table_rows
 from reelabel.formats.tag_claims import claims_in
 from reelabel.json_text import each_key_once
@@ -33,10 +36,13 @@ Meaning = Literal["video", "class", "start", "end", "claim"]
 """What a column is about."""
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "video": (
-        *("video", "video_id", "youtube_id", "path", "file", "file_name", "filename", "name"),
-        *("id", "clip"),
+        *("video", "video_id", "youtube_id", "path", "file", "file_name", "filename"),
+        *("filepath", "file_path", "image", "image_path", "name", "id", "clip"),
     ),
-    "class": ("class", "classes", "label", "labels", "category", "tag", "tags"),
+    "class": (
+        *("class", "classes", "label", "labels", "category", "tag", "tags"),
+        *("ground_truth.label", "choice", "choices"),
+    ),
     "start": ("start", "start_s", "time_start", "start_time"),
     "end": ("end", "end_s", "time_end", "end_time"),
     "claim": ("claim",),
@@ -217,6 +223,8 @@ def _by_meaning(where: str, entry: Any, columns: Columns) -> Row:
     """Return an entry with its keys named by their meaning."""
     if not isinstance(entry, dict):
         return {"error": f"{where}: expected an object, but got {str(entry)[:80]!r}"}
+    if is_task(entry):
+        return task_row(where, entry)
     keys = {str(key).casefold(): value for key, value in entry.items()}
     row: dict[str, Any] = {}
     for meaning, known in columns.items():

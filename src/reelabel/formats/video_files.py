@@ -31,6 +31,10 @@ from reelabel.formats.side import read_side, write_side
 FRAMES_FILE = "frames.json"
 VIDEO_NAME = "video_name"
 """Key of `ImageEntry.extra` for the file name of a video that is named by its id."""
+VIDEO_PLACE, VIDEO_FPS = "video_place", "video_fps"
+"""Keys of `ImageEntry.extra` for the place of a video's file below the folder above the one that
+holds all of them, parts joined by ``/``, and for its average frame rate."""
+_USUAL_FPS = 25.0
 _ABOUT = "labelled frames as [index, time stamp or null]; those that no label file names are empty"
 
 Key = tuple[str, int]
@@ -85,6 +89,17 @@ class VideoFrames:
         return str(self.images[0].extra.get(VIDEO_NAME, self.video))
 
     @property
+    def place(self) -> str:
+        """Where its file lies, see `VIDEO_PLACE`, else its file name."""
+        return str(self.images[0].extra.get(VIDEO_PLACE, self.name))
+
+    @property
+    def fps(self) -> float:
+        """Average frames per second: as known, else between labelled frames, else 25."""
+        known = self.images[0].extra.get(VIDEO_FPS)
+        return float(known) if known else _rate(self.images[0], self.images[-1])
+
+    @property
     def size_wh(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.images[0].size_wh
@@ -107,6 +122,15 @@ class VideoFrames:
             key = ("box", at) if alone else (entry.track_id, entry.class_id)
             found.setdefault(key, []).append((index, entry))
         yield from found.values()
+
+
+def _rate(first: ImageEntry, last: ImageEntry) -> float:
+    """Return the frames per second between two frames."""
+    if first.pts is None or last.pts is None or first.time_base is None:
+        return _USUAL_FPS
+    seconds = float((last.pts - first.pts) * first.time_base)
+    frames = (last.frame_index or 0) - (first.frame_index or 0)
+    return frames / seconds if seconds > 0 and frames > 0 else _USUAL_FPS
 
 
 def videos_of(dataset: Dataset) -> list[VideoFrames]:

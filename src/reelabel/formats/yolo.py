@@ -8,6 +8,10 @@
                               as shares of the picture; empty: a background picture
     ignore.json               what YOLO cannot hold (see `reelabel.formats.side`)
 
+Read are also folders without ``data.yaml`` that list their classes one a line, in ``classes.txt``
+as Label Studio and labelImg do or in ``obj.names`` as Darknet, CVAT and FiftyOne do, and folders
+of labels alone.
+
 YOLO has no place for scores and origins of labels, for what a picture is a frame of, nor for
 classes that a picture was not searched for: COCO keeps these.
 """
@@ -28,12 +32,13 @@ from reelabel.files import new_folder, read_text, safe_join, write_text
 from reelabel.formats.copied import SPLIT_NAMES, SPLITS, Pictures, copied_pictures, split_in
 from reelabel.formats.entries import Entry, dataset_of
 from reelabel.formats.listing import visible
-from reelabel.formats.pictures import picture_files, picture_size_wh
+from reelabel.formats.pictures import UNKNOWN_SIDE, picture_files, picture_size_wh
 from reelabel.formats.side import read_side, write_side
-from reelabel.formats.yolo_labels import KptShape, holds_labels, read_yolo_labels
+from reelabel.formats.yolo_labels import CLASS_LISTS, KptShape, holds_labels, read_yolo_labels
 from reelabel.yaml_text import plain_values
 
 _YAML_LIMIT = 4 * 2**20
+_YAML = (".yaml", ".yml")
 _UNIT = 10**10
 """Ten decimals of a share: a hundred-thousandth of a pixel in the largest pictures."""
 
@@ -111,19 +116,23 @@ def read_yolo(path: Path) -> Dataset:
     Of polygons the bounding box is taken, of a sixth number (a score) the score, of lines with key
     points the box. A split whose folder is missing is left out if another one is there; where the
     file names no split, pictures are looked for in ``images`` and ``<split>/images``.
-    `Dataset.not_read` names what was left out, label files without a picture too.
+    `Dataset.not_read` names what was left out, label files without a picture too. If there is no
+    picture at all, each label file is of one, of which nothing but the name is known.
 
     Args:
-        path: the folder, or the YAML file in it where that is not called ``data.yaml``.
+        path: the folder, or the YAML file in it where that is not called ``data.yaml``, or the list
+            of its classes.
 
     Raises:
         FormatError: if ``data.yaml``, a label line or a picture is wrong, or a path in it leaves
             the folder; the message names the place and what was expected.
     """
-    path = _yaml_file(path)
+    path = _description(path)
     folder = path.parent
-    content = _load_yaml(path)
+    content = _load_yaml(path) if path.suffix.lower() in _YAML else _listed_classes(path)
     classes, kpt_shape = _names(path, content.get("names")), _kpt_shape(path, content)
+    if not picture_files(folder, "**/*"):
+        return _of_labels_alone(path, classes, kpt_shape)
     found = _found(path, content)
     names = {picture: picture.relative_to(folder).as_posix() for picture in found.pictures}
     labels = {picture: _labels_path(folder, name) for picture, name in names.items()}
@@ -138,6 +147,39 @@ def read_yolo(path: Path) -> Dataset:
         images.append(image)
     not_read = (*found.missing, *_without_picture(folder, found.folders, set(labels.values())))
     return replace(dataset_of(classes, images, entries), not_read=not_read)
+
+
+def _of_labels_alone(path: Path, classes: tuple[str, ...], kpt_shape: KptShape | None) -> Dataset:
+    """Return what the label files of a folder without any picture hold; see `UNKNOWN_SIDE`.
+
+    Raises:
+        FormatError: if there are no label files in its folders, or one is wrong.
+    """
+    folder, unknown = path.parent, (UNKNOWN_SIDE, UNKNOWN_SIDE)
+    labels = {_picture_name(each.relative_to(folder)): each for each in _texts_below(folder)}
+    if not labels:
+        raise FormatError(
+            f"{path}: expected pictures or label files in the folders of {folder}, but there are "
+            "none"
+        )
+    images = [ImageEntry(name, *unknown, split=split_in(Path(name).parent)) for name in labels]
+    side = _side(folder, labels, classes)
+    entries = [
+        [*read_yolo_labels(each, classes, unknown, kpt_shape=kpt_shape), *side.get(name, ())]
+        for name, each in labels.items()
+    ]
+    return dataset_of(classes, images, entries)
+
+
+def _texts_below(folder: Path) -> list[Path]:
+    """Return the texts in the folders of a folder; in itself there are lists of other things."""
+    return sorted(path for path in visible(folder, "**/*.txt") if path.parent != folder)
+
+
+def _picture_name(labels: Path) -> str:
+    """Return the usual name of the picture that a label file is of."""
+    parts = ["images" if part == "labels" else part for part in labels.parent.parts]
+    return Path(*parts, f"{labels.stem}.jpg").as_posix()
 
 
 def _check_labelled(folder: Path, labels: Sequence[Path]) -> None:
@@ -159,13 +201,20 @@ def _without_picture(folder: Path, homes: Iterable[Path], used: set[Path]) -> It
         yield f"{counted(len(lost), 'label file')} without a picture left out: {names}"
 
 
-def _yaml_file(path: Path) -> Path:
+def _description(path: Path) -> Path:
     """Return the description of a data set: the file that is named, or that of a folder."""
     if not path.is_dir():
         return path
-    others = sorted((*path.glob("*.yaml"), *path.glob("*.yml")))
     usual = path / "data.yaml"
+    others = sorted((*path.glob("*.yaml"), *path.glob("*.yml")))
+    if not others:
+        others = sorted(each for pattern in CLASS_LISTS for each in visible(path, pattern))
     return others[0] if len(others) == 1 and not usual.is_file() else usual
+
+
+def _listed_classes(path: Path) -> dict[str, Any]:
+    """Return what a list of classes, one a line, describes."""
+    return {"names": [line.strip() for line in read_text(path).split("\n") if line.strip()]}
 
 
 def _side(folder: Path, names: Iterable[str], classes: Sequence[str]) -> dict[str, list[Entry]]:
@@ -267,13 +316,19 @@ def _found(path: Path, content: dict[str, Any]) -> _Found:
 
 
 def _usual_folders(path: Path, content: dict[str, Any]) -> _Found:
-    """Return the pictures of the usual folders, for a description that names none."""
+    """Return the pictures of the usual folders, for a description that names none.
+
+    Beside a list of classes they may lie anywhere, each with its labels.
+    """
     folder, found = path.parent, _Found()
-    for home in (folder / "images", *(folder / name / "images" for name in SPLIT_NAMES)):
-        if home.is_dir():
-            found.folders.append(home)
-            for picture in picture_files(home, "**/*"):
-                found.pictures[picture] = split_in(picture.relative_to(folder).parent)
+    homes = [folder / "images", *(folder / name / "images" for name in SPLIT_NAMES)]
+    homes = [home for home in homes if home.is_dir()]
+    if not homes and path.suffix.lower() not in _YAML:
+        homes = [folder]
+    for home in homes:
+        found.folders.append(home)
+        for picture in picture_files(home, "**/*"):
+            found.pictures[picture] = split_in(picture.relative_to(folder).parent)
     if not found.pictures:
         raise FormatError(
             f"{path}: expected 'train', 'val' or 'test', or pictures in {folder / 'images'}, but "

@@ -17,6 +17,8 @@ from reelabel.errors import FormatError
 from reelabel.files import read_text
 from reelabel.formats.entries import Entry, Four
 
+CLASS_LISTS = ("classes.txt", "*.names")
+"""Files that list classes, one a line, of folders without a YAML file."""
 KptShape = tuple[int, int]
 """Key points of an object, and the values of each: x, y, and 1 more if it states visibility."""
 _BOX_FIELDS, _SCORED_FIELDS, _TRIANGLE_FIELDS = 5, 6, 7

@@ -41,7 +41,7 @@ def export_boxes(
     frames = ExportedFrames.of(workspace, data_set)
     whole = frames.described(whole)
     if isinstance(write, OfVideos):
-        whole = frames.in_video_pixels(whole)
+        whole = frames.as_video_frames(whole)
     write(folder, whole, lambda image: pictures[image.file_name])
     return list(_add_to(begun, whole, folder)) if begun is not None else []
 

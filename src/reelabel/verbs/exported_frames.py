@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import GAP
 from reelabel.data.video import Video
 from reelabel.formats.entries import NO_TRACK
-from reelabel.formats.video_files import VIDEO_NAME
+from reelabel.formats.video_files import VIDEO_FPS, VIDEO_NAME, VIDEO_PLACE
 from reelabel.tables import CANDIDATES, CORNERS, EVIDENCE, TRACKS, Row, xyxy_of
 from reelabel.verbs.exported_names import written_frames
 from reelabel.workspace import Workspace
@@ -96,6 +97,16 @@ def _along(
     return np.split(group * (left.max(initial=0) + 1) + left, [len(pts[0])])
 
 
+def _places(videos: Mapping[str, Video]) -> dict[str, str]:
+    """Return where each video lies below the folder above the one that holds all."""
+    paths = {video_id: video.path.absolute() for video_id, video in videos.items()}
+    try:
+        home = Path(os.path.commonpath([path.parent for path in paths.values()])).parent
+    except ValueError:  # none, or on several drives
+        return {video_id: video.name for video_id, video in videos.items()}
+    return {video_id: path.relative_to(home).as_posix() for video_id, path in paths.items()}
+
+
 def _track_of(detection: Ints, tracks: pa.Table) -> tuple[Ints, Ints]:
     """Return which of some detections have a track, and those tracks."""
     known = tracks["detection"].to_numpy()
@@ -151,16 +162,22 @@ class ExportedFrames:
                     boxes[i] = replace(boxes[i], track_id=track_id)
         return replace(data, images=tuple(images), boxes=tuple(boxes))
 
-    def in_video_pixels(self, data: Dataset) -> Dataset:
-        """Return a data set with boxes and sizes in pixels of the upright videos."""
+    def as_video_frames(self, data: Dataset) -> Dataset:
+        """Return a data set with boxes and sizes in pixels of the upright videos.
+
+        Images have the place and frame rate of their video in their `extra`.
+        """
         images, boxes = list(data.images), list(data.boxes)
+        used = {image.video: self.videos[image.video] for image in images if image.video}
+        places = _places(used)
         for i, image in enumerate(data.images):
             if not image.video:
                 continue
             video = self.videos[image.video]
             width, height = video.size_wh
             xyxy = self._placement(image, video).to_video(boxes[i].xyxy)
-            images[i] = replace(image, width=width, height=height)
+            extra = {**image.extra, VIDEO_PLACE: places[image.video], VIDEO_FPS: video.fps}
+            images[i] = replace(image, width=width, height=height, extra=extra)
             boxes[i] = replace(boxes[i], xyxy=xyxy.astype(np.float32))
         return replace(data, images=tuple(images), boxes=tuple(boxes)).clipped()
 

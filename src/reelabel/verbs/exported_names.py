@@ -16,7 +16,7 @@ import numpy as np
 from reelabel.data.boxes import Placement
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.errors import FormatError
-from reelabel.formats.pictures import FRAME_PICTURE
+from reelabel.formats.pictures import FRAME_PICTURE, UNKNOWN_SIDE
 from reelabel.labels.tying import SAME_SHAPE, stretched
 from reelabel.tables import FRAMES, Row
 from reelabel.workspace import Workspace
@@ -93,7 +93,8 @@ def _placement(frame: ImageEntry, picture: ImageEntry, row: Row | None) -> Place
     """
     width, height = picture.width or frame.width, picture.height or frame.height
     if row is None:
-        if stretched((width, height), frame.size_wh) > SAME_SHAPE:
+        known = picture.size_wh != (UNKNOWN_SIDE, UNKNOWN_SIDE)
+        if known and stretched((width, height), frame.size_wh) > SAME_SHAPE:
             raise FormatError(
                 f"expected {picture.file_name} in the shape of its video, {frame.width} x "
                 f"{frame.height}, but it is {width} x {height}, and this workspace holds no record "

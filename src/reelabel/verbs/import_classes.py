@@ -95,7 +95,8 @@ def import_classes(workspace: Workspace, file: Path, options: ImportOptions) -> 
             f"that nothing is trained or scored on them: {few(idle, 3)}"
         )
     videos = sorted({given.name_of(row["video_id"]) for row in rows})
-    return ImportedClasses(what, target, len(rows), tuple(videos))
+    claims = len({_written(row) for row in rows})
+    return ImportedClasses(what, target, claims, tuple(videos))
 
 
 def _checked_what(options: ImportOptions) -> What:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from reelabel.data.dataset import Dataset
+from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE, STATES
 from reelabel.errors import counted
 from reelabel.file_kinds import as_path
 from reelabel.pipeline import read_config, task_of
@@ -88,9 +89,14 @@ def imported_sentences(
 
 
 def _boxes_in(taken: Dataset) -> str:
-    """Return how many boxes there are, in how many pictures."""
-    pictures = counted(len(taken.images), "picture")
-    return f"{counted(taken.box_count, 'box', 'boxes')} in {pictures}"
+    """Return how many boxes there are, in how many pictures; regions that are none are apart."""
+    count = {state: sum(int(b.has_state(state).sum()) for b in taken.boxes) for state in STATES}
+    parts = [counted(count[POSITIVE], "box", "boxes")]
+    if count[IGNORE]:
+        parts.append(counted(count[IGNORE], "region to ignore", "regions to ignore"))
+    if count[NEGATIVE]:
+        parts.append(counted(count[NEGATIVE], NEGATIVE))
+    return f"{', '.join(parts)} in {counted(len(taken.images), 'picture')}"
 
 
 def _of_these(workspace: Workspace, taken: Dataset) -> str:
