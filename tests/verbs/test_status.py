@@ -140,3 +140,12 @@ def test_a_video_that_is_added_leaves_others_up_to_date(workspace, disc_clips):
     assert found["sample", None].units == {"done": 3, "missing": 1}
     assert found["sample", None].stale == ()
     assert found["clean", 0].rests_on == "cut"
+
+
+def test_a_student_that_will_be_trained_anew_is_no_reason_to_wait(workspace):
+    """With other classes the stages of the old student wait for the stage that is to be done."""
+    change(workspace, classes=["disc", "other"], detector="fake:")
+    found = stages(workspace)
+    assert {place: one.waits for place, one in found.items() if one.waits} == {}
+    assert found["evaluate", 0].rests_on
+    assert found["detect", 1].rests_on

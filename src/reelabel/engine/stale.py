@@ -14,6 +14,7 @@ from typing import Any
 
 from reelabel.engine.plan import Bound, Planned, basis_of
 from reelabel.errors import ShardError, few
+from reelabel.tables import ALL
 from reelabel.workspace import fingerprint
 from reelabel.workspace.editing import UNFINISHED
 
@@ -113,9 +114,19 @@ def _changes(before: Note, now: Note, resource: str) -> Iterator[str]:
         yield f"made again: {', '.join(again)}"
     names = [*dict.fromkeys([*before.inputs, *now.inputs])]
     if tables := [n for n in names if before.inputs.get(n) != now.inputs.get(n)]:
-        yield f"tables: {few(tables)}"
+        yield f"tables: {few(map(_table_words, tables))}"
     if old["resource"] != new["resource"] and not settings:
         yield resource
+
+
+def _table_words(read: str) -> str:
+    """Return what a table that was read is called; one that no round makes has no round.
+
+    >>> _table_words("videos of round 1"), _table_words("labels of round 1")
+    ('videos', 'labels of round 1')
+    """
+    name = read.partition(" of round ")[0]
+    return name if any(name == t.name and t.where == "tables" for t in ALL) else read
 
 
 def _made_again(before: Sequence[Any], now: Sequence[Any]) -> list[str]:

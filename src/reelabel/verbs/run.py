@@ -190,7 +190,7 @@ def label_counts(ws: Workspace, task: Task, number: int) -> dict[str, dict[str, 
     Labels that a class is not right are not counted.
     """
     found: Counter[tuple[str, str]] = Counter()
-    for video_id in ws.shards(task.labels, number):
+    for video_id in ws.readable(task.labels, number):
         rows = ws.read(task.labels, video_id, number)
         if "claim" in rows.column_names:
             rows = rows.filter(pc.field("claim") == IS)
