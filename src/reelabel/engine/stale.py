@@ -19,6 +19,8 @@ from reelabel.workspace import fingerprint
 from reelabel.workspace.editing import UNFINISHED
 
 NOT_NOTED = "made by an earlier version, which did not note from what"
+FUNCTION = "callable:"
+GIVEN = "a function that run was given: give it to status too"
 _KEPT = 4
 """So many notes of a stage are kept: its units may have been made at different times."""
 _LONGEST = 40
@@ -142,4 +144,5 @@ def _differences(before: Any, now: Any, place: str = "") -> Iterator[str]:
             inner = f"{place}.{key}" if place else str(key)
             yield from _differences(before.get(key), now.get(key), inner)
     elif fingerprint(before) != fingerprint(now):
-        yield f"{place} {before!s:.{_LONGEST}} -> {now!s:.{_LONGEST}}"
+        given = f" ({GIVEN})" if str(before).startswith(FUNCTION) else ""
+        yield f"{place} {before!s:.{_LONGEST}} -> {now!s:.{_LONGEST}}{given}"

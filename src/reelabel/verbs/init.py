@@ -101,10 +101,11 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     values = with_manifest(merged(values, settings or {}), manifest)
     if not given and "detector" in task_named(task).keys:
         values["detector"], why = chosen_detector(values["classes"])
-        tell(f"detector: {values['detector']}, {why}")
     sections = sections_of(values)
     config = parse_config(values, "reelabel init")
     project = config.project
+    if "detector" in values and not given:
+        tell(f"detector: {values['detector']}, {why}")
     if given:
         check_detector(project, made.root)
     _check_classes(config, made.root)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("source", "frame_index", "pts", "time_s", "category", "score", "x1", "y1", "x2", "y2")
 """Of a table of boxes; corners are in pixels of the upright frame."""
+DIGITS: Mapping[str, int] = {"time_s": 6, "score": 4, **dict.fromkeys(("x1", "y1", "x2", "y2"), 2)}
+"""Decimals of the numbers in files, JSON, CSV and COCO alike; in memory they are not rounded."""
 MOST_PICTURES = 4
 """So many sources are shown in a notebook."""
 
@@ -142,16 +144,24 @@ class FramePrediction:
             yield {**place, "category": name, "score": score, **corners}
 
     def saved_rows(self) -> Iterator[Row]:
-        """Yield one row per box as files hold them, with left, top, width and height."""
-        for row, bbox in zip(self.rows(), _bboxes(self), strict=True):
+        """Yield one row per box as JSON files hold them, with left, top, width and height."""
+        for row, bbox in zip(self.rounded_rows(), _bboxes(self), strict=True):
             yield {
                 "video": self.source.name,
                 "frame_index": self.index,
                 "pts": self.pts,
-                "time": None if self.time_s is None else round(self.time_s, 6),
+                "time": row["time_s"],
                 "bbox": bbox,
-                "score": round(row["score"], 4),
+                "score": row["score"],
                 "category": row["category"],
+            }
+
+    def rounded_rows(self) -> Iterator[Row]:
+        """Yield the rows of `rows` as files hold their numbers; see `DIGITS`."""
+        for row in self.rows():
+            yield {
+                name: round(value, DIGITS[name]) if name in DIGITS and value is not None else value
+                for name, value in row.items()
             }
 
 
@@ -248,7 +258,7 @@ class Prediction(Sequence[FramePrediction]):
                     "bbox": bbox,
                     "area": round(bbox[2] * bbox[3], 3),
                     "iscrowd": 0,
-                    "score": round(row["score"], 6),
+                    "score": round(row["score"], DIGITS["score"]),
                 })
         categories = [{"id": i, "name": name} for name, i in ids.items()]
         return {"images": images, "annotations": annotations, "categories": categories}
@@ -332,7 +342,8 @@ class PredictionStream(Iterator[FramePrediction]):
     def save(self, path: Path | str) -> None:
         """Write all frames to come, a box at a time: as JSON, or as CSV if the name ends so.
 
-        A line of CSV is a box, with its corners, as in `Prediction.to_pandas`.
+        A line of CSV is a box, with its corners, as in `Prediction.to_pandas`. Numbers are rounded
+        alike in both: see `DIGITS`.
 
         Raises:
             UsageError: if the name ends in something else than ``.json`` or ``.csv``.
@@ -352,7 +363,7 @@ class PredictionStream(Iterator[FramePrediction]):
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for frame in self:
-            writer.writerows(frame.rows())
+            writer.writerows(frame.rounded_rows())
             yield text.getvalue().encode()
             text.seek(0)
             text.truncate()
@@ -377,7 +388,8 @@ def _shown(name: str, found: Sequence[FramePrediction]) -> str:
 
 def _bboxes(frame: FramePrediction) -> list[list[float]]:
     """Return left, top, width and height of each box, in hundredths of a pixel."""
-    return [[round(v, 2) for v in box] for box in xyxy_to_xywh(frame.boxes.xyxy).tolist()]
+    pixels = DIGITS["x1"]
+    return [[round(v, pixels) for v in box] for box in xyxy_to_xywh(frame.boxes.xyxy).tolist()]
 
 
 def _image(number: int, frame: FramePrediction) -> Row:

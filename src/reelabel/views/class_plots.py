@@ -141,5 +141,5 @@ def reliability_curve(curves: Mapping[str, Reliability]) -> str:
         for name, curve in curves.items():
             axes.plot(curve.confidence, curve.accuracy, "o-", markersize=4, label=plain(name))
         axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
-        legend(axes, "upper left")
+        legend(axes)
         return svg(figure)

@@ -36,7 +36,7 @@ def precision_recall(curves: Mapping[str, tuple[Values, Values]], iou: float = 0
             axes.plot(recall, precision, label=plain(name))
         axes.set(xlim=(0, 1.005), ylim=(0, 1.02), ylabel="precision")
         axes.set_xlabel(f"recall at IoU {iou:g}")
-        legend(axes, "lower left")
+        legend(axes)
         return svg(figure)
 
 
@@ -67,7 +67,7 @@ def training_curve(
             axes.set_yscale("log")
         if agreement is not None and len(agreement[0]):
             _second_axis(axes, agreement)
-        legend(axes, "upper right")
+        legend(axes)
         return svg(figure)
 
 
@@ -103,7 +103,7 @@ def score_histogram(
         if threshold is not None:
             axes.axvline(threshold, color=INK, linestyle=":", linewidth=1.2)
         axes.set(xlim=(0, 1), xlabel="score", ylabel="labels")
-        legend(axes, "best")
+        legend(axes)
         return svg(figure)
 
 
@@ -187,5 +187,5 @@ def counts_per_round(rounds: Sequence[int], counts: Mapping[State, Sequence[int]
         axes.set_xticks(at, [f"round {number}" for number in rounds])
         axes.grid(visible=False, axis="x")
         axes.set_ylabel("labels")
-        legend(axes, "best")
+        legend(axes)
         return svg(figure)
