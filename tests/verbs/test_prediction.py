@@ -21,7 +21,7 @@ from reelabel.engine.run import Result
 from reelabel.errors import ModelError, UsageError
 from reelabel.media.pictures import read_rgb
 from reelabel.media.video import decode
-from reelabel.verbs.prediction import DIGITS
+from reelabel.verbs.rounding import DIGITS
 from reelabel.verbs.run import RunResult
 
 

@@ -154,7 +154,9 @@ def confusion_section(
     for level in main.levels:
         scores = main.student(level)
         if scores is not None and scores.confusion:
-            matrix = class_plots.confusion_matrix(np.array(scores.confusion), names)
+            matrix = class_plots.confusion_matrix(
+                np.array(scores.confusion), names, GIVEN[main.kind].lower()
+            )
             plots.append(Shown(matrix, f"against {main.described}", NOUNS[level][1].capitalize()))
     if not plots:
         return None
@@ -213,7 +215,8 @@ def calibration_section(main: MainComparison, temperature: float | None) -> Sect
     compared = main.of_moments
     curves = {model.name: model.scores.reliability for model in compared.models}
     caption = f"{counted(compared.moments, *NOUNS[compared.level])} against {main.described}"
-    plot = Shown(class_plots.reliability_curve(curves), caption, "Reliability")
+    right = "agreement" if main.kind == "agreement" else "accuracy"
+    plot = Shown(class_plots.reliability_curve(curves, right), caption, "Reliability")
     head = ["Model", "ECE", "as usually given", "of which chance"]
     rows: list[list[Cell]] = [
         [

@@ -62,6 +62,7 @@ def training_curve(
             at, kept = steps[there], np.asarray(values, np.float64)[there]
             axes.plot(at, kept, label=plain(name), linewidth=1.3, marker=mark)
         axes.set(xlabel="step", ylabel="loss")
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
         positive = [np.nanmin(v) > 0 for v in losses.values() if np.isfinite(v).any()]
         if positive and all(positive):
             axes.set_yscale("log")
