@@ -65,7 +65,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: expected YAML, but it is {kind}: name a file")
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
+    except OSError as exc:
+        raise ConfigError(f"{path}: expected YAML, but {os_reason(exc)}") from exc
+    except UnicodeDecodeError as exc:
         raise ConfigError(f"{path}: expected YAML, but {os_reason(exc)}; correct it") from exc
     return yaml_values(text, str(path))
 

@@ -13,13 +13,14 @@ from rich.text import Text
 
 from reelabel.cli import box_printing, console, printing
 from reelabel.cli.fetch_command import print_fetch
-from reelabel.evaluation.figures import Figure, Finding, Measures
+from reelabel.evaluation.figures import MEASURES, Figure, Finding, Measures
 from reelabel.evaluation.label_quality import BackgroundQuality, LabelQuality
 from reelabel.evaluation.label_rules import LabelCount, RuleQuality
 from reelabel.pipeline import Run
 from reelabel.sources.web.outcomes import OUTCOMES
 from reelabel.terminal.console import PlainConsole
 from reelabel.verbs.fetch import ClassOutcomes, FetchResult
+from reelabel.views.html import ReportData, ScoreRow, ScoreTable, render_report
 from reelabel.views.label_rules import rules_head
 from reelabel.workspace import Workspace
 from reelabel.workspace.results import Ablation, Decision, LabelCounts, Scores, Variant
@@ -148,3 +149,20 @@ def test_what_came_is_printed_with_its_class(tmp_path, monkeypatch, width, capsy
     words = out.replace(",", " ").split()
     assert all(words.count(kind) == len(names) for kind in every)
     assert "…" not in out
+
+
+@pytest.mark.parametrize("kind", ["truth", "agreement"])
+def test_page_and_terminal_head_scores_alike(kind, tmp_path, monkeypatch, capsys):
+    """Both have the same headings, and state below the table what the short ones mean."""
+    page = ScoreTable(kind, [ScoreRow("student", dict.fromkeys(MEASURES, Figure(0.5)))])
+    monkeypatch.setattr(box_printing, "OUT", PlainConsole(width=80, highlight=False))
+    monkeypatch.setattr(
+        box_printing,
+        "score_rows",
+        lambda _, of, __: [["student", *"1234567"]] if of == kind else [],
+    )
+    box_printing.print_scores(Workspace(tmp_path))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert " ".join(heading for _, heading in page.columns) in printed
+    assert page.meanings in printed
+    assert page.meanings in render_report(ReportData("r", scores=[page]))

@@ -264,3 +264,25 @@ def test_published_lists_are_read_without_settings(tmp_path, data_dir, file, row
     path = data_dir / "manifests/video2dataset" / file
     found = made(tmp_path, kind="urls", file=str(path))
     assert (len(found.wants), found.tally.unusable) == (rows, 0)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "jsonl"])
+@pytest.mark.parametrize(
+    "names", [("label", "label", "category"), ("start", "start", "start_s")], ids=lambda n: n[0]
+)
+def test_of_two_columns_of_one_meaning_none_is_taken_in_silence(tmp_path, suffix, names):
+    """The list, or the entry in which they differ, is refused; settings name the right one."""
+    meaning, one, two = names
+    row = {"url": "https://a.example/1.mp4", "label": "dancing", "end": "9"}
+    row |= {one: "dancing", two: "other"} if meaning == "label" else {one: "1", two: "2"}
+    texts = {
+        "csv": f"{','.join(row)}\n{','.join(row.values())}\n",
+        "json": json.dumps([row]),
+        "jsonl": json.dumps(row),
+    }
+    (tmp_path / f"a.{suffix}").write_text(texts[suffix])
+    given = {"kind": "urls", "file": f"a.{suffix}"}
+    with pytest.raises(FormatError, match=rf"expected one (column for the )?{meaning}.*'columns'"):
+        made(tmp_path, **given)
+    (entry,) = entries(made(tmp_path, **given, columns={meaning: two}))
+    assert (entry.labels, entry.start_s) in {(("other",), 0.0), (("dancing",), 2.0)}

@@ -286,3 +286,9 @@ def test_timm_with_other_classes(timm_weights, tmp_path):
         load_classifier("timm:mobilenetv3_small_050.lamb_in1k").open()
     with pytest.raises(ModelError, match="no network 'mobilnetv3'"):
         load_classifier("timm:mobilnetv3")
+
+
+def test_a_network_that_finds_boxes_is_no_classifier(data_dir):
+    """Its output is not flattened into classes; the message states what it is."""
+    with pytest.raises(ModelError, match="does not classify; one that finds boxes is a detector"):
+        load_classifier(f"onnx:{data_dir / 'weights/yolox_nano.onnx'}")

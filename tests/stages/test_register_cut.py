@@ -8,6 +8,7 @@ import pytest
 
 import reelabel.stages.register as home
 from reelabel.errors import UsageError
+from reelabel.stages.register import GONE
 from reelabel.tables import CLIPS, VIDEOS
 
 
@@ -120,7 +121,7 @@ def test_a_file_that_is_gone_keeps_its_row(bench, footage):
     away = shutil.move(clip, footage.parent / "away.mp4")
     bench.run("register", "cut")
     row = by_name(bench)["clip0.mp4"]
-    assert (row["state"], row["error"]) == ("failed", "the file is gone")
+    assert (row["state"], row["error"]) == ("failed", GONE)
     assert row["video_id"] == before["video_id"]
     assert len(bench.rows(CLIPS)) == 2
     shutil.move(away, clip)

@@ -139,3 +139,54 @@ def test_a_class_that_the_file_lacks_is_refused_at_once(data_dir, disc_clips, tm
             tmp_path / "w", classes=["dog"], videos=disc_clips, detector=str(path), settings=options
         )
     assert not (tmp_path / "w").exists()
+
+
+FRAMES = "classify-frames"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"detector": "hf:"},
+        {"detector": "hf:a b/c"},
+        {"detector": "hf-zero-shot:a/b/c"},
+        {"detector": ["motion", "hf:a/b/c"]},
+        {"task": FRAMES, "teacher": "hf-zero-shot-image:a/b/c"},
+    ],
+    ids=str,
+)
+def test_names_that_no_hub_can_have_are_refused_at_once(given, disc_clips, tmp_path):
+    """Init looks at the form of a name without a download; nothing is made."""
+    with pytest.raises(ModelError, match="hub id"):
+        reelabel.init(tmp_path / "w", classes=["dog", "cat"], videos=disc_clips, **given)
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.train
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"detector": "torchvision:fasterrcn"},
+        {"task": FRAMES, "teacher": "timm:resnet1"},
+        {
+            "task": FRAMES,
+            "tags": "folders",
+            "settings": {"train": {"student": "timm:resnet1"}},
+        },
+    ],
+    ids=str,
+)
+def test_names_that_a_library_lacks_are_refused_at_once(given, disc_clips, tmp_path):
+    """Where it is installed, init asks the library and names the nearest."""
+    with pytest.raises(ModelError, match=r"did you mean '(fasterrcnn_|resnet18)"):
+        reelabel.init(tmp_path / "w", classes=["dog", "cat"], videos=disc_clips, **given)
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("classes", ["", [""], ["dog", "dog"]])
+def test_nothing_is_told_before_an_error(classes, disc_clips, tmp_path):
+    """What is wrong is the only thing that is said."""
+    told = []
+    with pytest.raises(UsageError, match="each class needs a name"):
+        reelabel.init(tmp_path / "w", classes=classes, videos=disc_clips, on_message=told.append)
+    assert told == []

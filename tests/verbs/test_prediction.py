@@ -21,6 +21,7 @@ from reelabel.engine.run import Result
 from reelabel.errors import ModelError, UsageError
 from reelabel.media.pictures import read_rgb
 from reelabel.media.video import decode
+from reelabel.verbs.rounding import DIGITS
 from reelabel.verbs.run import RunResult
 
 
@@ -209,12 +210,39 @@ def test_short_forms_are_one_line(disc_clips, tmp_path):
     assert stream.getvalue().count("\n") == 1
 
 
+def test_files_of_all_kinds_hold_the_same_numbers(disc_clips, tmp_path):
+    """JSON, CSV and COCO round alike, whatever the model gave."""
+
+    def third(image):
+        return np.array([[1 / 3, 2 / 3, 20 + 1 / 3, 30 + 1 / 7, 1 / 3, 0]])
+
+    found = api.predict(third, disc_clips[0], classes=["disc"])
+    found.save(tmp_path / "boxes.csv")
+    found.save(tmp_path / "boxes.json")
+    table = pd.read_csv(tmp_path / "boxes.csv")
+    rows = json.loads((tmp_path / "boxes.json").read_text())["boxes"]
+    coco = found.to_coco()["annotations"]
+    assert (
+        table["score"].tolist() == [row["score"] for row in rows] == [row["score"] for row in coco]
+    )
+    assert table["time_s"].tolist() == [row["time"] for row in rows]
+    assert table["x1"].tolist() == [row["bbox"][0] for row in rows] == [r["bbox"][0] for r in coco]
+    assert table["score"][0] == 0.3333
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_of_a_model_is_shown(disc_clips, name):
+    """The message has what was given, in quotes where it would not be seen."""
+    with pytest.raises(ModelError, match=f"'{name}' is no model"):
+        api.predict(name, disc_clips[0])
+
+
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_name_that_ends_in_csv_is_a_table(disc_clips, tmp_path, keep):
     """It holds the rows of the data frame, kept or streamed; another suffix is refused at once."""
     api.predict("fake:", disc_clips[:2], keep=keep, out=tmp_path / "boxes.CSV")
     written = pd.read_csv(tmp_path / "boxes.CSV")
-    expected = api.predict("fake:", disc_clips[:2]).to_pandas()
+    expected = api.predict("fake:", disc_clips[:2]).to_pandas().round(DIGITS)
     pd.testing.assert_frame_equal(written, expected, check_dtype=False)
     with pytest.raises(UsageError, match=r"ends in \.json or \.csv"):
         api.predict("fake:", disc_clips[0], out=tmp_path / "boxes.txt")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import reelabel
-from reelabel.errors import ConfigError
+from reelabel.errors import ConfigError, UsageError
 from reelabel.media.encode import VideoWriter
 from reelabel.verbs.recipe import read_recipe
 
@@ -45,7 +45,9 @@ def test_recipes_run_on_stand_in_clips(tmp_path, path):
     )
     names = {model.name for model in done.comparison.levels["video"].models}
     assert names == set(found.students) == set(done.runs)
-    assert done.comparison.levels["video"].moments >= 2
+    first = reelabel.Workspace.open(done.workspaces[min(names)])
+    tests = [video for video in first.videos() if video.is_test]
+    assert done.comparison.levels["video"].moments == len(tests) >= 2, "not those that validate"
     trained = {v.name for v in reelabel.Workspace.open(done.workspaces[min(names)]).videos()}
     assert len(trained) == 12
     assert (tmp_path / "out" / "comparison.json").is_file()
@@ -63,3 +65,51 @@ def test_a_damaged_recipe_is_named(tmp_path):
     path.write_text("classes: [a, b]\nstudent: {}\n")
     with pytest.raises(ConfigError, match=r"r\.yaml: .*unknown key 'student' .did you mean"):
         read_recipe(path)
+
+
+def test_settings_below_a_student_reach_it_alone(tmp_path):
+    """Weights that suit one network are given to it by its name."""
+    found = read_recipe(RECIPES[0], {"mobilenet": {"train": {"weights": "mine.safetensors"}}})
+    assert found.of_student("mobilenet")["train"]["weights"] == "mine.safetensors"
+    assert "weights" not in found.of_student("simple")["train"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "hint"),
+    [
+        ("per_video", "per_vido", "did you mean 'per_video'"),
+        ("train: {student: simple}", "trian: {student: simple}", "did you mean 'train'"),
+        ("student: simple", "student: simpel", "did you mean 'simple'"),
+        ("backbone: staged", "backbone: stagd", "staged"),
+        ("classify-frames", "classify-frame", "did you mean 'classify-frames'"),
+    ],
+)
+def test_every_student_is_checked_before_work(tmp_path, right, wrong, hint):
+    """A typo in any student is named with the file and the student before anything is made."""
+    path = tmp_path / "r.yaml"
+    text = next(path for path in RECIPES if path.stem == "indoor_outdoor").read_text()
+    assert right in text
+    path.write_text(text.replace(right, wrong))
+    with pytest.raises(UsageError, match=rf"r\.yaml: student '\w+': .*{hint}"):
+        reelabel.recipe(path, tmp_path / "out", videos=[tmp_path], tags="folders")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_that_is_not_there_is_answered_with_the_nearest(tmp_path):
+    """The name without its folder or with a typo leads to the file."""
+    with pytest.raises(ConfigError, match=r"no such recipe .did you mean '.*indoor_outdoor\.yaml'"):
+        read_recipe(RECIPES[0].with_name("indoor_outdor.yaml"))
+
+
+def test_a_recipe_does_not_go_on_with_other_settings(tmp_path):
+    """A student that was begun is not taken for one of other settings; they are named."""
+    for number, name in enumerate(("indoor", "outdoor")):
+        for i in range(3):
+            film(tmp_path / "v" / name / f"{i}.mp4", (190, 60 + 99 * number, 60), 10 * number + i)
+    path = next(path for path in RECIPES if path.stem == "indoor_outdoor")
+    given = {"videos": [tmp_path / "v"], "tags": "folders"}
+    reelabel.recipe(path, tmp_path / "out", **given, settings=FAKE)
+    with pytest.raises(UsageError, match=r"begun with other settings .*jpeg_quality None -> 50"):
+        reelabel.recipe(
+            path, tmp_path / "out", **given, settings=FAKE | {"sample": {"jpeg_quality": 50}}
+        )

@@ -126,13 +126,25 @@ def test_agreement_is_never_called_accuracy(classified):
     assert "accuracy" not in " ".join(headings(found))
 
 
+def test_only_truth_is_called_truth(classes_copy):
+    """Without truth predicted classes are compared with labels, which no section calls true."""
+    folder = classes_copy.round_dir(0)
+    replace(ClassificationScores.load(folder), truth={}, truth_unseen={}).save(folder)
+    page = report(classes_copy).read_text()
+    for title in ("Per class", "Confusion"):
+        found = section(page, title)
+        words = re.sub(r"(?is)<svg.*?</svg>|src=.*?>", "", found)
+        assert not re.search(r"\btru(e|th)\b", words, re.IGNORECASE)
+        assert "Held-out labels" in found or "held-out labels" in found
+
+
 def test_confusions_are_shown_with_their_surest_examples(classes_copy):
     """The largest first, with probability, video and second; a picture each."""
     change_scores(classes_copy, flip=(0,))
     found = section(report(classes_copy).read_text(), "Confusion")
     assert IMAGE.findall(found)[:2] == ["svg", "svg"]
     titles = re.findall(r"<h3>(.*?)</h3>", found)
-    assert titles == ["True: green, predicted: red", "True: red, predicted: green"]
+    assert titles == ["Truth: green, predicted: red", "Truth: red, predicted: green"]
     counts = re.findall(r"(\d+) of (\d+), the surest of each video first", found)
     assert sum(int(n) for _, n in counts) == 9
     assert IMAGE.findall(found)[2:] == ["jpeg"] * sum(int(n) for n, _ in counts)

@@ -140,3 +140,35 @@ def test_a_video_that_is_added_leaves_others_up_to_date(workspace, disc_clips):
     assert found["sample", None].units == {"done": 3, "missing": 1}
     assert found["sample", None].stale == ()
     assert found["clean", 0].rests_on == "cut"
+
+
+def test_a_student_that_will_be_trained_anew_is_no_reason_to_wait(workspace):
+    """With other classes the stages of the old student wait for the stage that is to be done."""
+    change(workspace, classes=["disc", "other"], detector="fake:")
+    found = stages(workspace)
+    assert {place: one.waits for place, one in found.items() if one.waits} == {}
+    assert found["evaluate", 0].rests_on
+    assert found["detect", 1].rests_on
+
+
+def test_a_function_that_run_was_given_can_be_given_to_status(workspace):
+    """With the same function all is up to date; without it the reason names it."""
+
+    def finder(image):
+        return [[1, 1, 9, 9, 0.9, 0]]
+
+    change(workspace, detector="none")
+    api.run(workspace, detector=finder, rounds=1, until="clean", quiet=True)
+    made = [one for one in api.status(workspace, detector=finder) if one.stage == "clean"]
+    assert made[0].units == {"done": 3}
+    reasons = stages(workspace)["clean", 0].stale
+    assert any("a function that run was given" in why for why in reasons)
+
+
+def test_settings_that_run_was_given_can_be_given_to_status(workspace):
+    """What was made with settings of one run is judged by them."""
+    changes = {"clean": {"score": 0.4}}
+    api.run(workspace, settings=changes, rounds=1, until="clean", quiet=True)
+    assert "stale" in stages(workspace)["clean", 0].units
+    found = {(one.stage, one.round_number): one for one in api.status(workspace, settings=changes)}
+    assert found["clean", 0].units == {"done": 3}

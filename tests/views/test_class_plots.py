@@ -63,7 +63,7 @@ def test_a_matrix_has_a_number_in_every_cell_that_is_not_empty():
     shown = texts(uri)
     assert [text for text in shown if text.isdigit()] == ["20", "3", "15"]
     assert "x" * 24 + "…" in shown
-    assert {"true", "predicted"} <= set(shown)
+    assert {"truth", "predicted"} <= set(shown)
     large = class_plots.confusion_matrix(np.eye(30, dtype=int), [str(i) for i in range(30)])
     assert len(texts(large)) < 2 * 30 + 5
 
@@ -88,3 +88,12 @@ def test_equal_figures_give_equal_bytes():
     curves = {"a": [0.1, 0.2]}
     first = class_plots.timeline([0, 1], curves, span_s=(0, 1))
     assert class_plots.timeline([0, 1], curves, span_s=(0, 1)) == first
+
+
+def test_axes_are_named_after_what_is_given():
+    """Agreement with labels is on no axis that states truth or accuracy."""
+    counts = np.array([[2, 1], [0, 3]])
+    shown = texts(class_plots.confusion_matrix(counts, ["a", "b"], "held-out labels"))
+    assert "held-out labels" in shown
+    assert "truth" in texts(class_plots.confusion_matrix(counts, ["a", "b"]))
+    assert "agreement" in texts(class_plots.reliability_curve({}, "agreement"))

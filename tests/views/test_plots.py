@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from reelabel.views import plots
+from reelabel.views.plot_style import legend, styled
 
 
 def texts(uri: str) -> list[str]:
@@ -130,3 +131,20 @@ def test_no_figure_is_left_open():
     plots.counts_per_round([0], {"positive": [1]})
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or not pyplot.get_fignums()
+
+
+@pytest.mark.parametrize("names", [["a"], ["untrained start, round 0", "student, round 1"] * 4])
+def test_a_legend_hides_nothing(names):
+    """It stands outside of the axes, which keep their height however many names there are."""
+    heights = []
+    for shown in ([], names):
+        with styled(4.6, 3.0) as (figure, axes):
+            for number, name in enumerate(shown or ["_"]):
+                axes.plot([0, 1], [number, number], label=name)
+            legend(axes)
+            figure.draw_without_rendering()
+            area = axes.get_window_extent()
+            heights.append(area.height)
+            assert not any(area.overlaps(one.get_window_extent()) for one in figure.legends)
+            assert len(figure.legends) == bool(shown)
+    assert heights[1] == pytest.approx(heights[0], rel=0.1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
@@ -17,7 +17,7 @@ from reelabel.labels.stats import two_classes_sentences
 from reelabel.verbs.label_lines import label_notes, pictures_sentence
 from reelabel.verbs.teachers import teachers_agreement
 from reelabel.views.label_rules import rules_head, rules_legend, rules_rows, rules_title
-from reelabel.views.score_rows import model_rows
+from reelabel.views.score_rows import HEADINGS, MEANINGS, Kind, model_rows
 from reelabel.workspace import Workspace
 from reelabel.workspace.results import Ablation, InputChoice, SplitReport
 from reelabel.workspace.rounds import score_warnings, scores_of
@@ -25,7 +25,6 @@ from reelabel.workspace.rounds import score_warnings, scores_of
 if TYPE_CHECKING:
     from reelabel.engine.task import Task
 
-Kind = Literal["truth", "agreement"]
 _ROOM = 104
 """Columns of a terminal that a row of scores with three intervals takes, beside a model's name."""
 
@@ -126,29 +125,24 @@ def print_rules(workspace: Workspace, number: int) -> None:
         OUT.print(f"Truth: {scores.background}")
 
 
-SCORES: dict[Kind, tuple[str, tuple[str, ...]]] = {
-    "truth": (
-        "Truth: hand-drawn boxes, never trained on",
-        ("AP", "AP50", "AP75", "AR", "P", "R", "F1"),
-    ),
-    "agreement": (
-        "Agreement with pseudo-labels, which is not accuracy",
-        ("agreement", "at .50", "at .75", "found", "P", "R", "F1"),
-    ),
+TITLES: dict[Kind, str] = {
+    "truth": "Truth: hand-drawn boxes, never trained on",
+    "agreement": "Agreement with pseudo-labels, which is not accuracy",
 }
-"""Title and columns of each table; what is measured on pseudo-labels is never called AP."""
+"""Title of each table; what is measured on pseudo-labels is never called AP."""
 
 
 def print_scores(workspace: Workspace, last: int | None = None) -> None:
     """Print teacher and students up to a round beside each other, truth and agreement apart."""
-    for kind, (title, columns) in SCORES.items():
-        table = figure_table(["model", *columns])
+    for kind, title in TITLES.items():
+        table = figure_table(["model", *HEADINGS[kind].values()])
         rows = list(score_rows(workspace, kind, last))
         for row in rows:
             table.add_row(*row)
         if rows:
             OUT.print(f"[italic]{title}[/]")
             OUT.print(table)
+            OUT.print(f"[dim]{MEANINGS[kind]}[/]")
 
 
 def score_rows(workspace: Workspace, kind: Kind, last: int | None = None) -> list[list[str]]:
@@ -181,7 +175,7 @@ def print_ablation(found: Ablation) -> None:
         f"Round {found.round}: labels and students with each kind of evidence, "
         f"{counted(len(found.seeds), 'training')} each, against the truth"
     )
-    head = ("evidence", "labels P", "R", "negatives", "student AP", "AP50", "gain")
+    head = ("evidence", "labels precision", "recall", "negatives", "student AP", "AP50", "gain")
     table = figure_table(head, stacked=True)
     for one in found.variants:
         rates = (figure_cell(Figure(rate), interval=False) for rate in (one.precision, one.recall))

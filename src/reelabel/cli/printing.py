@@ -24,7 +24,7 @@ from reelabel.short_names import NO_DETECTOR
 from reelabel.sources.footage import left_out_sentences
 from reelabel.verbs.status import StageStatus, decisions
 from reelabel.workspace import Workspace
-from reelabel.workspace.rounds import decision_of, scores_of, truth_notes
+from reelabel.workspace.rounds import decision_of, left_rounds, scores_of, truth_notes
 
 if TYPE_CHECKING:
     from reelabel.engine.task import Task
@@ -167,6 +167,8 @@ def print_status(workspace: Workspace, found: list[StageStatus], *, as_json: boo
             show_figures(workspace, one.stage, one.round_number)
     for round_number, decision in decisions(workspace):
         OUT.print(f"[bold]round {round_number}:[/] {escape(decision.reason)}")
+    for round_number in left_rounds(workspace):
+        OUT.print(f"[dim]round {round_number} is left from before: nothing of it is used now[/]")
 
 
 def _note_on(of: StageStatus) -> str:

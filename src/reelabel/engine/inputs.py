@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from reelabel.data.video import Video
 from reelabel.errors import MissingInput
-from reelabel.tables import Table
+from reelabel.tables import VIDEOS, Table
 from reelabel.workspace import Receipt, Workspace
 from reelabel.workspace.forgotten import Forgotten, read_forgotten
 from reelabel.workspace.names import VideosById
@@ -82,6 +82,15 @@ class Inputs:
         """Return the ids of the videos that have rows of a table, sorted."""
         self._declared(table, previous=previous)
         return self._workspace.shards(table, self._round - previous)
+
+    def readable_ids(self, table: Table, *, previous: bool = False) -> list[str]:
+        """Return the ids of the videos that have rows of a table and can be read, sorted.
+
+        A video whose file is gone keeps its rows; what is made of all videos is made without it.
+        """
+        self._declared(VIDEOS, previous=False)
+        self._declared(table, previous=previous)
+        return self._workspace.readable(table, self._round - previous)
 
     def rows(
         self,

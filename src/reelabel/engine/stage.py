@@ -171,6 +171,11 @@ class Unit(Context[S], Generic[S, R]):
         for video_id in self.inputs.video_ids(table):
             yield video_id, self.inputs.rows(table, video_id, columns=columns)
 
+    def readable_shards(self, table: Table) -> Iterator[tuple[str, pa.Table]]:
+        """Yield the rows of a table of each video that can be read; see `Inputs.readable_ids`."""
+        for video_id in self.inputs.readable_ids(table):
+            yield video_id, self.inputs.rows(table, video_id)
+
 
 @dataclass(frozen=True)
 class Output:

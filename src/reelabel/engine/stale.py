@@ -14,10 +14,13 @@ from typing import Any
 
 from reelabel.engine.plan import Bound, Planned, basis_of
 from reelabel.errors import ShardError, few
+from reelabel.tables import ALL
 from reelabel.workspace import fingerprint
 from reelabel.workspace.editing import UNFINISHED
 
 NOT_NOTED = "made by an earlier version, which did not note from what"
+FUNCTION = "callable:"
+GIVEN = "a function that run was given: give it to status too"
 _KEPT = 4
 """So many notes of a stage are kept: its units may have been made at different times."""
 _LONGEST = 40
@@ -113,9 +116,19 @@ def _changes(before: Note, now: Note, resource: str) -> Iterator[str]:
         yield f"made again: {', '.join(again)}"
     names = [*dict.fromkeys([*before.inputs, *now.inputs])]
     if tables := [n for n in names if before.inputs.get(n) != now.inputs.get(n)]:
-        yield f"tables: {few(tables)}"
+        yield f"tables: {few(map(_table_words, tables))}"
     if old["resource"] != new["resource"] and not settings:
         yield resource
+
+
+def _table_words(read: str) -> str:
+    """Return what a table that was read is called; one that no round makes has no round.
+
+    >>> _table_words("videos of round 1"), _table_words("labels of round 1")
+    ('videos', 'labels of round 1')
+    """
+    name = read.partition(" of round ")[0]
+    return name if any(name == t.name and t.where == "tables" for t in ALL) else read
 
 
 def _made_again(before: Sequence[Any], now: Sequence[Any]) -> list[str]:
@@ -131,4 +144,5 @@ def _differences(before: Any, now: Any, place: str = "") -> Iterator[str]:
             inner = f"{place}.{key}" if place else str(key)
             yield from _differences(before.get(key), now.get(key), inner)
     elif fingerprint(before) != fingerprint(now):
-        yield f"{place} {before!s:.{_LONGEST}} -> {now!s:.{_LONGEST}}"
+        given = f" ({GIVEN})" if str(before).startswith(FUNCTION) else ""
+        yield f"{place} {before!s:.{_LONGEST}} -> {now!s:.{_LONGEST}}{given}"

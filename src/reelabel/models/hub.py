@@ -53,18 +53,31 @@ def locate(request: Request, revision: str | None) -> Located:
     Raises:
         ModelError: if there is no such model, or it has changed since it was first used.
     """
+    check_name(request)
     folder = request.rooted(request.rest)
     if folder.is_dir():
         identity = sha256_of(sorted(path for kind in _FILES for path in folder.glob(kind)))
         check_lock(request.spec, identity, home=request.home, path=folder)
         return Located(str(folder), None, identity, _config(str(folder), None))
-    if not _HUB_ID.fullmatch(request.rest):
-        raise ModelError(f"'{request.rest}' is neither a folder here nor a hub id ('name/model')")
     pinned = read_lock(request.home).get(request.spec) if request.home is not None else None
     config = _config(request.rest, revision or pinned)
     commit = getattr(config, "_commit_hash", None) or revision or "unknown"
     check_lock(request.spec, commit, home=request.home, path=f"the hub's '{request.rest}'")
     return Located(request.rest, commit, commit, config)
+
+
+def check_name(request: Request) -> None:
+    """Refuse a name that is neither a folder on this machine nor can be a hub id.
+
+    Raises:
+        ModelError: if it is neither.
+    """
+    is_folder = bool(request.rest) and request.rooted(request.rest).is_dir()
+    if not is_folder and not _HUB_ID.fullmatch(request.rest):
+        raise ModelError(
+            f"{request.spec}: expected a folder or a hub id ('name/model') behind the colon, but "
+            f"got '{request.rest}'"
+        )
 
 
 def _config(where: str, revision: str | None) -> Any:

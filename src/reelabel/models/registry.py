@@ -7,6 +7,7 @@ function that takes a `reelabel.models.spec.Request`. What comes with us stands 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -239,6 +240,35 @@ def _load(group: str, request: Request) -> Any:
         return known[kind].load()(request)
     except ModuleNotFoundError as exc:
         raise _missing(exc, f"'{request.spec}'") from exc
+
+
+_NAME_CHECKS = {
+    "hf": "reelabel.models.hub:check_name",
+    "hf-zero-shot": "reelabel.models.hub:check_name",
+    "hf-zero-shot-image": "reelabel.models.hub:check_name",
+    "timm": "reelabel.models.timm_names:check_name",
+    "torchvision": "reelabel.models.detectors.torchvision:check_name",
+}
+"""Kind -> what looks whether a library or the hub can have a model of that name."""
+
+
+def check_name(spec: str, home: Path | None = None) -> None:
+    """Refuse the name of a model that cannot exist, without a download.
+
+    A name of the hub is looked at for its form, others also where their library is installed.
+
+    Args:
+        spec: of a detector, classifier or embedder.
+        home: the workspace, for relative paths.
+
+    Raises:
+        ModelError: if there is no such model.
+    """
+    where = _NAME_CHECKS.get(spec.partition(":")[0])
+    if where is None:
+        return
+    with suppress(ModuleNotFoundError):  # a run names the extra
+        EntryPoint("check_name", where, "reelabel").load()(_request(spec, home, None))
 
 
 def public_kinds(group: str) -> list[str]:

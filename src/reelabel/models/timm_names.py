@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from reelabel.errors import ModelError, nearest
+from reelabel.models.spec import Request
+
+
+def check_name(request: Request) -> None:
+    """Check that timm has the network that a request names; see `check_timm_name`."""
+    check_timm_name(request.rest)
 
 
 def check_timm_name(name: str) -> None:

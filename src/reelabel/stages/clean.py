@@ -162,7 +162,7 @@ def _raised(context: Context[CandidateSettings]) -> dict[str, Any]:
         per_frame = _drawn_per_frame(context)
     if s.drawn_density is None or not per_frame:
         return {}
-    frames = sum(len(context.inputs.rows(SEEN, v)) for v in context.inputs.video_ids(SEEN))
+    frames = sum(len(context.inputs.rows(SEEN, v)) for v in context.inputs.readable_ids(SEEN))
     scores, floors = dict(s.score_per_class), []
     for name in (name for name in context.project.classes if name in per_frame):
         found, allowed = _found(context, name), s.drawn_density * per_frame[name] * frames
@@ -177,7 +177,7 @@ def _raised(context: Context[CandidateSettings]) -> dict[str, Any]:
 def _drawn_per_frame(context: Context[CandidateSettings]) -> dict[str, float]:
     """Return how many boxes of each class people drew per frame that they annotated."""
     inputs, counts, frames = context.inputs, Counter[str](), 0
-    for video_id in inputs.video_ids(IMPORTED_FRAMES):
+    for video_id in inputs.readable_ids(IMPORTED_FRAMES):
         frames += len(inputs.rows(IMPORTED_FRAMES, video_id))
         rows = inputs.rows(IMPORTED, video_id)
         counts.update(rows.filter(pc.field("state") == POSITIVE)["category"].to_pylist())
@@ -187,7 +187,7 @@ def _drawn_per_frame(context: Context[CandidateSettings]) -> dict[str, float]:
 def _found(context: Context[CandidateSettings], name: str) -> FoundBoxes:
     """Return what the teacher found of a class, in all videos."""
     inputs = context.inputs
-    tables = (inputs.rows(DETECTIONS, v) for v in inputs.video_ids(DETECTIONS))
+    tables = (inputs.rows(DETECTIONS, v) for v in inputs.readable_ids(DETECTIONS))
     own = (table.filter(pc.field("category") == name) for table in tables)
     return FoundBoxes.joined(
         FoundBoxes(rows["score"].to_numpy(), rows["pts"].to_numpy()) for rows in own

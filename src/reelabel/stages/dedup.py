@@ -23,7 +23,7 @@ DedupUnit = Unit[DedupSettings, None]
 
 def dedup(unit: DedupUnit) -> Output:
     """Return the dropped frames of every video, each with the frame that stands for it."""
-    rows: dict[str, list[Row]] = {v: [] for v in unit.inputs.video_ids(FRAMES)}
+    rows: dict[str, list[Row]] = {v: [] for v in unit.inputs.readable_ids(FRAMES)}
     pool = _pool(unit) if unit.settings.enabled else None
     for row in _dropped(pool, unit.settings) if pool is not None else ():
         rows[row["video_id"]].append(row)
@@ -51,7 +51,7 @@ def _copies(unit: DedupUnit) -> dict[str, list[Row]]:
     names = {video.video_id: video.name for video in unit.inputs.videos}
     videos = {
         video_id: Seen(names.get(video_id, video_id), signatures_of(frames))
-        for video_id, frames in unit.shards(FRAMES)
+        for video_id, frames in unit.readable_shards(FRAMES)
     }
     unknown = {"other_video_id": "", "kind": UNKNOWN, "similarity": 0.0}
     rows: dict[str, list[Row]] = {
@@ -71,7 +71,7 @@ def _copies(unit: DedupUnit) -> dict[str, list[Row]]:
 def _pool(unit: DedupUnit) -> FramePool | None:
     """Collect the kept frames of all videos, without their pictures."""
     parts: dict[str, list[Any]] = defaultdict(list)
-    for video_id, frames in unit.shards(FRAMES):
+    for video_id, frames in unit.readable_shards(FRAMES):
         rows = frames.filter(pa.compute.field("kept"))
         vectors = unit.rows(EMBEDDINGS, video_id)
         if not len(rows):

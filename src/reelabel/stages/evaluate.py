@@ -176,7 +176,7 @@ def _ruled(unit: EvaluateUnit, truth: Sequence[KnownFrame]) -> Iterator[VideoLab
     known: dict[str, list[KnownFrame]] = {}
     for frame in truth:
         known.setdefault(frame.video, []).append(frame)
-    videos = {v for previous in rounds for v in unit.inputs.video_ids(LABELS, previous=previous)}
+    videos = {v for previous in rounds for v in unit.inputs.readable_ids(LABELS, previous=previous)}
     for video_id in sorted(videos):
         now, *before = (_labels_of(unit, video_id, previous=previous) for previous in rounds)
         yield VideoLabels(now, before[0] if before else None, known.get(video_id, []))

@@ -28,6 +28,10 @@ from reelabel.tables import DOWNLOADS, VIDEOS, WANTS, Row
 from reelabel.workspace import fingerprint
 
 UNREADABLE = "unreadable-"
+GONE = (
+    "the file is gone, so that nothing that is made now has it: put it back, or remove what was "
+    "made of it by  reelabel forget"
+)
 Fetched = Mapping[str, FetchedFile]
 
 
@@ -172,7 +176,7 @@ class _Found:
 
     def add_missing(self, gone: Iterable[str]) -> None:
         """Add what cannot be used any more, unless there is another file of its content."""
-        failures = {name: "the file is gone" for name in gone if name not in self.stamps}
+        failures = dict.fromkeys((name for name in gone if name not in self.stamps), GONE)
         for name, why in (failures | self.damaged).items():
             row = self.known.get(name) or _blank_row(name, Path(name).name)
             video_id = row["video_id"] or UNREADABLE + fingerprint(name)

@@ -120,7 +120,7 @@ def _chosen(unit: TuneUnit, detector: Detector, pictures: Sequence[Image]) -> In
 def _pictures(unit: TuneUnit) -> list[Image]:
     """Return sampled frames, spread evenly over the footage, not larger than the largest input."""
     keys: list[tuple[str, int]] = []
-    for video_id, rows in unit.shards(FRAMES):
+    for video_id, rows in unit.readable_shards(FRAMES):
         kept = rows.filter(pc.field("kept"))
         keys += [(video_id, pts) for pts in kept["pts"].to_pylist()]
     by_video: dict[str, list[int]] = defaultdict(list)

@@ -23,6 +23,7 @@ from reelabel.tables import CLASS_TRUTH, Row
 from reelabel.verbs.predict_sources import files_of
 from reelabel.workspace import CONFIG_NAME, Workspace
 from reelabel.workspace.results import SplitReport
+from reelabel.workspace.rounds import current_rounds
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _of_workspace(workspace: Workspace, wanted: Sequence[Path | str]) -> KnownVi
 
 def _groups(workspace: Workspace) -> dict[str, str]:
     """Return the groups of videos that look alike, of the last round that has found them."""
-    for number in reversed(workspace.rounds()):
+    for number in reversed(current_rounds(workspace)):
         if report := SplitReport.load(workspace.round_dir(number)):
             return report.groups
     return {}

@@ -35,6 +35,7 @@ from reelabel.stages import register
 from reelabel.tables import DETECTIONS, xyxy_of
 from reelabel.workspace import Workspace
 from reelabel.workspace.names import video_names
+from reelabel.workspace.rounds import current_rounds
 
 FOLDER = "imports/detections"
 """Where imported texts lie, below the workspace."""
@@ -58,14 +59,14 @@ def export_detections(workspace: Workspace, folder: Path, number: int | None) ->
         MissingInput: if there are no detections.
         FormatError: if two classes would have one folder.
     """
-    rounds = [n for n in workspace.rounds() if workspace.shards(DETECTIONS, n)]
-    rounds = [n for n in rounds if number is None or n == number]
+    asked = current_rounds(workspace) if number is None else [number]
+    rounds = [n for n in asked if workspace.shards(DETECTIONS, n)]
     if not rounds:
         raise MissingInput(f"{workspace.root} has no such detections yet: run  reelabel detect")
     names = {video.video_id: video for video in workspace.videos()}
     shards = {
         v: workspace.read(DETECTIONS, v, rounds[-1])
-        for v in workspace.shards(DETECTIONS, rounds[-1])
+        for v in workspace.readable(DETECTIONS, rounds[-1])
         if v in names
     }
     classes = sorted({c for rows in shards.values() for c in rows["category"].unique().to_pylist()})

@@ -24,7 +24,13 @@ from reelabel.verbs.origins import origins_of
 from reelabel.workspace import Workspace
 from reelabel.workspace.known_exports import note_export
 from reelabel.workspace.results import SplitReport
-from reelabel.workspace.rounds import best_model, dataset_dir, model_dir, student_spec
+from reelabel.workspace.rounds import (
+    best_model,
+    current_rounds,
+    dataset_dir,
+    model_dir,
+    student_spec,
+)
 from reelabel.workspace.written import require_written
 
 COCO = "coco"
@@ -245,4 +251,5 @@ def _round_with_data(workspace: Workspace, wanted: int | None) -> int:
     if wanted is not None and wanted not in there:
         known = ", ".join(map(str, there))
         raise UsageError(f"round {wanted} has no data set; rounds that have one: {known}")
-    return there[-1] if wanted is None else wanted
+    current = [n for n in there if n in current_rounds(workspace)] or there
+    return current[-1] if wanted is None else wanted

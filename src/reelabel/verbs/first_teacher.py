@@ -9,7 +9,7 @@ from pathlib import Path
 from reelabel.config import Config, Project
 from reelabel.models.coco import COCO_80
 from reelabel.models.detectors.fused import fused, member_options
-from reelabel.models.registry import CLASSIFIERS, DETECTORS, kinds, load_detector
+from reelabel.models.registry import CLASSIFIERS, DETECTORS, check_name, kinds, load_detector
 from reelabel.models.spec import Request
 from reelabel.models.teacher import load_class_teacher
 from reelabel.short_names import RELEASED, detector_labels, full_name, member_names
@@ -19,6 +19,7 @@ from reelabel.training.settings import TrainSettings
 COCO_DETECTOR = "yolox-nano"
 ZERO_SHOT = "hf-zero-shot:IDEA-Research/grounding-dino-tiny"
 MOTION = "motion"
+_TIMM_STUDENTS = frozenset(["cnn-lstm", "timm", "tsm"])
 _LOCAL_KINDS = frozenset(["onnx", "student"])
 
 
@@ -50,7 +51,7 @@ def chosen_detector(classes: Sequence[str]) -> tuple[str, str]:
 
 
 def check_detector(project: Project, root: Path) -> None:
-    """Check a detector whose file is on this machine, as a run does; others are met at the run.
+    """Check a detector on this machine, as a run does, and of others the name; see `check_name`.
 
     Args:
         project: names the detector, its options and the classes.
@@ -69,6 +70,8 @@ def check_detector(project: Project, root: Path) -> None:
             wanted=project.classes,
             mapping=project.class_map,
         )
+    else:
+        check_name(project.detector, root)
 
 
 def _check_members(project: Project, root: Path) -> None:
@@ -76,6 +79,8 @@ def _check_members(project: Project, root: Path) -> None:
     spec, given = project.detector, project.detector_options
     options = member_options(spec, given)
     here = [name for name in options if _is_here(name)]
+    for name in options.keys() - set(here):
+        check_name(name, root)
     loaded = [load_detector(_inside(name, root), options=options[name]) for name in here]
     if len(here) == len(options):  # else another may have a class that these lack
         classes, mapping = project.classes, project.class_map
@@ -84,7 +89,7 @@ def _check_members(project: Project, root: Path) -> None:
 
 
 def check_teacher(project: Project, root: Path) -> None:
-    """Check a classifier that labels first, as a run does; one of a registry is met at the run.
+    """Check a classifier that labels first, as a run does; of one of a registry the name.
 
     Args:
         project: names the teacher, its options and the classes.
@@ -100,6 +105,8 @@ def check_teacher(project: Project, root: Path) -> None:
         inside = _inside(spec, root)
         named = project.model_copy(update={"teacher": inside})
         load_class_teacher(named, None, inside)
+    else:
+        check_name(spec, root)
 
 
 def check_student(config: Config) -> None:
@@ -107,10 +114,14 @@ def check_student(config: Config) -> None:
 
     Raises:
         UsageError: if no student of the task has that name, or the settings do not suit it.
+        ModelError: if timm, where it is installed, has no network of that name.
     """
     settings = config.stages.get("train")
     if isinstance(settings, TrainSettings):
         check_choice(settings)
+        kind, _, network = settings.student.partition(":")
+        if network and kind in _TIMM_STUDENTS:
+            check_name(f"timm:{network}")
 
 
 def _is_here(spec: str, group: str = DETECTORS) -> bool:

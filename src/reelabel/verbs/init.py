@@ -101,10 +101,10 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     values = with_manifest(merged(values, settings or {}), manifest)
     if not given and "detector" in task_named(task).keys:
         values["detector"], why = chosen_detector(values["classes"])
-        tell(f"detector: {values['detector']}, {why}")
-    sections = sections_of(values)
     config = parse_config(values, "reelabel init")
     project = config.project
+    if "detector" in values and not given:
+        tell(f"detector: {values['detector']}, {why}")
     if given:
         check_detector(project, made.root)
     _check_classes(config, made.root)
@@ -115,7 +115,7 @@ def init(  # noqa: PLR0913 -- one argument for each flag of the command
     check_people_files(task_named(task), project, made.root, there)
     if truth is None and _is_one_video(footage):
         values["split"] = {"single_video": True} | dict(values.get("split") or {})
-    _write(made, dump(values, sections))
+    _write(made, dump(values, sections_of(values)))
     return made
 
 

@@ -23,7 +23,8 @@ _WHY = {
 
 def label_notes(workspace: Workspace, number: int) -> list[Notes]:
     """Return the counts of a round's labels, video by video; no table is read."""
-    return [receipt.notes for receipt in workspace.receipts(LABELS, number).values()]
+    receipts = workspace.receipts(LABELS, number)
+    return [receipts[v].notes for v in workspace.readable(LABELS, number) if v in receipts]
 
 
 def data_sentence(number: int, split: SplitReport) -> str:

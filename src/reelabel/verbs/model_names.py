@@ -81,8 +81,9 @@ def named_model(model: Workspace | Path | str, task: str = "") -> NamedModel:
         found = OF_CARD.get(task_in_onnx(file), DETECT)
         return NamedModel(str(model), spec, task_named(task or found))
     if not groups and ":" not in spec:
+        called = model if spec.strip() else repr(spec)
         raise ModelError(
-            f"{model} is no model: expected a workspace, WORKSPACE@ROUND, a folder with a "
+            f"{called} is no model: expected a workspace, WORKSPACE@ROUND, a folder with a "
             f"{MODEL_JSON}, an .onnx file, {', '.join(RELEASED)}, or a name such as "
             "onnx:FILE, hf:ID, torchvision:NAME"
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from reelabel.data.boxes import Boxes, xyxy_to_xywh
+from reelabel.data.boxes import Boxes
 from reelabel.errors import DecodeError, MissingExtra, ReelabelError, counted, few
 from reelabel.files import write_chunks
 from reelabel.json_text import json_chunks
@@ -25,6 +25,7 @@ from reelabel.models.base import Image
 from reelabel.tables import Row
 from reelabel.verbs.predict_files import check_suffix
 from reelabel.verbs.predict_sources import failed, found_by
+from reelabel.verbs.rounding import rounded, rounded_bboxes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,15 +143,15 @@ class FramePrediction:
             yield {**place, "category": name, "score": score, **corners}
 
     def saved_rows(self) -> Iterator[Row]:
-        """Yield one row per box as files hold them, with left, top, width and height."""
-        for row, bbox in zip(self.rows(), _bboxes(self), strict=True):
+        """Yield one row per box as JSON files hold them, with left, top, width and height."""
+        for row, bbox in zip(map(rounded, self.rows()), rounded_bboxes(self.boxes), strict=True):
             yield {
                 "video": self.source.name,
                 "frame_index": self.index,
                 "pts": self.pts,
-                "time": None if self.time_s is None else round(self.time_s, 6),
+                "time": row["time_s"],
                 "bbox": bbox,
-                "score": round(row["score"], 4),
+                "score": row["score"],
                 "category": row["category"],
             }
 
@@ -240,7 +241,9 @@ class Prediction(Sequence[FramePrediction]):
         ids = {name: i for i, name in enumerate(self.classes, 1)}
         for number, frame in enumerate(self.frames, 1):
             images.append(_image(number, frame))
-            for row, bbox in zip(frame.rows(), _bboxes(frame), strict=True):
+            for row, bbox in zip(
+                map(rounded, frame.rows()), rounded_bboxes(frame.boxes), strict=True
+            ):
                 annotations.append({
                     "id": len(annotations) + 1,
                     "image_id": number,
@@ -248,7 +251,7 @@ class Prediction(Sequence[FramePrediction]):
                     "bbox": bbox,
                     "area": round(bbox[2] * bbox[3], 3),
                     "iscrowd": 0,
-                    "score": round(row["score"], 6),
+                    "score": row["score"],
                 })
         categories = [{"id": i, "name": name} for name, i in ids.items()]
         return {"images": images, "annotations": annotations, "categories": categories}
@@ -332,7 +335,8 @@ class PredictionStream(Iterator[FramePrediction]):
     def save(self, path: Path | str) -> None:
         """Write all frames to come, a box at a time: as JSON, or as CSV if the name ends so.
 
-        A line of CSV is a box, with its corners, as in `Prediction.to_pandas`.
+        A line of CSV is a box, with its corners, as in `Prediction.to_pandas`. Numbers are rounded
+        alike in both: see `reelabel.verbs.rounding`.
 
         Raises:
             UsageError: if the name ends in something else than ``.json`` or ``.csv``.
@@ -352,7 +356,7 @@ class PredictionStream(Iterator[FramePrediction]):
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for frame in self:
-            writer.writerows(frame.rows())
+            writer.writerows(map(rounded, frame.rows()))
             yield text.getvalue().encode()
             text.seek(0)
             text.truncate()
@@ -373,11 +377,6 @@ def _shown(name: str, found: Sequence[FramePrediction]) -> str:
     except ReelabelError:  # the file is gone or changed: what was found still shows
         return text
     return f'{text}<img style="max-width: 100%" src="{uri}">'
-
-
-def _bboxes(frame: FramePrediction) -> list[list[float]]:
-    """Return left, top, width and height of each box, in hundredths of a pixel."""
-    return [[round(v, 2) for v in box] for box in xyxy_to_xywh(frame.boxes.xyxy).tolist()]
 
 
 def _image(number: int, frame: FramePrediction) -> Row:

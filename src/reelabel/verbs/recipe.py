@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from reelabel.config import Settings, checked, merged
+from reelabel.config import FOLDERS, Settings, checked, merged
 from reelabel.data.tag_rows import TagRow
-from reelabel.engine.project import sections_of
+from reelabel.engine.project import parse_config, sections_of
 from reelabel.engine.task import BUILT_IN, task_named
-from reelabel.errors import counted
+from reelabel.errors import ConfigError, ReelabelError, UsageError, counted, few, nearest, shown
 from reelabel.file_kinds import as_path
 from reelabel.formats.tags import write_tags_csv
 from reelabel.labels.division import TEST
@@ -22,6 +23,7 @@ from reelabel.pipeline import read_config
 from reelabel.tables import TAGS
 from reelabel.verbs.arguments import check_arguments, listed
 from reelabel.verbs.compare import compare
+from reelabel.verbs.first_teacher import check_student
 from reelabel.verbs.init import init
 from reelabel.verbs.run import RunResult, run
 from reelabel.workspace import Workspace
@@ -97,7 +99,8 @@ def recipe(
         videos: video files, picture files or folders of them.
         tags: weak labels: ``"folders"`` or a file, as for `init`.
         test_videos: videos to compare the students on.
-        settings: keys of `reelabel.yaml` for all students, over those of the recipe.
+        settings: keys of `reelabel.yaml` for all students, over those of the recipe; below the name
+            of a student those for it alone, such as ``{"mobilenet": {"train": {"lr": 0.01}}}``.
         quiet: show no progress; None shows it to a person only.
         on_message: is called with a sentence before each student.
 
@@ -124,20 +127,55 @@ def recipe(
         workspace = _workspace(home / name, found, name, kept)
         runs[name] = run(workspace, quiet=quiet)
     folders = {name: home / name for name in found.students}
-    compared = compare(folders, on=folders[next(iter(folders))])
+    compared = compare(folders, on=folders[next(iter(folders))], videos=kept.test)
     compared.save(home)
     return RecipeResult(folders, runs, compared)
 
 
 def read_recipe(file: Path, settings: Mapping[str, Any] | None = None) -> Recipe:
-    """Return a recipe, with keys of `reelabel.yaml` that all of its students get.
+    """Return a recipe whose students can all be trained, as far as that is known before work.
+
+    Args:
+        file: the recipe.
+        settings: keys of `reelabel.yaml` for all students, and by student for one alone.
 
     Raises:
-        ConfigError: if it is damaged or holds something unknown.
+        ConfigError: if there is no such file, it is damaged, or holds something unknown.
+        UsageError: if a student is of no known kind, or of none for its task.
     """
-    found = checked(Recipe, read_yaml(file), str(file))
-    students = {name: merged(own, settings or {}) for name, own in found.students.items()}
-    return found.model_copy(update={"students": students})
+    _check_there(file)
+    found, given = checked(Recipe, read_yaml(file), str(file)), settings or {}
+    for_all = {key: value for key, value in given.items() if key not in found.students}
+    students = {
+        name: merged(merged(own, for_all), given.get(name) or {})
+        for name, own in found.students.items()
+    }
+    found = found.model_copy(update={"students": students})
+    for name in found.students:
+        _check_student(found, name, f"{file}: student '{name}'")
+    return found
+
+
+def _check_there(file: Path) -> None:
+    """Refuse a name that leads nowhere, with the nearest recipe beside it or in `recipes`."""
+    if file.exists():
+        return
+    homes = (file.parent, file.parent / "recipes")
+    there = [str(path) for home in homes for path in sorted(home.glob("*.yaml"))]
+    near = nearest(str(file), there) or nearest(file.stem, there)
+    raise ConfigError(
+        f"{file}: there is no such recipe{near}: name a YAML file, such as "
+        "recipes/indoor_outdoor.yaml"
+    )
+
+
+def _check_student(found: Recipe, name: str, where: str) -> None:
+    """Refuse a student before the first one is trained."""
+    try:
+        values = {"classes": found.classes, "tags": FOLDERS} | found.of_student(name)
+        check_student(parse_config(values, where))
+    except ReelabelError as exc:
+        raise type(exc)(str(exc) if str(exc).startswith(where) else f"{where}: {exc}") from exc
 
 
 @dataclass(frozen=True)
@@ -191,9 +229,10 @@ def _once(
 ) -> Workspace:
     """Return a workspace, made now if it is not there."""
     workspace = Workspace(root)
-    if workspace.config_path.is_file():
-        return workspace
     given = {key: value for key, value in values.items() if key != "task"}
+    if workspace.config_path.is_file():
+        _check_same(workspace, {"classes": found.classes, **given})
+        return workspace
     return init(
         root,
         classes=found.classes,
@@ -204,6 +243,31 @@ def _once(
         task=str(values.get("task", "classify-frames")),
         settings=given,
     )
+
+
+def _check_same(workspace: Workspace, values: Mapping[str, Any]) -> None:
+    """Refuse to go on with a student that was begun with other settings.
+
+    Raises:
+        UsageError: naming them.
+    """
+    there = read_yaml(workspace.config_path)
+    if changed := [*_changed(values, there)]:
+        raise UsageError(
+            f"{workspace.root} was begun with other settings ({few(changed)}): name another "
+            f"folder, remove this one, or change its {workspace.config_path.name}"
+        )
+
+
+def _changed(values: Mapping[str, Any], there: Mapping[str, Any], place: str = "") -> Iterator[str]:
+    """Yield the settings that are not what stands in a file, such as ``train.lr 0.1 -> 0.2``."""
+    for key, value in values.items():
+        before = there.get(key)
+        if isinstance(value, Mapping):
+            inner = before if isinstance(before, Mapping) else {}
+            yield from _changed(value, inner, f"{place}{key}.")
+        elif json.dumps(value, default=str) != json.dumps(before, default=str):
+            yield f"{place}{key} {shown(before)} -> {shown(value)}"
 
 
 def _tags(ws: Workspace, video_id: str, path: Path) -> list[TagRow]:

@@ -20,6 +20,7 @@ from reelabel.verbs.report_content import (
     written_report,
 )
 from reelabel.verbs.run import opened
+from reelabel.verbs.status import status
 from reelabel.views.html import Decision, DuplicateGroup, ModelUsed, ReportData
 from reelabel.workspace import Workspace, results
 from reelabel.workspace.results import SplitReport
@@ -70,7 +71,7 @@ def base_report(
         title=f"{', '.join(config.project.classes)}: {counted(len(rounds), 'round')}",
         subtitle=f"workspace {workspace.root.resolve().name}, by reelabel {__version__}",
         facts=list(_facts(snapshot, rounds)),
-        warnings=list(_warnings(snapshot, rounds[-1])),
+        warnings=[*_warnings(snapshot, rounds[-1]), *_not_current(workspace, config)],
         decision=_shown_decision(decision),
         duplicates=[DuplicateGroup(*group) for group in groups[:_MOST_GROUPS]],
         duplicates_about=_duplicates_sentence(groups),
@@ -102,6 +103,19 @@ def _warnings(snapshot: Snapshot, last: int) -> Iterator[str]:
     bad = [video.name for video in snapshot.videos() if not video.usable]
     if bad:
         yield f"Videos that could not be used ({len(bad)}): {first_of(bad)}"
+
+
+def _not_current(workspace: Workspace, config: Config) -> Iterator[str]:
+    """Yield which figures are of other settings or other footage than the workspace's now."""
+    stages = status(workspace, config)
+    first = next((one for one in stages if one.rests_on or "stale" in one.units), None)
+    if first is not None:
+        number = "" if first.round_number is None else f" of round {first.round_number}"
+        why = "; ".join(first.stale) or f"{first.rests_on} is to be done before it"
+        yield (
+            f"Not up to date from {first.stage}{number} on ({why}): that part is of other settings "
+            "or other footage than the workspace's now."
+        )
 
 
 def _duplicates(snapshot: Snapshot) -> list[tuple[str, list[str]]]:

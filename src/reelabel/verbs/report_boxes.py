@@ -148,7 +148,7 @@ def _inputs(choice: results.InputChoice) -> Iterator[tuple[str, str]]:
 def _per_frame(snapshot: Snapshot, number: int) -> NDArray[np.int64]:
     """Return how many positive labels each frame has that was sampled and kept."""
     frames, labels = snapshot.rows(FRAMES), snapshot.rows(LABELS, number)
-    labelled = pa.array(snapshot.workspace.shards(LABELS, number), pa.string())
+    labelled = pa.array(snapshot.workspace.readable(LABELS, number), pa.string())
     kept = pc.and_(frames["kept"], pc.is_in(frames["video_id"], value_set=labelled))
     found = (
         labels

@@ -15,7 +15,7 @@ from reelabel.config import Config, merged
 from reelabel.data.states import POSITIVE, STATES
 from reelabel.engine import loop
 from reelabel.engine.loop import Run
-from reelabel.engine.project import parse_config, read_config, task_of
+from reelabel.engine.project import parse_config, task_of
 from reelabel.engine.run import Options, Result
 from reelabel.engine.task import Task
 from reelabel.errors import counted, few
@@ -156,11 +156,7 @@ def run(  # noqa: PLR0913 -- one argument for each flag of the command
     }
     check_arguments(rounds=rounds, quiet=quiet, until=until, settings=settings, **how)
     ws = opened(workspace)
-    values = merged(read_yaml(ws.config_path), settings or {})
-    config = parse_config(values, str(ws.config_path))
-    if detector is not None:
-        changes = {"detector": detector_name(detector), "detector_options": {}}
-        config = replace(config, project=config.project.model_copy(update=changes))
+    config = _config_of(ws, detector, settings)
     check_student(config)
     options = Options.given(config.engine, quiet=quiet, **how)
     return result_of(ws, config, loop.run(ws, config, options, rounds=rounds, until=until))
@@ -190,7 +186,7 @@ def label_counts(ws: Workspace, task: Task, number: int) -> dict[str, dict[str, 
     Labels that a class is not right are not counted.
     """
     found: Counter[tuple[str, str]] = Counter()
-    for video_id in ws.shards(task.labels, number):
+    for video_id in ws.readable(task.labels, number):
         rows = ws.read(task.labels, video_id, number)
         if "claim" in rows.column_names:
             rows = rows.filter(pc.field("claim") == IS)
@@ -203,16 +199,38 @@ def label_counts(ws: Workspace, task: Task, number: int) -> dict[str, dict[str, 
     return counts
 
 
-def status(workspace: Workspace | Path | str, *, verify: bool = False) -> list[StageStatus]:
+def status(
+    workspace: Workspace | Path | str,
+    *,
+    detector: Finder | Sequence[Finder | str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    verify: bool = False,
+) -> list[StageStatus]:
     """Return what is done, stale or failed, stage by stage.
 
     Args:
         workspace: the workspace or its folder.
+        detector: the function that `run` was given, if it was given one.
+        settings: keys of `reelabel.yaml` that `run` was given for that run alone.
         verify: read every table and file, and compare it with what was written.
     """
-    check_arguments(verify=verify)
+    check_arguments(verify=verify, settings=settings)
     ws = opened(workspace)
-    return status_of(ws, read_config(ws), verify=verify)
+    return status_of(ws, _config_of(ws, detector, settings), verify=verify)
+
+
+def _config_of(
+    ws: Workspace,
+    detector: Finder | Sequence[Finder | str] | None,
+    settings: Mapping[str, Any] | None,
+) -> Config:
+    """Return the settings of a workspace with those of one call in place."""
+    values = merged(read_yaml(ws.config_path), settings or {})
+    config = parse_config(values, str(ws.config_path))
+    if detector is None:
+        return config
+    changes = {"detector": detector_name(detector), "detector_options": {}}
+    return replace(config, project=config.project.model_copy(update=changes))
 
 
 def opened(workspace: Workspace | Path | str) -> Workspace:

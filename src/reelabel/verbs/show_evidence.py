@@ -108,7 +108,7 @@ def _round(
 def _counted(workspace: Workspace, number: int) -> dict[str, Counter[str]]:
     """Return for each video with evidence how many rows each kind has."""
     found = {}
-    for video_id in workspace.shards(EVIDENCE, number):
+    for video_id in workspace.readable(EVIDENCE, number):
         rows = workspace.read(EVIDENCE, video_id, number)["kind"].value_counts().to_pylist()
         found[video_id] = Counter({row["values"]: row["counts"] for row in rows})
     return {video_id: counts for video_id, counts in found.items() if counts}

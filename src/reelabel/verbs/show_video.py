@@ -18,6 +18,7 @@ from reelabel.media.video import Frame, decode
 from reelabel.models.base import Image
 from reelabel.tables import Table
 from reelabel.workspace import Workspace
+from reelabel.workspace.rounds import current_rounds
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,14 @@ class Shown:
 
 
 def asked(workspace: Workspace, number: int | None) -> list[int]:
-    """Return the round that is asked for, or all of them.
+    """Return the round that is asked for, or all current ones.
 
     Raises:
         MissingInput: if there is no such round.
     """
-    known = workspace.rounds()
     if number is None:
-        return known
+        return current_rounds(workspace)
+    known = workspace.rounds()
     if number not in known:
         have = ", ".join(map(str, known)) or "none yet"
         raise MissingInput(f"there is no round {number} in {workspace.root}; there is: {have}")

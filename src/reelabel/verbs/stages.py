@@ -17,7 +17,7 @@ from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.run import opened
 from reelabel.verbs.signatures import parameters_of
 from reelabel.workspace import Workspace
-from reelabel.workspace.rounds import teacher_spec
+from reelabel.workspace.rounds import current_rounds, teacher_spec
 
 _HOW = ("workers", "processes", "fail_fast", "force", "quiet")
 """Keywords for how work is done, not for its result."""
@@ -104,7 +104,7 @@ def run_alone(
         MissingInput: if the round before was not finished.
     """
     stage = stage_of(config, name)
-    number = round_number if round_number is not None else (ws.rounds() or [0])[-1]
+    number = round_number if round_number is not None else (current_rounds(ws) or [0])[-1]
     if stage.per_round:
         teacher_spec(ws, "", number)  # raises if the round cannot begin yet
     with ws.locked():

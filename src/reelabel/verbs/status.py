@@ -18,7 +18,7 @@ from reelabel.tables import DOWNLOADS
 from reelabel.workspace import Workspace
 from reelabel.workspace.products import altered
 from reelabel.workspace.results import Decision
-from reelabel.workspace.rounds import decision_of
+from reelabel.workspace.rounds import current_rounds, decision_of
 from reelabel.workspace.snapshot import Snapshot
 
 
@@ -55,7 +55,7 @@ class StageStatus:
 
 
 def status(workspace: Workspace, config: Config, *, verify: bool = False) -> list[StageStatus]:
-    """Return the status of every stage of every round that was begun.
+    """Return the status of every stage of every round, without rounds left from before.
 
     Args:
         workspace: the workspace.
@@ -65,7 +65,7 @@ def status(workspace: Workspace, config: Config, *, verify: bool = False) -> lis
     Raises:
         ShardError: if a table that others rest on is damaged; it is set aside, run again.
     """
-    numbers, task = workspace.rounds() or [0], task_of(config)
+    numbers, task = current_rounds(workspace) or [0], task_of(config)
     stages = [(stage, 0) for stage in task.once]
     stages += [(stage, number) for number in numbers for stage in task.each_round]
     snapshot = Snapshot(workspace)
@@ -91,7 +91,7 @@ def _figures(workspace: Workspace, task: Task, of: StageStatus) -> dict[str, Any
 
 def decisions(workspace: Workspace) -> Iterator[tuple[int, Decision]]:
     """Yield what each round decided."""
-    for number in workspace.rounds():
+    for number in current_rounds(workspace):
         decision = decision_of(workspace, number)
         if decision:
             yield number, decision
@@ -139,10 +139,13 @@ def with_stages_below(
         first = next(below, "")
         shown = stage.number(number)
         own = f"{stage.name}{'' if shown is None else f' of round {shown}'}"
-        if first or one.units.keys() & {"stale", "missing"}:
+        if first or one.waits or one.units.keys() & {"stale", "missing"}:
             to_do[stage.name, shown] = first or own
-        same = first.removesuffix(f" of round {shown}")
-        result.append(replace(one, rests_on=same if "done" in one.units else ""))
+        rests_on = first.removesuffix(f" of round {shown}")
+        if first and one.waits:  # that is of what is made anew, such as a student of other classes
+            result.append(replace(one, rests_on=rests_on, waits=""))
+        else:
+            result.append(replace(one, rests_on=rests_on if "done" in one.units else ""))
     return result
 
 

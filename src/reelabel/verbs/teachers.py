@@ -56,7 +56,8 @@ def teachers_agreement(
     if len(teachers) == 1:
         return None
     counts: Counter[tuple[str, ...]] = Counter()
-    for receipt in workspace.receipts(CANDIDATES, number).values():
-        found_by: dict[str, int] = receipt.notes.get("found_by", {})
+    receipts = workspace.receipts(CANDIDATES, number)
+    for video_id in receipts.keys() & set(workspace.readable(CANDIDATES, number)):
+        found_by: dict[str, int] = receipts[video_id].notes.get("found_by", {})
         counts.update({tuple(names.split(AND)): n for names, n in found_by.items()})
     return TeachersAgreement(teachers, counts) if counts else None

@@ -33,7 +33,7 @@ PICTURE_WH = (240, 180)
 def labels_of(workspace: Workspace, number: int) -> pa.Table:
     """Return the labels of all videos of a round."""
     tables = (
-        workspace.read(CLASS_LABELS, v, number) for v in workspace.shards(CLASS_LABELS, number)
+        workspace.read(CLASS_LABELS, v, number) for v in workspace.readable(CLASS_LABELS, number)
     )
     return pa.concat_tables([CLASS_LABELS.empty(), *tables])
 

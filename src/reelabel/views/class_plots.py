@@ -102,12 +102,13 @@ def _draw_band(
             axes.text(*middle, plain(one.text), ha="center", va="center", fontsize=8, color="w")
 
 
-def confusion_matrix(counts: Ints, names: Sequence[str]) -> str:
+def confusion_matrix(counts: Ints, names: Sequence[str], given: str = "truth") -> str:
     """Return how often each class got which prediction, coloured by the share of its row.
 
     Args:
-        counts: ``(k, k)`` true classes as rows, predicted ones as columns.
+        counts: ``(k, k)`` given classes as rows, predicted ones as columns.
         names: of the classes.
+        given: what the given classes are, on the axis.
     """
     k = len(names)
     total = counts.sum(axis=1, keepdims=True)
@@ -124,22 +125,23 @@ def confusion_matrix(counts: Ints, names: Sequence[str]) -> str:
             axes.text(*middle, f"{counts[row, column]}", ha="center", va="center", color=ink)
         axes.set_xticks(np.arange(k) + 0.5, words, rotation=90)
         axes.set_yticks(np.arange(k) + 0.5, words)
-        axes.set(xlabel="predicted", ylabel="true", aspect="equal")
+        axes.set(xlabel="predicted", ylabel=given, aspect="equal")
         axes.invert_yaxis()
         axes.grid(visible=False)
         return svg(figure)
 
 
-def reliability_curve(curves: Mapping[str, Reliability]) -> str:
-    """Return accuracy over confidence, with the diagonal on which both are equal.
+def reliability_curve(curves: Mapping[str, Reliability], right: str = "accuracy") -> str:
+    """Return the share of right answers over confidence, with the diagonal on which both are equal.
 
     Args:
         curves: name, such as "student" -> its curve.
+        right: what the share of right answers is called.
     """
     with styled(4.6, 3.6) as (figure, axes):
         axes.plot((0, 1), (0, 1), color=INK, linestyle=":", linewidth=1)
         for name, curve in curves.items():
             axes.plot(curve.confidence, curve.accuracy, "o-", markersize=4, label=plain(name))
-        axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
-        legend(axes, "upper left")
+        axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="confidence", ylabel=right)
+        legend(axes)
         return svg(figure)

@@ -28,6 +28,8 @@ AGAINST: dict[Kind, str] = {
     "agreement": "held-out labels (agreement, not accuracy)",
 }
 """The same behind the word "against"."""
+GIVEN: dict[Kind, str] = {"truth": "Truth", "truth_unseen": "Truth", "agreement": "Held-out labels"}
+"""What the classes are called that predicted ones are compared with."""
 ABOUT: dict[Kind, str] = {
     "truth": "classes that people gave, never trained on",
     "truth_unseen": "of these, videos of which nothing was trained on",

@@ -20,6 +20,7 @@ from reelabel.views.class_moments import MomentPictures, ScoredMoments
 from reelabel.views.class_score_rows import (
     ABOUT,
     AGAINST,
+    GIVEN,
     NOUNS,
     TITLES,
     ClassScoreTable,
@@ -117,13 +118,13 @@ def class_section(main: MainComparison, names: Sequence[str]) -> Section:
         scores = main.student(level)
         if scores is not None:
             title = f"{counted(compared.moments, *NOUNS[level])} against {main.described}"
-            parts.append(_per_class(scores, names, title))
+            parts.append(_per_class(scores, names, title, GIVEN[main.kind]))
     return Section("Per class", parts, "The student of the last round.")
 
 
-def _per_class(scores: ClassScores, names: Sequence[str], title: str) -> DataTable:
+def _per_class(scores: ClassScores, names: Sequence[str], title: str, given: str) -> DataTable:
     beta = f"F{scores.beta:g}"
-    head = ["Class", "True", "Predicted", "Groups", "Precision", "Recall", "F1", beta]
+    head = ["Class", given, "Predicted", "Groups", "Precision", "Recall", "F1", beta]
     several = not scores.exclusive
     rows: list[list[Cell]] = [
         [
@@ -153,17 +154,23 @@ def confusion_section(
     for level in main.levels:
         scores = main.student(level)
         if scores is not None and scores.confusion:
-            matrix = class_plots.confusion_matrix(np.array(scores.confusion), names)
+            matrix = class_plots.confusion_matrix(
+                np.array(scores.confusion), names, GIVEN[main.kind].lower()
+            )
             plots.append(Shown(matrix, f"against {main.described}", NOUNS[level][1].capitalize()))
     if not plots:
         return None
-    examples = list(_examples(scored, names, pictures))
-    about = "Rows are true classes, columns predicted ones; the colour is the share of the row."
+    given = GIVEN[main.kind]
+    examples = list(_examples(scored, names, pictures, given))
+    about = (
+        f"Rows are the classes of {given.lower()}, columns predicted ones; the colour is the share "
+        "of the row."
+    )
     return Section("Confusion", [Plots(plots), *examples], about)
 
 
 def _examples(
-    scored: ScoredMoments, names: Sequence[str], pictures: MomentPictures
+    scored: ScoredMoments, names: Sequence[str], pictures: MomentPictures, given: str
 ) -> Iterator[Gallery]:
     """Yield the surest mistakes of the most frequent confusions."""
     probability, moments = scored.predictions.probability, scored.predictions.moments.ids()
@@ -178,7 +185,7 @@ def _examples(
             if (uri := pictures.uri(moments[row])) is not None
         ]
         about = f"{len(shown)} of {count}, the surest of each video first"
-        yield Gallery(f"True: {names[a]}, predicted: {names[b]}", shown, about)
+        yield Gallery(f"{given}: {names[a]}, predicted: {names[b]}", shown, about)
 
 
 def _in_turn(rows: Sequence[int], videos: Sequence[str]) -> list[int]:
@@ -208,7 +215,8 @@ def calibration_section(main: MainComparison, temperature: float | None) -> Sect
     compared = main.of_moments
     curves = {model.name: model.scores.reliability for model in compared.models}
     caption = f"{counted(compared.moments, *NOUNS[compared.level])} against {main.described}"
-    plot = Shown(class_plots.reliability_curve(curves), caption, "Reliability")
+    right = "agreement" if main.kind == "agreement" else "accuracy"
+    plot = Shown(class_plots.reliability_curve(curves, right), caption, "Reliability")
     head = ["Model", "ECE", "as usually given", "of which chance"]
     rows: list[list[Cell]] = [
         [

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -21,6 +20,7 @@ from reelabel.files import write_bytes
 from reelabel.media.pictures import encode_jpeg
 from reelabel.views.label_rules import rules_legend
 from reelabel.views.plot_style import data_uri
+from reelabel.views.score_rows import HEADINGS, MEANINGS, Kind
 from reelabel.views.sections import Gallery, Section, Shown
 
 Image = NDArray[np.uint8]
@@ -28,28 +28,6 @@ Image = NDArray[np.uint8]
 
 TITLES = {"truth": "Truth", "agreement": "Agreement (against pseudo-labels, not accuracy)"}
 """The only two things that a table of scores may be about."""
-
-HEADINGS: dict[str, dict[Measure, str]] = {
-    "truth": {
-        "ap": "AP",
-        "ap50": "AP50",
-        "ap75": "AP75",
-        "ar": "AR",
-        "precision": "P",
-        "recall": "R",
-        "f1": "F1",
-    },
-    "agreement": {
-        "ap": "Agreement",
-        "ap50": "at IoU .50",
-        "ap75": "at IoU .75",
-        "ar": "labels found",
-        "precision": "boxes that are labels",
-        "recall": "labels kept",
-        "f1": "F1 with labels",
-    },
-}
-"""Measure -> column heading; scores against pseudo-labels are never called AP."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +50,7 @@ class ScoreTable:
         part: what stands behind the title of a table that is about a part, such as "unseen videos".
     """
 
-    kind: Literal["truth", "agreement"]
+    kind: Kind
     rows: Sequence[ScoreRow]
     about: str = ""
     part: str = ""
@@ -86,6 +64,12 @@ class ScoreTable:
     def title(self) -> str:
         """The title, which states what the scores mean."""
         return f"{TITLES[self.kind]}: {self.part}" if self.part else TITLES[self.kind]
+
+    @property
+    def meanings(self) -> str:
+        """What headings stand for, empty where they are words alone."""
+        used = {measure for measure, _ in self.columns}
+        return MEANINGS[self.kind] if "precision" in used or self.kind == "agreement" else ""
 
     @property
     def columns(self) -> list[tuple[Measure, str]]:
@@ -124,7 +108,7 @@ class Ablation:
         figure: the gains.
     """
 
-    kind: Literal["truth", "agreement"]
+    kind: Kind
     rows: Sequence[AblationRow]
     about: str = ""
     figure: Shown | None = None

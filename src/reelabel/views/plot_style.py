@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -52,6 +53,10 @@ _STYLE: dict[str, Any] = {
 }
 
 
+_LETTER_IN, _HANDLE_IN, _ROW_IN = 0.07, 0.6, 0.18
+"""Size of a letter, of what stands before a name, and of a row of a legend, in inches."""
+
+
 @contextmanager
 def styled(width_in: float, height_in: float) -> Iterator[tuple[Figure, Any]]:
     """Yield a figure that no global list keeps alive, and its axes, in our style."""
@@ -88,7 +93,17 @@ def plain(text: str) -> str:
     return shown.replace("$", r"\$")
 
 
-def legend(axes: Any, where: str) -> None:
-    """Add a legend where there is more than one thing to tell apart, or a name at all."""
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(loc=where)
+def legend(axes: Any) -> None:
+    """Add a legend above the axes, where it hides nothing, if anything has a name.
+
+    The figure becomes higher by the rows of the legend.
+    """
+    names = axes.get_legend_handles_labels()[1]
+    if not names:
+        return
+    figure = axes.figure
+    width, height = figure.get_size_inches()
+    longest = max(map(len, names)) * _LETTER_IN + _HANDLE_IN
+    columns = min(len(names), max(1, int(width / longest)))
+    figure.set_size_inches(width, height + math.ceil(len(names) / columns) * _ROW_IN)
+    figure.legend(loc="outside upper left", ncols=columns)

@@ -36,7 +36,7 @@ def precision_recall(curves: Mapping[str, tuple[Values, Values]], iou: float = 0
             axes.plot(recall, precision, label=plain(name))
         axes.set(xlim=(0, 1.005), ylim=(0, 1.02), ylabel="precision")
         axes.set_xlabel(f"recall at IoU {iou:g}")
-        legend(axes, "lower left")
+        legend(axes)
         return svg(figure)
 
 
@@ -62,12 +62,13 @@ def training_curve(
             at, kept = steps[there], np.asarray(values, np.float64)[there]
             axes.plot(at, kept, label=plain(name), linewidth=1.3, marker=mark)
         axes.set(xlabel="step", ylabel="loss")
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
         positive = [np.nanmin(v) > 0 for v in losses.values() if np.isfinite(v).any()]
         if positive and all(positive):
             axes.set_yscale("log")
         if agreement is not None and len(agreement[0]):
             _second_axis(axes, agreement)
-        legend(axes, "upper right")
+        legend(axes)
         return svg(figure)
 
 
@@ -103,7 +104,7 @@ def score_histogram(
         if threshold is not None:
             axes.axvline(threshold, color=INK, linestyle=":", linewidth=1.2)
         axes.set(xlim=(0, 1), xlabel="score", ylabel="labels")
-        legend(axes, "best")
+        legend(axes)
         return svg(figure)
 
 
@@ -187,5 +188,5 @@ def counts_per_round(rounds: Sequence[int], counts: Mapping[State, Sequence[int]
         axes.set_xticks(at, [f"round {number}" for number in rounds])
         axes.grid(visible=False, axis="x")
         axes.set_ylabel("labels")
-        legend(axes, "best")
+        legend(axes)
         return svg(figure)

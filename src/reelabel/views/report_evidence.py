@@ -100,7 +100,7 @@ def _found(
     """Return how much there is of each kind, and by kind each video's best findings."""
     boxes, total = Counter[str](), Counter[str]()
     found: dict[str, dict[str, list[Finding]]] = {kind: {} for kind in KINDS}
-    for video_id in workspace.shards(EVIDENCE, number):
+    for video_id in workspace.readable(EVIDENCE, number):
         evidence = workspace.read(EVIDENCE, video_id, number)
         for counted in evidence["kind"].value_counts().to_pylist():
             kind = counted["values"]

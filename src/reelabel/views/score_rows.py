@@ -4,10 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from reelabel.evaluation.figures import Comparison, ModelScores, Role
+from reelabel.evaluation.figures import Comparison, Measure, ModelScores, Role
 from reelabel.short_names import AND
 from reelabel.workspace.rounds import start_spec, student_spec
+
+Kind = Literal["truth", "agreement"]
+"""What models are scored against."""
+HEADINGS: Mapping[Kind, Mapping[Measure, str]] = {
+    "truth": {
+        "ap": "AP",
+        "ap50": "AP50",
+        "ap75": "AP75",
+        "ar": "AR",
+        "precision": "P",
+        "recall": "R",
+        "f1": "F1",
+    },
+    "agreement": {
+        "ap": "agreement",
+        "ap50": "at .50",
+        "ap75": "at .75",
+        "ar": "found",
+        "precision": "P",
+        "recall": "R",
+        "f1": "F1",
+    },
+}
+"""Measure -> column heading; scores against pseudo-labels are never called AP."""
+MEANINGS: Mapping[Kind, str] = {
+    "truth": "P: precision, R: recall, F1: both in one, of boxes from the working threshold on.",
+    "agreement": "at .50, .75: at that IoU alone. found: labels that a box finds. P: boxes that "
+    "are labels, R: labels kept, F1: both in one, from the working threshold on.",
+}
+"""What headings stand for, below the table."""
 
 
 @dataclass(frozen=True)

@@ -139,9 +139,29 @@ def dataset_dir(workspace: Workspace, round_number: int) -> Path:
     return workspace.round_dir(round_number) / "dataset"
 
 
+def current_rounds(workspace: Workspace) -> list[int]:
+    """Return the numbers of the rounds up to the first that has not decided to go on.
+
+    Later ones are left from before: nothing in them is shown, exported or used unless it is asked
+    for by its number.
+    """
+    found = []
+    for number in workspace.rounds():
+        found.append(number)
+        decision = decision_of(workspace, number)
+        if decision is None or decision.action != "advance":
+            break
+    return found
+
+
+def left_rounds(workspace: Workspace) -> list[int]:
+    """Return the numbers of the rounds that are left from before; see `current_rounds`."""
+    return workspace.rounds()[len(current_rounds(workspace)) :]
+
+
 def labelled_rounds(workspace: Workspace, labels: Table) -> list[int]:
-    """Return the numbers of the rounds that have labels, which a task keeps in this table."""
-    return [number for number in workspace.rounds() if workspace.shards(labels, number)]
+    """Return the current rounds that have labels, which a task keeps in this table."""
+    return [number for number in current_rounds(workspace) if workspace.shards(labels, number)]
 
 
 def report_path(workspace: Workspace, labels: Table) -> Path | None:
@@ -162,11 +182,6 @@ def best_model(workspace: Workspace, first: str) -> str:
 
 
 def last_decision(workspace: Workspace) -> Decision | None:
-    """Return the last decision; rounds after one that decided to stop do not count."""
-    last = None
-    for number in workspace.rounds():
-        decision = decision_of(workspace, number)
-        last = decision or last
-        if decision is None or decision.action != "advance":
-            break
-    return last
+    """Return the last decision of the current rounds."""
+    decisions = (decision_of(workspace, number) for number in current_rounds(workspace))
+    return next((one for one in reversed([*decisions]) if one is not None), None)

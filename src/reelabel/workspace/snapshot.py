@@ -43,7 +43,7 @@ class Snapshot:
         return self._videos[0]
 
     def rows(self, table: Table, round_number: int = 0) -> pa.Table:
-        """Return the rows of all videos of a table, video by video in the order of their ids.
+        """Return the rows of all readable videos of a table, in the order of their ids.
 
         Raises:
             ShardError: if a shard is damaged.
@@ -51,7 +51,7 @@ class Snapshot:
         place = _place(table, round_number)
         if place not in self._rows:
             ws = self.workspace
-            found = (ws.read(table, v, round_number) for v in ws.shards(table, round_number))
+            found = (ws.read(table, v, round_number) for v in ws.readable(table, round_number))
             self._rows[place] = pa.concat_tables([table.empty(), *found]).combine_chunks()
         return self._rows[place]
 

@@ -243,6 +243,14 @@ class Workspace:
         rows = indexed(self.table_dir(VIDEOS), _Videos(self.root))
         return [video for videos in rows.values() for video in videos]
 
+    def readable(self, table: Table, round_number: int = 0) -> list[str]:
+        """Return the ids of the videos that have a shard of a table and can be read, sorted.
+
+        A video whose file is gone keeps its shards; no figure, picture or data set has it.
+        """
+        lost = {video.video_id for video in self.videos() if not video.usable}
+        return [key for key in self.shards(table, round_number) if key not in lost]
+
     # -- receipts and failures ----------------------------------------------------------------
 
     def receipt_path(self, stage: str, round_number: int | None) -> Path:

@@ -274,6 +274,12 @@ class _Loading:
         return outputs
 
     def _classes(self) -> tuple[str, ...]:
+        if all(np.squeeze(each[0]).ndim > 1 for each in self._probes[0]):
+            raise ModelError(
+                f"{self._request.spec} should give a number per class, but has "
+                f"{describe(self._session)}: it does not classify; one that finds boxes is a "
+                "detector"
+            )
         names = given_names(self._request, self._options.labels)
         if not names and self._own is not None:
             names = self._own.classes

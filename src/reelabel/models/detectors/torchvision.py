@@ -103,7 +103,7 @@ def load(request: Request) -> TorchvisionDetector:
     from torchvision.models import get_model_weights  # noqa: PLC0415 -- heavy
 
     options = request.settings(TorchvisionOptions)
-    _check_name(request)
+    check_name(request)
     if options.weights is None:
         best = get_model_weights(request.rest).DEFAULT
         where, classes = best.url, tuple(best.meta["categories"][1:])
@@ -123,7 +123,12 @@ def load(request: Request) -> TorchvisionDetector:
     )
 
 
-def _check_name(request: Request) -> None:
+def check_name(request: Request) -> None:
+    """Check that torchvision has a detector of that name.
+
+    Raises:
+        ModelError: if it has not, with the nearest name.
+    """
     from torchvision.models import detection, list_models  # noqa: PLC0415 -- heavy
 
     known = list_models(module=detection)

@@ -43,6 +43,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 """What a column is about -> the names that it may have, in any case."""
 
 
+ONE_COLUMN: tuple[Meaning, ...] = ("label", "start", "end", "duration")
+"""What one column must state: of several the first would be taken without a word."""
+
+
 @dataclass
 class Reading:
     """One pass over a manifest.
@@ -143,9 +147,29 @@ def names_of(manifest: Manifest) -> dict[str, tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which keys of an object are known: what each is about -> the key."""
+    """Which keys of an object are known.
+
+    Attributes:
+        keys: what each is about -> the key.
+        others: what `ONE_COLUMN` names -> further keys of the same meaning.
+    """
 
     keys: Mapping[str, str]
+    others: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def check(self, row: Mapping[str, Any]) -> None:
+        """Refuse an object with several values of one meaning.
+
+        Raises:
+            FormatError: naming their keys.
+        """
+        for meaning, others in self.others.items():
+            key = self.keys[meaning]
+            if any(row[other] not in (None, row[key]) for other in others):
+                raise FormatError(
+                    f"expected one {meaning}, but got the keys {few([key, *others])}: name one "
+                    "under 'columns'"
+                )
 
     def label(self, row: Mapping[str, Any]) -> Any:
         """Return the label or labels, none as an empty list."""
@@ -181,7 +205,15 @@ class Layouts:
                 self._known.clear()
             keys = {str(key).casefold(): key for key in reversed(shape)}
             found = {m: next((n for n in ns if n in keys), "") for m, ns in self._names.items()}
-            self._known[shape] = Layout({m: keys[n] for m, n in found.items() if n})
+            others = {
+                m: [keys[n] for n in self._names[m] if n in keys and n != found[m]]
+                for m in ONE_COLUMN
+            }
+            layout = Layout(
+                {m: keys[n] for m, n in found.items() if n}, {m: o for m, o in others.items() if o}
+            )
+            self._known[shape] = layout
+        self._known[shape].check(row)
         return self._known[shape]
 
 
@@ -274,6 +306,12 @@ def _positions(reading: Reading, cells: Sequence[str], needs: Sequence[Meaning])
             f"{reading.path}: expected one column '{doubled[0]}', but got several: remove all but "
             "one"
         )
+    for meaning in ONE_COLUMN:
+        if len(given := [name for name in names[meaning] if name in place]) > 1:
+            raise FormatError(
+                f"{reading.path}: expected one column for the {meaning}, but got {few(given)}: "
+                f"name one under 'columns' ({meaning}: NAME)"
+            )
     missing = [found_as for m in reading.manifest.columns if not (found_as := found[m])]
     if missing:
         asked = ", ".join(reading.manifest.columns.values())

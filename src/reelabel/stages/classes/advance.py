@@ -16,7 +16,7 @@ from reelabel.engine.stage import Context, Output, Resource, Stage, Unit
 from reelabel.errors import counted
 from reelabel.evaluation.classes.deciding import ClassOutcome, decide
 from reelabel.evaluation.classes.levels import Level
-from reelabel.tables import MOMENTS, TAGS
+from reelabel.tables import MOMENTS, TAGS, VIDEOS
 from reelabel.workspace import fingerprint
 from reelabel.workspace.class_results import ClassificationScores
 from reelabel.workspace.results import DecidedBy, Decision
@@ -83,7 +83,7 @@ def _untagged(unit: AdvanceUnit) -> int:
     """Return how many videos have moments but no tag."""
     footage = {video.video_id for video in unit.inputs.videos if not video.is_test}
     tagged = {video_id for video_id, rows in unit.shards(TAGS) if len(rows)}
-    return len((set(unit.inputs.video_ids(MOMENTS)) & footage) - tagged)
+    return len((set(unit.inputs.readable_ids(MOMENTS)) & footage) - tagged)
 
 
 def _then(unit: AdvanceUnit, best: str, mine: str, untagged: int) -> str:
@@ -110,7 +110,7 @@ STAGE = Stage(
     settings=ClassAdvanceSettings,
     run=advance,
     scope="all",
-    reads=(MOMENTS,),
+    reads=(VIDEOS, MOMENTS),
     optional=(TAGS,),
     after=("evaluate",),
     project_keys=("teacher",),

@@ -129,7 +129,7 @@ def _leak_test(tagged: TaggedMoments) -> LeakTest | None:
 def _videos(unit: CleanUnit) -> list[str]:
     """Return the ids of the videos that labels are made for, sorted."""
     footage = {video.video_id for video in unit.inputs.videos if not video.is_test}
-    return [video_id for video_id in unit.inputs.video_ids(MOMENTS) if video_id in footage]
+    return [video_id for video_id in unit.inputs.readable_ids(MOMENTS) if video_id in footage]
 
 
 def _frames(unit: CleanUnit, video_id: str) -> VideoFrames | None:
