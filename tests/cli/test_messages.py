@@ -166,7 +166,7 @@ def test_a_flag_and_a_setting_take_the_same_numbers(text, number):
 def _lists():
     """Yield section, path, item and settings type of each setting that is a list, of any task."""
     flows = [task_named(task).flow.items() for task in BUILT_IN]
-    for section, stage in {item for flow in flows for item in flow}:
+    for section, stage in (item for flow in flows for item in flow):
         for path, info in leaves(stage.settings):
             if get_origin(info.annotation) is tuple:
                 yield section, path, info, stage.settings
@@ -174,7 +174,7 @@ def _lists():
 
 @pytest.mark.parametrize("comma", [",", ", "])
 def test_several_values_with_commas_are_a_list_for_a_flag_and_for_set(comma):
-    """Of all settings that are lists: ``--set train.loggers=a,b``, ``--loggers a,b``, ``[a, b]``."""
+    """Of all settings that are lists: ``train.loggers=a,b``, ``--loggers a,b`` and ``[a, b]``."""
     found = list(_lists())
     assert {"loggers", "size", "use_evidence"} <= {path[-1] for _, path, *_ in found}
     for section, path, info, kind in found:
