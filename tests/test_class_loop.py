@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import reelabel
+from reelabel.cli.printing import short_sentence
+from reelabel.engine.run import Result
 from reelabel.errors import ConfigError, FormatError, ModelError, SplitError
 from reelabel.tables import (
     CLASS_CANDIDATES,
@@ -328,3 +330,18 @@ def test_scores_and_comparisons_are_of_the_same_probabilities(tmp_path, footage)
     for name in ("brier", "macro_recall"):
         one, other = (c.models[-1].scores.overall[name].value for c in (unseen, compared))
         assert other == pytest.approx(one, abs=0.01), name
+
+
+@pytest.mark.parametrize(
+    ("short", "words"),
+    [("pad", "12 of 12 windows in shots"), ("skip", "12 videos without a window"), ("", "")],
+)
+def test_shots_shorter_than_a_window_are_named(tmp_path, footage, short, words):
+    """With how many windows repeat a picture, or videos have none; nothing where all are whole."""
+    window = {"frames": 64, "step_s": 0.1, "short": short} if short else {"frames": 3}
+    ws = workspace_of(tmp_path / "w", footage, **CLIPS | {"settings": {**QUICK, "window": window}})
+    reelabel.run(ws, until="window")
+    notes = {key: dict(receipt.notes) for key, receipt in ws.receipts(MOMENTS).items()}
+    said = short_sentence(Result("window", 0, notes=notes))
+    assert said.startswith(words)
+    assert bool(said) == said.endswith("window.short decides") == bool(words)
