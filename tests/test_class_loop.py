@@ -11,6 +11,7 @@ import reelabel
 from reelabel.cli.printing import short_sentence
 from reelabel.engine.run import Result
 from reelabel.errors import ConfigError, FormatError, ModelError, SplitError
+from reelabel.models.callables import register_callable
 from reelabel.tables import (
     CLASS_CANDIDATES,
     CLASS_LABELS,
@@ -249,6 +250,37 @@ def test_wrong_tags_and_foreign_frames_are_ignored(tmp_path, footage):
     assert all("probes" in row["reason"] for row in wrong)
     right = ws.read(CLASS_CANDIDATES, ids["red1.mp4"]).to_pylist()
     assert {row["state"] for row in right} == {"positive"}
+
+
+def test_videos_that_the_teacher_fails_on_cost_no_other(tmp_path, footage, make_textured_clip):
+    """Labels, training and scores go on without them, whether trained on or only evaluated on."""
+
+    def colours(image):
+        red, green, blue = image.reshape(-1, 3).mean(axis=0)
+        share = red / (red + green) if blue < red + green - 60 else float("nan")
+        return {"red": share, "green": 1 - share}
+
+    shutil.copytree(footage, tmp_path / "f")
+    for number, name in enumerate(("f/red/bad.mp4", "test/bad.mp4")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        make_textured_clip(tmp_path / name, (20, 20, 220), 90 + number)
+    shutil.copy(footage / "red" / "red0.mp4", tmp_path / "test" / "good.mp4")
+    (tmp_path / "truth.csv").write_text("video,class\ntest/bad.mp4,red\ntest/good.mp4,red\n")
+    ws = workspace_of(
+        tmp_path / "w",
+        tmp_path / "f",
+        teacher=register_callable(colours),
+        test_videos=[tmp_path / "test"],
+        truth=tmp_path / "truth.csv",
+    )
+    done = reelabel.run(ws, rounds=1)
+    names = {video.video_id: video.name for video in ws.videos()}
+    failed = {names[v] for one in done.stages if one.stage == "classify" for v in one.failed}
+    assert failed == {"bad.mp4"}
+    labelled = {names[v] for v in ws.shards(CLASS_LABELS)}
+    assert "bad.mp4" not in labelled
+    assert len(labelled) == len(COLOURS) * PER_CLASS - 1  # one is a test video
+    assert done.scores.truth["video"].moments == 1
 
 
 def test_boxes_are_not_imported_into_a_workspace_of_classes(tmp_path, footage):

@@ -158,9 +158,10 @@ def _part(truth: Truth, at: Ints) -> Truth:
 
 
 def _usable(unit: EvaluateUnit) -> set[str]:
-    """Return the videos that models can be scored on: readable, with moments."""
+    """Return the videos that models can be scored on: readable, with moments, none that failed."""
     readable = {video.video_id for video in unit.inputs.videos if video.usable}
-    return readable & set(unit.inputs.video_ids(MOMENTS))
+    judged = set(unit.inputs.video_ids(PREDICTIONS))
+    return readable & judged & set(unit.inputs.video_ids(MOMENTS))
 
 
 def _answers(unit: EvaluateUnit, videos: Sequence[str]) -> Predictions:
