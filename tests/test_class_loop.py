@@ -12,6 +12,8 @@ from reelabel.cli.printing import short_sentence
 from reelabel.engine.run import Result
 from reelabel.errors import ConfigError, FormatError, ModelError, SplitError
 from reelabel.models.callables import register_callable
+from reelabel.models.classifiers.fake import FakeClassifier
+from reelabel.models.classifiers.mapped import wanted_classes
 from reelabel.tables import (
     CLASS_CANDIDATES,
     CLASS_LABELS,
@@ -281,6 +283,20 @@ def test_videos_that_the_teacher_fails_on_cost_no_other(tmp_path, footage, make_
     assert "bad.mp4" not in labelled
     assert len(labelled) == len(COLOURS) * PER_CLASS - 1  # one is a test video
     assert done.scores.truth["video"].moments == 1
+
+
+def test_a_teacher_that_leaves_probability_over_labels_and_is_scored(
+    tmp_path, footage, monkeypatch
+):
+    """What it gives to other classes than the wanted ones is shared out for the scores."""
+    teacher = wanted_classes(FakeClassifier(), tuple(COLOURS))  # of red, green and blue
+    monkeypatch.setattr("reelabel.models.teacher.load_classifier", lambda *_, **__: teacher)
+    ws = workspace_of(tmp_path / "w", footage, teacher="fake:")
+    models = reelabel.run(ws, rounds=1).scores.agreement["video"].models
+    assert {model.name: model.scores.overall["top1"].value for model in models} == {
+        "teacher": 1,
+        "student": 1,
+    }
 
 
 def test_boxes_are_not_imported_into_a_workspace_of_classes(tmp_path, footage):
