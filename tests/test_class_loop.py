@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 import reelabel
+from reelabel.cli.printing import short_sentence
+from reelabel.engine.run import Result
 from reelabel.errors import ConfigError, FormatError, ModelError, SplitError
+from reelabel.models.callables import register_callable
+from reelabel.models.classifiers.fake import FakeClassifier
+from reelabel.models.classifiers.mapped import wanted_classes
 from reelabel.tables import (
     CLASS_CANDIDATES,
     CLASS_LABELS,
@@ -249,6 +254,51 @@ def test_wrong_tags_and_foreign_frames_are_ignored(tmp_path, footage):
     assert {row["state"] for row in right} == {"positive"}
 
 
+def test_videos_that_the_teacher_fails_on_cost_no_other(tmp_path, footage, make_textured_clip):
+    """Labels, training and scores go on without them, whether trained on or only evaluated on."""
+
+    def colours(image):
+        red, green, blue = image.reshape(-1, 3).mean(axis=0)
+        share = red / (red + green) if blue < red + green - 60 else float("nan")
+        return {"red": share, "green": 1 - share}
+
+    shutil.copytree(footage, tmp_path / "f")
+    for number, name in enumerate(("f/red/bad.mp4", "test/bad.mp4")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        make_textured_clip(tmp_path / name, (20, 20, 220), 90 + number)
+    shutil.copy(footage / "red" / "red0.mp4", tmp_path / "test" / "good.mp4")
+    (tmp_path / "truth.csv").write_text("video,class\ntest/bad.mp4,red\ntest/good.mp4,red\n")
+    ws = workspace_of(
+        tmp_path / "w",
+        tmp_path / "f",
+        teacher=register_callable(colours),
+        test_videos=[tmp_path / "test"],
+        truth=tmp_path / "truth.csv",
+    )
+    done = reelabel.run(ws, rounds=1)
+    names = {video.video_id: video.name for video in ws.videos()}
+    failed = {names[v] for one in done.stages if one.stage == "classify" for v in one.failed}
+    assert failed == {"bad.mp4"}
+    labelled = {names[v] for v in ws.shards(CLASS_LABELS)}
+    assert "bad.mp4" not in labelled
+    assert len(labelled) == len(COLOURS) * PER_CLASS - 1  # one is a test video
+    assert done.scores.truth["video"].moments == 1
+
+
+def test_a_teacher_that_leaves_probability_over_labels_and_is_scored(
+    tmp_path, footage, monkeypatch
+):
+    """What it gives to other classes than the wanted ones is shared out for the scores."""
+    teacher = wanted_classes(FakeClassifier(), tuple(COLOURS))  # of red, green and blue
+    monkeypatch.setattr("reelabel.models.teacher.load_classifier", lambda *_, **__: teacher)
+    ws = workspace_of(tmp_path / "w", footage, teacher="fake:")
+    models = reelabel.run(ws, rounds=1).scores.agreement["video"].models
+    assert {model.name: model.scores.overall["top1"].value for model in models} == {
+        "teacher": 1,
+        "student": 1,
+    }
+
+
 def test_boxes_are_not_imported_into_a_workspace_of_classes(tmp_path, footage):
     """A COCO file names no video by a class: it is refused by name, and nothing is stored."""
     ws, path = workspace_of(tmp_path / "w", footage), tmp_path / "boxes.json"
@@ -328,3 +378,18 @@ def test_scores_and_comparisons_are_of_the_same_probabilities(tmp_path, footage)
     for name in ("brier", "macro_recall"):
         one, other = (c.models[-1].scores.overall[name].value for c in (unseen, compared))
         assert other == pytest.approx(one, abs=0.01), name
+
+
+@pytest.mark.parametrize(
+    ("short", "words"),
+    [("pad", "12 of 12 windows in shots"), ("skip", "12 videos without a window"), ("", "")],
+)
+def test_shots_shorter_than_a_window_are_named(tmp_path, footage, short, words):
+    """With how many windows repeat a picture, or videos have none; nothing where all are whole."""
+    window = {"frames": 64, "step_s": 0.1, "short": short} if short else {"frames": 3}
+    ws = workspace_of(tmp_path / "w", footage, **CLIPS | {"settings": {**QUICK, "window": window}})
+    reelabel.run(ws, until="window")
+    notes = {key: dict(receipt.notes) for key, receipt in ws.receipts(MOMENTS).items()}
+    said = short_sentence(Result("window", 0, notes=notes))
+    assert said.startswith(words)
+    assert bool(said) == said.endswith("window.short decides") == bool(words)

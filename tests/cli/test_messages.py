@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Literal, get_args, get_origin
 
 import pytest
 
-from reelabel.cli.flags import WholeNumber, nested
+from reelabel.cli.flags import Values, WholeNumber, nested
+from reelabel.cli.setting_names import leaves
 from reelabel.config import checked
+from reelabel.engine.task import BUILT_IN, task_named
 from reelabel.errors import FormatError, ModelError
 from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.formats.registry import detect_format
@@ -158,3 +161,30 @@ def test_a_flag_and_a_setting_take_the_same_numbers(text, number):
     assert WholeNumber().convert(text, None, None) == number
     values = nested([f"sample.every={text}"], {"sample": SampleSettings})["sample"]
     assert checked(SampleSettings, values, "flags").every == number
+
+
+def _lists():
+    """Yield section, path, item and settings type of each setting that is a list, of any task."""
+    flows = [task_named(task).flow.items() for task in BUILT_IN]
+    for section, stage in (item for flow in flows for item in flow):
+        for path, info in leaves(stage.settings):
+            if get_origin(info.annotation) is tuple:
+                yield section, path, info, stage.settings
+
+
+@pytest.mark.parametrize("comma", [",", ", "])
+def test_several_values_with_commas_are_a_list_for_a_flag_and_for_set(comma):
+    """Of all settings that are lists: ``train.loggers=a,b``, ``--loggers a,b`` and ``[a, b]``."""
+    found = list(_lists())
+    assert {"loggers", "size", "use_evidence"} <= {path[-1] for _, path, *_ in found}
+    for section, path, info, kind in found:
+        kinds = [each for each in get_args(info.annotation) if each is not ...]
+        items = (list(get_args(kinds[0])) if get_origin(kinds[0]) is Literal else ["7", "9"])[:2]
+        text, name = comma.join(items), ".".join((section, *path))
+        by_flag = Values(kinds[0]).convert(text, None, None)
+        for given in (text, f"[{', '.join(items)}]"):
+            value = nested([f"{name}={given}"], {section: kind})[section]
+            for each in path:
+                value = value[each]
+            assert value == by_flag, name
+        assert len(by_flag) == 2

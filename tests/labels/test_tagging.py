@@ -142,6 +142,19 @@ def test_folders_name_the_class_of_their_videos():
     assert list(problems.unknown_classes) == ["misc"]
 
 
+def test_a_folder_named_none_denies_all_classes_as_a_row_does():
+    """Unless a folder nearer to the video is a class; case makes no difference."""
+    files = [(Path("/d/None/a.mp4"), VIDEOS[0]), (Path("/d/none/indoor/b.mp4"), VIDEOS[1])]
+    problems = TagProblems()
+    found = folder_tags(files, NAMES, problems)
+    denied = {(tag["category"], tag["claim"], tag["origin"]) for tag in found[VIDEOS[0].video_id]}
+    assert denied == {(name, "is_not", "folder") for name in NAMES.classes}
+    assert [(tag["category"], tag["claim"]) for tag in found[VIDEOS[1].video_id]] == [
+        ("indoor", "is")
+    ]
+    assert not list(problems.sentences())
+
+
 def test_a_piece_of_a_video_has_the_tag_of_its_span_as_a_whole():
     """Of several pieces of a video the one that is cut there has the tag, from begin to end."""
     pieces = [video(f"/k/v_0000{10 * i}_0000{10 * i + 10}.mp4", f"{i}" * 16) for i in (1, 3)]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from reelabel.errors import DecodeError, UnreadableVideo
 from reelabel.media.probe import probe
@@ -119,3 +121,25 @@ def test_an_animated_gif_is_read_whole_and_what_cannot_be_read_has_a_way_out(pic
     picture.save(tmp_path / "a.webp", save_all=True, append_images=more)
     why = refusal(tmp_path / "a.webp")
     assert not why or ("not one of" in why and "leave it out" in why)
+
+
+READ_ALL = """
+import sys
+from reelabel.media.video import decode
+for path in sys.argv[1:]:
+    (frame,) = decode(path)
+    print(frame.rgb().shape, frame.grey().shape, frame.bgr().shape)
+"""
+
+
+def test_a_picture_with_a_colour_profile_is_read_as_it_is_without(picture, tmp_path):
+    """In every mode and kind; in a process of its own, which a fault in FFmpeg would end."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    paths = []
+    for name in ("RGB.png", "RGBA.png", "L.png", "LA.png", "P.png", "1.png", "RGB.jpg", "RGB.webp"):
+        paths.append(tmp_path / name)
+        picture.convert(name.partition(".")[0]).save(paths[-1], icc_profile=profile)
+    command = [sys.executable, "-c", READ_ALL, *map(str, paths)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.count("(96, 128, 3) (96, 128)")) == (0, len(paths))
+    assert np.array_equal(read(tmp_path / "RGB.png")[0][0], np.asarray(picture))

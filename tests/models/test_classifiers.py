@@ -7,10 +7,13 @@ import json
 import numpy as np
 import pytest
 
+from reelabel.config import Project
 from reelabel.errors import ModelError, UsageError
+from reelabel.models.classifiers.mapped import leaves_a_rest
 from reelabel.models.classifiers.timm import imagenet_names
 from reelabel.models.contract import classifier_faults, sample_pictures
 from reelabel.models.registry import load_classifier
+from reelabel.models.teacher import load_class_teacher
 from reelabel.models.weights import LOCK_NAME
 
 torch = pytest.importorskip("torch")
@@ -292,3 +295,23 @@ def test_a_network_that_finds_boxes_is_no_classifier(data_dir):
     """Its output is not flattened into classes; the message states what it is."""
     with pytest.raises(ModelError, match="does not classify; one that finds boxes is a detector"):
         load_classifier(f"onnx:{data_dir / 'weights/yolox_nano.onnx'}")
+
+
+def test_what_is_left_over_suits_where_exactly_one_class_is_right(tmp_path):
+    """A teacher may know more than the wanted classes; one that judges each for itself may not."""
+    folder = tmp_path / "clip"
+    clip(folder)
+    save_tokenizer(folder)
+    options = {"none_of_these": ["text"]}
+    project = Project(
+        task="classify-frames",
+        classes=CLASSES,
+        teacher=f"{KIND}:{folder}",
+        teacher_options=options,
+    )
+    teacher = load_class_teacher(project, None, project.teacher)
+    assert teacher.classes == CLASSES
+    assert leaves_a_rest(teacher)
+    several = project.model_copy(update={"teacher_options": options | {"exclusive": False}})
+    with pytest.raises(ModelError, match="expected probabilities of exclusive classes"):
+        load_class_teacher(several, None, project.teacher)

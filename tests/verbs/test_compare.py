@@ -189,8 +189,11 @@ def test_unreadable_videos_are_left_out_and_named(footage, models, tmp_path):
     first = KnownVideos([one for one in known.videos if one.video.name == "red0.mp4"])
     with pytest.raises(MediaError, match=r"no video has any: .*red0\.mp4"):
         compare_predictions.classify_known(found, first, quiet=True)
-    with pytest.raises(MediaError, match=r"red0\.mp4"):
-        compare(names, on=tmp_path / "f" / "classes.csv")
+    for folder in ((), [tmp_path / "f" / "clips"]):
+        again = compare(names, on=tmp_path / "f" / "classes.csv", videos=folder)
+        assert again.levels["video"].moments == 11
+        assert "1 file could not be read: " in again.notes[0]
+        assert "red0.mp4" in again.notes[0]
 
 
 @pytest.mark.parametrize("on", ["nothing", "folder"])

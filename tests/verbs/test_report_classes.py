@@ -237,6 +237,23 @@ def test_a_timeline_shows_what_is_known(classes_copy):
     assert "probabilities by the student" in found
 
 
+def test_labels_of_one_moment_have_bands_of_their_own_and_denied_classes_are_shown(classes_copy):
+    """Where several may be right: a class that a tag denies in doubt is listed as ``not`` it."""
+    video_id = next(v.video_id for v in classes_copy.videos() if v.name == "r1.mp4")
+    rows = classes_copy.read(CLASS_LABELS, video_id).to_pylist()
+    doubt = {"category": "green", "claim": "is_not", "state": "ignore", "rule": "contradicts"}
+    more = [row | doubt | {"label_id": f"x{i}"} for i, row in enumerate(rows)]
+    table = CLASS_LABELS.from_rows([*rows, *more])
+    classes_copy.write(CLASS_LABELS, video_id, table, fingerprint="x")
+    text = report(classes_copy).read_text()
+    found = section(text, "Classes over time")
+    first = plot_texts(found.split("</figure>")[0])
+    assert all(f">labels: {name}</text>" in first for name in ("red", "not green"))
+    assert ">contradicts</text>" in first
+    assert "Labelled not green" in section(text, "Ignored labels")
+    assert f"<dt>labels ignored</dt><dd>{len(more)}</dd>" in text
+
+
 def test_the_split_is_described(classes_copy):
     """Sides with their classes, groups, and by how much a random split would flatter."""
     text = report(classes_copy).read_text()

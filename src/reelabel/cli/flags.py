@@ -154,7 +154,7 @@ class Values(click.ParamType[list[Any]]):
     def convert(self, value: Any, param: Any, ctx: Any) -> list[Any]:
         """Return the values, each read by `read_as`."""
         del param, ctx
-        return [read_as(self._kind, part) for part in str(value).split(",")]
+        return [read_as(self._kind, part.strip()) for part in str(value).split(",")]
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -191,7 +191,8 @@ def nested(pairs: Sequence[str], sections: Mapping[str, type[BaseModel]]) -> dic
                 raise click.UsageError(
                     f"--set {pair}: '{name}' was given a value of its own before"
                 )
-        home[names[-1]] = read_as(_meant(names, sections), text)
+        read = _read_listed if names[0] in sections else read_as
+        home[names[-1]] = read(_meant(names, sections), text)
     return result
 
 
@@ -224,6 +225,23 @@ def read_as(kind: Any, text: str) -> Any:
     if (several or type(None) in get_args(kind)) and text.strip().lower() in _NOTHING:
         return None
     return _yaml(text, yaml.BaseLoader) if several else text
+
+
+def _read_listed(kind: Any, text: str) -> Any:
+    """Return a value as `read_as` does; ``a,b`` is several, as it is for the setting's flag."""
+    item = _item_of(kind)
+    bare = text.strip().lower() not in _NOTHING and not text.lstrip().startswith(("[", "{"))
+    return (
+        read_as(kind, text) if item is None or not bare else Values(item).convert(text, None, None)
+    )
+
+
+def _item_of(kind: Any) -> Any:
+    """Return the type of the values of a list, None if the type holds no list."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (*_UNIONS, Annotated):
+        return next(filter(None, map(_item_of, args)), None)
+    return args[0] if origin in (tuple, list) else None
 
 
 def _yaml(text: str, loader: type[yaml.BaseLoader | PlainLoader] = PlainLoader) -> Any:

@@ -82,7 +82,7 @@ def print_stage(
     task = task_of(config)
     if not (result.done or alone):
         return
-    if sentence := rejected_sentence(result):
+    for sentence in filter(None, (rejected_sentence(result), short_sentence(result))):
         OUT.print(f"[dim]{escape(sentence)}[/]")
     task.part("print_stage")(workspace, config, result)
     if alone and result.stage == "evaluate":
@@ -97,6 +97,23 @@ def rejected_sentence(result: Result) -> str:
     taken = sum(notes.get("taken", 0) for notes in result.notes.values())
     named = ", ".join(f"{rule} ({count})" for rule, count in rules.most_common())
     return f"{rules.total()} of {counted(taken, 'frame')} left out by sample.quality: {named}"
+
+
+def short_sentence(result: Result) -> str:
+    """Return how many windows hold a repeated picture, or videos none; empty if there are none."""
+    made = [notes for notes in result.notes.values() if "padded" in notes]
+    padded = sum(notes["padded"] for notes in made)
+    without = sum(not notes["moments"] for notes in made)
+    parts = []
+    if padded:
+        whole = sum(notes["moments"] for notes in made)
+        parts.append(
+            f"{padded} of {counted(whole, 'window')} in shots that are too short for one: the last "
+            "picture is repeated"
+        )
+    if without:
+        parts.append(f"{counted(without, 'video')} without a window, as all shots are too short")
+    return "; ".join([*parts, "window.short decides"]) if parts else ""
 
 
 def print_all_scores(workspace: Workspace, task: Task, number: int) -> None:

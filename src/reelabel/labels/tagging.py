@@ -275,7 +275,7 @@ def folder_tags(
 ) -> Rows:
     """Return the tags of videos by the folders that their files lie in.
 
-    The nearest folder upwards whose name is a class decides.
+    The nearest folder upwards decides whose name is a class, or `NONE` for none of all.
 
     Args:
         files: every file with its video; copies are files of one video.
@@ -284,14 +284,16 @@ def folder_tags(
     """
     found: Rows = defaultdict(list)
     for path, video in files:
-        named = ((folder, names.own(folder.name)) for folder in path.parents)
-        folder, own = next(((f, own) for f, own in named if own), (None, None))
-        if folder is None or own is None:
-            problems.unknown_class(path.parent.name, names.classes)
-            continue
-        tag = tag_row(video, own, TagRow(str(path), own, source=str(folder)), right=True)
-        found[video.video_id].append(tag | {"origin": FOLDER})
+        folder = next((f for f in path.parents if _is_named(f.name, names)), path.parent)
+        row = TagRow(str(path), folder.name, source=str(folder))
+        for category, right in _classes(row, names, problems):
+            tag = tag_row(video, category, row, right=right)
+            found[video.video_id].append(tag | {"origin": FOLDER})
     return found
+
+
+def _is_named(name: str, names: ClassNames) -> bool:
+    return names.own(name) is not None or name.casefold() == NONE
 
 
 def without_contradictions(

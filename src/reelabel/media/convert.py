@@ -31,6 +31,7 @@ import av.error
 import cv2
 import numpy as np
 from av.buffer import Buffer
+from av.filter import Graph
 from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
@@ -112,6 +113,7 @@ def upright_of(frame: VideoFrame) -> Upright:
 
 def _display_matrix(frame: VideoFrame) -> bytes | None:
     """Return the nine numbers of the frame's display matrix, or None if none can be read."""
+    frame = _without_profile(frame)
     try:
         # Not frame.side_data: the frame would hold what holds it, and wait for the collector.
         held: Any = SideDataContainer
@@ -119,6 +121,28 @@ def _display_matrix(frame: VideoFrame) -> bytes | None:
     except ValueError:
         data = _before_the_unknown(frame)
     return bytes(data) if isinstance(data, Buffer) else None
+
+
+def _without_profile(frame: VideoFrame) -> VideoFrame:
+    """Return the frame without its colour profile, if it may be one of FFmpeg's PNG decoder.
+
+    That decoder gives the profile a name, which PyAV frees and FFmpeg frees once more as soon as
+    anybody has looked at side data: the process ends. Pictures of PNG are in packed formats.
+    """
+    if frame.format.is_planar:
+        return frame
+    graph = Graph()
+    source = graph.add_buffer(
+        width=frame.width,
+        height=frame.height,
+        format=frame.format,
+        time_base=frame.time_base or Fraction(1),
+    )
+    graph.link_nodes(
+        source, graph.add("sidedata", "mode=delete:type=ICC_PROFILE"), graph.add("buffersink")
+    ).configure()
+    graph.vpush(frame)
+    return graph.vpull()
 
 
 def _before_the_unknown(frame: VideoFrame) -> Buffer | None:

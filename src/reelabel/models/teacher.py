@@ -9,6 +9,7 @@ from typing import cast
 from reelabel.config import Project
 from reelabel.errors import ModelError
 from reelabel.models.base import Classifier, Detector
+from reelabel.models.classifiers.mapped import leaves_a_rest
 from reelabel.models.detectors.fused import FusedDetector
 from reelabel.models.detectors.mapped import MappedDetector
 from reelabel.models.detectors.onnx import OnnxDetector
@@ -94,7 +95,8 @@ def load_class_teacher(project: Project, root: Path | None, spec: str) -> Classi
         spec: the classifier; see `reelabel.workspace.rounds.teacher_of`.
 
     Raises:
-        ModelError: if it tells other classes apart than the workspace names.
+        ModelError: if it tells other classes apart than the workspace names, or where exactly one
+            is right judges each for itself.
     """
     first = spec == project.teacher
     found = load_classifier(
@@ -104,7 +106,8 @@ def load_class_teacher(project: Project, root: Path | None, spec: str) -> Classi
         wanted=project.classes,
         mapping=project.class_map if first else None,
     )
-    if found.exclusive == project.multi_label:
+    suits = found.exclusive != project.multi_label
+    if not suits and (project.multi_label or not leaves_a_rest(found)):
         kinds = ("classes of their own", "exclusive classes")
         raise ModelError(
             f"{spec}: expected probabilities of {kinds[not project.multi_label]}, as "

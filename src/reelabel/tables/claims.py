@@ -13,10 +13,15 @@ from reelabel.data.boxes import Floats, Ints, Strings
 from reelabel.data.claims import Claims, SpanClaims
 from reelabel.data.classes import Moments, Predictions
 from reelabel.data.video import Video
-from reelabel.tables.base import Table
+from reelabel.tables.base import Row, Table
 from reelabel.tables.classes import PREDICTIONS
 
 IS, IS_NOT = "is", "is_not"
+
+
+def claimed(row: Row) -> str:
+    """Return what a row claims as text: the name of its class, after ``not`` if it is denied."""
+    return str(row["category"] if row["claim"] == IS else f"not {row['category']}")
 
 
 def moments_of(table: pa.Table) -> Moments:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reelabel.data.video import Video
 from reelabel.data.video_names import VideoNames
-from reelabel.errors import FormatError, UsageError, counted, few
+from reelabel.errors import FormatError, MediaError, UsageError, counted, few
 from reelabel.file_kinds import as_path
 from reelabel.formats.tags import read_tags
 from reelabel.labels.tagging import (
@@ -95,8 +95,7 @@ def known_videos(
 
     Raises:
         UsageError: if there is no such workspace or file, or no video with known classes.
-        FormatError: if the file is damaged.
-        MediaError: if a video cannot be read.
+        FormatError: if the file is damaged, or none of its videos can be used.
     """
     if isinstance(on, Workspace):
         return _of_workspace(on, videos)
@@ -150,20 +149,31 @@ def _of_file(path: Path, wanted: Sequence[Path | str], names: ClassNames) -> Kno
     else:
         named = dict.fromkeys(path.parent / row.video for row in file.rows)
         files = [one for one in named if one.is_file()]
-    found = {one: _video(one) for one in files}
+    failures: list[str] = []
+    found = dict(_readable(files, failures))
     videos = {video.video_id: video for video in found.values()}
     copies = {one: video.video_id for one, video in found.items()}
     by_tag = VideosByTag(found.values(), VideoNames(videos.values(), copies))
     rows = tie_tags(file.rows, by_tag, names, problems)
     called = {video_id: video.name for video_id, video in videos.items()}
     kept = without_contradictions(rows, called, problems, exclusive=names.exclusive)
-    notes = tuple(problems.sentences())
+    unread = f"{counted(len(failures), 'file')} could not be read: {few(failures, 3)}"
+    notes = (*([unread] if failures else []), *problems.sentences())
     if not kept:
         raise FormatError(
             f"{path}: expected classes of the {counted(len(files), 'video')} that were found, but "
             f"none can be used: {'; '.join(notes) or 'name their folder with --videos'}"
         )
     return KnownVideos([KnownVideo(videos[v], given, v) for v, given in kept.items()], notes)
+
+
+def _readable(files: Sequence[Path], failures: list[str]) -> Iterator[tuple[Path, Video]]:
+    """Yield the files that can be read, as videos; `failures` receives why others cannot."""
+    for path in files:
+        try:
+            yield path, _video(path)
+        except MediaError as exc:
+            failures.append(str(exc))
 
 
 def _video(path: Path) -> Video:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelabel.config import Config
-from reelabel.data.states import POSITIVE
+from reelabel.data.states import IGNORE, POSITIVE
 from reelabel.errors import MissingInput
 from reelabel.evaluation.classes.leak_test import LeakTest
 from reelabel.tables import CLASS_LABELS, MOMENTS, TAGS
@@ -81,10 +81,9 @@ def _data(snapshot: Snapshot, config: Config, rounds: list[int]) -> ReportData:
 def _facts(snapshot: Snapshot, labels: pa.Table) -> Iterator[tuple[str, str]]:
     yield "moments", str(len(snapshot.rows(MOMENTS)))
     yield "videos with tags", str(len(pc.unique(snapshot.rows(TAGS)["video_id"])))
-    is_right = labels.filter(pc.field("claim") == IS)
-    used = is_right.filter(pc.field("state") == POSITIVE)
+    used = labels.filter((pc.field("claim") == IS) & (pc.field("state") == POSITIVE))
     yield "labels used", f"{len(used):,}"
-    yield "labels ignored", f"{len(is_right) - len(used):,}"
+    yield "labels ignored", f"{len(labels.filter(pc.field('state') == IGNORE)):,}"
 
 
 def _scores(

@@ -16,7 +16,7 @@ from reelabel.evaluation.classes.tag_judgement import Judgement
 from reelabel.evaluation.figures import Figure
 from reelabel.labels.division import SIDES
 from reelabel.tables import Row
-from reelabel.tables.claims import IS
+from reelabel.tables.claims import claimed
 from reelabel.views.class_moments import MomentPictures
 from reelabel.views.sections import Cell, DataTable, Gallery, Section, Shown
 from reelabel.workspace.results import SideCounts, SplitReport
@@ -30,17 +30,16 @@ MOST_GALLERIES = 12
 def ignored_section(
     labels: pa.Table, pictures: MomentPictures, judged: Sequence[Judgement] = ()
 ) -> Section | None:
-    """Return how many labels were ignored by which rule, and the most doubtful of each class.
+    """Return how many labels were ignored by which rule, and the most doubtful of each claim.
 
     Args:
         labels: of a round.
         pictures: of the moments.
         judged: how well tags could be judged.
     """
-    rows = labels.filter((pc.field("state") == IGNORE) & (pc.field("claim") == IS)).to_pylist()
     by_class: dict[str, list[Row]] = {}
-    for row in rows:
-        by_class.setdefault(row["category"], []).append(row)
+    for row in labels.filter(pc.field("state") == IGNORE).to_pylist():
+        by_class.setdefault(claimed(row), []).append(row)
     largest = sorted(by_class, key=lambda name: (-len(by_class[name]), name))[:MOST_GALLERIES]
     parts: list[DataTable | Gallery] = []
     if by_class:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -20,9 +20,10 @@ from reelabel.tables import (
     PREDICTIONS,
     STUDENT_PREDICTIONS,
     TAGS,
+    Row,
     Table,
 )
-from reelabel.tables.claims import IS, moments_of, predictions_of, times_s
+from reelabel.tables.claims import IS, claimed, moments_of, predictions_of, times_s
 from reelabel.views import class_plots
 from reelabel.views.class_plots import Band, Stretch
 from reelabel.views.plot_style import COLOURS, INK, STATE_COLOURS
@@ -89,7 +90,7 @@ def _timeline(
     colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
     bands = [
         *_span_bands(workspace, video, colours, span_s),
-        *_label_band(workspace, number, video),
+        *_label_bands(workspace, number, video),
     ]
     curves = {name: found.probability[:, i] for i, name in enumerate(names)}
     plot = class_plots.timeline(time_s.mean(axis=1), curves, span_s=span_s, bands=bands)
@@ -142,15 +143,27 @@ def _bands(name: str, by_class: Mapping[str, list[Stretch]]) -> Iterator[Band]:
         yield Band(name, whole)
 
 
-def _label_band(workspace: Workspace, number: int, video: Video) -> Iterator[Band]:
+def _label_bands(workspace: Workspace, number: int, video: Video) -> Iterator[Band]:
     """Yield which moments are labelled, and which labels are ignored by which rule."""
     found = _rows(workspace, CLASS_LABELS, number, video)
-    if found is None or not len(found):
+    if found is None:
         return
-    rows = found.filter(pc.field("claim") == IS).sort_by("pts")
-    if not len(rows):
-        return
-    time_s = times_s(moments_of(rows), video)
+    shown = (pc.field("claim") == IS) | (pc.field("state") == IGNORE)
+    rows = found.filter(shown).sort_by("pts").to_pylist()
+    by_class: dict[str, list[Row]] = {}
+    for row in rows:
+        by_class.setdefault(claimed(row), []).append(row)
+    moments = {(row["pts"], row["until_pts"]) for row in rows}
+    if len(moments) < len(rows):
+        for name, some in list(by_class.items())[:MOST_BANDS]:
+            yield Band(f"labels: {name}", _label_stretches(some, video))
+    elif rows:
+        yield Band("labels", _label_stretches(rows, video))
+
+
+def _label_stretches(rows: Sequence[Row], video: Video) -> list[Stretch]:
+    """Return labels over time, no two of one moment, equal neighbours as one."""
+    time_s = times_s(moments_of(pa.Table.from_pylist(list(rows))), video)
     centre = time_s.mean(axis=1)
     # A label reaches half-way to its neighbours, and once more where they are alike, but not over
     # a hole.
@@ -158,9 +171,9 @@ def _label_band(workspace: Workspace, number: int, video: Video) -> Iterator[Ban
     first = np.minimum(time_s[:, 0], centre - reach)
     last = np.maximum(time_s[:, 1], centre + reach)
     stretches: list[Stretch] = []
-    for row, start_s, end_s in zip(rows.to_pylist(), first.tolist(), last.tolist(), strict=True):
+    for row, start_s, end_s in zip(rows, first.tolist(), last.tolist(), strict=True):
         state = row["state"]
-        text = row["rule"] if state == IGNORE else row["category"]
+        text = row["rule"] if state == IGNORE else claimed(row)
         colour = STATE_COLOURS.get(state, INK)
         before = stretches[-1] if stretches else None
         if (
@@ -170,4 +183,4 @@ def _label_band(workspace: Workspace, number: int, video: Video) -> Iterator[Ban
         ):
             start_s = stretches.pop().start_s  # noqa: PLW2901 -- the two become one
         stretches.append(Stretch(start_s, end_s, text, colour))
-    yield Band("labels", stretches)
+    return stretches

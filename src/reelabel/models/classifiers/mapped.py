@@ -120,6 +120,11 @@ def shared_out(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(total > 0, rows / np.where(total > 0, total, 1), even)
 
 
+def leaves_a_rest(classifier: Classifier) -> bool:
+    """Return whether one class at most is right, and probabilities sum to less where none is."""
+    return isinstance(classifier, MappedClassifier) and classifier.inner.exclusive
+
+
 def wanted_classes(
     classifier: Classifier,
     wanted: Sequence[str],

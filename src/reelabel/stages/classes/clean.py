@@ -127,8 +127,9 @@ def _leak_test(tagged: TaggedMoments) -> LeakTest | None:
 
 
 def _videos(unit: CleanUnit) -> list[str]:
-    """Return the ids of the videos that labels are made for, sorted."""
+    """Return the ids of the videos that labels are made for, sorted; none that failed before."""
     footage = {video.video_id for video in unit.inputs.videos if not video.is_test}
+    footage &= set(unit.inputs.video_ids(PREDICTIONS))
     return [video_id for video_id in unit.inputs.readable_ids(MOMENTS) if video_id in footage]
 
 

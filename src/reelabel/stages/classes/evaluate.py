@@ -26,7 +26,7 @@ from reelabel.evaluation.classes.levels import Level, Truth
 from reelabel.formats.class_json import read_class_json
 from reelabel.labels.claims import span_targets
 from reelabel.models.classifier_pool import ClassifierPool, classify_pictures
-from reelabel.models.classifiers.mapped import wanted_classes
+from reelabel.models.classifiers.mapped import shared_out, wanted_classes
 from reelabel.models.students.classes.classifier import load_student_classifier
 from reelabel.models.students.folder import fingerprint as model_fingerprint
 from reelabel.tables import CLASS_TRUTH, MOMENTS, PREDICTIONS, STUDENT_PREDICTIONS, VIDEOS
@@ -158,9 +158,10 @@ def _part(truth: Truth, at: Ints) -> Truth:
 
 
 def _usable(unit: EvaluateUnit) -> set[str]:
-    """Return the videos that models can be scored on: readable, with moments."""
+    """Return the videos that models can be scored on: readable, with moments, none that failed."""
     readable = {video.video_id for video in unit.inputs.videos if video.usable}
-    return readable & set(unit.inputs.video_ids(MOMENTS))
+    judged = set(unit.inputs.video_ids(PREDICTIONS))
+    return readable & judged & set(unit.inputs.video_ids(MOMENTS))
 
 
 def _answers(unit: EvaluateUnit, videos: Sequence[str]) -> Predictions:
@@ -182,7 +183,10 @@ def _stored(unit: EvaluateUnit, videos: Iterable[str]) -> Predictions | None:
     if not any(len(one) for one in found):
         return None
     moments = Moments.joined(one.moments for one in found)
-    return Predictions(moments, np.concatenate([one.probability for one in found]))
+    probability = np.concatenate([one.probability for one in found])
+    # What a teacher left over for other classes than the wanted ones says nothing about these.
+    several = unit.project.multi_label
+    return Predictions(moments, probability if several else shared_out(probability))
 
 
 def _compared(unit: EvaluateUnit, models: Mapping[str, Predictions], truth: Truth) -> Comparisons:

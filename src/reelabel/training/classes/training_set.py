@@ -118,10 +118,11 @@ def require_classes(data: Examples) -> None:
     if right.sum() >= 2 if data.exclusive else (right & wrong).any():  # noqa: PLR2004 -- two
         return
     found = [name for name, has in zip(data.classes, right, strict=True) if has]
+    way = "Add footage of other classes" if data.exclusive else "Tag videos as is_not or none"
     raise UsageError(
         f"expected labels of at least two answers to learn to tell apart, but the {len(data)} "
-        f"examples in train.json show only: {', '.join(found) or 'none'}. Add footage of other "
-        "classes, or lower the thresholds of the stage before"
+        f"examples in train.json show only: {', '.join(found) or 'none'}. {way}, or lower the "
+        "thresholds of the stage before"
     )
 
 
