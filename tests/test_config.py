@@ -41,6 +41,7 @@ def write(tmp_path, text):
         ("clases: [ball]", "unknown key 'clases' (did you mean 'classes'?"),
         ("classes: [ball]\nsampel: {every: 2}", "did you mean 'sample'?"),
         ("classes: [ball]\nsample: {evry: 2}", "did you mean 'every'?"),
+        ("classes: [ball]\nrounds: 3", "each run is given it: reelabel run WORKSPACE --rounds"),
         ("classes: [ball]\nsample: {every: 0}", "'every': input should be greater"),
         ("classes: [ball]\nsample: 3", "expected keys and values"),
         ("classes: []", "classes"),

@@ -31,6 +31,8 @@ from reelabel.yaml_text import read_yaml
 T = TypeVar("T", bound=BaseModel)
 _WHOLE = re.compile(r"[-+]?[0-9]+(_[0-9]+)*")
 """A whole number as text, in base 10."""
+_RUN_FLAGS = frozenset({"rounds", "until", "force", "quiet"})
+"""What `run` is given each time, and `reelabel.yaml` does not hold."""
 
 
 FOLDERS = "folders"
@@ -292,7 +294,8 @@ def parse(raw: Mapping[str, Any], sections: Mapping[str, type[BaseModel]], where
     unknown = [key for key in top if key not in Project.model_fields]
     if unknown:
         name = str(unknown[0])
-        hint = _in_sections(name, known) or nearest(name, [*Project.model_fields, *known])
+        hint = _in_sections(name, known) or _as_flag(name)
+        hint = hint or nearest(name, [*Project.model_fields, *known])
         raise ConfigError(f"{where}: unknown key '{unknown[0]}'{hint}")
     made = {
         name: checked(kind, raw.get(name) or {}, f"{where}: {name}") for name, kind in known.items()
@@ -307,6 +310,11 @@ def _in_sections(name: str, sections: Mapping[str, type[BaseModel]]) -> str:
     """Return a hint at the sections that have a key of this name, or an empty string."""
     places = [f"'{key}.{name}'" for key, kind in sections.items() if name in kind.model_fields]
     return f" (did you mean {' or '.join(places)}?)" if places else ""
+
+
+def _as_flag(name: str) -> str:
+    """Return a hint at the flag of `run` of this name, or an empty string."""
+    return f" (each run is given it: reelabel run WORKSPACE --{name})" if name in _RUN_FLAGS else ""
 
 
 def checked(kind: type[T], values: Any, where: str) -> T:

@@ -133,7 +133,7 @@ def test_missing_models(tmp_path):
         load_detector(f"hf:{tmp_path}")
     with pytest.raises(ModelError, match="name its folder"):
         load_detector("hf:nobody/nothing")
-    with pytest.raises(ModelError, match="neither a folder here nor a hub id"):
+    with pytest.raises(ModelError, match="expected a folder or a hub id"):
         load_detector("hf:../no/folder")
 
 

@@ -10,7 +10,7 @@ import pytest
 import reelabel as api
 from reelabel.errors import MissingInput, UsageError
 from reelabel.evaluation.intervals import over_seeds
-from reelabel.verbs.ablate import VARIANTS
+from reelabel.verbs.ablate_boxes import VARIANTS
 
 SETTINGS = {
     "train": {"student": "fake"},

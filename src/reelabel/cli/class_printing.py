@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from reelabel.cli.cells import figure_table
+from reelabel.cli.cells import figure_cell, figure_table, gain_cell
 from reelabel.cli.console import OUT
 from reelabel.data.states import STATES
+from reelabel.errors import counted
 from reelabel.evaluation.classes.compare import ModelCost
 from reelabel.evaluation.classes.figures import ClassScores, OverallMeasure
 from reelabel.evaluation.figures import Figure
@@ -23,13 +24,15 @@ from reelabel.views.class_comparison import (
     sample_of,
 )
 from reelabel.views.class_score_rows import (
+    HEADINGS,
+    NOUNS,
     TITLES,
     class_warnings,
     columns_of,
     score_tables,
 )
 from reelabel.workspace import Workspace
-from reelabel.workspace.class_results import ClassificationScores, ModelComparison
+from reelabel.workspace.class_results import ClassAblation, ClassificationScores, ModelComparison
 
 if TYPE_CHECKING:
     from reelabel.engine.task import Task
@@ -117,3 +120,27 @@ def _figure(figure: Figure | None) -> str:
 def _short(value: float) -> str:
     text = f"{value:.2f}"
     return "1.0" if text == "1.00" else text.removeprefix("0")
+
+
+def print_class_ablation(found: ClassAblation) -> None:
+    """Print what each rule that doubts tags is worth: in frames or clips, and in videos."""
+    levels = list(found.moments)
+    sample = ", ".join(f"{n} {NOUNS[level][n != 1]}" for level, n in found.moments.items())
+    what = HEADINGS[found.measure]
+    table = figure_table(
+        ["rules", "labels", "ignored", *(f"{NOUNS[level][1]} {what}" for level in levels), "gain"],
+        stacked=True,
+    )
+    for one in found.variants:
+        same = f" (as {one.trained_as})" if one.trained_as != one.name else ""
+        scores = (figure_cell(one.scores[level], interval=False) for level in levels)
+        gain = gain_cell(one.gain["video"]) if one.gain else "-"
+        table.add_row(one.name + same, str(one.positives), str(one.ignored), *scores, gain)
+    trainings = counted(len(found.seeds), "training")
+    _print(f"Round {found.round}: labels by the rules that doubt tags, {trainings} each", table)
+    OUT.print(
+        f"Scored on {sample} in {counted(found.groups, 'group')} that no student was trained on"
+    )
+    OUT.print("Gain: in whole videos, to the first row, with its 95 % interval")
+    for note in found.notes:
+        OUT.print(f"[yellow]{escape(note)}[/]")

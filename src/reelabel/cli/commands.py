@@ -322,13 +322,17 @@ def report(workspace: Path) -> None:
     echo(f"{call(workspace)}")
 
 
-@cli.command(short_help="Train without and with each kind of temporal evidence.")
+@cli.command(short_help="Train without and with each kind of evidence, or rule of doubt.")
 @workspace_argument
 @click.option("--round", "round_number", type=COUNT, help="Default: 0, the first teacher's.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="How many.")
 @work_flags("Trainings")
 def ablate(workspace: Path, round_number: int | None, **given: Any) -> None:
-    """Train without and with each kind of temporal evidence: what is it worth?"""
+    """Train without and with each kind of evidence: what is it worth?
+
+    For boxes these are the kinds of temporal evidence, for classes the rules that doubt tags.
+    Students are scored on truth, so the workspace needs some: import --as truth.
+    """
     ablated(workspace, round_number, given)
 
 

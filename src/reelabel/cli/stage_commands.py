@@ -188,7 +188,7 @@ def _scores_of(workspace: Any, config: Any, number: int) -> Any:
 def ablated(
     workspace: Path, round_number: int | None, given: dict[str, Any], *, train: Any = None
 ) -> int:
-    """Compare the kinds of evidence and print the table.
+    """Compare the kinds of evidence, or the rules of doubt, and print the table.
 
     Args:
         workspace: the workspace's folder.
@@ -196,19 +196,17 @@ def ablated(
         given: the flags, `seeds` and how work is done.
         train: settings of `train` to use in place of the workspace's.
     """
-    from reelabel.cli.box_printing import print_ablation
-    from reelabel.engine.project import read_config
+    from reelabel.engine.project import read_config, task_of
     from reelabel.verbs.ablate import run_ablation
     from reelabel.workspace import Workspace
-    from reelabel.workspace.results import Ablation
 
     ws = Workspace.open(workspace)
-    options = options_of(read_config(ws), given)
+    config = read_config(ws)
+    options = options_of(config, given)
     seeds = {"seeds": given["seeds"]} if given["seeds"] else {}
     changes = train.model_dump(exclude_unset=True) if train is not None else None
     found = run_ablation(ws, options, round_number=round_number, train=changes, **seeds)
-    if isinstance(found, Ablation):
-        print_ablation(found)
+    task_of(config).part("print_ablation")(found)
     path = ws.round_dir(found.round) / found.FILE
     echo(f"written to {path}; the next  reelabel report  shows it")
     return 0

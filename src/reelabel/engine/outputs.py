@@ -18,7 +18,8 @@ BOXES: dict[str, Any] = {
     "show": "reelabel.verbs.show:show_boxes",
     "import_labels": "reelabel.verbs.import_boxes:import_boxes",
     "check_file": "reelabel.verbs.people_checks:check_boxes",
-    "ablate": "reelabel.verbs.ablate:ablate_boxes",
+    "ablate": "reelabel.verbs.ablate_boxes:ablate_boxes",
+    "print_ablation": "reelabel.cli.box_printing:print_ablation",
     "figures": "reelabel.verbs.label_lines:box_figures",
     "print_figures": "reelabel.cli.box_printing:print_box_figures",
     "print_stage": "reelabel.cli.box_printing:print_box_stage",
@@ -42,6 +43,8 @@ CLASSES: dict[str, Any] = {
     "show": "reelabel.verbs.show_classes:show_classes",
     "import_labels": "reelabel.verbs.import_classes:import_classes",
     "check_file": "reelabel.verbs.people_checks:check_class_rows",
+    "ablate": "reelabel.verbs.ablate_classes:ablate_classes",
+    "print_ablation": "reelabel.cli.class_printing:print_class_ablation",
     "print_scores": "reelabel.cli.class_printing:print_class_results",
 }
 """Of classification."""

@@ -38,6 +38,7 @@ Part = Literal[
     "print_stage",
     "print_figures",
     "print_scores",
+    "print_ablation",
 ]
 """What a task does in its own way."""
 Writer = Callable[..., None]
@@ -101,8 +102,9 @@ class Task:
             `engine.run.Result`; nothing by default.
         print_scores: prints the scores of all models up to a round, given a workspace, the task and
             the round's number; by default the numbers and texts among them.
+        print_ablation: prints what `ablate` returned; nothing by default.
 
-    The last ten are functions, or where they are, as ``module:name``: loaded when they are used.
+    The last eleven are functions, or where they are, as ``module:name``: loaded when they are used.
     """
 
     name: str
@@ -126,6 +128,7 @@ class Task:
     print_figures: Callable[..., Any] | str = "reelabel.engine.task:print_nothing"
     print_stage: Callable[..., Any] | str = "reelabel.engine.task:print_nothing"
     print_scores: Callable[..., Any] | str = "reelabel.cli.printing:print_plain_scores"
+    print_ablation: Callable[..., Any] | str = "reelabel.engine.task:print_nothing"
 
     @cached_property
     def flow(self) -> dict[str, AnyStage]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from reelabel.data.boxes import Bools, Floats
 from reelabel.data.claims import Claims, SpanClaims
 from reelabel.data.classes import Moments
 from reelabel.data.states import PERSON, POSITIVE, PREVIOUS
+from reelabel.data.video import Video
+from reelabel.tables.claims import spans_of, times_s
 
 
 def claims_of_people(
@@ -102,6 +106,25 @@ def span_targets(
     for which in range(len(spans)):
         found[covered[:, which], spans.class_id[which]] = spans.right[which]
     return one_hot(found) if exclusive else found
+
+
+def known_moments(
+    rows: pa.Table, moments: Moments, video: Video, names: Sequence[str], *, exclusive: bool
+) -> tuple[Moments, Floats]:
+    """Return the moments of a video of which any class is known, with their targets ``(n, k)``.
+
+    Args:
+        rows: claims about spans of the video, as in `CLASS_TRUTH`.
+        moments: of the video.
+        video: the video.
+        names: of the classes.
+        exclusive: whether exactly one class is right.
+    """
+    target = span_targets(
+        spans_of(rows, names), times_s(moments, video), len(names), exclusive=exclusive
+    )
+    known = np.flatnonzero(~np.isnan(target).all(axis=1))
+    return moments[known], target[known]
 
 
 def one_hot(target: Floats) -> Floats:

@@ -79,6 +79,7 @@ def demo(
     done = run(workspace, config, options, rounds=rounds)
     begun = {"weights": (model_dir(workspace, 0) / WEIGHTS).resolve()}
     worth = ablate(workspace, seeds=SEEDS, train=SHORT | begun, quiet=quiet)
+    assert isinstance(worth, Ablation)  # noqa: S101 -- the demo finds boxes
     shown = show(workspace, pictures=4, quiet=quiet)
     return Demo(workspace, done, worth, report(workspace), shown)
 

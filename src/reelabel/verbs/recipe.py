@@ -112,12 +112,12 @@ def recipe(
     check_arguments(quiet=quiet, settings=settings)
     check_output(out)
     out = as_path("out", out)
-    found = read_recipe(as_path("file", file), settings)
-    home = Path(out)
     footage = {
         "videos": listed("videos", videos),
         "test_videos": listed("test_videos", test_videos),
     }
+    found = read_recipe(as_path("file", file), settings)
+    home = Path(out)
     kept = _apart(found, home, **footage, tags=tags, quiet=quiet)
     runs = {}
     for name in found.students:

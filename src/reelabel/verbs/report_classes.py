@@ -23,6 +23,7 @@ from reelabel.views.class_moments import MomentPictures, scored_moments
 from reelabel.views.class_score_rows import class_warnings
 from reelabel.views.class_score_sections import (
     MainComparison,
+    ablation_section,
     calibration_section,
     class_section,
     confusion_section,
@@ -33,7 +34,12 @@ from reelabel.views.html import CountRow, ReportData, StateRow, write_report
 from reelabel.views.report_figures import training_figures
 from reelabel.views.sections import Section
 from reelabel.workspace import Workspace
-from reelabel.workspace.class_results import ClassificationScores, ModelComparison, TagQuality
+from reelabel.workspace.class_results import (
+    ClassAblation,
+    ClassificationScores,
+    ModelComparison,
+    TagQuality,
+)
 from reelabel.workspace.results import SplitReport
 from reelabel.workspace.rounds import decision_of, labelled_rounds, report_path
 from reelabel.workspace.snapshot import Snapshot
@@ -69,6 +75,7 @@ def _data(snapshot: Snapshot, config: Config, rounds: list[int]) -> ReportData:
             *_scores(workspace, config, scored, pictures),
             *([doubts] if doubts else []),
             *([timelines] if timelines else []),
+            *_ablated(workspace, rounds),
             *_compared(workspace, rounds),
         ],
         counts=_counts(snapshot.rows(CLASS_LABELS, rounds[0]), labels),
@@ -114,6 +121,13 @@ def _scores(
         yield confusion
     yield class_section(main, project.classes)
     yield calibration_section(main, scored[last].temperature)
+
+
+def _ablated(workspace: Workspace, rounds: Sequence[int]) -> Iterator[Section]:
+    """Yield what the last round with an ablation found."""
+    found = (ClassAblation.load(workspace.round_dir(number)) for number in reversed(rounds))
+    if (last := next((one for one in found if one is not None), None)) is not None:
+        yield ablation_section(last)
 
 
 def _compared(workspace: Workspace, rounds: Sequence[int]) -> Iterator[Section]:

@@ -142,7 +142,8 @@ def with_stages_below(
         if first or one.waits or one.units.keys() & {"stale", "missing"}:
             to_do[stage.name, shown] = first or own
         rests_on = first.removesuffix(f" of round {shown}")
-        if first and one.waits:  # that is of what is made anew, such as a student of other classes
+        # What the run itself makes anew, such as a student of other classes, is not waited for.
+        if one.waits and first and (stage.made_by_run or number):
             result.append(replace(one, rests_on=rests_on, waits=""))
         else:
             result.append(replace(one, rests_on=rests_on if "done" in one.units else ""))

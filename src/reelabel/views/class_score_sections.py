@@ -21,6 +21,7 @@ from reelabel.views.class_score_rows import (
     ABOUT,
     AGAINST,
     GIVEN,
+    HEADINGS,
     NOUNS,
     TITLES,
     ClassScoreTable,
@@ -28,7 +29,7 @@ from reelabel.views.class_score_rows import (
     score_tables,
 )
 from reelabel.views.sections import Cell, DataTable, Gallery, Plots, Section, Shown
-from reelabel.workspace.class_results import ClassificationScores
+from reelabel.workspace.class_results import ClassAblation, ClassificationScores
 
 MOST_CONFUSIONS = 4
 """So many pairs of classes are shown with examples, the most frequent ones."""
@@ -104,6 +105,31 @@ class MainComparison:
     def described(self) -> str:
         """What it is against, in words."""
         return AGAINST[self.kind]
+
+
+def ablation_section(found: ClassAblation) -> Section:
+    """Return what each rule that doubts tags is worth: students without and with it."""
+    levels, what = list(found.moments), HEADINGS[found.measure]
+    sample = ", ".join(f"{n} {NOUNS[level][n != 1]}" for level, n in found.moments.items())
+    head = [f"{what[:1].upper()}{what[1:]}, {NOUNS[level][1]}" for level in levels]
+    gains = [f"Gain, {NOUNS[level][1]}" for level in levels]
+    rows: list[list[Cell]] = [
+        [
+            one.name if one.trained_as == one.name else f"{one.name} (as {one.trained_as})",
+            str(one.positives),
+            str(one.ignored),
+            *(one.scores[level] for level in levels),
+            *(one.gain.get(level, Figure(None)) for level in levels),
+        ]
+        for one in found.variants
+    ]
+    about = (
+        f"Students of round {found.round}, {counted(len(found.seeds), 'training')} for each row, "
+        f"scored on {sample} in {counted(found.groups, 'group')} that none was trained on. Gains "
+        "are to the first row, in which no tag is doubted."
+    )
+    table = DataTable(["Rules", "Labels", "Ignored", *head, *gains], rows)
+    return Section("What each rule is worth", [table, *found.notes], about)
 
 
 def class_section(main: MainComparison, names: Sequence[str]) -> Section:

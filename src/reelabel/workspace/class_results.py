@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from reelabel.evaluation.classes.compare import ClassComparison
+from reelabel.evaluation.classes.figures import OverallMeasure
 from reelabel.evaluation.classes.leak_test import LeakTest
 from reelabel.evaluation.classes.levels import Level
 from reelabel.evaluation.classes.tag_judgement import Judgement
+from reelabel.evaluation.figures import Figure
 from reelabel.workspace.results import Result
 
 
@@ -98,4 +100,52 @@ class ModelComparison(Result):
     FILE: ClassVar[str] = "comparison.json"
 
     levels: dict[Level, ClassComparison] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClassVariant:
+    """Students that were trained on what some of the rules leave.
+
+    Attributes:
+        name: of the variant.
+        trained_as: the first variant with the same labels; its trainings are the same.
+        scores: level -> the measure, mean of the trainings.
+        gain: level -> difference of the measure to the first variant; empty for that one.
+        by_seed: level -> the measure of each training.
+        positives: claims that were trained on.
+        ignored: claims that were doubted.
+    """
+
+    name: str
+    trained_as: str
+    scores: dict[Level, Figure]
+    gain: dict[Level, Figure]
+    by_seed: dict[Level, tuple[float | None, ...]]
+    positives: int
+    ignored: int
+
+
+@dataclass(frozen=True)
+class ClassAblation(Result):
+    """What each rule that doubts tags is worth.
+
+    Attributes:
+        round: the round whose labels were compared.
+        seeds: of the trainings of each variant.
+        measure: "top1", or "map" where several classes may be right.
+        moments: level -> how many frames, clips or videos were scored.
+        groups: how many groups of videos they belong to.
+        variants: the first one without any rule.
+        notes: what was left out, in sentences.
+    """
+
+    FILE: ClassVar[str] = "ablation.json"
+
+    round: int
+    seeds: tuple[int, ...]
+    measure: OverallMeasure
+    moments: dict[Level, int]
+    groups: int
+    variants: tuple[ClassVariant, ...]
     notes: tuple[str, ...] = ()

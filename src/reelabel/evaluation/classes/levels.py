@@ -6,8 +6,9 @@ of a video is the mean of the probabilities of its moments, each weighing the sa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,16 @@ class Truth:
                 f"expected one group for each video, but {videos[of_video[row]]} is in "
                 f"{self.group[first][of_video[row]]} and {self.group[row]}: join the two"
             )
+
+    @classmethod
+    def joined(cls, parts: Sequence[tuple[Moments, Floats, str]], n_classes: int) -> Self:
+        """Return what is known of some videos: the moments of each, their targets, its group."""
+        empty = np.zeros((0, n_classes), np.float32)
+        return cls(
+            Moments.joined(moments for moments, _, _ in parts),
+            np.concatenate([empty, *(target for _, target, _ in parts)]),
+            np.array([group for moments, _, group in parts for _ in range(len(moments))], np.str_),
+        )
 
     def by_video(self) -> Truth:
         """Return what is known of whole videos, in order of their ids.

@@ -24,7 +24,7 @@ from reelabel.evaluation.classes.compare import ClassComparison, ModelPrediction
 from reelabel.evaluation.classes.figures import ScoreSettings
 from reelabel.evaluation.classes.levels import Level, Truth
 from reelabel.formats.class_json import read_class_json
-from reelabel.labels.claims import span_targets
+from reelabel.labels.claims import known_moments
 from reelabel.models.classifier_pool import ClassifierPool, classify_pictures
 from reelabel.models.classifiers.mapped import shared_out, wanted_classes
 from reelabel.models.students.classes.classifier import load_student_classifier
@@ -34,8 +34,6 @@ from reelabel.tables.claims import (
     moments_of,
     prediction_table,
     predictions_of,
-    spans_of,
-    times_s,
 )
 from reelabel.workspace import fingerprint
 from reelabel.workspace.class_results import Calibration, ClassificationScores
@@ -122,23 +120,15 @@ def _truth(unit: EvaluateUnit, split: SplitReport) -> Truth:
     names, exclusive = unit.project.classes, not unit.project.multi_label
     parts: list[tuple[Moments, Floats, str]] = []
     for video_id in sorted(set(unit.inputs.video_ids(CLASS_TRUTH)) & _usable(unit)):
-        spans = spans_of(unit.rows(CLASS_TRUTH, video_id), names)
-        moments = moments_of(unit.rows(MOMENTS, video_id))
-        time_s = times_s(moments, unit.inputs.video(video_id))
-        target = span_targets(spans, time_s, len(names), exclusive=exclusive)
-        known = np.flatnonzero(~np.isnan(target).all(axis=1))
-        group = split.groups.get(video_id, video_id)
-        parts.append((moments[known], target[known], group))
-    return _joined(parts, len(names))
-
-
-def _joined(parts: Sequence[tuple[Moments, Floats, str]], n_classes: int) -> Truth:
-    empty = np.zeros((0, n_classes), np.float32)
-    return Truth(
-        Moments.joined(moments for moments, _, _ in parts),
-        np.concatenate([empty, *(target for _, target, _ in parts)]),
-        np.array([group for moments, _, group in parts for _ in range(len(moments))], np.str_),
-    )
+        known = known_moments(
+            unit.rows(CLASS_TRUTH, video_id),
+            moments_of(unit.rows(MOMENTS, video_id)),
+            unit.inputs.video(video_id),
+            names,
+            exclusive=exclusive,
+        )
+        parts.append((*known, split.groups.get(video_id, video_id)))
+    return Truth.joined(parts, len(names))
 
 
 def _held_out(unit: EvaluateUnit) -> Truth:
