@@ -201,7 +201,7 @@ def test_no_pair_that_is_something_is_left_out_beforehand():
     rng = np.random.default_rng(3)
     places = [np.kron(rng.normal(size=(4, 4)), np.ones((8, 8))) * 40 for _ in range(4)]
     seen = {}
-    for i in range(24):
+    for i in range(12):
         moving = np.kron(rng.normal(size=(int(rng.integers(1, 12)), 8, 8)), np.ones((1, 4, 4)))
         grey = 128 + places[i % 4] + moving * rng.uniform(1, 25)
         grey = np.clip(grey, 0, 255).astype(np.uint8)
@@ -214,5 +214,5 @@ def test_no_pair_that_is_something_is_left_out_beforehand():
     promising = set(compare.promising(pairs))
     something = {pair for pair in pairs if compare.pair(*pair) is not None}
     assert something <= promising
-    assert len(something) > 100
+    assert len(something) > 30
     assert len(promising) < len(pairs) / 2

@@ -14,7 +14,7 @@ COLOURS = {"red": (190, 60, 60), "green": (60, 190, 60)}
 SETTINGS = {
     "sample": {"per_video": 4},
     "train": {"student": "fake"},
-    "engine": {"workers": 2},
+    "engine": {"workers": 1},
     "evaluate": {"resamples": 50},
 }
 

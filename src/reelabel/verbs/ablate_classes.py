@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from reelabel.data.boxes import Floats as Matrix
 from reelabel.data.classes import Moments, Predictions
 from reelabel.data.states import IGNORE, POSITIVE
 from reelabel.engine.run import Options
-from reelabel.errors import MissingInput
-from reelabel.evaluation.classes.figures import OverallMeasure
+from reelabel.errors import MissingInput, UsageError, counted
+from reelabel.evaluation.classes.figures import OverallMeasure, ScoreSettings
 from reelabel.evaluation.classes.levels import Level, Truth, by_video, level_of
 from reelabel.evaluation.classes.resampling import FEWEST_GROUPS, percentile_level
 from reelabel.evaluation.classes.scores import Resampled
@@ -24,6 +25,7 @@ from reelabel.evaluation.intervals import Floats, over_seeds, percentiles
 from reelabel.labels.claims import known_moments
 from reelabel.labels.tags.doubt import DoubtSettings
 from reelabel.pipeline import task_of
+from reelabel.stages.classes.evaluate import ClassEvaluateSettings
 from reelabel.tables import (
     CLASS_CANDIDATES,
     CLASS_LABELS,
@@ -113,11 +115,13 @@ class _Scoring:
 
     Attributes:
         config: the settings of the workspace.
+        settings: those of scores.
         truth: moments of the videos that no student was trained on.
         notes: what was left out, in sentences.
     """
 
     config: Config
+    settings: ScoreSettings
     truth: Truth
     notes: tuple[str, ...]
 
@@ -139,9 +143,18 @@ class _Scoring:
             for one in unseen.videos
             if one.video.video_id in scored
         ]
-        return cls(config, Truth.joined(parts, len(config.project.classes)), unseen.notes)
+        if not parts:
+            raise UsageError(
+                "expected videos with people's classes that the students could be scored on, but "
+                f"none of {counted(len(unseen.videos), 'video')} could: see  reelabel status "
+                f"{ws.root}"
+            )
+        own = config.stages["evaluate"]
+        assert isinstance(own, ClassEvaluateSettings)  # noqa: S101 -- those of the task
+        truth = Truth.joined(parts, len(config.project.classes))
+        return cls(config, own.score_settings(config.project), truth, unseen.notes)
 
-    @property
+    @cached_property
     def levels(self) -> dict[Level, Truth]:
         """The moments, and their videos as wholes."""
         return {level_of(self.truth.moments): self.truth, "video": self.truth.by_video()}
@@ -154,7 +167,7 @@ class _Scoring:
     @property
     def measure(self) -> OverallMeasure:
         """What is compared."""
-        return "map" if self.config.project.multi_label else "top1"
+        return "top1" if self.settings.exclusive else "map"
 
     def table(self, found: Trained, number: int) -> ClassAblation:
         """Return the scores of all variants."""
@@ -178,19 +191,18 @@ class _Scoring:
 
     def _scored(self, branch: Branch) -> dict[Level, Scored]:
         """Return the probabilities of a training's student beside what is known."""
-        project = self.config.project
+        names = self.config.project.classes
         videos = np.unique(self.truth.moments.video).tolist()
         tables = (branch.read(STUDENT_PREDICTIONS, video, branch.number) for video in videos)
-        every = Predictions.joined(predictions_of(one, project.classes) for one in tables)
+        every = Predictions.joined(predictions_of(one, names) for one in tables)
         at = {key: i for i, key in enumerate(every.moments.ids())}
         own = every[np.array([at[key] for key in self.truth.moments.ids()], np.int64)]
-        settings = self.config.stages["evaluate"].score_settings(project)  # type: ignore[attr-defined] # of the task
         return {
             level: Scored.of(
                 (by_video(own) if level == "video" else own).probability,
                 truth.target,
                 truth.group,
-                settings,
+                self.settings,
             )
             for level, truth in self.levels.items()
         }
