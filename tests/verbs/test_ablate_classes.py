@@ -97,6 +97,8 @@ def test_the_round_itself_is_not_touched_and_nothing_is_trained_twice(ablated):
     assert api.ablate(workspace, seeds=2) == table
     assert [path.stat().st_mtime_ns for path in models] == before
     assert len(before) == 2 * len({one.trained_as for one in table.variants})
+    same = [one.trained_as for one in table.variants if not one.ignored]
+    assert set(same) == {"plain"}
 
 
 def test_the_table_is_kept_printed_and_in_the_report(ablated, reelabel):

@@ -51,6 +51,8 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "all": RULES,
 }
 """Which rules each variant uses."""
+_TAUGHT = ("video_id", "pts", "until_pts", "category", "claim", "state")
+"""Labels also hold what probes predict, which differs with the rules and teaches nothing."""
 
 
 def ablate_classes(
@@ -74,7 +76,7 @@ def ablate_classes(
     clean = {name: _switched(rules) for name, rules in VARIANTS.items()}
     made, scored = (CLASS_CANDIDATES, CLASS_LABELS), (STUDENT_PREDICTIONS,)
     with ws.locked():
-        compared = Variants(ws, round_number, clean, made, scored)
+        compared = Variants(ws, round_number, clean, made, scored, taught=_TAUGHT)
         found = train_variants(compared, config, seeds, options)
         table = _Scoring.of(ws, config, found, known).table(found, round_number)
         table.save(ws.round_dir(round_number))

@@ -23,7 +23,7 @@ from reelabel.engine.stage import Tick
 from reelabel.errors import WorkspaceError
 from reelabel.tables import Table
 from reelabel.verbs.stages import changed
-from reelabel.workspace import Workspace
+from reelabel.workspace import Workspace, digest_of
 from reelabel.workspace.branches import Branch
 
 PLAIN = "plain"
@@ -44,6 +44,7 @@ class Variants:
         clean: name -> settings of `clean`; `PLAIN` is the first.
         made: the tables that labels are made in; the last one holds them.
         scored: the tables that scoring writes.
+        taught: the columns of labels that reach a training; empty for all.
     """
 
     base: Workspace
@@ -51,6 +52,7 @@ class Variants:
     clean: Mapping[str, Mapping[str, Any]]
     made: tuple[Table, ...]
     scored: tuple[Table, ...] = ()
+    taught: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,7 @@ def train_variants(variants: Variants, config: Config, seeds: int, how: Options)
     """
     still = replace(how, quiet=True)
     labelled = {name: _labelled(variants, config, still, name) for name in variants.clean}
-    labels = variants.made[-1]
-    same_as = _firsts({name: _digest(branch, labels) for name, branch in labelled.items()})
+    same_as = _firsts({name: _digest(variants, branch) for name, branch in labelled.items()})
     cells = [(name, seed) for seed in range(1, seeds + 1) for name in variants.clean]
     jobs = [cell for cell in cells if same_as[cell[0]] == cell[0]]
     found: dict[Cell, Branch] = {}
@@ -159,8 +160,13 @@ def _labelled(variants: Variants, config: Config, how: Options, name: str) -> Br
     return branch
 
 
-def _digest(branch: Branch, labels: Table) -> tuple[str, ...]:
-    return tuple(r.digest for r in branch.receipts(labels, branch.number).values())
+def _digest(variants: Variants, branch: Branch) -> tuple[str, ...]:
+    """Return what tells labels apart, as far as a training reads them."""
+    labels, number = variants.made[-1], branch.number
+    if not variants.taught:
+        return tuple(r.digest for r in branch.receipts(labels, number).values())
+    tables = (branch.read(labels, video, number) for video in branch.shards(labels, number))
+    return tuple(digest_of(table.select(variants.taught)) for table in tables)
 
 
 def _firsts(digests: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
