@@ -48,6 +48,19 @@ Size = tuple[int, int]
 """Width and height in pixels."""
 
 _PLANAR = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"})
+_OF_PNG = frozenset([
+    "rgb24",
+    "rgba",
+    "rgb48be",
+    "rgba64be",
+    "pal8",
+    "gray",
+    "gray16be",
+    "ya8",
+    "ya16be",
+    "monob",
+])
+"""Pixel formats that FFmpeg's PNG decoder gives."""
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _KR_KB = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
 """Luma weights by AVColorSpace (ITU-T H.273, table 4): BT.709, FCC, SMPTE 240M, BT.2020."""
@@ -127,9 +140,9 @@ def _without_profile(frame: VideoFrame) -> VideoFrame:
     """Return the frame without its colour profile, if it may be one of FFmpeg's PNG decoder.
 
     That decoder gives the profile a name, which PyAV frees and FFmpeg frees once more as soon as
-    anybody has looked at side data: the process ends. Pictures of PNG are in packed formats.
+    anybody has looked at side data: the process ends.
     """
-    if frame.format.is_planar:
+    if frame.format.name not in _OF_PNG:
         return frame
     graph = Graph()
     source = graph.add_buffer(
