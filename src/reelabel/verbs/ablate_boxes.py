@@ -15,7 +15,7 @@ from reelabel.evaluation.figures import Figure, Measures
 from reelabel.evaluation.intervals import Floats, over_seeds, percentiles
 from reelabel.tables import CANDIDATES, DETECTIONS, EVIDENCE, LABELS, TRACKS, TRUTH_FRAMES
 from reelabel.verbs.stages import changed
-from reelabel.verbs.variants import PLAIN, Trained, Variants, bring_up, train_variants
+from reelabel.verbs.variants import PLAIN, Trained, Variants, bring_up, one_by_one, train_variants
 from reelabel.workspace import Workspace
 from reelabel.workspace.branches import Branch
 from reelabel.workspace.results import (
@@ -29,11 +29,7 @@ from reelabel.workspace.results import (
 )
 
 KINDS = (GAP, FLICKER, STATIC, SMOOTH)
-VARIANTS: dict[str, tuple[str, ...]] = {
-    PLAIN: (),
-    **{f"+{kind}": (kind,) for kind in KINDS},
-    "all": KINDS,
-}
+VARIANTS = one_by_one(KINDS)
 """Which evidence each variant uses."""
 
 
@@ -52,7 +48,7 @@ def ablate_boxes(
     clean = {name: {"use_evidence": kinds} for name, kinds in VARIANTS.items()}
     with ws.locked():
         base = _gathered(ws, config, options, round_number)
-        compared = Variants(base, round_number, clean, (CANDIDATES, LABELS))
+        compared = Variants(base, round_number, clean, made=(CANDIDATES, LABELS))
         found = train_variants(compared, config, seeds, options)
         variants = tuple(_variants(found, config.project.seed))
         table = Ablation(round_number, found.seeds, "truth", variants)

@@ -38,18 +38,14 @@ from reelabel.tables.claims import moments_of, predictions_of
 from reelabel.verbs.compare_truth import KnownVideo, KnownVideos, known_videos
 from reelabel.verbs.run import label_counts
 from reelabel.verbs.stages import changed
-from reelabel.verbs.variants import PLAIN, Trained, Variants, train_variants
+from reelabel.verbs.variants import PLAIN, Trained, Variants, one_by_one, train_variants
 from reelabel.workspace import Workspace
 from reelabel.workspace.branches import Branch
 from reelabel.workspace.class_results import ClassAblation, ClassVariant
 from reelabel.workspace.results import SplitReport
 
 RULES = tuple(DoubtSettings.model_fields)
-VARIANTS: dict[str, tuple[str, ...]] = {
-    PLAIN: (),
-    **{f"+{rule}": (rule,) for rule in RULES},
-    "all": RULES,
-}
+VARIANTS = one_by_one(RULES)
 """Which rules each variant uses."""
 _TAUGHT = ("video_id", "pts", "until_pts", "category", "claim", "state")
 """Labels also hold what probes predict, which differs with the rules and teaches nothing."""
@@ -74,9 +70,15 @@ def ablate_classes(
         )
     config = changed(config, "train", train)
     clean = {name: _switched(rules) for name, rules in VARIANTS.items()}
-    made, scored = (CLASS_CANDIDATES, CLASS_LABELS), (STUDENT_PREDICTIONS,)
+    compared = Variants(
+        ws,
+        round_number,
+        clean,
+        made=(CLASS_CANDIDATES, CLASS_LABELS),
+        scored=(STUDENT_PREDICTIONS,),
+        taught=_TAUGHT,
+    )
     with ws.locked():
-        compared = Variants(ws, round_number, clean, made, scored, taught=_TAUGHT)
         found = train_variants(compared, config, seeds, options)
         table = _Scoring.of(ws, config, found, known).table(found, round_number)
         table.save(ws.round_dir(round_number))

@@ -34,6 +34,15 @@ Cell = tuple[str, int]
 """A variant and a seed: one training."""
 
 
+def one_by_one(kinds: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Return the variants by name: without any of some kinds, with each alone, and with all.
+
+    >>> one_by_one(("gap", "flicker"))["+gap"]
+    ('gap',)
+    """
+    return {PLAIN: (), **{f"+{kind}": (kind,) for kind in kinds}, "all": kinds}
+
+
 @dataclass(frozen=True)
 class Variants:
     """What is compared.
