@@ -71,7 +71,7 @@ def base_report(
         title=f"{', '.join(config.project.classes)}: {counted(len(rounds), 'round')}",
         subtitle=f"workspace {workspace.root.resolve().name}, by reelabel {__version__}",
         facts=list(_facts(snapshot, rounds)),
-        warnings=[*_warnings(snapshot, rounds[-1]), *_not_current(workspace, config)],
+        warnings=[*_warnings(snapshot, rounds[-1]), *_not_current(snapshot, config)],
         decision=_shown_decision(decision),
         duplicates=[DuplicateGroup(*group) for group in groups[:_MOST_GROUPS]],
         duplicates_about=_duplicates_sentence(groups),
@@ -105,9 +105,9 @@ def _warnings(snapshot: Snapshot, last: int) -> Iterator[str]:
         yield f"Videos that could not be used ({len(bad)}): {first_of(bad)}"
 
 
-def _not_current(workspace: Workspace, config: Config) -> Iterator[str]:
+def _not_current(snapshot: Snapshot, config: Config) -> Iterator[str]:
     """Yield which figures are of other settings or other footage than the workspace's now."""
-    stages = status(workspace, config)
+    stages = status(snapshot.workspace, config, snapshot=snapshot)
     first = next((one for one in stages if one.rests_on or "stale" in one.units), None)
     if first is not None:
         number = "" if first.round_number is None else f" of round {first.round_number}"

@@ -54,13 +54,20 @@ class StageStatus:
     figures: dict[str, Any] = field(default_factory=dict)
 
 
-def status(workspace: Workspace, config: Config, *, verify: bool = False) -> list[StageStatus]:
+def status(
+    workspace: Workspace,
+    config: Config,
+    *,
+    verify: bool = False,
+    snapshot: Snapshot | None = None,
+) -> list[StageStatus]:
     """Return the status of every stage of every round, without rounds left from before.
 
     Args:
         workspace: the workspace.
         config: its settings.
         verify: read every table and file, and compare it with what was written.
+        snapshot: of the workspace, where one is there already.
 
     Raises:
         ShardError: if a table that others rest on is damaged; it is set aside, run again.
@@ -68,7 +75,7 @@ def status(workspace: Workspace, config: Config, *, verify: bool = False) -> lis
     numbers, task = current_rounds(workspace) or [0], task_of(config)
     stages = [(stage, 0) for stage in task.once]
     stages += [(stage, number) for number in numbers for stage in task.each_round]
-    snapshot = Snapshot(workspace)
+    snapshot = snapshot or Snapshot(workspace)
     found = [_status(snapshot, config, stage, number) for stage, number in stages]
     found = with_stages_below(task, stages, found)
     found = [replace(one, figures=_figures(workspace, task, one)) for one in found]

@@ -50,8 +50,9 @@ class Snapshot:
         """
         place = _place(table, round_number)
         if place not in self._rows:
-            ws = self.workspace
-            found = (ws.read(table, v, round_number) for v in ws.readable(table, round_number))
+            ws, lost = self.workspace, {v.video_id for v in self.videos() if not v.usable}
+            there = (v for v in self.receipts(table, round_number) if v not in lost)
+            found = (ws.read(table, v, round_number) for v in there)
             self._rows[place] = pa.concat_tables([table.empty(), *found]).combine_chunks()
         return self._rows[place]
 
