@@ -65,10 +65,9 @@ def why_stale(bound: Bound, planned: Sequence[Planned]) -> tuple[str, ...]:
     stale = [unit for unit in planned if unit.state == "stale"]
     if not stale:
         return ()
-    notes, now = _notes(bound), Note.now(bound, planned)
-    return tuple(
-        dict.fromkeys(_why(unit, notes, now, bound.stage.resource_words) for unit in stale)
-    )
+    now, words = Note.now(bound, planned), bound.stage.resource_words
+    changed = [(note, "; ".join(_changes(note, now, words))) for note in _notes(bound)]
+    return tuple(dict.fromkeys(_why(unit, changed) for unit in stale))
 
 
 def _notes(bound: Bound) -> list[Note]:
@@ -89,18 +88,16 @@ def _inputs(bound: Bound, planned: Sequence[Planned]) -> dict[str, str]:
     return {name: fingerprint(read) for name, read in rows.items()}
 
 
-def _why(unit: Planned, notes: Sequence[Note], now: Note, resource: str) -> str:
-    """Return why one unit is stale."""
+def _why(unit: Planned, changed: Sequence[tuple[Note, str]]) -> str:
+    """Return why one unit is stale; `changed` is what differs from each note now."""
     if unit.was == UNFINISHED:
         return "its work was interrupted, or a part of it removed"
-    if not notes:
+    if not changed:
         return NOT_NOTED
-    made = (n for n in notes if fingerprint(n.digest, unit.inputs) == unit.was)
-    same_inputs = next(made, None)
-    if same_inputs is not None:
-        return "; ".join(_changes(same_inputs, now, resource))
-    changes = list(_changes(notes[0], now, resource))
-    return "; ".join(changes) if notes[0].inputs and changes else "what it reads was made again"
+    same_inputs = (c for n, c in changed if fingerprint(n.digest, unit.inputs) == unit.was)
+    last, since = changed[0]
+    otherwise = since if last.inputs and since else "what it reads was made again"
+    return next(same_inputs, otherwise)
 
 
 def _changes(before: Note, now: Note, resource: str) -> Iterator[str]:
