@@ -168,6 +168,11 @@ def status(workspace: Path, *, as_json: bool, verify: bool) -> int:
     "--round", "number", type=COUNT, help="Default: the last with a data set; onnx: the best."
 )
 @click.option("--into", type=click.Path(path_type=Path), help="COCO file to add to, as a copy.")
+@click.option(
+    "--unsure",
+    type=click.IntRange(1),
+    help="Only so many pictures: what a person should correct first.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export in that folder.")
 @click.option("--half", is_flag=True, help="For onnx: half precision, half the size.")
 def export(workspace: Path, out: Path, kind: str | None, number: int | None, **how: Any) -> None:

@@ -34,6 +34,7 @@ Part = Literal[
     "show",
     "ablate",
     "import_labels",
+    "unsure",
     "figures",
     "print_stage",
     "print_figures",
@@ -93,6 +94,9 @@ class Task:
             arguments of `reelabel.ablate`, all set; returns a result with its `round`.
         import_labels: takes people's labels from a file, given a locked workspace, the file and
             `reelabel.verbs.import_options.ImportOptions`; returns what was taken.
+        unsure: writes what a person should look at first, given the workspace, an empty folder, one
+            of the writers of `exports`, and by keyword the round's `number`, the `config` and how
+            many at `most`; returns a list of `reelabel.labels.unsure.Unsure`.
         check_file: raises `FormatError` for a file of people's labels that a stage would refuse,
             given the file, the project's settings and the files of its footage.
         figures: what `status` states of a stage of a round, given the round's folder and the
@@ -104,7 +108,7 @@ class Task:
             the round's number; by default the numbers and texts among them.
         print_ablation: prints what `ablate` returned; nothing by default.
 
-    The last eleven are functions, or where they are, as ``module:name``: loaded when they are used.
+    The last twelve are functions, or where they are, as ``module:name``: loaded when they are used.
     """
 
     name: str
@@ -123,6 +127,7 @@ class Task:
     show: Callable[..., Any] | str = ""
     ablate: Callable[..., Any] | str = ""
     import_labels: Callable[..., Any] | str = ""
+    unsure: Callable[..., Any] | str = ""
     check_file: Callable[..., Any] | str = "reelabel.engine.task:accept_file"
     figures: Callable[..., Any] | str = "reelabel.engine.task:no_figures"
     print_figures: Callable[..., Any] | str = "reelabel.engine.task:print_nothing"

@@ -65,6 +65,7 @@ NUMBERS = {
     "hits": Range(1, whole=True),
     "workers": Range(0, 1024, whole=True),
     "rounds": Range(1, whole=True),
+    "unsure": Range(1, whole=True),
     "seeds": Range(1, whole=True),
     "seed": Range(0, 2**31 - 1, whole=True),
 }

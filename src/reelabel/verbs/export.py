@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from reelabel.config import Config
@@ -14,6 +15,7 @@ from reelabel.files import staged_folder, write_text
 from reelabel.formats.attribution import write_attribution
 from reelabel.formats.pictures import EXPORT_MARK
 from reelabel.labels.division import SIDES, TRAIN
+from reelabel.labels.unsure import Unsure
 from reelabel.models.students.folder import MODEL_JSON
 from reelabel.output_files import check_output, prepare_outputs
 from reelabel.tables import DETECTIONS
@@ -21,8 +23,11 @@ from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.detections import export_detections
 from reelabel.verbs.label_lines import data_sentence
 from reelabel.verbs.origins import origins_of
+from reelabel.verbs.show_video import last_labelled
+from reelabel.verbs.unsure import unsure_sentences, write_unsure
 from reelabel.workspace import Workspace
 from reelabel.workspace.known_exports import note_export
+from reelabel.workspace.names import VideosById
 from reelabel.workspace.results import SplitReport
 from reelabel.workspace.rounds import (
     best_model,
@@ -38,13 +43,14 @@ DETECTIONS_TXT = "detections-txt"
 ONNX = "onnx"
 
 
-def export(
+def export(  # noqa: PLR0913 -- each is a flag
     workspace: Workspace | Path | str,
     out: Path | str,
     *,
     format: str | None = None,  # noqa: A002 -- the name of the flag
     round: int | None = None,  # noqa: A002 -- the name of the flag
     into: Path | str | None = None,
+    unsure: int | None = None,
     overwrite: bool = False,
     half: bool = False,
     on_message: Callable[[str], None] | None = None,
@@ -70,6 +76,9 @@ def export(
             ``annotations/instances_train.json`` is then that file with them behind
             (`reelabel.formats.coco_into`). It is not changed itself, and val and test stay files
             of their own.
+        unsure: only so many frames, or moments: those that a person should look at first, with the
+            labels of the round to correct, and `UNSURE.csv`, which states what is in doubt
+            (`reelabel.labels.unsure`). `reelabel.import_labels` takes them back, as labels.
         overwrite: replace an earlier export in `out`; a folder that is none is refused all the
             same.
         half: for onnx: half precision inside, in half the size; meant for GPUs.
@@ -77,19 +86,20 @@ def export(
 
     Raises:
         UsageError: for an unknown format, a folder that holds something, or `into` with another
-            format than coco, or `half` with another than onnx.
+            format than coco, or `half` with another than onnx, or `unsure` with one that holds no
+            pictures.
         FormatError: if `into` is no COCO file.
-        MissingInput: if no round has a data set yet, or no student.
+        MissingInput: if no round has a data set yet, or no student, or nothing is unsure.
         ShardError: if the data set or a picture of it is not what was written.
         MissingExtra: for onnx without torch.
     """
-    check_arguments(round=round, overwrite=overwrite, half=half, format=format)
+    check_arguments(round=round, overwrite=overwrite, half=half, format=format, unsure=unsure)
     check_output(out, into)
     out = as_path("out", out)
     ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
     config = read_config(ws)
     task = task_of(config)
-    kind = _format(task, format, into=into is not None)
+    kind = _format(task, format, into=into is not None, unsure=unsure is not None)
     tell = on_message or (lambda _: None)
     if kind == ONNX:
         prepare_outputs([], [out])
@@ -100,24 +110,72 @@ def export(
         raise UsageError(f"half precision is for onnx alone, but the format is '{kind}'")
     target = Path(out)
     _check_target(target, overwrite=overwrite)
-    messages: list[str] = []
     with staged_folder(target, replace=overwrite and _is_export(target)) as folder:
-        if kind == DETECTIONS_TXT:
-            export_detections(ws, folder, round)
-        else:
-            number = _round_with_data(ws, round)
-            given = Path(into) if into is not None else None
-            require_written(ws, number, pictures_of=_videos_in(ws, number))
-            write, home = found_at(task.exports[kind]), dataset_dir(ws, number)
-            messages += found_at(task.export)(folder, home, write, into=given, workspace=ws)
-            write_attribution(folder, origins_of(ws, _videos_in(ws, number)))
+        asked = _Asked(ws, config, task, kind, round, unsure, into)
+        written = asked.write(folder)
+        if written is not None:
+            write_attribution(folder, origins_of(ws, written.videos))
         write_text(folder / EXPORT_MARK, f"export of {ws.root.absolute()} as {kind}\n")
-    if kind != DETECTIONS_TXT:
-        messages[:0] = _content(ws, config, number, asked=round is not None)
-        note_export(ws.root, target, kind, number=number, videos=_videos_in(ws, number))
-    for message in messages:
-        tell(message)
+    if written is not None:
+        note_export(ws.root, target, kind, number=written.number, videos=written.videos)
+        for message in written.messages:
+            tell(message)
     return target
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What an export holds: of which round and videos, and sentences on it."""
+
+    number: int
+    videos: set[str]
+    messages: list[str]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be exported: the arguments of `export`, checked."""
+
+    workspace: Workspace
+    config: Config
+    task: Task
+    kind: str
+    round: int | None
+    unsure: int | None
+    into: Path | str | None
+
+    def write(self, folder: Path) -> _Written | None:
+        """Write it into an empty folder; None if it is no part of a data set."""
+        if self.kind == DETECTIONS_TXT:
+            export_detections(self.workspace, folder, self.round)
+            return None
+        return self._data_set(folder) if self.unsure is None else self._unsure(folder, self.unsure)
+
+    def _data_set(self, folder: Path) -> _Written:
+        ws, task = self.workspace, self.task
+        number = _round_with_data(ws, self.round)
+        videos = _videos_in(ws, number)
+        given = Path(self.into) if self.into is not None else None
+        require_written(ws, number, pictures_of=videos)
+        write, home = found_at(task.exports[self.kind]), dataset_dir(ws, number)
+        added = found_at(task.export)(folder, home, write, into=given, workspace=ws)
+        content = _content(ws, self.config, number, asked=self.round is not None)
+        return _Written(number, videos, [*content, *added])
+
+    def _unsure(self, folder: Path, most: int) -> _Written:
+        ws, write = self.workspace, found_at(self.task.exports[self.kind])
+        number = last_labelled(ws, self.round, self.task.labels)
+        chosen: list[Unsure] = self.task.part("unsure")(
+            ws, folder, write, number=number, config=self.config, most=most
+        )
+        if not chosen:
+            raise MissingInput(
+                f"{ws.root}: in the labels of round {number} nothing is in doubt that a person has "
+                "not settled"
+            )
+        videos = {one.video_id for one in chosen}
+        write_unsure(folder, chosen, VideosById(ws.videos()))
+        return _Written(number, videos, unsure_sentences(chosen, number, ws.root))
 
 
 def _content(workspace: Workspace, config: Config, number: int, *, asked: bool) -> list[str]:
@@ -183,7 +241,7 @@ def _videos_in(workspace: Workspace, number: int, sides: Collection[str] = SIDES
     return {video_id for video_id, counts in videos if any(map(counts.get, sides))}
 
 
-def _format(task: Task, given: str | None, *, into: bool) -> str:
+def _format(task: Task, given: str | None, *, into: bool, unsure: bool) -> str:
     """Return the format to write.
 
     Raises:
@@ -199,6 +257,11 @@ def _format(task: Task, given: str | None, *, into: bool) -> str:
         raise UsageError(f"no format '{kind}' of the task {task.name}{hint}; formats: {known}")
     if into and kind != COCO:
         raise UsageError(f"only coco can be written into a file, but the format is '{kind}'")
+    if unsure and (into or kind not in task.exports):
+        raise UsageError(
+            "what is unsure is written as pictures with labels to correct, not "
+            + ("into a file" if into else f"as {kind}")
+        )
     return kind
 
 

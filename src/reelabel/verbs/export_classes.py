@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from reelabel.data.class_dataset import ClassDataset
+from reelabel.data.video import Video
 from reelabel.formats.class_json import read_class_json
 from reelabel.labels.division import SIDES
 from reelabel.workspace import Workspace
@@ -34,12 +35,32 @@ def export_classes(
     assert into is None, "refused before"  # noqa: S101 -- a defect of the caller, not of its input
     parts = {side: _side(data_set, side) for side in SIDES}
     held = {side: data for side, data in parts.items() if len(data)}
+    write_classes(write, folder, held, home=data_set, videos=workspace.videos())
+    return []
+
+
+def write_classes(
+    write: Writer,
+    folder: Path,
+    parts: Mapping[str, ClassDataset],
+    *,
+    home: Path,
+    videos: Sequence[Video],
+) -> None:
+    """Apply the writer of a format.
+
+    Args:
+        write: the writer.
+        folder: a new or empty folder.
+        parts: the data set of each side.
+        home: the folder that the pictures' names start from.
+        videos: of the workspace, for formats that state times.
+    """
     stated = {}
     if "time_s" in inspect.signature(write).parameters:
-        videos = VideosById(workspace.videos())
-        stated["time_s"] = lambda video_id, pts: videos[video_id].time_s(pts)
-    write(folder, held, lambda name: data_set / name, **stated)
-    return []
+        by_id = VideosById(videos)
+        stated["time_s"] = lambda video_id, pts: by_id[video_id].time_s(pts)
+    write(folder, parts, lambda name: home / name, **stated)
 
 
 def _side(data_set: Path, side: str) -> ClassDataset:

@@ -37,7 +37,24 @@ def require_written(
             f"{workspace.root}: the data set of round {number} is not whole: "
             f"make it with  reelabel split {workspace.root} {of_round}"
         )
-    for name in altered(workspace.root, receipt.files | _pictures(workspace, pictures_of)):
+    _require(workspace, receipt.files | _pictures(workspace, pictures_of), of_round)
+
+
+def require_pictures(workspace: Workspace, videos: Collection[str]) -> None:
+    """Refuse pictures of some videos that are not what `sample` and `window` wrote.
+
+    Args:
+        workspace: the workspace.
+        videos: ids of the videos.
+
+    Raises:
+        ShardError: naming a file that is missing or altered, and the command that makes it again.
+    """
+    _require(workspace, _pictures(workspace, videos))
+
+
+def _require(workspace: Workspace, files: Files, of_round: str = "") -> None:
+    for name in altered(workspace.root, files):
         made_by = _MADE_BY.get(name.partition("/")[0], "split")
         round_flag = f" {of_round}" if made_by == "split" else ""
         raise ShardError(

@@ -1,0 +1,134 @@
+"""export --unsure of classes: the moments that a person should look at first, with their claims.
+
+What no model believes is shown first, under the class that its label claims. Moments that a person
+classified already, and test videos, are left out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reelabel.config import Config
+from reelabel.data.claims import Claims
+from reelabel.data.class_dataset import ClassDataset
+from reelabel.data.states import PERSON, POSITIVE
+from reelabel.data.video import Video
+from reelabel.labels.claims import targets
+from reelabel.labels.division import TRAIN
+from reelabel.labels.unsure import Unsure, claim_doubts, look_first
+from reelabel.tables import CLASS_LABELS, CLASS_TRUTH, MOMENTS, Table
+from reelabel.tables.claims import claims_of, moments_of, spans_of, times_s
+from reelabel.verbs.export_classes import Writer, write_classes
+from reelabel.views.class_moments import MomentId
+from reelabel.workspace import Workspace
+from reelabel.workspace.written import require_pictures
+
+Names = Sequence[str]
+"""Class names by class id."""
+
+
+def export_unsure_classes(
+    workspace: Workspace, folder: Path, write: Writer, *, number: int, config: Config, most: int
+) -> list[Unsure]:
+    """Write the moments of a round that a person should look at first, and return them.
+
+    Args:
+        workspace: the workspace.
+        folder: an empty folder.
+        write: the writer of a format.
+        number: a round with labels.
+        config: the settings of the workspace.
+        most: so many moments at most.
+
+    Raises:
+        UsageError: if the format cannot hold these classes.
+        ShardError: if a picture is not what was written.
+    """
+    project, videos = config.project, workspace.videos()
+    read = partial(_Video.read, workspace, number, project.classes)
+    footage = {v.video_id: v for v in videos if v.usable and not v.is_test}
+    doubts = (one for v in footage.values() for one in read(v).unsure(project.classes))
+    chosen = look_first(doubts, most)
+    require_pictures(workspace, {one.video_id for one in chosen})
+    parts = [ClassDataset.empty(project.classes, exclusive=not project.multi_label)]
+    for video_id in sorted({one.video_id for one in chosen}):
+        parts.append(read(footage[video_id]).chosen(chosen, parts[0]))
+    data = ClassDataset.joined(parts)
+    if chosen:
+        write_classes(write, folder, {TRAIN: data}, home=workspace.root, videos=videos)
+    return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class _Video:
+    """The moments of one video, and what is claimed of them in a round.
+
+    Attributes:
+        video: the video.
+        moments: rows of the table `moments`.
+        claims: ``(n,)`` labels of these moments that no person gave.
+    """
+
+    video: Video
+    moments: pa.Table
+    claims: Claims
+
+    @classmethod
+    def read(cls, workspace: Workspace, number: int, names: Names, video: Video) -> _Video:
+        """Return what a round holds of a video."""
+
+        def rows(table: Table) -> pa.Table:
+            there = workspace.shard_path(table, video.video_id, number).is_file()
+            return workspace.read(table, video.video_id, number) if there else table.empty()
+
+        claims = claims_of(rows(CLASS_LABELS), names)
+        truth = spans_of(rows(CLASS_TRUTH), names)
+        time_s = times_s(claims.moments, video)
+        known = truth.covers(time_s[:, 0], time_s[:, 1]).any(axis=1)
+        by_person = set(claims.moments[claims.origin == PERSON].ids())
+        known |= np.array([key in by_person for key in claims.moments.ids()], bool)
+        return cls(video, rows(MOMENTS), claims[~known])
+
+    def unsure(self, names: Names) -> Iterator[Unsure]:
+        """Yield the moments in which something is in doubt, with the worst of their claims."""
+        doubts = claim_doubts(self.claims)
+        rows: dict[MomentId, list[int]] = defaultdict(list)
+        for row, key in enumerate(self.claims.moments.ids()):
+            rows[key].append(row)
+        for (video_id, pts, _), some in rows.items():
+            worst = max(some, key=lambda row: doubts[row])
+            weight, reason = float(doubts[some].sum()), _words(self.claims, worst, names)
+            yield Unsure(video_id, pts, self.video.time_s(pts), weight, reason)
+
+    def chosen(self, unsure: Iterable[Unsure], like: ClassDataset) -> ClassDataset:
+        """Return the chosen moments of this video, each with the class that is claimed of it."""
+        wanted = {one.pts for one in unsure if one.video_id == self.video.video_id}
+        rows = self.moments.filter(pc.is_in(self.moments["pts"], pa.array(wanted, pa.int64())))
+        moments = moments_of(rows)
+        claims = replace(self.claims, state=np.full(len(self.claims), POSITIVE))
+        return ClassDataset(
+            like.classes,
+            exclusive=like.exclusive,
+            moments=moments,
+            pictures=tuple(map(tuple, rows["pictures"].to_pylist())),
+            target=targets(claims, moments, len(like.classes), exclusive=like.exclusive),
+            weight=np.ones(len(moments), np.float32),
+            group=np.full(len(moments), self.video.video_id),
+        )
+
+
+def _words(claims: Claims, row: int, names: Names) -> str:
+    """Return what is claimed and why it is in doubt."""
+    claim = f"{'' if claims.right[row] else 'not '}{names[claims.class_id[row]]}"
+    probability = claims.probability[row]
+    sure = "" if np.isnan(probability) else f", probability {probability:.2f}"
+    looks = f", looks like {claims.suggested[row]}" if claims.suggested[row] else ""
+    return f"{claim}{sure}{looks}"
