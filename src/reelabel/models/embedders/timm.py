@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from reelabel.errors import ModelError
 from reelabel.models.base import Embed, Image
-from reelabel.models.embedders.unit import unit_rows
+from reelabel.models.embedders.unit import one_by_one
 from reelabel.models.spec import Request, fingerprint
 from reelabel.models.timm_names import check_timm_name
 from reelabel.models.torch_tools import EmbedOptions, computing, pick_device, read_state
@@ -58,11 +57,7 @@ class TimmEmbedder:
                 row: NDArray[np.float32] = model(tensor)[0].float().cpu().numpy()
             return row
 
-        def embed(pictures: Sequence[Image]) -> NDArray[np.float32]:
-            rows = [one(picture) for picture in pictures]
-            return unit_rows(np.array(rows, np.float32).reshape(-1, self.dimensions))
-
-        return embed
+        return one_by_one(one, self.dimensions)
 
     def _prepared(self, picture: Image) -> NDArray[np.float32]:
         fitted = cv2.resize(picture, self.size_wh, interpolation=cv2.INTER_AREA) / 255
