@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
+from reelabel.data.box_groups import mean_boxes, pulls
 from reelabel.data.boxes import Bools, Boxes, Floats, Ints, Strings, iou
 from reelabel.data.sequence import BoxSequence
 from reelabel.data.states import GROUND_TRUTH, IGNORE, PERSON, POSITIVE
 from reelabel.errors import UsageError, nearest
-from reelabel.labels.fusion import fuse_boxes
 from reelabel.tables.columns import Texts
 
 POLICIES = ("new", "old", "higher_score", "fuse", "ignore")
@@ -289,9 +289,10 @@ class _Merger:
 
     def _fused(self, i: int, j: int, how: str) -> _Made:
         pair = [i, j]
-        fused = fuse_boxes(self.xyxy[pair], self.score[pair], n_sources=2, iou_threshold=-1)
+        score = self.score[pair]
+        mean = mean_boxes(self.xyxy[pair], pulls(score), np.zeros(2, np.int64))[0]
         reason = f"fused with round {self.rows.round[i]}, {how}"
-        return replace(self._kept(j, reason), xyxy=fused.xyxy[0], score=float(fused.score[0]))
+        return replace(self._kept(j, reason), xyxy=mean, score=float(score.mean()))
 
     def _ignored(self, i: int, why: str) -> _Made:
         return replace(self._kept(i, why), state=IGNORE)

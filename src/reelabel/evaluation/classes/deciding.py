@@ -23,12 +23,10 @@ class ClassOutcome:
 
     Attributes:
         best: the better one; the student where there is no teacher.
-        value: its figure, None if nothing was compared.
         reason: why, in words, with numbers and sample sizes.
     """
 
     best: Winner
-    value: float | None
     reason: str
 
 
@@ -58,16 +56,13 @@ def decide(
     sample = f"{counted(found.moments, 'video')} in {counted(found.groups, 'group')} with {what}"
     word = (WORDS if by_people else AGREEMENT)[name]
     if TEACHER not in values:
-        return ClassOutcome(
-            STUDENT, values[STUDENT], f"{word} {_with_interval(figures[STUDENT])} on {sample}"
-        )
+        return ClassOutcome(STUDENT, f"{word} {_with_interval(figures[STUDENT])} on {sample}")
     difference = found.difference(STUDENT, name)
     better = difference.differs and (difference.gain.value or 0.0) > min_gain
     best: Winner = STUDENT if better else TEACHER
     verdict = "better than" if better else "not better beyond chance than"
     return ClassOutcome(
         best,
-        values[best],
         f"the student is {verdict} its teacher: {word} {_shown(values[TEACHER])} -> "
         f"{_shown(values[STUDENT])}, {_signed(difference.gain)}, on {sample}",
     )

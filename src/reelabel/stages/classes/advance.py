@@ -76,7 +76,7 @@ def _outcome(unit: AdvanceUnit) -> tuple[ClassOutcome, DecidedBy]:
     if found:
         return found, "agreement"
     why = "nothing to decide by: no truth, and no labels were held out; set split.held_out"
-    return ClassOutcome("teacher", None, why), "nothing"
+    return ClassOutcome("teacher", why), "nothing"
 
 
 def _untagged(unit: AdvanceUnit) -> int:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForObjectDetection, PretrainedConfig
+from transformers import AutoModelForObjectDetection
 from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
@@ -108,11 +108,6 @@ def from_settings(settings: BoxStudentSettings, classes: tuple[str, ...]) -> Tra
     )
     mean, std = _normalisation(source)
     return TransformersStudent(net, mean=mean, std=std, frozen=settings.freeze_backbone)
-
-
-def from_config(config: PretrainedConfig) -> TransformersStudent:
-    """Return a student with random weights, of an architecture that is given in full."""
-    return TransformersStudent(AutoModelForObjectDetection.from_config(config))
 
 
 def load(model_dir: Path, card: ModelCard) -> TransformersStudent:
