@@ -61,12 +61,6 @@ def test_old_fills_frames_that_the_new_round_missed(policy):
     assert [(pts, round_) for pts, *_, round_ in brief(merged)] == [(0, 0), (1, 1)]
 
 
-def test_looked_and_found_nothing_is_speaking():
-    """A frame that the new round saw without finding anything is not filled by the old one."""
-    assert len(merge([row(0)], [], new_frames=np.array([0]))) == 0
-    assert len(merge([row(0)], [])) == 1
-
-
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [

@@ -21,6 +21,7 @@ from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.detections import export_detections
 from reelabel.verbs.label_lines import data_sentence
 from reelabel.verbs.origins import origins_of
+from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace
 from reelabel.workspace.known_exports import note_export
 from reelabel.workspace.results import SplitReport
@@ -86,7 +87,7 @@ def export(
     check_arguments(round=round, overwrite=overwrite, half=half, format=format)
     check_output(out, into)
     out = as_path("out", out)
-    ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
+    ws = opened(workspace)
     config = read_config(ws)
     task = task_of(config)
     kind = _format(task, format, into=into is not None)
