@@ -226,7 +226,7 @@ class _File:
             alone = not number.isdecimal() or int(number[:18]) >= UNNUMBERED
             track_id = None if alone else int(number[:18])
             for element in track:
-                index = _frame_of(where, element.get("frame"))
+                index = _whole(where, "frame", element.get("frame"))
                 here = f"{where}, frame {index}"
                 if is_outside(element):
                     continue
@@ -281,9 +281,9 @@ def _class_id(where: str, name: str | None, classes: Sequence[str]) -> int:
     return classes.index(label)
 
 
-def _frame_of(where: str, text: str | None) -> int:
+def _whole(where: str, name: str, text: str | None) -> int:
     if not re.fullmatch(r"\d{1,9}", (text or "").strip(), re.ASCII):
-        raise FormatError(f"{where}: expected a number in 'frame', but got {(text or '')[:40]!r}")
+        raise FormatError(f"{where}: expected a number in '{name}', but got {(text or '')[:40]!r}")
     return int(text or "")
 
 

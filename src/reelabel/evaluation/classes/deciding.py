@@ -64,7 +64,7 @@ def decide(
     return ClassOutcome(
         best,
         f"the student is {verdict} its teacher: {word} {_shown(values[TEACHER])} -> "
-        f"{_shown(values[STUDENT])}, {_signed(difference.gain)}, on {sample}",
+        f"{_shown(values[STUDENT])}, {difference.gain.signed()}, on {sample}",
     )
 
 
@@ -77,13 +77,6 @@ AGREEMENT: dict[OverallMeasure, str] = {"top1": "agreement", "map": "mean AP of 
 def measure_of(comparison: ClassComparison) -> OverallMeasure:
     """Return the figure that decides: accuracy, or mean AP where several classes may be right."""
     return "top1" if comparison.models[0].scores.exclusive else "map"
-
-
-def _signed(gain: Figure) -> str:
-    if gain.value is None:
-        return "not defined"
-    bounds = f" ({gain.low:+z.3f} to {gain.high:+z.3f})" if gain.low is not None else ""
-    return f"{gain.value:+z.3f}{bounds}"
 
 
 def _with_interval(figure: Figure) -> str:
