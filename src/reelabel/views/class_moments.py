@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from reelabel.data.boxes import Floats
+from reelabel.data.boxes import Floats, Ints
 from reelabel.data.classes import Moments, Predictions
 from reelabel.data.video import Video
 from reelabel.errors import DecodeError
@@ -122,7 +121,7 @@ def scored_moments(
     return ScoredMoments(Predictions.joined(parts), np.concatenate(targets))
 
 
-def _rows(moments: Moments, wanted: Moments) -> Any:
+def _rows(moments: Moments, wanted: Moments) -> Ints:
     """Return the row of each wanted moment ``(m,)``, -1 where it is not there."""
     at = {key: i for i, key in enumerate(moments.ids())}
     return np.array([at.get(key, -1) for key in wanted.ids()], np.int64)
