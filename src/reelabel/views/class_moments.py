@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from reelabel.data.boxes import Floats, Ints
+from reelabel.data.boxes import Floats
 from reelabel.data.classes import Moments, Predictions
 from reelabel.data.video import Video
 from reelabel.errors import DecodeError
@@ -115,16 +115,10 @@ def scored_moments(
     for moments, target in known:
         video = str(moments.video[0]) if len(moments) else ""
         if video in found:
-            rows = _rows(found[video].moments, moments)
+            rows = found[video].moments.rows_of(moments)
             parts.append(found[video][rows[rows >= 0]])
             targets.append(target[rows >= 0])
     return ScoredMoments(Predictions.joined(parts), np.concatenate(targets))
-
-
-def _rows(moments: Moments, wanted: Moments) -> Ints:
-    """Return the row of each wanted moment ``(m,)``, -1 where it is not there."""
-    at = {key: i for i, key in enumerate(moments.ids())}
-    return np.array([at.get(key, -1) for key in wanted.ids()], np.int64)
 
 
 def _truth(
