@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from reelabel.config import Engine, Project, Settings, checked, load, parse
+from reelabel.config import Engine, Project, Settings, checked, parse
 from reelabel.config_template import dump
 from reelabel.engine.task import BUILT_IN, task_named
 from reelabel.errors import ConfigError
 from reelabel.short_names import composed
+from reelabel.yaml_text import read_yaml
 
 
 class Probe(Settings):
@@ -26,6 +27,11 @@ class Probe(Settings):
 
 
 SECTIONS = {"sample": Probe}
+
+
+def load(path, sections):
+    """Return the checked content of a file."""
+    return parse(read_yaml(path), sections, str(path))
 
 
 def write(tmp_path, text):

@@ -17,7 +17,7 @@ WRITERS = ("files.py", "workspace/", "media/")
 EXCEPTIONS = {
     "verbs/predict_boxes.py": "into a file without a name, which no other process can open",
     "cli/output_file.py": "the standard output is no file; what it gets was written whole before",
-    "terminal/streams.py": "the stream that goes nowhere stands for a closed one",
+    "cli/__init__.py": "the stream that goes nowhere stands for a closed one",
     "training/": "a model folder belongs to its training, which torch and its trainer write",
     "sources/web/part_file.py": "a file that is fetched grows, to be continued",
     "models/students/": "a family writes its own weights into the model folder",

@@ -18,7 +18,13 @@ from reelabel.pipeline import DETECT
 from reelabel.sources.manifests.settings import Manifest
 from reelabel.sources.web.settings import FetchSettings
 
-HEAVY = ("torch", "cv2", "pyarrow", "numpy", "onnxruntime", "matplotlib", "sklearn")
+TABLES = {"numpy", "pyarrow", "cv2"}
+"""What a stage's module is made of: its tables and, of most, its pictures."""
+HEAVY = (
+    *sorted(TABLES),
+    *("scipy", "sklearn", "matplotlib", "jinja2", "hotcoco", "onnx", "onnxruntime"),
+    *("torch", "torchvision", "timm", "transformers", "lightning", "urllib3", "yt_dlp"),
+)
 
 
 def test_public_names_are_sorted_and_real():
@@ -65,6 +71,24 @@ def test_help_loads_nothing_heavy():
     said = loaded(code)
     assert said[-2].split() == []
     assert any("Usage" in line for line in said)
+
+
+HELP = """
+import click
+from reelabel.cli.commands import cli
+from reelabel.cli.group import LATE, STAGES
+top = click.Context(cli, info_name="reelabel")
+for name in cli.list_commands(top):
+    if (name in STAGES and name not in LATE) == stages:
+        command = cli.get_command(top, name)
+        assert "Usage" in command.get_help(click.Context(command, parent=top, info_name=name))
+"""
+
+
+@pytest.mark.parametrize(("stages", "allowed"), [(False, set()), (True, TABLES)])
+def test_the_help_of_no_command_loads_what_its_work_needs(stages, allowed):
+    """Help of a command loads nothing heavy; that of a stage, besides its own module, no more."""
+    assert set(loaded(f"stages = {stages}\n{HELP}")[-2].split()) <= allowed
 
 
 def test_the_work_itself_loads_no_torch():

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from reelabel.errors import MissingInput, ShardError, WorkspaceBusy, WorkspaceError
 from reelabel.files import read_json, write_atomic, write_json
-from reelabel.tables import ALL, CLIPS, VIDEOS, named, xyxy_columns, xyxy_of
+from reelabel.tables import ALL, CLIPS, TRUTH, VIDEOS, xyxy_columns, xyxy_of
 from reelabel.verbs.init import init
 from reelabel.workspace import Receipt, Workspace, digest_of, fingerprint
 
@@ -199,7 +199,7 @@ def test_boxes_survive_the_table(boxes):
         "crowd": [False] * len(xyxy),
         **xyxy_columns(xyxy),
     }
-    assert np.array_equal(xyxy_of(named("truth").build(columns)), xyxy)
+    assert np.array_equal(xyxy_of(TRUTH.build(columns)), xyxy)
 
 
 @pytest.mark.parametrize("table", ALL, ids=lambda t: t.name)

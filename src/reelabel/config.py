@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import (
@@ -26,7 +25,6 @@ from pydantic import (
 from reelabel.errors import ConfigError, nearest, shown
 from reelabel.short_names import DEFAULT_TASK, class_names, composed, fused_name, member_names
 from reelabel.terminal.text import is_text
-from reelabel.yaml_text import read_yaml
 
 T = TypeVar("T", bound=BaseModel)
 _WHOLE = re.compile(r"[-+]?[0-9]+(_[0-9]+)*")
@@ -274,21 +272,17 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return result
 
 
-def load(path: Path, sections: Mapping[str, type[BaseModel]]) -> Config:
+def parse(raw: Mapping[str, Any], sections: Mapping[str, type[BaseModel]], where: str) -> Config:
     """Return the checked content of a `reelabel.yaml`.
 
     Args:
-        path: the file.
+        raw: the content.
         sections: the settings type of each stage, by the stage's name.
+        where: the file, for messages.
 
     Raises:
-        ConfigError: if it is no YAML, or holds an unknown key or a wrong value.
+        ConfigError: if it holds an unknown key or a wrong value.
     """
-    return parse(read_yaml(path), sections, where=str(path))
-
-
-def parse(raw: Mapping[str, Any], sections: Mapping[str, type[BaseModel]], where: str) -> Config:
-    """Return checked settings from a mapping; see `load`."""
     known, raw = dict(sections) | Config.own_sections, with_sections(raw, where)
     top = {key: value for key, value in raw.items() if key not in known}
     unknown = [key for key in top if key not in Project.model_fields]

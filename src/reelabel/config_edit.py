@@ -116,12 +116,10 @@ class _Place:
     """Where an entry of the root mapping lies in the text, as offsets.
 
     Attributes:
-        start: of the key.
         key_end: behind the key.
         end: behind the last character of the value.
     """
 
-    start: int
     key_end: int
     end: int
 
@@ -178,7 +176,7 @@ def _root(text: str) -> tuple[Event, dict[str, _Place]]:
             break
         key_end = _end_of(text, event, events)
         end = _end_of(text, next(events), events)
-        places[getattr(event, "value", "")] = _Place(event.start_mark.index, key_end, end)
+        places[getattr(event, "value", "")] = _Place(key_end, end)
     return root, places
 
 

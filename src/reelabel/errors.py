@@ -152,6 +152,15 @@ def os_reason(exc: Exception) -> str:
     return _REASONS.get(code or 0) or " ".join(str(exc).split())
 
 
+def first_line(exc: Exception) -> str:
+    r"""Return the first line of what a foreign library states, its kind of error if it is silent.
+
+    >>> first_line(ValueError("no layer\nat 0x1")), first_line(KeyError())
+    ('no layer', 'KeyError')
+    """
+    return (str(exc).splitlines() or [type(exc).__name__])[0][:300]
+
+
 def os_sentence(exc: OSError, given: os.PathLike[str] | None = None) -> str:
     """Return which path an error of the file system is about, its reason and the way out.
 

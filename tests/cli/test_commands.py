@@ -16,12 +16,13 @@ from pydantic import BaseModel
 
 from reelabel.cli.commands import cli
 from reelabel.cli.group import STAGES
-from reelabel.config import load, parse
+from reelabel.config import parse
 from reelabel.engine.task import BUILT_IN, task_named
 from reelabel.errors import ConfigError
 from reelabel.pipeline import DETECT
 from reelabel.tables import CANDIDATES, FRAMES
 from reelabel.workspace import Workspace
+from reelabel.yaml_text import read_yaml
 
 COMMANDS = cli.list_commands(click.Context(cli))
 QUICK = (
@@ -158,11 +159,11 @@ def test_every_old_key_has_a_new_name():
 def test_the_defaults_in_a_new_file_are_the_defaults(begun):
     """Taking the # from every line of a new reelabel.yaml changes nothing."""
     path = begun / "reelabel.yaml"
-    before = load(path, DETECT.sections)
+    before = parse(read_yaml(path), DETECT.sections, "")
     head, tail = path.read_text().split("# Everything below")
     lines = [line.removeprefix("#").removeprefix(" ") for line in tail.split("\n")[1:]]
     path.write_text(head + "\n".join(lines))
-    assert load(path, DETECT.sections) == before
+    assert parse(read_yaml(path), DETECT.sections, "") == before
 
 
 def test_init_run_and_status(begun, reelabel):
@@ -241,7 +242,7 @@ def test_set_reaches_any_setting(footage, tmp_path, reelabel):
     )
     code, _, err = reelabel("init", tmp_path / "w", "--classes", "a,b", *pairs, "--", footage)
     assert (code, err) == (0, "")
-    config = load(tmp_path / "w/reelabel.yaml", DETECT.sections)
+    config = parse(read_yaml(tmp_path / "w/reelabel.yaml"), DETECT.sections, "")
     assert config.project.classes == ("a", "b")
     assert config.project.seed == 3
     assert config.stages["sample"].every == 5
@@ -265,7 +266,7 @@ def test_set_leaves_text_as_it_stands(footage, tmp_path, reelabel):
     pairs = [word for key, value in given.items() for word in ("--set", f"{key}={value}")]
     code, _, err = reelabel("init", tmp_path / "w", "--classes", "disc", *pairs, "--", footage)
     assert (code, err) == (0, "")
-    config = load(tmp_path / "w/reelabel.yaml", DETECT.sections)
+    config = parse(read_yaml(tmp_path / "w/reelabel.yaml"), DETECT.sections, "")
     stages, project = config.stages, config.project
     assert stages["sample"].embedder == "fake:"
     assert (stages["clean"].outliers.method, stages["clean"].states["border"]) == (
@@ -547,7 +548,7 @@ def test_classes_may_be_given_in_every_form_of_flags(flags, footage, tmp_path, r
     root = tmp_path / "w"
     code, _, err = reelabel("init", root, "--detector", "fake:", *flags, footage)
     assert (code, err) == (0, "")
-    made = load(root / "reelabel.yaml", DETECT.sections).project
+    made = parse(read_yaml(root / "reelabel.yaml"), DETECT.sections, "").project
     assert made.classes == ("disc", "ring")
     assert made.videos == (str(footage),)
 

@@ -61,3 +61,17 @@ def test_shapes_must_agree():
         Moments(np.array(["a"]), np.zeros(2, int), np.zeros(1, int))
     with pytest.raises(ValueError, match=r"row 1 \(video a, pts 7\) ends at 6"):
         Moments(np.array(["a", "a"]), np.array([0, 7]), np.array([0, 6]))
+
+
+def test_predictions_of_moments_come_in_their_order_and_none_is_missing():
+    """Wanted moments get their own rows; one without a prediction is an error, not another row."""
+    moments = Moments(np.array(["a", "a", "b"]), np.array([0, 5, 0]), np.array([0, 9, 0]))
+    found = Predictions(moments, np.array([[0.1], [0.2], [0.3]], np.float32))
+    assert found.of(moments[np.array([2, 0])]).probability.ravel().tolist() == pytest.approx([
+        0.3,
+        0.1,
+    ])
+    other = Moments(np.array(["b"]), np.array([5]), np.array([9]))
+    assert moments.rows_of(other).tolist() == [-1]
+    with pytest.raises(KeyError, match="b"):
+        found.of(other)

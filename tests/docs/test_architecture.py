@@ -1,4 +1,4 @@
-"""The page on the architecture speaks of files and names that exist."""
+"""The pages for developers speak of files and names that exist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "reelabel"
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 PICTURE, _, TEXT = PAGE.partition("```text")[2].partition("```")
-QUOTED = sorted(set(re.findall(r"`([^`\s]+)`", TEXT)) - {"src/reelabel/"})
+RULES = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+QUOTED = sorted(set(re.findall(r"`([^`\s]+)`", TEXT + RULES)) - {"src/reelabel/"})
 PATHS = [word for word in QUOTED if "/" in word or word.partition(":")[0].endswith(".py")]
 ROOMS = set(re.findall(r"([a-z]+/|[a-z_]+\.py)", PICTURE))
 
@@ -32,10 +33,10 @@ def names_in(path: Path) -> set[str]:
 def test_paths_and_names_exist(word):
     """Each path is a file or folder of the source or of the tests, each name stands in its file."""
     place, _, name = word.partition(":")
-    path = ROOT / place if place.startswith("tests/") else SOURCE / place
-    assert path.exists(), f"docs/architecture.md names {place}"
+    path = ROOT / place if place.startswith(("tests/", "docs/", "src/")) else SOURCE / place
+    assert path.exists(), f"no such path: {place}"
     if name:
-        assert name in names_in(path), f"docs/architecture.md names {name} in {place}"
+        assert name in names_in(path), f"no {name} in {place}"
 
 
 def test_the_picture_shows_every_room():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gzip
-import hashlib
 import io
 import os
 import shutil
@@ -93,10 +92,6 @@ def test_real_clips_come_out_as_they_went_in(data_dir, tmp_path):
     assert {taken.name: taken.path.read_bytes() for taken in found} == {
         name: clip.read_bytes() for clip, name in zip(clips, (NAME, OTHER), strict=True)
     }
-    for taken in found:
-        content = taken.path.read_bytes()
-        assert taken.sha256 == hashlib.sha256(content).hexdigest()
-        assert taken.size_bytes == len(content)
     assert files_below(tmp_path / "out") == {"0.mp4", "1.mp4"}
 
 
@@ -115,7 +110,7 @@ def test_the_first_whole_member_of_a_name_counts(tmp_path):
     """A name that comes twice is taken once."""
     found, failure = take(tar_of(member(NAME), member(f"again/{NAME}", b"other")), tmp_path)
     assert failure is None
-    assert [taken.size_bytes for taken in found] == [len(CONTENT)]
+    assert [taken.path.read_bytes() for taken in found] == [CONTENT]
 
 
 def test_reading_stops_when_nothing_is_missing(tmp_path):
@@ -274,7 +269,7 @@ def test_any_damage_to_an_archive_ends_in_an_outcome(tmp_path_factory, at, damag
     archive = tar_of(member(NAME, b"a" * 700), member(OTHER, b"b" * 700), packed=False)
     found, _ = take(archive[:at] + damage + archive[at + len(damage) :], folder)
     assert files_below(folder) == {str(t.path.relative_to(folder)) for t in found}
-    assert all(t.path.stat().st_size == t.size_bytes for t in found)
+    assert all(t.path.stat().st_size == 700 for t in found)
 
 
 def test_a_failing_stream_is_the_networks_fault(tmp_path):

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from reelabel.data.boxes import Boxes
 from reelabel.data.sequence import BoxSequence
 from reelabel.errors import UsageError
-from reelabel.labels.fusion import fuse_boxes
 from reelabel.labels.merging import POLICIES, Labels, merge_labels
 
 HERE, NEAR, FAR = (10, 10, 30, 30), (12, 10, 32, 30), (60, 60, 80, 80)
@@ -60,12 +59,6 @@ def test_old_fills_frames_that_the_new_round_missed(policy):
     """Where only one round speaks its rows stand, under any policy."""
     merged = merge([row(0)], [row(1)], policy=policy)
     assert [(pts, round_) for pts, *_, round_ in brief(merged)] == [(0, 0), (1, 1)]
-
-
-def test_looked_and_found_nothing_is_speaking():
-    """A frame that the new round saw without finding anything is not filled by the old one."""
-    assert len(merge([row(0)], [], new_frames=np.array([0]))) == 0
-    assert len(merge([row(0)], [])) == 1
 
 
 @pytest.mark.parametrize(
@@ -167,31 +160,3 @@ def test_labels_have_states_origins_and_columns_of_one_length():
     plain = BoxSequence.of(np.zeros(1), np.array([HERE]), np.ones(1))
     with pytest.raises(ValueError, match="states and origins"):
         Labels(plain, good.round, good.rule, good.reason)
-
-
-def test_fusion_follows_the_paper():
-    """Weighted mean of coordinates, mean of scores, times the share of sources that agreed."""
-    xyxy = np.array([HERE, NEAR, FAR], np.float32)
-    fused = fuse_boxes(xyxy, np.array([0.9, 0.3, 0.8], np.float32), n_sources=2)
-    assert fused.xyxy.tolist() == [[10.5, 10, 30.5, 30], list(FAR)]
-    assert fused.score.tolist() == pytest.approx([0.6, 0.4])
-    assert fused.cluster.tolist() == [0, 0, 1]
-
-
-@settings(max_examples=40)
-@given(lefts=st.lists(st.integers(0, 60), max_size=10, unique=True), seed=st.integers(0, 9))
-def test_fusion_ignores_order(lefts, seed):
-    """Shuffled boxes fuse to the same ones."""
-    xyxy = np.array([(x, 0, x + 20, 20) for x in lefts], np.float32).reshape(-1, 4)
-    score = np.linspace(0.1, 0.9, len(lefts)).astype(np.float32)
-    order = np.random.default_rng(seed).permutation(len(lefts))
-    first = fuse_boxes(xyxy, score, n_sources=3)
-    second = fuse_boxes(xyxy[order], score[order], n_sources=3)
-    assert np.allclose(first.xyxy, second.xyxy)
-    assert (first.cluster[order] == second.cluster).all()
-
-
-def test_fusion_checks_its_input():
-    """Boxes and scores of different lengths are refused."""
-    with pytest.raises(ValueError, match="boxes"):
-        fuse_boxes(np.zeros((2, 4), np.float32), np.zeros(1, np.float32), n_sources=1)

@@ -87,11 +87,13 @@ def tiny(family):
         student.net.roi_heads.fg_bg_sampler.batch_size_per_image = 32  # or a step takes seconds
         student.net.rpn._post_nms_top_n = {"training": 40, "testing": 150}
         return student
+    from transformers import AutoModelForObjectDetection  # noqa: PLC0415 -- slow
+
     from reelabel.models.students.transformers.network import (  # noqa: PLC0415 -- slow
-        from_config,
+        TransformersStudent,
     )
 
-    return from_config(tiny_config(family))
+    return TransformersStudent(AutoModelForObjectDetection.from_config(tiny_config(family)))
 
 
 def tiny_config(family):

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from reelabel.errors import ModelError, WorkspaceError
+from reelabel.models import weights
 from reelabel.models.weights import (
     LOCK_NAME,
     cache_dir,
@@ -103,16 +104,18 @@ def test_a_download_with_a_known_hash_is_proven(server, monkeypatch):
 
 
 @pytest.mark.parametrize("path", ["/declared", "/endless"])
-def test_size_is_limited(server, path):
+def test_size_is_limited(server, path, monkeypatch):
     """A download beyond the limit is refused, whether its size is declared or not."""
+    monkeypatch.setattr(weights, "MAX_BYTES", 100)
     with pytest.raises(ModelError, match="larger than the 100 bytes"):
-        resolve(server + path, max_bytes=100)
+        resolve(server + path)
     assert list(cached_path(server + path).parent.iterdir()) == []
 
 
-def test_size_limit_is_inclusive(server):
+def test_size_limit_is_inclusive(server, monkeypatch):
     """A download of just the allowed size is accepted."""
-    assert resolve(f"{server}/a", max_bytes=len(CONTENT)).path.is_file()
+    monkeypatch.setattr(weights, "MAX_BYTES", len(CONTENT))
+    assert resolve(f"{server}/a").path.is_file()
 
 
 def test_offline(monkeypatch, tmp_path):

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
+from typing import TextIO
 
 import click
 
@@ -139,9 +140,7 @@ def _flushed(code: int) -> int:
     try:
         sys.stdout.flush()
     except OSError:
-        from reelabel.terminal.streams import no_stream
-
-        sys.stdout = no_stream()  # else the interpreter would try once more at its end
+        sys.stdout = _no_stream()  # else the interpreter would try once more at its end
         raise
     return code
 
@@ -150,9 +149,12 @@ def _open_streams() -> None:
     """Give closed streams a place to write to."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            from reelabel.terminal.streams import no_stream
+            setattr(sys, name, _no_stream())
 
-            setattr(sys, name, no_stream())
+
+def _no_stream() -> TextIO:
+    """Return a text stream whose content goes nowhere."""
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 -- for all the process
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import click
 
 from reelabel.cli.completion import completes, evidence
-from reelabel.cli.stage_commands import number_flag
+from reelabel.cli.stage_commands import Function, number_flag
 from reelabel.views.film_settings import Film
-
-Function = Callable[..., Any]
 
 
 def film_flags(command: Function) -> Function:

@@ -77,6 +77,11 @@ class Moments:
         columns = (self.video.tolist(), self.pts.tolist(), self.until_pts.tolist())
         return list(zip(*columns, strict=True))
 
+    def rows_of(self, wanted: Moments) -> Ints:
+        """Return the row of each wanted moment ``(m,)``, -1 where it is not there."""
+        at = {key: i for i, key in enumerate(self.ids())}
+        return np.array([at.get(key, -1) for key in wanted.ids()], np.int64)
+
     def __eq__(self, other: object) -> bool:
         """Tell whether they are the same moments in the same order."""
         if not isinstance(other, Moments):
@@ -154,6 +159,17 @@ class Predictions:
 
     def __getitem__(self, which: NDArray[Any] | slice) -> Predictions:
         return Predictions(self.moments[which], self.probability[which])
+
+    def of(self, moments: Moments) -> Predictions:
+        """Return those of some moments, in their order.
+
+        Raises:
+            KeyError: if a moment has none.
+        """
+        rows = self.moments.rows_of(moments)
+        if (rows < 0).any():
+            raise KeyError(_place(moments, int(rows.argmin())))
+        return self[rows]
 
     def __eq__(self, other: object) -> bool:
         """Tell whether they are equal probabilities of the same moments in the same order."""

@@ -100,7 +100,7 @@ def bind(
     stage: AnyStage,
     workspace: Workspace,
     project: Project,
-    settings: Any,
+    settings: BaseModel,
     *,
     round_number: int,
     stages: Mapping[str, BaseModel] | None = None,
@@ -123,7 +123,7 @@ def bind(
 
 
 def context_of(
-    stage: AnyStage, workspace: Workspace, project: Project, settings: Any, *, number: int
+    stage: AnyStage, workspace: Workspace, project: Project, settings: BaseModel, *, number: int
 ) -> Context[Any]:
     """Return what a stage may know before it works."""
     reads = Reads(

@@ -325,7 +325,7 @@ def _mirror_words(mirror: MirrorConsistency | None, limits: Limits) -> str:
     if few < limits.min_objects:
         return f"{counted(few, 'object')} in mirrored frames, but {limits.min_objects} are needed"
     gains = [
-        f"{_interval(mirror.student[role].gain)} against {_NAMES[role]} on "
+        f"{mirror.student[role].gain.signed()} against {_NAMES[role]} on "
         f"{counted(mirror.student[role].objects, 'shared object')}"
         for role in ROLES
         if role in mirror.student
@@ -335,11 +335,3 @@ def _mirror_words(mirror: MirrorConsistency | None, limits: Limits) -> str:
         f"; its boxes changed systematically, by {one:.2f} of a side" for one in shifted
     )
     return f"consistency under mirroring {', '.join(gains)}{moved}"
-
-
-def _interval(figure: Figure) -> str:
-    if figure.value is None:
-        return "not defined"
-    if figure.low is None or figure.high is None:
-        return f"{figure.value:+z.3f}"
-    return f"{figure.value:+z.3f} ({figure.low:+z.3f} to {figure.high:+z.3f})"

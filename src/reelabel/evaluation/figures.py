@@ -57,6 +57,18 @@ class Figure:
         low, high = interval if interval is not None else (np.nan, np.nan)
         return cls(number(value), number(low), number(high))
 
+    def signed(self) -> str:
+        """Return a difference in words: with its sign and, where it was drawn, its interval.
+
+        >>> Figure(0.02, -0.01, 0.05).signed(), Figure(None).signed()
+        ('+0.020 (-0.010 to +0.050)', 'not defined')
+        """
+        if self.value is None:
+            return "not defined"
+        if self.low is None or self.high is None:
+            return f"{self.value:+z.3f}"
+        return f"{self.value:+z.3f} ({self.low:+z.3f} to {self.high:+z.3f})"
+
 
 @dataclass(frozen=True)
 class Measures:

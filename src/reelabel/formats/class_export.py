@@ -49,7 +49,7 @@ def class_names(parts: Parts) -> tuple[str, ...]:
     return next(iter(kinds))[0]
 
 
-def require_exclusive(parts: Parts, format_name: str) -> None:
+def require_exclusive(parts: Parts) -> None:
     """Refuse data sets in which several classes may be right.
 
     Raises:
@@ -57,8 +57,8 @@ def require_exclusive(parts: Parts, format_name: str) -> None:
     """
     if not all(data.exclusive for data in parts.values()):
         raise UsageError(
-            f"expected one class for each picture, which is all that {format_name} can hold, but "
-            "several may be right here: export as class-csv or fiftyone"
+            "expected one class for each picture, which is all that a folder for each class can "
+            "hold, but several may be right here: export as class-csv or fiftyone"
         )
 
 

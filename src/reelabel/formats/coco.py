@@ -282,15 +282,14 @@ def _left_out(where: str, given: object) -> tuple[str, ...]:
     return tuple(given or ())
 
 
-def write_coco(path: Path, dataset: Dataset, *, atomic: bool = True, crowds: bool = True) -> None:
-    """Write `coco_chunks`; `atomic`: the file is either whole or what it was before.
+def write_coco(path: Path, dataset: Dataset, *, crowds: bool = True) -> None:
+    """Write `coco_chunks`; the file is either whole or what it was before.
 
     Raises:
         FormatError: if an `extra` holds what JSON cannot.
         WorkspaceError: if the file system refuses.
     """
-    chunks = coco_chunks(dataset, crowds=crowds)
-    write_text(path, chunks, atomic=atomic)
+    write_text(path, coco_chunks(dataset, crowds=crowds))
 
 
 def coco_chunks(dataset: Dataset, *, crowds: bool = True) -> list[str]:

@@ -38,19 +38,18 @@ _COUNT = re.compile(r"[0-9]{1,9}")
 _FIELDS = 5
 
 
-def read_detections(path: Path, *, frames: int | None = None, strict: bool = True) -> list[Block]:
+def read_detections(path: Path, *, strict: bool = True) -> list[Block]:
     """Return the boxes of each frame, ``(n, 5)`` float64 each.
 
     Args:
         path: the file.
-        frames: how many frames the video has; None takes what the file holds.
         strict: False ignores the header lines, as the published miner does: a block's position
             alone is its frame. Everything else is checked all the same.
 
     Raises:
         FormatError: naming the line: for a header out of turn (a block is missing or stands
             twice), a count that does not match, a box that is not five finite numbers, is negative
-            in size or has a score outside 0..1, or another number of blocks than `frames`.
+            in size or has a score outside 0..1.
     """
     lines = read_text(path).replace("\r\n", "\n").split("\n")
     while lines and not lines[-1].strip():
@@ -59,11 +58,6 @@ def read_detections(path: Path, *, frames: int | None = None, strict: bool = Tru
     blocks: list[Block] = []
     while reader.at < len(lines):
         blocks.append(reader.block(len(blocks) + 1))
-    if frames is not None and len(blocks) != frames:
-        raise FormatError(
-            f"{path}: line {len(lines)}: expected {frames} blocks, one for each frame, "
-            f"but got {len(blocks)}; detect the whole video again"
-        )
     return blocks
 
 
@@ -121,23 +115,21 @@ class _Reader:
         )
 
 
-def write_detections(path: Path, blocks: Iterable[Block], *, bare_header: bool = False) -> None:
+def write_detections(path: Path, blocks: Iterable[Block]) -> None:
     """Write one block for each frame, byte for byte as the published detector does.
 
     Args:
         path: the file.
         blocks: the boxes of every frame, ``(n, 5)`` each.
-        bare_header: headers are the frame's number alone, as a successor of it writes them.
 
     Raises:
         FormatError: if a block holds what `read_detections` would refuse.
         WorkspaceError: if the file system refuses.
     """
-    word = "" if bare_header else "FRAME NUMBER: "
     parts: list[str] = []
     for number, block in enumerate(blocks, start=1):
         rows = _checked(number, block)
-        parts.append(f"{word}{number}\n{len(rows)}\n")
+        parts.append(f"FRAME NUMBER: {number}\n{len(rows)}\n")
         parts += (" ".join(f"{value:.6f}" for value in row) + "\n" for row in rows)
     write_text(path, "".join(parts))
 

@@ -44,7 +44,7 @@ def write_image_folder(folder: Path, parts: Parts, picture_path: PicturePath) ->
         WorkspaceError: if the file system refuses.
     """
     classes = class_names(parts)
-    require_exclusive(parts, "a folder for each class")
+    require_exclusive(parts)
     folders = safe_folders(classes)
     new_folder(folder)
     names = moment_names(parts)

@@ -65,8 +65,7 @@ def merge_claims(new: Claims, old: Claims, imported: Claims) -> Claims:
 
 def _about(moments: Moments, others: Moments) -> Bools:
     """Return which moments ``(n,)`` are among others of the same video."""
-    known = set(others.ids())
-    return np.fromiter((key in known for key in moments.ids()), bool, len(moments))
+    return others.rows_of(moments) >= 0
 
 
 def targets(claims: Claims, moments: Moments, n_classes: int, *, exclusive: bool) -> Floats:
@@ -82,8 +81,7 @@ def targets(claims: Claims, moments: Moments, n_classes: int, *, exclusive: bool
         exclusive: whether exactly one class is right.
     """
     used = claims[claims.state == POSITIVE]
-    row = {key: i for i, key in enumerate(moments.ids())}
-    at = np.array([row.get(key, -1) for key in used.moments.ids()], np.int64)
+    at = moments.rows_of(used.moments)
     found = np.full((len(moments), n_classes), np.nan, np.float32)
     some = at >= 0
     found[at[some], used.class_id[some]] = used.right[some]

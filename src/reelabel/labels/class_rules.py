@@ -47,9 +47,7 @@ class VideoMoments:
     predicted: Floats | None
 
 
-def candidates(
-    video: VideoMoments, *, exclusive: bool, score: float, round_number: int = 0
-) -> Claims:
+def candidates(video: VideoMoments, *, exclusive: bool, score: float) -> Claims:
     """Return what the rules decide about each claim of one video: ``(c,)`` claims.
 
     A tag is a claim about each moment that it covers; it is ignored where the moment is doubted.
@@ -60,7 +58,6 @@ def candidates(
         video: its moments.
         exclusive: whether exactly one class is right.
         score: probability from which the teacher's class is a label, 0..1.
-        round_number: of the round.
     """
     covered = video.tags.covers(video.time_s[:, 0], video.time_s[:, 1])
     tagged = np.asarray(covered.any(axis=1))
@@ -71,7 +68,7 @@ def candidates(
         parts.append(_of_teacher(video, ~tagged, exclusive=exclusive, score=score))
     found = Claims.joined(parts)
     order = np.lexsort((found.class_id, found.moments.until_pts, found.moments.pts))
-    return replace(found, round=np.full(len(found), round_number, np.int64))[order]
+    return replace(found, round=np.zeros(len(found), np.int64))[order]
 
 
 def _of_tags(video: VideoMoments, covered: Bools) -> Claims:

@@ -295,8 +295,8 @@ def _by_time(
 
 
 def _blocks(video: VideoFrames, shares: Mapping[str, float], guard_s: float) -> list[str]:
-    found = time_blocks(video.time_s, shares=shares, gap_s=guard_s, labels=video.n_labels)
-    return [str(part) for part in found.part]
+    parts = time_blocks(video.time_s, shares=shares, gap_s=guard_s, labels=video.n_labels)
+    return [str(part) for part in parts]
 
 
 def _dealt(
@@ -308,7 +308,7 @@ def _dealt(
         SplitError: if there are too few groups, with the settings that allow another division.
     """
     try:
-        return split_items(items, near, shares=shares, seed=seed).part
+        return split_items(items, near, shares=shares, seed=seed)
     except SplitError as exc:
         ways = (
             "split.single_video: true for one video in blocks of time, split.held_out: 0 for none"

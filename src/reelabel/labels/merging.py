@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
+from reelabel.data.box_groups import mean_boxes, pulls
 from reelabel.data.boxes import Bools, Boxes, Floats, Ints, Strings, iou
 from reelabel.data.sequence import BoxSequence
 from reelabel.data.states import GROUND_TRUTH, IGNORE, PERSON, POSITIVE
 from reelabel.errors import UsageError, nearest
-from reelabel.labels.fusion import fuse_boxes
 from reelabel.tables.columns import Texts
 
 POLICIES = ("new", "old", "higher_score", "fuse", "ignore")
@@ -133,7 +133,6 @@ def merge_labels(
     *,
     policy: str = "new",
     match_iou: float = 0.5,
-    new_frames: Ints | None = None,
 ) -> Labels:
     """Return one set of labels out of two rounds, ordered by frame, then by place.
 
@@ -146,8 +145,6 @@ def merge_labels(
         names: class names by class id.
         policy: one of `POLICIES`.
         match_iou: overlap in 0..1 from which two labels are of one object.
-        new_frames: ``(k,)`` time stamps of frames that the new round processed, with labels or
-            without. None: those in which it has labels.
 
     Raises:
         UsageError: if the policy is unknown.
@@ -160,16 +157,15 @@ def merge_labels(
     rows = Labels.concatenated([old, new])
     is_new = np.arange(len(rows)) >= len(old)
     frames = np.unique(rows.pts)
-    processed = new.pts if new_frames is None else np.union1d(new.pts, new_frames)
     protected = np.isin(rows.origin, PROTECTED).any()
     if not protected and not len(old):
         return in_order(rows)
     if not protected and policy == "new":
-        return in_order(_replaced(rows, is_new, processed))
+        return in_order(_replaced(rows, is_new, new.pts))
     made: list[_Made] = []
     merger = _Merger(rows, names, policy, match_iou)
     for (ours, theirs), both in zip(
-        _by_frame(rows.pts, is_new), np.isin(frames, processed), strict=True
+        _by_frame(rows.pts, is_new), np.isin(frames, new.pts), strict=True
     ):
         made += merger.frame(ours, theirs, both=bool(both))
     return in_order(_applied(rows, made))
@@ -289,9 +285,10 @@ class _Merger:
 
     def _fused(self, i: int, j: int, how: str) -> _Made:
         pair = [i, j]
-        fused = fuse_boxes(self.xyxy[pair], self.score[pair], n_sources=2, iou_threshold=-1)
+        score = self.score[pair]
+        mean = mean_boxes(self.xyxy[pair], pulls(score), np.zeros(2, np.int64))[0]
         reason = f"fused with round {self.rows.round[i]}, {how}"
-        return replace(self._kept(j, reason), xyxy=fused.xyxy[0], score=float(fused.score[0]))
+        return replace(self._kept(j, reason), xyxy=mean, score=float(score.mean()))
 
     def _ignored(self, i: int, why: str) -> _Made:
         return replace(self._kept(i, why), state=IGNORE)

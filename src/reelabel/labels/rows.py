@@ -33,14 +33,14 @@ def labels_of(table: pa.Table, names: Sequence[str], round_number: int | None = 
     return Labels(
         boxes_of(table, names),
         np.full(len(table), rounds).astype(np.int64),
-        _texts(table, "rule", "imported"),
-        _texts(table, "reason", "imported"),
+        _texts(table, "rule"),
+        _texts(table, "reason"),
     )
 
 
-def _texts(table: pa.Table, name: str, default: str) -> Texts:
+def _texts(table: pa.Table, name: str) -> Texts:
     known = name in table.column_names
-    return texts_of(table, name) if known else equal_texts(default, len(table))
+    return texts_of(table, name) if known else equal_texts("imported", len(table))
 
 
 def label_table(

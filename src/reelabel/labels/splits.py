@@ -40,21 +40,6 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Split:
-    """Which part each item went to.
-
-    Attributes:
-        part: item name -> part name.
-        group: item name -> the name of its group, which is its first member's.
-        reason: item name -> why it went where it went.
-    """
-
-    part: dict[str, str]
-    group: dict[str, str]
-    reason: dict[str, str]
-
-
-@dataclass(frozen=True)
 class Leak:
     """Two items on different sides that belong together."""
 
@@ -94,8 +79,8 @@ def split_items(
     *,
     shares: Mapping[str, float] = SHARES,
     seed: int = 0,
-) -> Split:
-    """Put each item into a part so that no group stands on two sides.
+) -> dict[str, str]:
+    """Return the part of each item by its name, so that no group stands on two sides.
 
     Large groups are dealt first, each to the part that then comes nearest to its shares of
     pictures and of labels of each class, equally large ones in an order drawn from the seed; then
@@ -120,8 +105,7 @@ def split_items(
     if len(members) < len(shares):
         raise SplitError(_too_few(members, shares))
     part_of_group = _deal(members, shares, seed)
-    part = {item.name: part_of_group[group[item.name]] for item in items}
-    return Split(part, group, {name: _why(name, group, members) for name in part})
+    return {item.name: part_of_group[group[item.name]] for item in items}
 
 
 def find_leaks(
@@ -152,40 +136,28 @@ def find_leaks(
     return leaks
 
 
-@dataclass(frozen=True)
-class TimeSplit:
-    """Which part each frame of one video went to.
-
-    Attributes:
-        part: ``(n,)`` strings, a part name or "dropped" (in a gap between two parts).
-        reason: ``(n,)`` strings.
-        leak_free: always False: the parts show the same scene, so scores on them predict nothing
-            about new footage.
-    """
-
-    part: NDArray[np.str_]
-    reason: NDArray[np.str_]
-    leak_free: bool = False
-
-
 def time_blocks(
     time_s: NDArray[np.float64],
     *,
     shares: Mapping[str, float] = SHARES,
     gap_s: float = 2.0,
     labels: NDArray[np.int64] | None = None,
-) -> TimeSplit:
+) -> NDArray[np.str_]:
     """Split one video into contiguous blocks of time, one for each part, with gaps between them.
 
     For a workspace with only one video. The order of the parts is that of ``shares``; each
     block holds its share of the labels, if there are any, else of the frames. Frames within
-    ``gap_s / 2`` of a boundary are dropped.
+    ``gap_s / 2`` of a boundary are dropped. The parts show the same scene, so scores on them
+    predict nothing about new footage.
 
     Args:
         time_s: ``(n,)`` seconds of each frame, in any order.
         shares: part name -> its share above 0.
         gap_s: seconds without frames between two parts.
         labels: ``(n,)`` how many labels each frame has.
+
+    Returns:
+        ``(n,)`` for each frame a part name, or "dropped".
 
     Raises:
         SplitError: if a part would be left without frames.
@@ -204,14 +176,12 @@ def time_blocks(
     if len(ordered) < len(names) or (np.diff([0, *bound_at, len(ordered)]) < 1).any():
         raise SplitError(_no_room(names, len(ordered), gap_s))
     bounds = (ordered[bound_at - 1] + ordered[bound_at]) / 2
-    block = np.searchsorted(bounds, time_s, side="right")
-    part = np.array(names, dtype="U32")[block]
-    reason = np.array([f"block {i + 1} of {len(names)} in time" for i in range(len(names))])[block]
+    part = np.array(names, dtype="U32")[np.searchsorted(bounds, time_s, side="right")]
     gap = (np.abs(time_s[:, None] - bounds[None, :]) < gap_s / 2).any(axis=1)
-    part[gap], reason = "dropped", np.where(gap, f"within {gap_s / 2:g} s of a boundary", reason)
+    part[gap] = "dropped"
     if not set(names) <= set(part.tolist()):
         raise SplitError(_no_room(names, len(ordered), gap_s))
-    return TimeSplit(part, reason)
+    return part
 
 
 def _deal(
@@ -291,13 +261,6 @@ def _check(items: list[Item], shares: Mapping[str, float]) -> None:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UsageError(f"each item has one name, but {twice!r} occurs more than once")
-
-
-def _why(name: str, group: Mapping[str, str], members: Mapping[str, list[Item]]) -> str:
-    others = len(members[group[name]]) - 1
-    if not others:
-        return "a group of its own"
-    return f"with {counted(others, 'other')} of its source or near to it (group {group[name]})"
 
 
 def _too_few(members: Mapping[str, list[Item]], shares: Mapping[str, float]) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from itertools import chain, dropwhile
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import av.error
@@ -68,12 +67,7 @@ class Decoder:
         """Return the decoder itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close the file."""
         self.close()
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from reelabel.media.convert import Picture
+from reelabel.media.convert import Picture, scaled
 
 _LAPLACIAN_GAIN = 20.0  # 4 x 1 + 4 squared: the variance that white noise of sigma 1 leaves
 _IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
@@ -203,26 +203,13 @@ def perceptual_hash(grey: Picture) -> int:
     the top row stands in its place. Parts too weak to be seen count as 0: a blank picture has
     hash 0.
     """
-    small = _reduced(grey, (_HASH_SIDE, _HASH_SIDE))
+    small = scaled(grey, (_HASH_SIDE, _HASH_SIDE))
     parts = cv2.dct(small.astype(np.float32))
     low = parts[:8, :8].ravel().copy()
     low[0] = parts[0, 8]
     low[np.abs(low) < 1] = 0
     bits = low > np.median(low)
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
-
-
-def _reduced(picture: Picture, size_wh: tuple[int, int]) -> Picture:
-    """Halve by averaging as long as that leaves enough, then interpolate.
-
-    Averaging at once to a size that is no whole part of the old one is several times slower.
-    """
-    w, h = size_wh
-    while picture.shape[1] >= 2 * w and picture.shape[0] >= 2 * h:
-        half = (picture.shape[1] // 2, picture.shape[0] // 2)
-        picture = cv2.resize(picture, half, interpolation=cv2.INTER_AREA)
-    reduced: Picture = cv2.resize(picture, size_wh, interpolation=cv2.INTER_LINEAR)
-    return reduced
 
 
 class CutDetector:
@@ -279,7 +266,7 @@ class CutDetector:
 
 def thumbnail(picture: Picture) -> NDArray[np.float32]:
     """Return a picture reduced to 32 x 24: ``(24, 32, 3)``, or ``(24, 32)`` if it is grey."""
-    return _reduced(picture, _THUMBNAIL_WH).astype(np.float32)
+    return scaled(picture, _THUMBNAIL_WH).astype(np.float32)
 
 
 def unlike(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

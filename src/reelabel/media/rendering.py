@@ -30,14 +30,14 @@ def marked_jpeg(jpeg: bytes) -> bytes:
     return jpeg[:at] + segment + jpeg[at:]
 
 
-def write_rendering(path: Path, rgb: Picture, quality: int = 90) -> None:
+def write_rendering(path: Path, rgb: Picture) -> None:
     """Write a drawn picture as JPEG, with the mark.
 
     Raises:
         UsageError: as `encode_jpeg`.
         WorkspaceError: if it cannot be written.
     """
-    write_bytes(path, marked_jpeg(encode_jpeg(rgb, quality)), sync=False)
+    write_bytes(path, marked_jpeg(encode_jpeg(rgb)), sync=False)
 
 
 def is_rendering(path: Path) -> bool:

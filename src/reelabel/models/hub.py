@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reelabel.config import Settings
-from reelabel.errors import ModelError
+from reelabel.errors import ModelError, first_line
 from reelabel.models.spec import Request
 from reelabel.models.weights import check_lock, read_lock, sha256_of
 
@@ -146,8 +146,7 @@ def _loaded(kind: Any, where: str, revision: str | None, **more: Any) -> Any:
             if local
             else "check the id and the network, or download it elsewhere and name its folder"
         )
-        reason = (str(exc).splitlines() or [type(exc).__name__])[0][:300]
-        raise ModelError(f"'{where}' cannot be loaded ({reason}): {advice}") from exc
+        raise ModelError(f"'{where}' cannot be loaded ({first_line(exc)}): {advice}") from exc
 
 
 def fit_for(size: Any) -> tuple[int, int] | None:

@@ -32,11 +32,6 @@ class _WithMirror(WrappedDetector):
     views: ClassVar[str]
 
     @property
-    def name(self) -> str:
-        """How the detector was asked for."""
-        return self.inner.name
-
-    @property
     def classes(self) -> tuple[str, ...]:
         """The class names."""
         return self.inner.classes

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reelabel.errors import ModelError
+from reelabel.errors import ModelError, first_line
 
 _REDUCERS = frozenset({"Conv", "MaxPool", "AveragePool"})
 _ENLARGERS = frozenset({"Resize", "Upsample", "ConvTranspose"})
@@ -85,9 +85,9 @@ def _border(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as exc:
-        reason = (str(exc).splitlines() or [type(exc).__name__])[0][:300]
         raise ModelError(
-            f"the layers of {path} cannot be read ({reason}): export it again, or name another file"
+            f"the layers of {path} cannot be read ({first_line(exc)}): export it again, or name "
+            "another file"
         ) from exc
 
 

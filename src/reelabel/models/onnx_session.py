@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.errors import ModelError
+from reelabel.errors import ModelError, first_line
 from reelabel.file_kinds import plain_file
 
 Device = Literal["auto", "cpu", "cuda", "coreml", "openvino"]
@@ -50,7 +50,7 @@ def open_session(path: Path, device: Device = "auto", network: bytes | None = No
         session = ort.InferenceSession(network or plain_file(path), options, providers=providers)
     except Exception as exc:  # its errors share no base class
         raise ModelError(
-            f"{path} is not an ONNX network that can be run: {_first_line(exc)}. "
+            f"{path} is not an ONNX network that can be run: {first_line(exc)}. "
             "Export it again, or name another file"
         ) from exc
     if device != "auto" and session.get_providers()[0] != providers[0]:
@@ -90,7 +90,7 @@ def run(session: Any, batch: NDArray[Any]) -> list[NDArray[np.float32]]:
             None, {session.get_inputs()[0].name: batch}
         )
     except Exception as exc:  # its errors share no base class
-        raise ModelError(f"the ONNX network cannot be run: {_first_line(exc)}") from exc
+        raise ModelError(f"the ONNX network cannot be run: {first_line(exc)}") from exc
     return outputs
 
 
@@ -102,7 +102,3 @@ def describe(session: Any) -> str:
     sides = (session.get_inputs(), session.get_outputs())
     takes, gives = (", ".join(f"{n.name} {'x'.join(map(str, n.shape))}" for n in s) for s in sides)
     return f"{takes} -> {gives}"
-
-
-def _first_line(exc: Exception) -> str:
-    return (str(exc).splitlines() or [type(exc).__name__])[0][:300]

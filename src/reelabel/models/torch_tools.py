@@ -13,7 +13,7 @@ from pydantic import Field
 
 from reelabel.config import MACHINE, Settings
 from reelabel.data.boxes import Boxes
-from reelabel.errors import ModelError
+from reelabel.errors import ModelError, first_line
 from reelabel.file_kinds import plain_file
 from reelabel.models.base import Image, Predict
 
@@ -138,9 +138,8 @@ def read_state(path: Path | str) -> dict[str, Any]:
     try:
         state = _load_tensors(path)
     except Exception as exc:  # zip, pickle, safetensors: each has its own errors
-        reason = (str(exc).splitlines() or [type(exc).__name__])[0][:300]
         raise ModelError(
-            f"expected weights in {path}, but it cannot be read ({reason}): "
+            f"expected weights in {path}, but it cannot be read ({first_line(exc)}): "
             "save the network's state_dict() alone, or name another file"
         ) from exc
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):

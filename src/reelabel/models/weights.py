@@ -62,14 +62,13 @@ def cache_dir() -> Path:
     return Path(named).expanduser() if named else Path.home() / ".cache" / "reelabel"
 
 
-def resolve(where: str, *, home: Path | None = None, max_bytes: int = MAX_BYTES) -> Weights:
+def resolve(where: str, *, home: Path | None = None) -> Weights:
     """Return the file that a path or URL stands for, downloaded if need be, and checked.
 
     Args:
         where: a path (relative to `home`, else to the current folder) or a URL with the scheme
             http, https or file.
         home: the folder that holds the lock; None checks nothing.
-        max_bytes: the largest download that is accepted.
 
     Raises:
         ModelError: if the file does not exist, cannot be fetched, is larger than allowed, or is
@@ -82,7 +81,7 @@ def resolve(where: str, *, home: Path | None = None, max_bytes: int = MAX_BYTES)
     elif scheme.lower() == "file":
         path = _local(_file_url(where), home)
     elif scheme.lower() in {"http", "https"}:
-        path = _fetched(where, max_bytes)
+        path = _fetched(where)
     else:
         raise ModelError(f"weights come from a path or a http, https or file URL, not '{where}'")
     found = Weights(path, sha256_of([path]))
@@ -188,7 +187,7 @@ def cached_path(url: str) -> Path:
     return cache_dir() / "weights" / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{plain}"
 
 
-def _fetched(url: str, max_bytes: int) -> Path:
+def _fetched(url: str) -> Path:
     """Return the cached copy of a URL, made if it is not there; a terminal shows the progress."""
     target = cached_path(url)
     if not target.is_file():
@@ -198,7 +197,7 @@ def _fetched(url: str, max_bytes: int) -> Path:
             def tick(done: int, declared: int) -> None:
                 bar.update(task, completed=done, total=declared if declared > 0 else None)
 
-            chunks = _downloaded(url, target, max_bytes, tick)
+            chunks = _downloaded(url, target, tick)
             write_chunks(target, _released(url, chunks))
     return target
 
@@ -238,7 +237,7 @@ Tick = Callable[[int, int], None]
 """Is called with the bytes that are there and those that were announced, -1 if none were."""
 
 
-def _downloaded(url: str, target: Path, max_bytes: int, tick: Tick) -> Iterator[bytes]:
+def _downloaded(url: str, target: Path, tick: Tick) -> Iterator[bytes]:
     """Yield the body of an answer in parts.
 
     Raises:
@@ -247,7 +246,7 @@ def _downloaded(url: str, target: Path, max_bytes: int, tick: Tick) -> Iterator[
     request = urllib.request.Request(url, headers={"User-Agent": "reelabel"})  # noqa: S310 -- resolve() let only http and https through
     try:
         with _opener().open(request, timeout=_TIMEOUT_S) as answer:
-            yield from _body(answer, url, max_bytes, tick)
+            yield from _body(answer, url, tick)
     except (OSError, HTTPException, ValueError) as exc:
         # URLError and HTTPError are OSErrors; ValueError is what a malformed URL gives.
         raise ModelError(
@@ -256,19 +255,19 @@ def _downloaded(url: str, target: Path, max_bytes: int, tick: Tick) -> Iterator[
         ) from exc
 
 
-def _body(answer: Any, url: str, max_bytes: int, tick: Tick) -> Iterator[bytes]:
+def _body(answer: Any, url: str, tick: Tick) -> Iterator[bytes]:
     """Yield an answer's body in parts, and refuse one that is too long or breaks off."""
     declared = int(answer.headers.get("Content-Length") or -1)
     done = 0
-    while declared <= max_bytes and (chunk := answer.read(_CHUNK)):
+    while declared <= MAX_BYTES and (chunk := answer.read(_CHUNK)):
         done += len(chunk)
-        if done > max_bytes:
+        if done > MAX_BYTES:
             break
         tick(done, declared)
         yield chunk
-    if max(done, declared) > max_bytes:
+    if max(done, declared) > MAX_BYTES:
         raise ModelError(
-            f"{url} is larger than the {max_bytes:,} bytes allowed: "
+            f"{url} is larger than the {MAX_BYTES:,} bytes allowed: "
             "download it yourself and name the file"
         )
     if declared >= 0 and done != declared:

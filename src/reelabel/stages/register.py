@@ -270,7 +270,7 @@ def _row(path: Path, name: str, before: Row | None) -> Row:
     return row
 
 
-def _blank(kind: pa.DataType) -> Any:
+def _blank(kind: pa.DataType) -> str | float:
     if pa.types.is_string(kind):
         return ""
     return 0.0 if pa.types.is_floating(kind) else 0

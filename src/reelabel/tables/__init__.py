@@ -76,7 +76,6 @@ __all__ = [
     "Row",
     "Table",
     "joined",
-    "named",
     "spans_of",
     "xyxy_columns",
     "xyxy_of",
@@ -100,8 +99,3 @@ ALL = (
     *(PREDICTIONS, CLASS_CANDIDATES, CLASS_LABELS, STUDENT_PREDICTIONS),
 )
 """Every table, in the order of the flow."""
-
-
-def named(name: str) -> Table:
-    """Return the declared table of that name."""
-    return {table.name: table for table in ALL}[name]

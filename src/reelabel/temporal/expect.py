@@ -18,14 +18,12 @@ class Courses:
     """The boxes of every track in order of time.
 
     Attributes:
-        rows: ``(n,)`` the detections that are used, in order of track, then frame.
-        bounds: ``(tracks + 1,)`` where each track begins in `rows`.
-        frame: ``(n,)`` the frames of `rows`.
+        bounds: ``(tracks + 1,)`` where each track begins in `frame`.
+        frame: ``(n,)`` the frames of the boxes that are used, in order of track, then frame.
         still: ``(n, 4)`` their boxes with the camera motion removed.
         path: ``(frames, 2)`` the camera's path.
     """
 
-    rows: Ints
     bounds: Ints
     frame: Ints
     still: Floats
@@ -39,7 +37,7 @@ class Courses:
         rows = rows[boxes.score[rows] >= min_score]
         bounds = np.searchsorted(tracks.track_id[rows], np.arange(len(tracks.started) + 1))
         frame = boxes.frame[rows]
-        return cls(rows, bounds, frame, video.xyxy[rows] - np.tile(path[frame], 2), path)
+        return cls(bounds, frame, video.xyxy[rows] - np.tile(path[frame], 2), path)
 
     def near(self, track: int, frame: int, reach: int) -> int:
         """Return in how many other frames within `reach` of `frame` the track has a box."""

@@ -6,7 +6,6 @@ peak is distinct and the shifted picture fits better: a passing object is no cam
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -17,34 +16,17 @@ from numpy.typing import NDArray
 from reelabel.temporal.pictures import Grey
 
 _MIN_SIDE_PX = 16
+_MIN_RESPONSE = 0.05  # height of the correlation peak, 0..1
+_MIN_SHIFT_PX = 0.15  # smaller shifts (in the reduced picture) count as none
+_MAX_RESIDUAL = 0.85  # share of the difference that may be left after the shift is undone
 
 
-@dataclass(frozen=True)
-class MotionSettings:
-    """When a shift is accepted.
-
-    Attributes:
-        min_response: height of the correlation peak, 0..1.
-        min_shift_px: smaller shifts (in the reduced picture) count as none.
-        max_residual: how much of the difference may be left after the shift is undone, 0..1.
-    """
-
-    min_response: float = 0.05
-    min_shift_px: float = 0.15
-    max_residual: float = 0.85
-
-
-def global_shift(
-    earlier: Grey,
-    later: Grey,
-    settings: MotionSettings = MotionSettings(),
-) -> tuple[float, float]:
+def global_shift(earlier: Grey, later: Grey) -> tuple[float, float]:
     """Return by how many pixels (x, y) the content moved from one picture to the next.
 
     Args:
         earlier: uint8 ``(height, width)``; some 160 to 320 pixels wide is enough.
         later: a picture of the same size.
-        settings: when to accept it.
 
     Returns:
         ``(0.0, 0.0)`` where there is no global motion, or none that can be measured.
@@ -60,10 +42,10 @@ def global_shift(
         return 0.0, 0.0
     a, b = earlier.astype(np.float32), later.astype(np.float32)
     (x, y), response = phase_shift(a, b)
-    small = max(abs(x), abs(y)) < settings.min_shift_px
-    if small or response < settings.min_response:
+    small = max(abs(x), abs(y)) < _MIN_SHIFT_PX
+    if small or response < _MIN_RESPONSE:
         return 0.0, 0.0
-    accepted = _residual(a, b, (x, y)) <= settings.max_residual
+    accepted = _residual(a, b, (x, y)) <= _MAX_RESIDUAL
     return (x, y) if accepted else (0.0, 0.0)
 
 

@@ -199,8 +199,7 @@ class _Scoring:
         videos = np.unique(self.truth.moments.video).tolist()
         tables = (branch.read(STUDENT_PREDICTIONS, video, branch.number) for video in videos)
         every = Predictions.joined(predictions_of(one, names) for one in tables)
-        at = {key: i for i, key in enumerate(every.moments.ids())}
-        own = every[np.array([at[key] for key in self.truth.moments.ids()], np.int64)]
+        own = every.of(self.truth.moments)
         return {
             level: Scored.of(
                 (by_video(own) if level == "video" else own).probability,

@@ -17,6 +17,7 @@ from reelabel.media.stream import Timeline, scan_packets
 from reelabel.output_files import check_output
 from reelabel.tables import CLIPS, Row
 from reelabel.verbs.arguments import check_arguments
+from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace
 
 TABLE = "clips.csv"
@@ -50,7 +51,7 @@ def clips(
     check_arguments(exact=exact)
     check_output(out)
     out = as_path("out", out)
-    ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
+    ws = opened(workspace)
     jobs = list(_clips(ws))
     if not jobs:
         raise MissingInput(f"{ws.root}: there are no clips yet: run  reelabel cut {ws.root}")

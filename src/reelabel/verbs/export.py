@@ -23,6 +23,7 @@ from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.detections import export_detections
 from reelabel.verbs.label_lines import data_sentence
 from reelabel.verbs.origins import origins_of
+from reelabel.verbs.run import opened
 from reelabel.verbs.show_video import last_labelled
 from reelabel.verbs.unsure import unsure_sentences, write_unsure
 from reelabel.workspace import Workspace
@@ -96,7 +97,7 @@ def export(  # noqa: PLR0913 -- each is a flag
     check_arguments(round=round, overwrite=overwrite, half=half, format=format, unsure=unsure)
     check_output(out, into)
     out = as_path("out", out)
-    ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
+    ws = opened(workspace)
     config = read_config(ws)
     task = task_of(config)
     kind = _format(task, format, into=into is not None, unsure=unsure is not None)

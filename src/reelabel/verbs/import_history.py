@@ -21,6 +21,7 @@ from reelabel.errors import FormatError, MissingInput, UsageError
 from reelabel.files import copy_file, read_json, write_json
 from reelabel.pipeline import read_config
 from reelabel.verbs.arguments import check_arguments
+from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace
 from reelabel.workspace.editing import remove_path
 
@@ -179,7 +180,7 @@ def remove_import(workspace: Workspace | Path | str, *, what: What | None = None
         WorkspaceError: if the file system refuses.
     """
     check_arguments(what=what)
-    ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
+    ws = opened(workspace)
     with ws.locked():
         found = [one for one in import_records(ws) if what in {None, one.what}]
         if not found:

@@ -19,6 +19,7 @@ from reelabel.verbs.arguments import check_arguments
 from reelabel.verbs.import_classes import ImportedClasses
 from reelabel.verbs.import_history import What, import_records
 from reelabel.verbs.import_options import ImportOptions, OnMessage
+from reelabel.verbs.run import opened
 from reelabel.workspace import Workspace
 
 
@@ -66,7 +67,7 @@ def import_labels(
             changed then.
     """
     check_arguments(xyxy=xyxy, format=format, what=what, category=category)
-    ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
+    ws = opened(workspace)
     options = ImportOptions(format, what, xyxy, video, category, on_message)
     take = task_of(read_config(ws)).part("import_labels")
     with ws.locked():
@@ -77,7 +78,7 @@ def imported_sentences(
     workspace: Workspace | Path | str, taken: Dataset | ImportedClasses
 ) -> tuple[str, str]:
     """Return what the last import was, and where all of its kind is, in sentences for people."""
-    ws = workspace if isinstance(workspace, Workspace) else Workspace.open(workspace)
+    ws = opened(workspace)
     last = import_records(ws)[-1]
     where = f"all {last.what}: {ws.root / last.after}"
     if isinstance(taken, ImportedClasses):

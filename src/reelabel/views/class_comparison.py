@@ -34,10 +34,7 @@ def difference_sentences(found: ClassComparison) -> list[str]:
 def _difference(one: ModelDifference, against: str) -> str:
     if one.gain.value is None:
         return f"{one.model}: no difference to {against} is defined"
-    bounds = ""
-    if one.gain.low is not None and one.gain.high is not None:
-        bounds = f" ({one.gain.low:+z.3f} to {one.gain.high:+z.3f})"
-    what = f"{HEADINGS[one.measure]} {one.gain.value:+z.3f}{bounds}, p = {one.p_value:.3f}"
+    what = f"{HEADINGS[one.measure]} {one.gain.signed()}, p = {one.p_value:.3f}"
     if not one.differs:
         return f"{one.model} is not told apart from {against}: {what}"
     return f"{one.model} is {'better' if one.is_better else 'worse'} than {against}: {what}"

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -116,16 +115,10 @@ def scored_moments(
     for moments, target in known:
         video = str(moments.video[0]) if len(moments) else ""
         if video in found:
-            rows = _rows(found[video].moments, moments)
+            rows = found[video].moments.rows_of(moments)
             parts.append(found[video][rows[rows >= 0]])
             targets.append(target[rows >= 0])
     return ScoredMoments(Predictions.joined(parts), np.concatenate(targets))
-
-
-def _rows(moments: Moments, wanted: Moments) -> Any:
-    """Return the row of each wanted moment ``(m,)``, -1 where it is not there."""
-    at = {key: i for i, key in enumerate(moments.ids())}
-    return np.array([at.get(key, -1) for key in wanted.ids()], np.int64)
 
 
 def _truth(

@@ -21,7 +21,6 @@ from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
-from types import TracebackType
 from typing import Any, Generic, Self, cast
 
 from reelabel.engine.executors.base import Call, Finished, J, JobTick, T, WorkerDied
@@ -83,12 +82,7 @@ class _Pool(Generic[J, T]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Ask all processes to stop, and kill those that do not."""
         workers = [*self._idle, *(worker for worker, _ in self._busy.values())]
         for worker in workers:

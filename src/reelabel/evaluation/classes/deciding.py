@@ -23,12 +23,10 @@ class ClassOutcome:
 
     Attributes:
         best: the better one; the student where there is no teacher.
-        value: its figure, None if nothing was compared.
         reason: why, in words, with numbers and sample sizes.
     """
 
     best: Winner
-    value: float | None
     reason: str
 
 
@@ -58,18 +56,15 @@ def decide(
     sample = f"{counted(found.moments, 'video')} in {counted(found.groups, 'group')} with {what}"
     word = (WORDS if by_people else AGREEMENT)[name]
     if TEACHER not in values:
-        return ClassOutcome(
-            STUDENT, values[STUDENT], f"{word} {_with_interval(figures[STUDENT])} on {sample}"
-        )
+        return ClassOutcome(STUDENT, f"{word} {_with_interval(figures[STUDENT])} on {sample}")
     difference = found.difference(STUDENT, name)
     better = difference.differs and (difference.gain.value or 0.0) > min_gain
     best: Winner = STUDENT if better else TEACHER
     verdict = "better than" if better else "not better beyond chance than"
     return ClassOutcome(
         best,
-        values[best],
         f"the student is {verdict} its teacher: {word} {_shown(values[TEACHER])} -> "
-        f"{_shown(values[STUDENT])}, {_signed(difference.gain)}, on {sample}",
+        f"{_shown(values[STUDENT])}, {difference.gain.signed()}, on {sample}",
     )
 
 
@@ -82,13 +77,6 @@ AGREEMENT: dict[OverallMeasure, str] = {"top1": "agreement", "map": "mean AP of 
 def measure_of(comparison: ClassComparison) -> OverallMeasure:
     """Return the figure that decides: accuracy, or mean AP where several classes may be right."""
     return "top1" if comparison.models[0].scores.exclusive else "map"
-
-
-def _signed(gain: Figure) -> str:
-    if gain.value is None:
-        return "not defined"
-    bounds = f" ({gain.low:+z.3f} to {gain.high:+z.3f})" if gain.low is not None else ""
-    return f"{gain.value:+z.3f}{bounds}"
 
 
 def _with_interval(figure: Figure) -> str:

@@ -20,13 +20,13 @@ from reelabel.models.classifiers.pictures import ROOM, per_picture, sound
 from reelabel.models.names import given_names
 from reelabel.models.spec import Request, fingerprint
 from reelabel.models.timm_names import check_timm_name
+from reelabel.models.timm_networks import load_network
 from reelabel.models.torch_tools import (
     EmbedOptions,
     batch_for,
     computing,
     pad_aspect,
     pick_device,
-    read_state,
 )
 from reelabel.models.weights import resolve
 
@@ -70,7 +70,7 @@ class TimmClassifier:
         from timm.data import create_transform, resolve_model_data_config  # noqa: PLC0415 -- heavy
 
         device = pick_device(self.options.device)
-        model = self._network()
+        model = load_network(self.architecture, self.path, classes=len(self.classes))
         prepare = create_transform(**resolve_model_data_config(model))
         model = model.to(device)
 
@@ -82,26 +82,6 @@ class TimmClassifier:
             return sound(found.cpu().numpy(), self.name)
 
         return per_picture(judge, len(self.classes), self.batch_size)
-
-    def _network(self) -> Any:
-        import timm  # noqa: PLC0415 -- heavy
-
-        try:
-            model = timm.create_model(
-                self.architecture, pretrained=self.path is None, num_classes=len(self.classes)
-            )
-            if self.path is not None:
-                model.load_state_dict(read_state(self.path))
-        except ModelError:
-            raise
-        except Exception as exc:  # the hub, the network, torch: each has its own errors
-            reason = " ".join(str(exc).split())[:300]
-            raise ModelError(
-                f"weights for timm's {self.architecture} cannot be loaded ({reason}): without a "
-                "network, put its state dict somewhere and name it in the option 'weights'; if "
-                "they are for other classes, name these in the option 'labels'"
-            ) from exc
-        return model.eval()
 
 
 def load(request: Request) -> TimmClassifier:

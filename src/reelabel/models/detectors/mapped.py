@@ -37,11 +37,6 @@ class MappedDetector(WrappedDetector):
     sources: tuple[int, ...]
 
     @property
-    def name(self) -> str:
-        """How the detector was asked for."""
-        return self.inner.name
-
-    @property
     def fingerprint(self) -> str:
         """Changes with the detector, the names or what they stand for."""
         return fingerprint("mapped", self.inner.fingerprint, self.classes, self.sources, _JOIN_IOU)

@@ -9,13 +9,18 @@ from reelabel.models.base import Detector
 
 @dataclass(frozen=True)
 class WrappedDetector:
-    """Base of such detectors: pictures are taken in the same size, order and number.
+    """Base of such detectors: it has the name of the other and takes pictures as that does.
 
     Attributes:
         inner: the detector that does the work.
     """
 
     inner: Detector
+
+    @property
+    def name(self) -> str:
+        """How the detector was asked for."""
+        return self.inner.name
 
     @property
     def fit_wh(self) -> tuple[int, int] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from reelabel.errors import ModelError
 from reelabel.models.base import Embed, Image
 from reelabel.models.embedders.onnx_inputs import OnnxInputOptions, PictureInput, picture_input
-from reelabel.models.embedders.unit import unit_rows
+from reelabel.models.embedders.unit import one_by_one
 from reelabel.models.onnx_session import describe, open_session, run
 from reelabel.models.spec import Request, fingerprint
 from reelabel.models.weights import resolve
@@ -41,11 +40,7 @@ class OnnxEmbedder:
         def one(picture: Image) -> NDArray[np.float32]:
             return run(session, self.input.prepare(picture, self.options))[0].ravel()
 
-        def embed(pictures: Sequence[Image]) -> NDArray[np.float32]:
-            rows = [one(picture) for picture in pictures]
-            return unit_rows(np.array(rows, np.float32).reshape(-1, self.dimensions))
-
-        return embed
+        return one_by_one(one, self.dimensions)
 
 
 def load(request: Request) -> OnnxEmbedder:

@@ -15,7 +15,6 @@ alone ``tiny`` is better.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from reelabel.models.base import Embed, Image
 from reelabel.models.detectors.nanodet import NanoDet
 from reelabel.models.detectors.yolox import Yolox
 from reelabel.models.embedders.onnx_inputs import OnnxInputOptions, PictureInput, picture_input
-from reelabel.models.embedders.unit import unit_rows
+from reelabel.models.embedders.unit import one_by_one, unit_rows
 from reelabel.models.onnx_backbone import FeatureLevel, cut_network, feature_levels
 from reelabel.models.onnx_session import open_session, run
 from reelabel.models.spec import Request, fingerprint
@@ -98,11 +97,7 @@ class OnnxFeaturesEmbedder:
             about = [p - c for p, c in zip(parts, centre, strict=True)]
             return np.concatenate([unit_rows(part[None])[0] for part in about])
 
-        def embed(pictures: Sequence[Image]) -> NDArray[np.float32]:
-            rows = [one(picture) for picture in pictures]
-            return unit_rows(np.array(rows, np.float32).reshape(-1, self.dimensions))
-
-        return embed
+        return one_by_one(one, self.dimensions)
 
 
 def _pooled(session: Any, batch: NDArray[np.float32]) -> Parts:

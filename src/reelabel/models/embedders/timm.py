@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reelabel.errors import ModelError
 from reelabel.models.base import Embed, Image
-from reelabel.models.embedders.unit import unit_rows
+from reelabel.models.embedders.unit import one_by_one
 from reelabel.models.spec import Request, fingerprint
 from reelabel.models.timm_names import check_timm_name
-from reelabel.models.torch_tools import EmbedOptions, computing, pick_device, read_state
+from reelabel.models.timm_networks import load_network
+from reelabel.models.torch_tools import EmbedOptions, computing, pick_device
 from reelabel.models.weights import resolve
 
 
@@ -50,7 +48,7 @@ class TimmEmbedder:
         import torch  # noqa: PLC0415 -- heavy
 
         device = pick_device(self.options.device)
-        model = _network(self.architecture, self.path).to(device)
+        model = load_network(self.architecture, self.path).to(device)
 
         def one(picture: Image) -> NDArray[np.float32]:
             tensor = torch.tensor(self._prepared(picture), device=device)
@@ -58,37 +56,12 @@ class TimmEmbedder:
                 row: NDArray[np.float32] = model(tensor)[0].float().cpu().numpy()
             return row
 
-        def embed(pictures: Sequence[Image]) -> NDArray[np.float32]:
-            rows = [one(picture) for picture in pictures]
-            return unit_rows(np.array(rows, np.float32).reshape(-1, self.dimensions))
-
-        return embed
+        return one_by_one(one, self.dimensions)
 
     def _prepared(self, picture: Image) -> NDArray[np.float32]:
         fitted = cv2.resize(picture, self.size_wh, interpolation=cv2.INTER_AREA) / 255
         planes = ((fitted - np.array(self.mean)) / np.array(self.std)).transpose(2, 0, 1)
         return np.ascontiguousarray(planes[None], np.float32)
-
-
-def _network(architecture: str, path: str | None) -> Any:
-    """Return a backbone with its weights and without its classifier, ready to embed."""
-    import timm  # noqa: PLC0415 -- heavy
-
-    try:
-        model = timm.create_model(architecture, pretrained=path is None, num_classes=0)
-        if path is not None:
-            state = read_state(path)
-            own = model.state_dict()
-            model.load_state_dict({key: value for key, value in state.items() if key in own})
-    except ModelError:
-        raise
-    except Exception as exc:  # the hub, the network, torch: each has its own errors
-        reason = " ".join(str(exc).split())[:300]
-        raise ModelError(
-            f"weights for timm's {architecture} cannot be loaded ({reason}): without a network, "
-            "put its state dict somewhere and name it in the option 'weights'"
-        ) from exc
-    return model.eval()
 
 
 def load(request: Request) -> TimmEmbedder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from reelabel.errors import ModelError
 from reelabel.models.base import Embed, Image
-from reelabel.models.embedders.unit import unit_rows
+from reelabel.models.embedders.unit import one_by_one
 from reelabel.models.hub import HubOptions, Located, fit_for, locate, network, processor
 from reelabel.models.spec import Request, fingerprint
 from reelabel.models.torch_tools import EmbedOptions, computing, pad_aspect, pick_device
@@ -49,11 +48,7 @@ class TransformersEmbedder:
             row: NDArray[np.float32] = vector[0].float().cpu().numpy()
             return row
 
-        def embed(pictures: Sequence[Image]) -> NDArray[np.float32]:
-            rows = [one(picture) for picture in pictures]
-            return unit_rows(np.array(rows, np.float32).reshape(-1, self.dimensions))
-
-        return embed
+        return one_by_one(one, self.dimensions)
 
 
 def _vector(model: Any, inputs: Any) -> Any:

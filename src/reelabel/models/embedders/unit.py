@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from reelabel.models.base import Embed, Image
+
+
+def one_by_one(vector_of: Callable[[Image], NDArray[np.float32]], dimensions: int) -> Embed:
+    """Return the function that embeds pictures by one that returns ``(dimensions,)`` of each."""
+
+    def embed(pictures: Sequence[Image]) -> NDArray[np.float32]:
+        rows = [vector_of(picture) for picture in pictures]
+        return unit_rows(np.array(rows, np.float32).reshape(-1, dimensions))
+
+    return embed
 
 
 def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,13 +6,13 @@ import copy
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from reelabel.data.boxes import Boxes
 from reelabel.models.base import Detector, Image, Predict
-from reelabel.models.devices import has_torch_gpu
 from reelabel.models.students.family import Family, NetworkFamily, OnePassFamily
 from reelabel.models.students.folder import WEIGHTS, ModelCard
 from reelabel.models.students.inference import Network, Predictor
@@ -20,6 +20,9 @@ from reelabel.models.students.settings import BoxStudentSettings, Output
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+_NVIDIA = Path("/dev/nvidiactl")
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ class BoxNetworkFamily(BoxFamily, NetworkFamily[BoxStudentSettings, ModelCard]):
             return self._network(Path(folder), card)
 
     def _network(self, model_dir: Path, card: ModelCard) -> Network:
-        on_cpu = None if has_torch_gpu() else self.cpu_network(model_dir, card)
+        on_cpu = None if _has_torch_gpu() else self.cpu_network(model_dir, card)
         return on_cpu or self._torch_network(model_dir, card)
 
     def _torch_network(self, model_dir: Path, card: ModelCard) -> Network:
@@ -167,3 +170,8 @@ class BoxOnePassFamily(BoxFamily, OnePassFamily[BoxStudentSettings, ModelCard]):
             examples: pictures that have positive labels, with these labels.
             classes: class names, in the order of the class ids.
         """
+
+
+def _has_torch_gpu() -> bool:
+    """Return whether torch is installed and a driver of NVIDIA GPUs loaded; torch is not."""
+    return _NVIDIA.exists() and find_spec("torch") is not None

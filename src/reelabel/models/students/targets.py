@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -63,6 +64,21 @@ class Target:
             ignore=self.ignore.to(device),
             negative=self.negative.to(device),
         )
+
+
+def cells_inside(boxes: Tensor, size_hw: Sequence[int], *, cell: int = 1) -> Tensor:
+    """Return which cells have their middle in any of the boxes: ``(h, w)`` bool.
+
+    Args:
+        boxes: ``(n, 4)`` in pixels.
+        size_hw: rows and columns of cells.
+        cell: side of a cell in pixels.
+    """
+    y = (torch.arange(size_hw[0], device=boxes.device) + 0.5) * cell
+    x = (torch.arange(size_hw[1], device=boxes.device) + 0.5) * cell
+    rows = (y >= boxes[:, 1:2]) & (y < boxes[:, 3:4])
+    columns = (x >= boxes[:, :1]) & (x < boxes[:, 2:3])
+    return (rows[:, :, None] & columns[:, None]).any(0)
 
 
 @runtime_checkable

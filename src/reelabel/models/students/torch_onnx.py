@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from reelabel.errors import ModelError
+from reelabel.errors import ModelError, first_line
 
 OpenSides = Mapping[str, Mapping[int, str]]
 """Name of an input or output -> the dimensions that stay open, with their names."""
@@ -42,5 +42,4 @@ def write_onnx(module: nn.Module, example: Tensor, path: Path, open_sides: OpenS
                 dynamic_axes={name: dict(sides) for name, sides in open_sides.items()},
             )
     except Exception as exc:  # its errors share no base class
-        reason = (str(exc).splitlines() or [type(exc).__name__])[0][:300]
-        raise ModelError(f"this network cannot be written as ONNX: {reason}") from exc
+        raise ModelError(f"this network cannot be written as ONNX: {first_line(exc)}") from exc

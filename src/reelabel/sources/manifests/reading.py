@@ -68,12 +68,15 @@ class Reading:
     lookup: Lookup = lambda _: b""
     _known: dict[str, Classes | None] = field(default_factory=dict)
 
-    def take(self, where: str, make: Callable[[], Entry]) -> Iterator[Entry]:
-        """Yield the entry of a row, or count it as one that cannot be used."""
+    def take(self, where: str, make: Callable[[], Entry | None]) -> Iterator[Entry]:
+        """Yield the entry of a row; count it if it cannot be used or, None, has other labels."""
         try:
             entry = make()
         except FormatError as exc:
             self.tally.refuse(where, exc)
+            return
+        if entry is None:
+            self.tally.other_labels += 1
         else:
             yield entry
 
@@ -124,18 +127,15 @@ def read_columns(
         yield from _csv_entries(reading, make, needs, divide)
         return
     layouts = Layouts(names_of(reading.manifest))
+
+    def entry(row: Any) -> Entry | None:
+        layout = layouts.of(row)
+        classes = reading.classes_of(layout.label(row))
+        return None if classes is None else make(layout.values(row), classes)
+
     for where, row in rows:
         reading.tally.rows += 1
-        try:
-            layout = layouts.of(row)
-            classes = reading.classes_of(layout.label(row))
-        except FormatError as exc:
-            reading.tally.refuse(where, exc)
-            continue
-        if classes is None:
-            reading.tally.other_labels += 1
-        else:
-            yield from reading.take(where, partial(make, layout.values(row), classes))
+        yield from reading.take(where, partial(entry, row))
 
 
 def names_of(manifest: Manifest) -> dict[str, tuple[str, ...]]:

@@ -92,45 +92,30 @@ def _label_names(reading: Reading) -> dict[int, str]:
 
 
 def _read_lines(reading: Reading, labels: _Labels) -> Iterator[Entry]:
-    tally, split = reading.tally, _split_of(reading.path)
+    split = _split_of(reading.path)
     with open_text(reading.path) as file:
         for number, line in enumerate(file, 1):
             url, _, numbers = line.strip().partition(" ")
-            if not url:
-                continue
-            tally.rows += 1
-            try:
-                classes = labels.of(numbers.strip().split(","))
-            except FormatError as exc:
-                tally.refuse(f"line {number}", exc)
-                continue
-            if classes:
-                make = partial(_of_url, url, classes, split)
+            if url:
+                reading.tally.rows += 1
+                make = partial(_of_url, url, numbers, labels, split=split)
                 yield from reading.take(f"line {number}", make)
-            else:
-                tally.other_labels += 1
 
 
-def _of_url(url: str, classes: Classes, split: str) -> Entry:
+def _of_url(url: str, numbers: str, labels: _Labels, *, split: str) -> Entry | None:
+    classes = labels.of(numbers.strip().split(","))
+    if not classes:
+        return None
     native_id = youtube_id(youtube_id_in(url) or url)
     return Entry(native_id, youtube_page(native_id), page=True, labels=classes, split=split)
 
 
 def _read_json(reading: Reading, labels: _Labels) -> Iterator[Entry]:
-    tally, split = reading.tally, _split_of(reading.path)
+    split = _split_of(reading.path)
     with open_text(reading.path, lines=False) as file:
         for number, row in named_entries(reading, file):
-            tally.rows += 1
-            try:
-                classes = labels.of(_numbers(row))
-            except FormatError as exc:
-                tally.refuse(f"entry {number}", exc)
-                continue
-            if classes:
-                make = partial(_of_object, row, classes, split)
-                yield from reading.take(f"entry {number}", make)
-            else:
-                tally.other_labels += 1
+            reading.tally.rows += 1
+            yield from reading.take(f"entry {number}", partial(_of_object, row, labels, split))
 
 
 def _numbers(row: Any) -> list[Any]:
@@ -142,7 +127,10 @@ def _numbers(row: Any) -> list[Any]:
     return numbers
 
 
-def _of_object(row: dict[str, Any], classes: Classes, split: str) -> Entry:
+def _of_object(row: Any, labels: _Labels, split: str) -> Entry | None:
+    classes = labels.of(_numbers(row))
+    if not classes:
+        return None
     native_id = youtube_id(row.get("id"))
     return Entry(
         native_id,

@@ -55,17 +55,12 @@ def _read_lines(reading: Reading) -> Iterator[Entry]:
             if not url or url.startswith("#"):
                 continue
             reading.tally.rows += 1
-            try:
-                classes = reading.classes_of(divide(labels))
-            except FormatError as exc:
-                reading.tally.refuse(f"line {number}", exc)
-                continue
-            if classes is None:
-                reading.tally.other_labels += 1
-                continue
-            values = {"url": url}
-            make = partial(_entry, reading.manifest, values, classes)
-            yield from reading.take(f"line {number}", make)
+            yield from reading.take(f"line {number}", partial(_of_line, reading, url, labels))
+
+
+def _of_line(reading: Reading, url: str, labels: str) -> Entry | None:
+    classes = reading.classes_of(divide(labels))
+    return None if classes is None else _entry(reading.manifest, {"url": url}, classes)
 
 
 def _entry(manifest: Manifest, values: Values, classes: Classes) -> Entry:

@@ -192,12 +192,11 @@ def _read_ids(reading: Reading, tags: _Tags) -> Iterator[Entry]:
             if not line.strip():
                 continue
             reading.tally.rows += 1
-            if classes is None:
-                reading.tally.other_labels += 1
-            else:
-                yield from reading.take(f"line {number}", partial(_of_id, line.strip(), classes))
+            yield from reading.take(f"line {number}", partial(_of_id, line.strip(), classes))
 
 
-def _of_id(text: str, classes: Classes) -> Entry:
+def _of_id(text: str, classes: Classes | None) -> Entry | None:
+    if classes is None:
+        return None
     native_id = youtube_id(text)
     return Entry(native_id, youtube_page(native_id), page=True, labels=classes)

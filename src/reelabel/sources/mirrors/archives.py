@@ -9,7 +9,6 @@ all of them. Format: POSIX.1-2001 (pax), ustar and GNU tar, plain or in gzip (RF
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import tarfile
 import zlib
@@ -59,14 +58,10 @@ class Taken:
     Attributes:
         name: of the member, without folders.
         path: the file, as the caller named it.
-        size_bytes: of the file.
-        sha256: of the file, hexadecimal.
     """
 
     name: str
     path: Path
-    size_bytes: int
-    sha256: str
 
 
 class Readable(Protocol):
@@ -155,14 +150,13 @@ class _Archive:
 
     def write(self, info: tarfile.TarInfo, path: Path) -> Taken:
         """Write a member to a file, which appears when it is whole."""
-        digest = hashlib.sha256()
         try:
-            write_chunks(path, self._content(info, digest))
+            write_chunks(path, self._content(info))
         except WorkspaceError as exc:
             raise FetchFailure("disk", str(exc)) from exc
-        return Taken(PurePosixPath(info.name).name, path, info.size, digest.hexdigest())
+        return Taken(PurePosixPath(info.name).name, path)
 
-    def _content(self, info: tarfile.TarInfo, digest: hashlib._Hash) -> Iterator[bytes]:
+    def _content(self, info: tarfile.TarInfo) -> Iterator[bytes]:
         """Yield the bytes of a member, which are as many as its header states."""
         file = self._tar.extractfile(info) if self._tar is not None else None
         left = info.size
@@ -174,7 +168,6 @@ class _Archive:
             if not block:
                 break
             left -= len(block)
-            digest.update(block)
             yield block
         if left:
             raise FetchFailure("truncated", f"{info.name}: {left} bytes are missing")

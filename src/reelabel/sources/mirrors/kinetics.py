@@ -87,12 +87,10 @@ class ArchiveRead:
 
     Attributes:
         url: of the archive.
-        whole: whether it was read to its end, so that it holds nothing more of what is wanted.
         failure: what broke it off, None if nothing did.
     """
 
     url: str
-    whole: bool
     failure: FetchFailure | None = None
 
 
@@ -278,20 +276,15 @@ def _read_archive(
     archive: PlannedArchive, open_archive: Callable[[str], ArchiveBytes], limits: ArchiveLimits
 ) -> Generator[Taken | ArchiveRead, None, None]:
     """Yield the clips of one archive, then how reading it ended."""
-    count = 0
     failure = None
     try:
         with closing(open_archive(archive.url)) as stream:
-            for taken in take_members(stream, archive.wanted, limits):
-                count += 1
-                yield taken
+            yield from take_members(stream, archive.wanted, limits)
     except FetchFailure as exc:
         if exc.outcome.stops != "video":
             raise
         failure = exc
-    # Reading stops where the last wanted clip is found: what lies behind it was not seen.
-    to_the_end = failure is None and count < len(archive.wanted)
-    yield ArchiveRead(archive.url, to_the_end, failure)
+    yield ArchiveRead(archive.url, failure)
 
 
 def overlap_warning(used: Collection[tuple[str, str]]) -> str:

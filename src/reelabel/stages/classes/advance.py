@@ -7,8 +7,6 @@ without a tag that it can label: tags are not changed by it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pydantic import Field
 
 from reelabel.config import Settings
@@ -34,20 +32,14 @@ class ClassAdvanceSettings(Settings):
     """Let the student teach even if it is not better; the best model so far stays the best."""
 
 
-@dataclass(frozen=True)
-class Before:
-    """The best model before this round; empty if there is none."""
-
-    name: str
-
-
-AdvanceUnit = Unit[ClassAdvanceSettings, Before]
+AdvanceUnit = Unit[ClassAdvanceSettings, str]
+"""Its resource is the name of the best model before this round; empty if there is none."""
 
 
 def advance(unit: AdvanceUnit) -> Output:
     """Return this round's decision."""
     outcome, by = _outcome(unit)
-    mine, before = student_spec(unit.round_number), unit.resource.name
+    mine, before = student_spec(unit.round_number), unit.resource
     best = mine if outcome.best == "student" or not before else before
     untagged = _untagged(unit)
     again = (best == mine and untagged > 0) or unit.settings.keep_going
@@ -76,7 +68,7 @@ def _outcome(unit: AdvanceUnit) -> tuple[ClassOutcome, DecidedBy]:
     if found:
         return found, "agreement"
     why = "nothing to decide by: no truth, and no labels were held out; set split.held_out"
-    return ClassOutcome("teacher", None, why), "nothing"
+    return ClassOutcome("teacher", why), "nothing"
 
 
 def _untagged(unit: AdvanceUnit) -> int:
@@ -96,11 +88,11 @@ def _then(unit: AdvanceUnit, best: str, mine: str, untagged: int) -> str:
     return f"; it labels the {counted(untagged, 'video')} without tags next"
 
 
-def _before(context: Context[ClassAdvanceSettings]) -> Resource[Before]:
+def _before(context: Context[ClassAdvanceSettings]) -> Resource[str]:
     """Return the best model of the rounds before."""
     found = context.inputs.result(Decision, previous=True)
-    before = Before(found.best if found else context.project.teacher)
-    return Resource(before, fingerprint(vars(before)))
+    name = found.best if found else context.project.teacher
+    return Resource(name, fingerprint({"name": name}))
 
 
 VIDEO: Level = "video"

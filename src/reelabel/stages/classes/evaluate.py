@@ -184,22 +184,16 @@ def _compared(unit: EvaluateUnit, models: Mapping[str, Predictions], truth: Trut
     if not len(truth.moments):
         return {}
     settings = unit.settings.score_settings(unit.project)
-    candidates = [ModelPredictions(name, _of(one, truth.moments)) for name, one in models.items()]
+    candidates = [ModelPredictions(name, one.of(truth.moments)) for name, one in models.items()]
     found = [compare(candidates, truth, settings, whole_videos=whole) for whole in (False, True)]
     return {one.level: one for one in found}
-
-
-def _of(predictions: Predictions, moments: Moments) -> Predictions:
-    """Return the predictions of some moments, in their order."""
-    at = {key: i for i, key in enumerate(predictions.moments.ids())}
-    return predictions[np.array([at[key] for key in moments.ids()], np.int64)]
 
 
 def _temperature(unit: EvaluateUnit, student: Predictions, held_out: Truth) -> float | None:
     """Return what calibrates the student's probabilities, None if nothing was held out."""
     if not len(held_out.moments):
         return None
-    probability = _of(student, held_out.moments).probability
+    probability = student.of(held_out.moments).probability
     exclusive = not unit.project.multi_label
     return fit_temperature(probability, held_out.target, exclusive=exclusive, groups=held_out.group)
 
@@ -212,7 +206,7 @@ def _at(unit: EvaluateUnit, raw: Predictions, temperature: float) -> Predictions
 
 def _crossed(unit: EvaluateUnit, raw: Predictions, held_out: Truth) -> Predictions:
     """Return the student's probabilities of moments that temperatures are fitted on."""
-    known, exclusive = _of(raw, held_out.moments), not unit.project.multi_label
+    known, exclusive = raw.of(held_out.moments), not unit.project.multi_label
     found = cross_calibrated(
         known.probability, held_out.target, held_out.group, exclusive=exclusive
     )

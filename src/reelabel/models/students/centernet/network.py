@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d, softplus
 from torchvision.ops import generalized_box_iou_loss
 
-from reelabel.models.students.targets import Found, Target
+from reelabel.models.students.targets import Found, Target, cells_inside
 
 CELL = 4
 """Side of a cell of the heat map, in input pixels."""
@@ -103,10 +103,10 @@ class CenterNet(nn.Module):
         """Return ``(1, h, w)``: the weight of each cell as background; 0 where it is ignored."""
         mask = torch.ones(shape, device=target.xyxy.device)
         if len(target.ignore):
-            mask[_inside(target.ignore, shape)] = 0.0
+            mask[cells_inside(target.ignore, shape, cell=CELL)] = 0.0
         # A hard negative is known to be background, so it counts inside ignore regions too.
         if len(target.negative):
-            mask[_inside(target.negative, shape)] = self.negative_weight
+            mask[cells_inside(target.negative, shape, cell=CELL)] = self.negative_weight
         return mask[None]
 
 
@@ -186,15 +186,6 @@ def _peaks(score: Tensor, boxes: Tensor) -> Found:
     cells = score[0].numel()
     where = top.indices % cells
     return Found(boxes.reshape(-1, 4)[where], top.values, top.indices // cells)
-
-
-def _inside(boxes: Tensor, shape: torch.Size) -> Tensor:
-    """Return which cells have their middle in any of the boxes: ``(h, w)`` bool."""
-    y = (torch.arange(shape[0], device=boxes.device) + 0.5) * CELL
-    x = (torch.arange(shape[1], device=boxes.device) + 0.5) * CELL
-    rows = (y[None] >= boxes[:, 1:2]) & (y[None] < boxes[:, 3:4])
-    columns = (x[None] >= boxes[:, :1]) & (x[None] < boxes[:, 2:3])
-    return (rows[:, :, None] & columns[:, None]).any(0)
 
 
 class _Residual(nn.Module):

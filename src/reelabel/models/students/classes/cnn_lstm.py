@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reelabel.models.students.classes.family import RecurrentFamily
 from reelabel.models.students.classes.scratch import ScratchFamily
-from reelabel.models.students.settings import ClassStudentSettings
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class CnnLstmFamily(ScratchFamily):
+class CnnLstmFamily(RecurrentFamily, ScratchFamily):
     """A small CNN whose features keep a grid of 2 x 2, and an LSTM over time, trained together."""
 
     name = "cnn-lstm"
     purpose = "a small CNN and an LSTM, 0.4 million weights, random initial weights"
     size = 64
     frames = 8
-    any_length = True
-
-    def options(self, settings: ClassStudentSettings) -> dict[str, Any]:
-        """Return whether differences are given too."""
-        return {"differences": settings.differences}
 
     def parts(
         self, size: int, classes: int, arch: dict[str, Any], *, dropout: float

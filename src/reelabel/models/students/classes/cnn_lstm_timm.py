@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reelabel.models.students.classes.family import RecurrentFamily
 from reelabel.models.students.classes.library import LibraryFamily
-from reelabel.models.students.settings import ClassStudentSettings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from reelabel.models.students.classes.networks.library import BaseNetwork
 
 
-class CnnLstmTimmFamily(LibraryFamily):
+class CnnLstmTimmFamily(RecurrentFamily, LibraryFamily):
     """A CNN of timm whose features keep a grid of 2 x 2, and an LSTM over time."""
 
     name = "cnn-lstm-timm"
@@ -24,15 +24,6 @@ class CnnLstmTimmFamily(LibraryFamily):
     maps = True
     size = 112
     frames = 8
-    any_length = True
-
-    def source(self, student: str) -> str:
-        """Return the network that follows the colon."""
-        return f"timm:{self.member(student)}"
-
-    def options(self, settings: ClassStudentSettings) -> dict[str, Any]:
-        """Return whether differences are given too."""
-        return {"differences": settings.differences}
 
     def parts(
         self, base_net: BaseNetwork, classes: int, arch: dict[str, Any], *, dropout: float

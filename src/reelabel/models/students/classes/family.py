@@ -76,6 +76,11 @@ class ClassNetworkFamily(ClassFamily, NetworkFamily[ClassStudentSettings, ClassC
             ModelError: if the initial weights cannot be used.
         """
 
+    def options(self, settings: ClassStudentSettings) -> dict[str, Any]:
+        """Return the settings that the network is built from, for ``arch``."""
+        del settings
+        return {}
+
     @abstractmethod
     def rebuild(self, model_dir: Path, card: ClassCard) -> ClassNetwork:
         """Return the network that a card describes, its weights not yet those of the folder."""
@@ -100,6 +105,16 @@ class ClassNetworkFamily(ClassFamily, NetworkFamily[ClassStudentSettings, ClassC
         device = prepared_device()
         network = self.load(model_dir, card).to(device)
         return inference.ClassPredictor(network, card, device, any_length=self.any_length)
+
+
+class RecurrentFamily(ClassNetworkFamily):
+    """A family whose head goes through the pictures one after the other, and may see changes."""
+
+    any_length = True
+
+    def options(self, settings: ClassStudentSettings) -> dict[str, Any]:
+        """Return whether differences are given too."""
+        return {"differences": settings.differences}
 
 
 class ClassOnePassFamily(ClassFamily, OnePassFamily[ClassStudentSettings, ClassCard]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reelabel.models.students.classes.family import RecurrentFamily
 from reelabel.models.students.classes.library import LibraryFamily, source_of
 from reelabel.models.students.settings import ClassStudentSettings
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from reelabel.models.students.classes.networks.library import BaseNetwork
 
 
-class GruFamily(LibraryFamily):
+class GruFamily(RecurrentFamily, LibraryFamily):
     """A GRU on the features of a picture network; the backbone is frozen unless set otherwise."""
 
     name = "gru"
@@ -21,7 +22,6 @@ class GruFamily(LibraryFamily):
     purpose = "a GRU on a frozen network's features and their changes: fast, but weak on motion"
     defaults = {"backbone": "frozen"}  # noqa: RUF012 -- declared as a ClassVar in the base class
     frames = 8
-    any_length = True
 
     def source(self, student: str) -> str:
         """Return the network that follows the colon."""
@@ -35,10 +35,6 @@ class GruFamily(LibraryFamily):
         """
         super().check(settings)
         self.source(settings.student)
-
-    def options(self, settings: ClassStudentSettings) -> dict[str, Any]:
-        """Return whether differences are given too."""
-        return {"differences": settings.differences}
 
     def parts(
         self, base_net: BaseNetwork, classes: int, arch: dict[str, Any], *, dropout: float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -36,22 +35,23 @@ class LibraryFamily(ClassNetworkFamily):
     """Students whose backbone is a network of a library.
 
     Attributes:
+        library: timm or torchvision, whose networks its members are.
         maps: the backbone's features are maps, without the mean over the picture.
         size: side of the input in pixels, where the settings name none; 0: the network's own.
     """
 
+    library: ClassVar[str] = "timm"
     maps: ClassVar[bool] = False
     size: ClassVar[int] = 0
 
-    @abstractmethod
     def source(self, student: str) -> str:
         """Return the network that `student` names: ``timm:NAME`` or ``torchvision:NAME``."""
+        return f"{self.library}:{self.member(student)}"
 
-    @abstractmethod
     def parts(
         self, base_net: BaseNetwork, classes: int, arch: dict[str, Any], *, dropout: float
     ) -> tuple[nn.Module, nn.Module]:
-        """Return a backbone and a head as `ClassNetwork` takes them.
+        """Return a backbone and a head as `ClassNetwork` takes them: one linear layer, if not else.
 
         Args:
             base_net: the network without its last layer.
@@ -59,11 +59,10 @@ class LibraryFamily(ClassNetworkFamily):
             arch: what `model.json` keeps; see `options`.
             dropout: share of the features that each training step leaves out.
         """
+        from reelabel.models.students.classes.networks import base  # noqa: PLC0415 -- torch
 
-    def options(self, settings: ClassStudentSettings) -> dict[str, Any]:
-        """Return the settings that the network is built from, for ``arch``."""
-        del settings
-        return {}
+        del arch
+        return base.PerPicture(base_net.net), base.MeanHead(base_net.features, classes, dropout)
 
     def frames_for(self, source: str, frames: int) -> int:
         """Return how many pictures the network is given, if the longest window has so many."""

@@ -40,11 +40,6 @@ class ScratchFamily(ClassNetworkFamily):
             dropout: share of the features that each training step leaves out.
         """
 
-    def options(self, settings: ClassStudentSettings) -> dict[str, Any]:
-        """Return the settings that the network is built from, for ``arch``."""
-        del settings
-        return {}
-
     def check(self, settings: ClassStudentSettings) -> None:
         """Check that the settings suit the family.
 

@@ -16,14 +16,11 @@ class TorchvisionVideoFamily(LibraryFamily):
     """The networks of torchvision that classify clips; published weights are Kinetics-400's."""
 
     name = "torchvision-video"
+    library = "torchvision"
     rest = "NAME"
     names = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t")
     purpose = "3-D networks and video transformers of torchvision, with Kinetics weights"
     frames = 16
-
-    def source(self, student: str) -> str:
-        """Return the network that follows the colon."""
-        return f"torchvision:{self.member(student)}"
 
     def frames_for(self, source: str, frames: int) -> int:
         """Return as many pictures as the network can take."""

@@ -23,10 +23,6 @@ class TsmTimmFamily(LibraryFamily):
     size = 112
     frames = 8
 
-    def source(self, student: str) -> str:
-        """Return the network that follows the colon."""
-        return f"timm:{self.member(student)}"
-
     def parts(
         self, base_net: BaseNetwork, classes: int, arch: dict[str, Any], *, dropout: float
     ) -> tuple[nn.Module, nn.Module]:

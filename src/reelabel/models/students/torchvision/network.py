@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,8 @@ from reelabel.models.students.settings import BoxStudentSettings
 from reelabel.models.students.targets import Found, Target
 from reelabel.models.students.weights import load_matching
 from reelabel.models.torch_tools import read_state
+
+M = TypeVar("M", bound=nn.Module)
 
 _SCORE_FLOOR = 0.01
 _HARD_IOU = 0.4  # an anchor that overlaps a hard negative this much shows the same thing
@@ -73,8 +75,8 @@ class TorchvisionStudent(nn.Module):
             _freeze_norms(self.net.backbone, norm_eps)
         if anchor_sizes or anchor_ratios:
             set_anchors(self.net, anchor_sizes, anchor_ratios)
-        self.net.rpn = _Rpn.taking_over(self.net.rpn)
-        self.net.roi_heads = _Heads.taking_over(self.net.roi_heads)
+        self.net.rpn = _taken_over(_Rpn, self.net.rpn)
+        self.net.roi_heads = _taken_over(_Heads, self.net.roi_heads)
         self.net.roi_heads.offers = math.ceil(negative_weight)
         if frozen:
             self.net.backbone.body.requires_grad_(requires_grad=False)
@@ -186,15 +188,15 @@ def _freeze_norms(module: nn.Module, eps: float) -> None:
             _freeze_norms(child, eps)
 
 
+def _taken_over(kind: type[M], old: nn.Module) -> M:
+    """Return one of a kind with all parts of another: torchvision builds its own kind itself."""
+    new = kind.__new__(kind)
+    new.__dict__ = old.__dict__
+    return new
+
+
 class _Rpn(RegionProposalNetwork):
     """The first stage, with ignore regions, target scores and hard negatives."""
-
-    @classmethod
-    def taking_over(cls, old: RegionProposalNetwork) -> _Rpn:
-        """Return one with all parts of another: torchvision builds its own kind itself."""
-        new = cls.__new__(cls)
-        new.__dict__ = old.__dict__
-        return new
 
     def assign_targets_to_anchors(
         self, anchors: list[Tensor], targets: list[dict[str, Tensor]]
@@ -226,13 +228,6 @@ class _Heads(RoIHeads):
 
     offers: int = 1
     _targets: list[dict[str, Tensor]]
-
-    @classmethod
-    def taking_over(cls, old: RoIHeads) -> _Heads:
-        """Return one with all parts of another: torchvision builds its own kind itself."""
-        new = cls.__new__(cls)
-        new.__dict__ = old.__dict__
-        return new
 
     def select_training_samples(
         self, proposals: list[Tensor], targets: list[dict[str, Tensor]]

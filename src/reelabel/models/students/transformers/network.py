@@ -17,14 +17,14 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForObjectDetection, PretrainedConfig
+from transformers import AutoModelForObjectDetection
 from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
 from reelabel.errors import ModelError
 from reelabel.models.students.folder import ModelCard
 from reelabel.models.students.settings import BoxStudentSettings
-from reelabel.models.students.targets import Found, Target
+from reelabel.models.students.targets import Found, Target, cells_inside
 
 _MAX_DETECTIONS = 100
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, what most were trained on
@@ -110,11 +110,6 @@ def from_settings(settings: BoxStudentSettings, classes: tuple[str, ...]) -> Tra
     return TransformersStudent(net, mean=mean, std=std, frozen=settings.freeze_backbone)
 
 
-def from_config(config: PretrainedConfig) -> TransformersStudent:
-    """Return a student with random weights, of an architecture that is given in full."""
-    return TransformersStudent(AutoModelForObjectDetection.from_config(config))
-
-
 def load(model_dir: Path, card: ModelCard) -> TransformersStudent:
     """Return the student of a finished folder."""
     net = _pretrained(str(model_dir), local_files_only=True)
@@ -183,17 +178,9 @@ def painted(image: Tensor, target: Target) -> Tensor:
     """Return the picture ``(3, h, w)`` with its mean colour in the ignore regions."""
     if not len(target.ignore):
         return image
-    hidden = _mask(target.ignore, image) & ~_mask(target.xyxy, image)
+    size_hw = (image.shape[1], image.shape[2])
+    hidden = cells_inside(target.ignore, size_hw) & ~cells_inside(target.xyxy, size_hw)
     return torch.where(hidden, image.mean((1, 2), keepdim=True), image)
-
-
-def _mask(boxes: Tensor, image: Tensor) -> Tensor:
-    """Return ``(h, w)`` bool: which pixels lie in any of the boxes."""
-    y = torch.arange(image.shape[1], device=image.device) + 0.5
-    x = torch.arange(image.shape[2], device=image.device) + 0.5
-    rows = (y >= boxes[:, 1:2]) & (y < boxes[:, 3:4])
-    columns = (x >= boxes[:, :1]) & (x < boxes[:, 2:3])
-    return (rows[:, :, None] & columns[:, None]).any(0)
 
 
 def _centred(xyxy: Tensor) -> Tensor:
