@@ -16,7 +16,7 @@ from reelabel.errors import MissingInput, ShardError, UsageError
 from reelabel.formats.coco import read_coco
 from reelabel.formats.registry import BOX_WRITERS
 from reelabel.pipeline import read_config, run
-from reelabel.tables import CLASS_LABELS, FRAMES, LABELS
+from reelabel.tables import CLASS_LABELS, FRAMES, LABELS, STUDENT_PREDICTIONS
 from reelabel.verbs.unsure import UNSURE_CSV
 from reelabel.workspace import Workspace
 
@@ -161,6 +161,23 @@ def test_the_least_likely_class_is_shown_first_and_settled_once(classes_copy, tm
     tables = [table for video_id, table in class_labels(classes_copy) if video_id == moment[0]]
     rows = [row for table in tables for row in table.to_pylist() if row["pts"] == moment[1]]
     assert {row["origin"] for row in rows} == {"person"}
+
+
+def test_the_student_is_asked_where_no_probe_was(classes_copy, tmp_path):
+    """Of a claim without a probability the student judges, if the moment was held out from it."""
+    labelled = set(classes_copy.shards(CLASS_LABELS, 0))
+    held_out = next(v for v in classes_copy.shards(STUDENT_PREDICTIONS, 0) if v in labelled)
+    for video_id, table in class_labels(classes_copy):
+        write_probability(classes_copy, video_id, np.full(len(table), np.nan, np.float32))
+    rows = classes_copy.read(STUDENT_PREDICTIONS, held_out, 0)
+    at = rows.schema.get_field_index("probability")
+    label = classes_copy.read(CLASS_LABELS, held_out, 0)["category"][0].as_py()
+    likely = [0.25 if name == label else 0.75 for name in rows["category"].to_pylist()]
+    changed = rows.set_column(at, rows.schema.field(at), pa.array(np.float32(likely)))
+    classes_copy.write(STUDENT_PREDICTIONS, held_out, changed, fingerprint="x", round_number=0)
+    found = listed(api.export(classes_copy, tmp_path / "out", unsure=1))
+    assert [row["video_id"] for row in found] == [held_out]
+    assert "probability 0.25" in found[0]["in_doubt"]
 
 
 def test_nothing_in_doubt_is_said(classes_copy, tmp_path):

@@ -1,7 +1,8 @@
 """export --unsure of classes: the moments that a person should look at first, with their claims.
 
-What no model believes is shown first, under the class that its label claims. Moments that a person
-classified already, and test videos, are left out.
+What a model that did not learn from a claim takes for unlikely is shown first, under the class that
+is claimed: probes, else the round's student where the moment was held out, else the teacher of its
+own claims. Moments that a person classified already, and test videos, are left out.
 """
 
 from __future__ import annotations
@@ -17,15 +18,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reelabel.config import Config
+from reelabel.data.boxes import Bools
 from reelabel.data.claims import Claims
 from reelabel.data.class_dataset import ClassDataset
-from reelabel.data.states import PERSON, POSITIVE
+from reelabel.data.classes import Predictions
+from reelabel.data.states import IGNORE, PERSON, POSITIVE, TEACHER
 from reelabel.data.video import Video
 from reelabel.labels.claims import targets
 from reelabel.labels.division import TRAIN
 from reelabel.labels.unsure import Unsure, claim_doubts, look_first
-from reelabel.tables import CLASS_LABELS, CLASS_TRUTH, MOMENTS, Table
-from reelabel.tables.claims import claims_of, moments_of, spans_of, times_s
+from reelabel.tables import (
+    CLASS_LABELS,
+    CLASS_TRUTH,
+    MOMENTS,
+    PREDICTIONS,
+    STUDENT_PREDICTIONS,
+    Table,
+)
+from reelabel.tables.claims import claims_of, moments_of, predictions_of, spans_of, times_s
 from reelabel.verbs.export_classes import Writer, write_classes
 from reelabel.views.class_moments import MomentId
 from reelabel.workspace import Workspace
@@ -90,6 +100,10 @@ class _Video:
             return workspace.read(table, video.video_id, number) if there else table.empty()
 
         claims = claims_of(rows(CLASS_LABELS), names)
+        by_teacher = claims.origin == TEACHER
+        asked = [(STUDENT_PREDICTIONS, ~by_teacher), (PREDICTIONS, by_teacher)]
+        for table, which in asked:
+            claims = _with_probability(claims, predictions_of(rows(table), names), which)
         truth = spans_of(rows(CLASS_TRUTH), names)
         time_s = times_s(claims.moments, video)
         known = truth.covers(time_s[:, 0], time_s[:, 1]).any(axis=1)
@@ -125,10 +139,25 @@ class _Video:
         )
 
 
+def _with_probability(claims: Claims, found: Predictions, which: Bools) -> Claims:
+    """Return claims, of some of which a model says how likely they are where no other one does.
+
+    Args:
+        claims: ``(n,)``.
+        found: what the model predicts.
+        which: ``(n,)`` the claims that it did not learn from.
+    """
+    rows = found.moments.rows_of(claims.moments)
+    asked = np.flatnonzero(which & (rows >= 0) & np.isnan(claims.probability))
+    likely = found.probability[rows[asked], claims.class_id[asked]]
+    probability = claims.probability.copy()
+    probability[asked] = np.where(claims.right[asked], likely, 1 - likely)
+    return replace(claims, probability=probability)
+
+
 def _words(claims: Claims, row: int, names: Names) -> str:
     """Return what is claimed and why it is in doubt."""
     claim = f"{'' if claims.right[row] else 'not '}{names[claims.class_id[row]]}"
-    probability = claims.probability[row]
-    sure = "" if np.isnan(probability) else f", probability {probability:.2f}"
-    looks = f", looks like {claims.suggested[row]}" if claims.suggested[row] else ""
-    return f"{claim}{sure}{looks}"
+    ignored, looks = claims.state[row] == IGNORE, claims.suggested[row]
+    why = claims.reason[row] if ignored else f"probability {claims.probability[row]:.2f}"
+    return f"{claim}: {why}" + (f", looks like {looks}" if looks else "")
