@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from reelabel.data.boxes import Boxes, Placement, read_only
+from reelabel.data.dataset import ImageEntry
 from reelabel.labels.merging import Labels
 from reelabel.tables import LABELS, Row
 from reelabel.tables.boxes import box_columns, boxes_of
@@ -99,6 +100,24 @@ class FrameBoxes:
         boxes = self._boxes[slice(*np.searchsorted(self._pts, [frame["pts"], frame["pts"] + 1]))]
         placed = Placement.of_frame(frame).to_picture(boxes.xyxy.astype(np.float64))
         return replace(boxes, xyxy=read_only(placed.astype(np.float32)))
+
+
+def picture_of(frame: Mapping[str, Any], file_name: str) -> ImageEntry:
+    """Return a frame whose picture was written as an entry of a data set.
+
+    Args:
+        frame: a row of the table `frames`.
+        file_name: of the picture in the data set.
+    """
+    return ImageEntry(
+        file_name=file_name,
+        width=frame["width"],
+        height=frame["height"],
+        video=frame["video_id"],
+        frame_index=frame["frame_index"],
+        pts=frame["pts"],
+        pts_time=frame["time_s"],
+    )
 
 
 def _extra(table: pa.Table) -> list[Row]:

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from reelabel.data.boxes import Boxes, Placement
-from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.data.dataset import Dataset
 from reelabel.data.states import IGNORE, NEGATIVE, POSITIVE
 from reelabel.engine.stage import Output, Stage, Unit
 from reelabel.errors import SplitError
@@ -36,7 +36,7 @@ from reelabel.labels.division import (
     divide_recordings,
     near_pairs,
 )
-from reelabel.labels.rows import READ_LABELS, FrameBoxes
+from reelabel.labels.rows import READ_LABELS, FrameBoxes, picture_of
 from reelabel.labels.selection import (
     annotated_pts,
     by_pts,
@@ -241,15 +241,7 @@ def _frames(unit: SplitUnit, video_id: str, entries: Sequence[Entry]) -> VideoFr
 def _dataset(unit: SplitUnit, entries: Sequence[Entry]) -> Dataset:
     """Return frames as pictures of a data set, with their labels in the picture's pixels."""
     images = tuple(
-        ImageEntry(
-            file_name=os.path.relpath(unit.inputs.path(frame["picture"]), unit.files.path),
-            width=frame["width"],
-            height=frame["height"],
-            video=frame["video_id"],
-            frame_index=frame["frame_index"],
-            pts=frame["pts"],
-            pts_time=frame["time_s"],
-        )
+        picture_of(frame, os.path.relpath(unit.inputs.path(frame["picture"]), unit.files.path))
         for frame, _ in entries
     )
     return Dataset(unit.project.classes, images, tuple(boxes for _, boxes in entries)).clipped()

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from reelabel.config import Config
 from reelabel.data.boxes import Boxes, Ints, Strings
-from reelabel.data.dataset import Dataset, ImageEntry
+from reelabel.data.dataset import Dataset
 from reelabel.data.sequence import BoxSequence
 from reelabel.data.states import POSITIVE
 from reelabel.data.video import Video
@@ -27,7 +27,7 @@ from reelabel.formats.pictures import frame_picture
 from reelabel.formats.video_files import OfVideos
 from reelabel.labels.background import BackgroundSettings, TeacherPass, unlabelled_reasons
 from reelabel.labels.division import TRAIN, SplitSettings
-from reelabel.labels.rows import FrameBoxes
+from reelabel.labels.rows import FrameBoxes, picture_of
 from reelabel.labels.rules import RuleSettings
 from reelabel.labels.selection import annotated_pts
 from reelabel.labels.unsure import (
@@ -89,13 +89,18 @@ def export_unsure_boxes(
             "of pictures (cvat, label-studio, coco)"
         )
     read = partial(_Video.read, workspace, number, config)
-    videos = {v.video_id: v for v in workspace.videos() if v.usable and not v.is_test}
+    labelled = set(workspace.readable(LABELS, number))
+    videos = {v.video_id: v for v in workspace.videos() if v.video_id in labelled and not v.is_test}
     # Read twice: the frames of all videos at once need not fit into memory.
     chosen = look_first((one for v in videos.values() for one in read(v).unsure()), most)
     require_pictures(workspace, {one.video_id for one in chosen})
     shown = {video_id: read(videos[video_id]) for video_id in {one.video_id for one in chosen}}
     entries = [shown[one.video_id].entry(one.pts) for one in chosen]
-    images = tuple(_image(frame) for frame, _ in entries)
+    names = (frame_picture(one.video_id, one.pts) for one in chosen)
+    images = tuple(
+        replace(picture_of(frame, name), split=TRAIN)
+        for (frame, _), name in zip(entries, names, strict=True)
+    )
     data = Dataset(config.project.classes, images, tuple(boxes for _, boxes in entries)).clipped()
     frames = ExportedFrames(workspace, number, VideosById(workspace.videos()))
     files = {
@@ -105,19 +110,6 @@ def export_unsure_boxes(
     if chosen:
         write(folder, frames.described(data), lambda image: files[image.file_name])
     return chosen
-
-
-def _image(frame: Row) -> ImageEntry:
-    return ImageEntry(
-        file_name=frame_picture(frame["video_id"], frame["pts"]),
-        width=frame["width"],
-        height=frame["height"],
-        video=frame["video_id"],
-        frame_index=frame["frame_index"],
-        pts=frame["pts"],
-        pts_time=frame["time_s"],
-        split=TRAIN,
-    )
 
 
 @dataclass(frozen=True, eq=False)
