@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from itertools import chain, zip_longest
 
 from reelabel.data.dataset import ImageEntry
 from reelabel.formats.entries import Entry, Four
@@ -54,8 +54,8 @@ def add_tracks(frames: FoundFrames, tracks: Sequence[Sequence[KeyFrame]]) -> Non
     indices = {video: sorted(some) for video, some in listed.items()}
     for track in tracks:
         ordered = sorted(track, key=lambda key: key.index)
-        for key, following in pairwise((*ordered, None)):
-            if key is not None and key.shown and key.goes_on:
+        for key, following in zip_longest(ordered, ordered[1:]):
+            if key.shown and key.goes_on:
                 _add_between(frames, key, following, indices[key.image.video])
 
 
