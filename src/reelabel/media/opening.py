@@ -31,8 +31,7 @@ _UNSAFE = frozenset({
     "webm_dash_manifest",
 })  # fmt: skip
 
-# AVI and ASF store one time of each packet, of decoding; FFmpeg invents the others, and gets B-frames
-# wrong.
+# AVI and ASF store times of decoding alone; FFmpeg invents the others, and gets B-frames wrong.
 _NO_PRESENTATION_TIME = frozenset({"asf", "avi"})
 
 _NOT_DECODED = [{"skip_frame": "all"}] * 8
