@@ -221,13 +221,7 @@ def write_json(path: Path, value: object) -> None:
 def read_text(
     path: Path, limit_bytes: int | None = None, *, stated: Callable[[bytes], str] = lambda _: ""
 ) -> str:
-    """Return the content of a text file, without a byte order mark.
-
-    Args:
-        path: the file.
-        limit_bytes: it may have.
-        stated: returns the encoding that the content itself states, empty if none. Without that it
-            is UTF-8, or UTF-16 with its mark.
+    """Return a text: in the encoding that is `stated` in it, else UTF-16 with its mark, else UTF-8.
 
     Raises:
         FormatError: if it cannot be read, is in another encoding, or is larger than `limit_bytes`.
@@ -242,9 +236,7 @@ def read_text(
         usual = "utf-16" if raw[:2] in {BOM_UTF16_BE, BOM_UTF16_LE} else "utf-8-sig"
         return raw.decode(stated(raw) or usual)
     except (OSError, ValueError, LookupError) as exc:
-        raise FormatError(
-            f"{path}: expected a text file in UTF-8, but {os_reason(exc)}; check it"
-        ) from exc
+        raise FormatError(f"{path}: expected UTF-8 text, but {os_reason(exc)}; check it") from exc
 
 
 def has_file(path: Path) -> bool:
