@@ -64,8 +64,8 @@ def xml_text(root: ET.Element) -> str:
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
-def check_names(names: Iterable[str]) -> None:
-    """Refuse class names that XML cannot hold.
+def check_names(names: Iterable[str], what: str = "class") -> None:
+    """Refuse names of classes, or of something else, that XML cannot hold.
 
     Raises:
         FormatError: naming the first.
@@ -73,7 +73,7 @@ def check_names(names: Iterable[str]) -> None:
     for name in names:
         if _NOT_XML.search(name) or name != name.strip() or not name:
             raise FormatError(
-                f"expected a class name that XML can hold, but got {name!r}: rename it"
+                f"expected a {what} name that XML can hold, but got {name!r}: rename it"
             )
 
 
