@@ -236,7 +236,7 @@ def read_text(
         usual = "utf-16" if raw[:2] in {BOM_UTF16_BE, BOM_UTF16_LE} else "utf-8-sig"
         return raw.decode(stated(raw) or usual)
     except (OSError, ValueError, LookupError) as exc:
-        raise FormatError(f"{path}: expected a text file, but {os_reason(exc)}; check it") from exc
+        raise FormatError(f"{path}: expected a text file in UTF-8, but {os_reason(exc)}") from exc
 
 
 def has_file(path: Path) -> bool:
