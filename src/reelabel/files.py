@@ -15,6 +15,7 @@ import secrets
 import shutil
 import stat
 import unicodedata
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -217,11 +218,13 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
 
 
-def read_text(path: Path, limit_bytes: int | None = None) -> str:
-    """Return the content of a UTF-8 text file, without a byte order mark.
+def read_text(
+    path: Path, limit_bytes: int | None = None, *, stated: Callable[[bytes], str] = lambda _: ""
+) -> str:
+    """Return a text: in the encoding that is `stated` in it, else UTF-16 with its mark, else UTF-8.
 
     Raises:
-        FormatError: if it cannot be read, is not UTF-8, or is larger than `limit_bytes`.
+        FormatError: if it cannot be read, is in another encoding, or is larger than `limit_bytes`.
     """
     if kind := special_kind(path):  # a pipe would be waited for without end
         raise FormatError(f"{path}: expected a text file, but it is {kind}: name a file")
@@ -230,11 +233,10 @@ def read_text(path: Path, limit_bytes: int | None = None) -> str:
             raw = file.read(-1 if limit_bytes is None else limit_bytes + 1)
         if limit_bytes is not None and len(raw) > limit_bytes:
             raise FormatError(f"{path}: expected at most {limit_bytes} bytes, but it is larger")
-        return raw.decode("utf-8-sig")
-    except (OSError, ValueError) as exc:
-        raise FormatError(
-            f"{path}: expected a text file in UTF-8, but {os_reason(exc)}; check it"
-        ) from exc
+        usual = "utf-16" if raw[:2] in {BOM_UTF16_BE, BOM_UTF16_LE} else "utf-8-sig"
+        return raw.decode(stated(raw) or usual)
+    except (OSError, ValueError, LookupError) as exc:
+        raise FormatError(f"{path}: expected a text file in UTF-8, but {os_reason(exc)}") from exc
 
 
 def has_file(path: Path) -> bool:

@@ -97,13 +97,13 @@ def test_hidden_files_are_no_part_of_any_format(tmp_path, written, name):
 
 @pytest.mark.parametrize(("count", "size"), [(24, 3), (12, 2), (4, 3), (17, 3), (1, 2)])
 def test_key_points_are_not_taken_for_a_polygon(put, count, size):
-    """Where data.yaml states kpt_shape, the box is in fields 2 to 5, whatever follows."""
+    """Where data.yaml states kpt_shape, the box is in fields 2 to 5; more fields are refused."""
     points = " ".join(" ".join(["0.9", "0.95", "2"][:size]) for _ in range(count))
     content = {"train": "images", "names": ["dog"], "kpt_shape": [count, size]}
     files = {"images/a.png": None, "labels/a.txt": f"0 {BOX} {points}\n"}
     folder = put(**files, **{"data.yaml": yaml.safe_dump(content)})
     assert found(read(folder)[1]) == [("images/a.png", "train", [XYXY])]
-    for wrong in (f"0 {BOX}", f"0 {BOX} {points} 0.9"):
+    for wrong in (f"0 {BOX}", f"0 {BOX} {points} 0.9 0.9 0.9"):
         (folder / "labels/a.txt").write_text(wrong)
         with pytest.raises(FormatError, match=rf"line 1.*kpt_shape.*\[{count}, {size}\]"):
             read(folder)

@@ -10,6 +10,7 @@ import pytest
 import supervision as sv
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from reelabel.data.dataset import Dataset, ImageEntry
 from reelabel.data.states import STATES
@@ -152,11 +153,13 @@ def test_bad_xml_is_refused(tmp_path: Path, text: str):
         read_voc(one(tmp_path, text))
 
 
-def test_large_and_foreign_encodings_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """XML above the limit, or in another encoding that could hide entities, is not parsed."""
+def test_large_files_and_entities_in_any_encoding_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """XML above the limit, or with a document type behind another encoding, is not parsed."""
     folder = one(tmp_path, XML)
     (folder / "Annotations/a.xml").write_bytes(("<!DOCTYPE a>" + XML).encode("utf-16"))
-    with pytest.raises(FormatError, match="UTF-8"):
+    with pytest.raises(FormatError, match="without DOCTYPE"):
         read_voc(folder)
     (folder / "Annotations/a.xml").write_text(XML)
     monkeypatch.setattr(voc, "XML_LIMIT", 50)
@@ -263,3 +266,25 @@ def test_background_without_annotation_is_found_by_its_list(tmp_path: Path, pict
     (folder / "ImageSets/Main/val.txt").write_text("gone\n")
     with pytest.raises(FormatError, match="no 'gone'"):
         read_voc(folder)
+
+
+def test_polygons_of_labelme_are_on_edges_and_deleted_ones_are_gone(tmp_path: Path):
+    """Datumaro reads the same boxes from them: 20 to 57 is 37 wide, not 38, and starts at 20."""
+    shapes = [
+        ("a", ((20, 26), (57, 26), (57, 55), (20, 55)), 0),
+        ("b", ((0, 0), (5, 0), (5, 5)), 1),
+    ]
+    objects = "".join(
+        f"<object><name>{name}</name><deleted>{gone}</deleted><polygon>"
+        + "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in points)
+        + "</polygon></object>"
+        for name, points, gone in shapes
+    )
+    size = "<imagesize><nrows>100</nrows><ncols>200</ncols></imagesize>"
+    text = f"<annotation><filename>a.jpg</filename>{size}{objects}</annotation>"
+    (tmp_path / "a.xml").write_text(text)
+    Image.new("RGB", (200, 100)).save(tmp_path / "a.jpg")
+    data = read_voc(tmp_path)
+    assert [(data.classes[e.class_id], e.xywh) for e in to_entries(data.boxes[0])] == [
+        ("a", (20, 26, 37, 29))
+    ]

@@ -9,6 +9,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import reelabel
 from reelabel.cli.commands import cli
@@ -253,3 +254,18 @@ def test_without_clips_nothing_is_written(bench, film, tmp_path):
         clips(bench.root, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert len(bench.rows(VIDEOS)) == 1
+
+
+def test_names_of_a_table_that_are_no_videos_are_told_once(bench, film):
+    """The videos that it does not name are taken whole, and the user learns why, in one line."""
+    for name in ("other.mp4", "third.mp4"):
+        shutil.copy(film, film.with_name(name))
+        with film.with_name(name).open("ab") as file:
+            file.write(name.encode())
+    bench.run("register")
+    spans = table(bench, "film.mp4,0,1", "othr.mp4,0,1")
+    cut(bench, spans=spans)
+    assert {row["origin"] for row in bench.rows(CLIPS)} == {"user", "whole"}
+    bench.configure(cut={"spans": spans, "min_length_s": 0.5})
+    shown = CliRunner().invoke(cli, ["cut", str(bench.root)]).output
+    assert " ".join(shown.split()).count("not in this workspace: othr.mp4") == 1

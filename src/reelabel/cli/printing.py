@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,11 +52,8 @@ def print_run(workspace: Workspace, run: Run) -> None:
     names = {video.video_id: video.name for video in workspace.videos()}
     printed: set[str] = set()
     for result in run.results:
-        for notes in result.notes.values():
-            left_out = notes.get("left_out", {})
-            sentences = left_out_sentences(left_out) if isinstance(left_out, dict) else left_out
-            for sentence in sentences:
-                OUT.print(f"[dim]{result.stage} {escape(sentence)}[/]")
+        for sentence in _left_out(result):
+            OUT.print(f"[dim]{result.stage} {escape(sentence)}[/]")
         waiting = {v: words for v, words in result.waiting.items() if v not in printed}
         printed |= result.failed.keys() | waiting.keys()
         for video, message in (result.failed | waiting).items():
@@ -66,6 +64,13 @@ def print_run(workspace: Workspace, run: Run) -> None:
             count, see = counted(len(unusable), "file"), f"reelabel status {workspace.root}"
             words = f"{count} cannot be used: {few(unusable)}; see  {see}"
             OUT.print(f"[red]{result.stage}[/] {escape(words)}")
+
+
+def _left_out(result: Result) -> list[str]:
+    """Return the sentences on what was left out; several units may have the same."""
+    noted = (notes.get("left_out", {}) for notes in result.notes.values())
+    lists = (left_out_sentences(each) if isinstance(each, dict) else each for each in noted)
+    return list(dict.fromkeys(chain.from_iterable(lists)))
 
 
 def print_stage(

@@ -7,9 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from urllib.parse import unquote, urlsplit
 
 from reelabel.data.video import Video
 from reelabel.errors import few, nearest
+from reelabel.short_names import composed
 
 
 @dataclass(frozen=True)
@@ -25,35 +27,40 @@ class Match:
     partial: bool = False
 
 
+_Paths = dict[str, list[tuple[tuple[str, ...], Video]]]
+"""The last part of a path -> its parts from there upwards, and the video."""
+
+
 class VideoNames:
     """The names of videos: id, path, or the end of a path from the file name upwards.
 
     The longest shared end of the path decides. A name with folders needs at least one of them: the
     boxes of ``cam2/a.mp4`` do not belong to ``cam1/a.mp4``. Copies of a file are one video under
-    the paths of all.
+    the paths of all. A name that fits no path as it stands may do so with its letters composed, as
+    macOS takes them apart, or without the ``%20`` of an address.
     """
 
     def __init__(self, videos: Iterable[Video], copies: Mapping[Path, str] | None = None) -> None:
         """Take the videos, and the video id of each further file with the same content."""
         self._ids = {video.video_id: video for video in videos}
-        self._paths: dict[str, list[tuple[tuple[str, ...], Video]]] = defaultdict(list)
+        self._paths: _Paths = defaultdict(list)
+        self._composed: _Paths = defaultdict(list)
         paths = [(video.path, video_id) for video_id, video in self._ids.items()]
         for path, video_id in (*paths, *(copies or {}).items()):
             if video_id in self._ids:
                 parts = _parts(path)
                 self._paths[parts[0]].append((parts, self._ids[video_id]))
+                alike = tuple(map(composed, parts))
+                self._composed[alike[0]].append((alike, self._ids[video_id]))
 
     def find(self, name: str) -> Match:
         """Return the videos that a name could mean."""
         if name in self._ids:
             return Match((self._ids[name],))
-        wanted = _parts(name.replace("\\", "/"), absolute=False)
-        shared = [(_shared(wanted, parts), v) for parts, v in self._paths.get(wanted[0], ())]
-        longest = max((count for count, _ in shared), default=0)
-        if longest < min(len(wanted), 2):
-            return Match(())
-        found = {v.video_id: v for count, v in shared if count == longest}
-        return Match(tuple(found.values()), partial=longest < len(wanted))
+        spellings = ((self._paths, name), (self._composed, composed(name)))
+        decoded = composed(unquote(urlsplit(name).path if "://" in name else name))
+        matches = (_match(paths, each) for paths, each in (*spellings, (self._composed, decoded)))
+        return next((match for match in matches if match.videos), Match(()))
 
     def elsewhere(self, name: str) -> list[Path]:
         """Return the paths of videos that share a name's file name alone."""
@@ -76,6 +83,17 @@ def ambiguous(name: str, videos: Iterable[Video]) -> str:
         f"expected the name of one video, but '{name}' could be {_listed(paths)}: name the folders "
         "too, as many as distinguish them, or the video's id"
     )
+
+
+def _match(paths: _Paths, name: str) -> Match:
+    """Return the videos whose paths share the longest end with a name."""
+    wanted = _parts(name.replace("\\", "/"), absolute=False)
+    shared = [(_shared(wanted, parts), video) for parts, video in paths.get(wanted[0], ())]
+    longest = max((count for count, _ in shared), default=0)
+    if longest < min(len(wanted), 2):
+        return Match(())
+    found = {video.video_id: video for count, video in shared if count == longest}
+    return Match(tuple(found.values()), partial=longest < len(wanted))
 
 
 def _listed(paths: list[Path]) -> str:

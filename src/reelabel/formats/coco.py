@@ -44,6 +44,7 @@ from reelabel.formats.checked import (
     xyxy_of,
 )
 from reelabel.formats.coco_columns import UnusualFile, boxes_of_rows, read_rows
+from reelabel.formats.coco_federated import with_searched
 from reelabel.formats.coco_rows import BOX_KEYS, IMAGE_KEYS, REGIONS, coco_rows
 from reelabel.formats.coco_shapes import box_around, has_shape_alone
 from reelabel.formats.coco_text import coco_texts
@@ -87,7 +88,8 @@ def read_coco(path: Path, *, xyxy: bool | None = None) -> Dataset:
     if xyxy is None:
         check_layout(reader.path, drawn, loose=all("id" not in row for _, row in rows))
     pairs = zip(reader.shown, reader.regions, strict=True)
-    return dataset_of(reader.classes, reader.images, ([*a, *b] for a, b in pairs))
+    data = dataset_of(reader.classes, reader.images, ([*a, *b] for a, b in pairs))
+    return with_searched(reader.path, data, reader.class_id)
 
 
 def _read_columns(path: Path, *, checked: bool) -> Dataset:
@@ -104,7 +106,8 @@ def _read_columns(path: Path, *, checked: bool) -> Dataset:
     for at, regions in enumerate(reader.regions):
         if regions:
             boxes[at] = to_boxes([*as_entries(boxes[at]), *regions])
-    return Dataset(reader.classes, tuple(reader.images), tuple(boxes)).clipped()
+    data = Dataset(reader.classes, tuple(reader.images), tuple(boxes)).clipped()
+    return with_searched(reader.path, data, reader.class_id)
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -191,9 +194,9 @@ class _Reader:
             return None
         if not isinstance(given, list):
             raise bad(where, "a list of category ids or names", given)
-        return tuple(self._class_id(where, each) for each in given)
+        return tuple(self.class_id(where, each) for each in given)
 
-    def _class_id(self, where: str, given: object) -> int:
+    def class_id(self, where: str, given: object) -> int:
         """Return the class that is meant by a category's id or name."""
         if isinstance(given, str) and given in self.classes:
             return self.classes.index(given)
@@ -219,7 +222,7 @@ class _Reader:
         # With one class there is no doubt which one it is not.
         if key not in row and len(self.classes) == 1:
             return 0
-        return self._class_id(f"{where}: 'category'", row.get(key))
+        return self.class_id(f"{where}: 'category'", row.get(key))
 
     def read_annotation(self, where: str, row: Row) -> tuple[ImageEntry, Four] | None:
         """Add an annotation to its image, and return that with the four numbers of the box."""

@@ -34,6 +34,7 @@ from reelabel.files import write_text
 from reelabel.formats.copied import SPLIT_NAMES, SPLITS, copied_pictures
 from reelabel.formats.cvat_shapes import CORNERS, box_around, is_outside
 from reelabel.formats.entries import Entry, Four, dataset_of, to_entries
+from reelabel.formats.keyframes import KeyFrame, add_tracks
 from reelabel.formats.listing import visible
 from reelabel.formats.side import add_side, write_side
 from reelabel.formats.video_files import FoundFrames
@@ -218,25 +219,28 @@ class _File:
 
     def read_tracks(self, frames: FoundFrames, classes: Sequence[str]) -> None:
         """Add the visible boxes of all tracks to the frames."""
-        for track in self.root.findall("track"):
-            number = track.get("id", "")
-            where = f"{self.path}: track {number or '?'}"
-            video, size_wh = self._video(track), self._size_wh(track)
-            class_id = _class_id(where, track.get("label"), classes)
-            alone = not number.isdecimal() or int(number[:18]) >= UNNUMBERED
-            track_id = None if alone else int(number[:18])
-            for element in track:
-                index = _whole(where, "frame", element.get("frame"))
-                here = f"{where}, frame {index}"
-                if is_outside(element):
-                    continue
-                image = ImageEntry("", *size_wh, video=video, frame_index=index)
-                xyxy = box_around(here, element)
-                if xyxy is None:
-                    frames.add(replace(image, without_box=(class_id,)), [])
-                    continue
+        tracks = (self._track(track, classes) for track in self.root.findall("track"))
+        add_tracks(frames, [list(each) for each in tracks])
+
+    def _track(self, track: ET.Element, classes: Sequence[str]) -> Iterator[KeyFrame]:
+        """Yield the places of a track."""
+        number = track.get("id", "")
+        where = f"{self.path}: track {number or '?'}"
+        video, size_wh = self._video(track), self._size_wh(track)
+        class_id = _class_id(where, track.get("label"), classes)
+        alone = not number.isdecimal() or int(number[:18]) >= UNNUMBERED
+        track_id = None if alone else int(number[:18])
+        for element in track:
+            index = _whole(where, "frame", element.get("frame"))
+            here, shown = f"{where}, frame {index}", not is_outside(element)
+            image = ImageEntry("", *size_wh, video=video, frame_index=index)
+            xyxy = box_around(here, element) if shown else None
+            if xyxy is not None:
                 entry = replace(_entry(here, element, xyxy, class_id), track_id=track_id)
-                frames.add(image, [entry])
+                yield KeyFrame(image, entry, shown=True, goes_on=True)
+            else:
+                image = replace(image, without_box=(class_id,))
+                yield KeyFrame(image, None, shown=shown, goes_on=shown)
 
     def images(self, classes: Sequence[str]) -> Dataset:
         """Return the pictures of the file."""

@@ -28,7 +28,8 @@ from reelabel.formats.xml_files import check_names, child, xml_text
 def _write(folder: Path, videos: Sequence[VideoFrames]) -> None:
     """Write the file of each video."""
     for video in videos:
-        check_names((*video.classes, video.video, video.name))
+        check_names(video.classes)
+        check_names((video.video, video.name), "video")
         path = folder / f"{safe_stem(video.video)}.xml"
         write_text(path, xml_text(_root(video)), atomic=False)
 

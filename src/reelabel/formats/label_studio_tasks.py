@@ -5,8 +5,9 @@ in ``annotations``. Boxes of pictures are ``rectanglelabels`` in percent of the 
 videos are ``videorectangle``, a track with a ``sequence`` of frames that count from 1. JSON-MIN is
 a list of annotations: each has the ``data`` of its task, and a list of values for each control.
 
-Of a video, the frames of each sequence are taken as they stand; an export with interpolated frames
-has them all, marked ``auto``, which become ``interpolated`` in the `extra` of a box. Tasks without
+Of a video, the frames of all sequences are taken; an object that is ``enabled`` before one of them
+moves in a straight line to its next frame. An export with interpolated frames has them all, marked
+``auto``, which become ``interpolated`` in the `extra` of a box. Tasks without
 annotation are not labelled and left out. Rotated boxes, ellipses, polygons and masks are read as
 the upright box around them; of single points, and masks that cannot be read, the picture keeps the
 class alone (`ImageEntry.without_box`). Exports of reelabel have side files; see
@@ -34,7 +35,9 @@ from reelabel.formats.checked import (
 )
 from reelabel.formats.copied import SPLIT_NAMES
 from reelabel.formats.entries import Entry, Four, dataset_of
+from reelabel.formats.keyframes import KeyFrame, add_tracks
 from reelabel.formats.label_studio import PICTURE, TASKS_FILE, VIDEO
+from reelabel.formats.label_studio_pictures import addresses_in, pictures_in
 from reelabel.formats.label_studio_regions import (
     OF_ANNOTATION,
     VIDEO_RECTANGLE,
@@ -152,10 +155,11 @@ class _Reader:
         types = {region.kind for region in regions}
         if VIDEO_RECTANGLE in types or (VIDEO in data and PICTURE not in data):
             self.videos = True
-            for region in regions:
-                self._read_track(region, data)
+            tracks = (self._track(region, data) for region in regions)
+            add_tracks(self.frames, [list(each) for each in tracks])
         else:
-            self._read_picture(where, regions, data)
+            for own, shown in pictures_in(where, data, regions):
+                self._read_picture(where, shown, own)
 
     def _read_picture(self, where: str, regions: Sequence[Region], data: Row) -> None:
         sizes = {_size(each.where, each.row, data) for each in regions} or {_size(where, {}, data)}
@@ -174,7 +178,8 @@ class _Reader:
         self.images.append(replace(image, without_box=tuple(dict.fromkeys(without_box))))
         self.entries.append(own)
 
-    def _read_track(self, region: Region, data: Row) -> None:
+    def _track(self, region: Region, data: Row) -> Iterator[KeyFrame]:
+        """Yield the places of a track; other regions have none."""
         if region.kind != VIDEO_RECTANGLE:
             return
         where, size = region.where, _size(region.where, region.row, data)
@@ -189,7 +194,8 @@ class _Reader:
                 raise bad(f"{here}: 'frame'", "a whole number from 1 up", None)
             xyxy = rectangle_xyxy(here, each, size)
             image = ImageEntry("", *size, video=video, frame_index=frame - 1)
-            self.frames.add(image, [_entry(here, {**region.row, **each}, xyxy, class_id)])
+            entry = _entry(here, {**region.row, **each}, xyxy, class_id)
+            yield KeyFrame(image, entry, shown=True, goes_on=each.get("enabled") is True)
 
     def _name(self, where: str, data: Row) -> str:
         """Return the name of a picture: its place in an export, which the side file names."""
@@ -257,14 +263,7 @@ def task_name(where: str, data: Row) -> str:
 
 def _served(where: str, data: Row, key: str) -> tuple[str, str]:
     """Return the name of a task's picture or video, and its place if it is a local file."""
-    addresses = [data[key]] if isinstance(data.get(key), str) else list(_addresses(data))
+    addresses = [data[key]] if isinstance(data.get(key), str) else list(addresses_in(data))
     if not addresses:
         raise bad(f"{where}: data.{key}", "the address of a picture or video", data.get(key))
     return served_name(addresses[0])
-
-
-def _addresses(data: Row) -> Iterator[str]:
-    """Yield what looks like the address of a file, for data with other keys."""
-    for value in data.values():
-        if isinstance(value, str) and re.search(r"\.\w{2,5}(\?|$)", value):
-            yield value

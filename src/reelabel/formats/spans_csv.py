@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reelabel.errors import FormatError
-from reelabel.formats.table_text import read_table_text, table_rows
+from reelabel.formats.table_text import column_name, read_table_text, table_rows
 
 COLUMNS = ("name", "start_s", "end_s")
 
@@ -39,7 +39,7 @@ def read_spans(path: Path) -> list[NamedSpan]:
         FormatError: if it is no such table, or a row is no span, with its line.
     """
     rows = iter(table_rows(read_table_text(path)))
-    header = [cell.strip().casefold() for cell in next(rows, (1, None))[1] or ()]
+    header = [column_name(cell) for cell in next(rows, (1, None))[1] or ()]
     if missing := [name for name in COLUMNS if header.count(name) != 1]:
         raise FormatError(
             f"{path}: expected a CSV table with one column each for {', '.join(COLUMNS)}, but "

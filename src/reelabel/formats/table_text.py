@@ -1,7 +1,9 @@
 """Tables that people wrote or saved from a spreadsheet: their text, and the cells of their rows.
 
 Text is UTF-8, UTF-16 with its mark, or else Windows-1252. Cells are divided by commas, semicolons
-or tabs, as the first line is, and quoted as in RFC 4180.
+or tabs, as the first line is, and quoted as in RFC 4180; a space before a quote is no part of the
+cell. Empty lines at the start are passed over, and a line such as ``sep=;``, by which Excel is told
+what divides the cells.
 """
 
 from __future__ import annotations
@@ -9,13 +11,16 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import re
 from pathlib import Path
+from typing import IO, Any
 
 from reelabel.errors import FormatError
 from reelabel.file_kinds import plain_file
 from reelabel.files import explained
 
 _DELIMITERS = ",;\t"
+_STATED_DELIMITER = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _MARKS = {b"\xff\xfe", b"\xfe\xff"}
 _AS_CSV = "save it as CSV in UTF-8"
 _NO_TEXT = {
@@ -87,14 +92,41 @@ def table_rows(text: str) -> list[tuple[int, list[str] | None]]:
     >>> table_rows("a;b" + chr(10) + "1;2")
     [(1, ['a', 'b']), (2, ['1', '2'])]
     """
-    delimiter = max(_DELIMITERS, key=text.split("\n", 1)[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = io.StringIO(text, newline="")
+    header, skipped, delimiter = header_line(lines)
+    begin = lines.tell() - len(header)
+    how: dict[str, Any] = {"delimiter": delimiter, "strict": True, "skipinitialspace": True}
+    reader = csv.reader(io.StringIO(text[begin:], newline=""), **how)
     with contextlib.suppress(csv.Error):
-        return [(reader.line_num, row) for row in reader]
+        return [(skipped + reader.line_num, row) for row in reader]
     found: list[tuple[int, list[str] | None]] = []
-    for number, line in enumerate(io.StringIO(text), 1):
+    for number, line in enumerate(io.StringIO(text[begin:]), skipped + 1):
         try:
-            found += [(number, row) for row in csv.reader([line], delimiter=delimiter, strict=True)]
+            found += [(number, row) for row in csv.reader([line], **how)]
         except csv.Error:
             found.append((number, None))
     return found
+
+
+def header_line(lines: IO[str]) -> tuple[str, int, str]:
+    """Return the first line of a table, how many lines were passed over, and what divides cells.
+
+    Args:
+        lines: a text at its start; read up to the end of that line.
+    """
+    skipped, stated = 0, ""
+    while line := lines.readline():
+        mark = _STATED_DELIMITER.fullmatch(line)
+        if mark is None and line.strip():
+            break
+        skipped, stated = skipped + 1, mark[1] if mark else stated
+    return line, skipped, stated or max(_DELIMITERS, key=line.count)
+
+
+def column_name(name: str) -> str:
+    """Return the name of a column as names are compared: case and spaces make no difference.
+
+    >>> column_name(" Start Time")
+    'start_time'
+    """
+    return name.strip().casefold().replace(" ", "_")

@@ -95,7 +95,8 @@ def _is_one(where: str, name: str, cell: str) -> bool:
 
 def _name(where: str, what: str, value: object) -> str:
     """Return a name: text that can be shown and looked for."""
-    text = str(value).strip() if isinstance(value, str | int) and value is not True else ""
+    named = isinstance(value, str | int) and not isinstance(value, bool)
+    text = str(value).strip() if named else ""
     if not text or len(text) > LONGEST_NAME or not text.isprintable():
         came = "nothing" if value in (None, "") else shown(value, 60)
         raise FormatError(

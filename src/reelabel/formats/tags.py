@@ -28,7 +28,8 @@ from reelabel.errors import FormatError, few, nearest, shown
 from reelabel.files import write_text
 from reelabel.formats.checked import Row
 from reelabel.formats.label_studio_choices import is_task, task_row
-from reelabel.formats.table_text import read_table_text, table_rows
+from reelabel.formats.span_names import check_span_names
+from reelabel.formats.table_text import column_name, read_table_text, table_rows
 from reelabel.formats.tag_claims import claims_in
 from reelabel.json_text import each_key_once
 
@@ -99,7 +100,7 @@ def read_tags(path: Path, columns: Mapping[Meaning, str] | None = None) -> TagFi
     """
     text, found = read_table_text(path), TagFile()
     known = dict(COLUMNS)
-    known |= {meaning: (name.casefold(),) for meaning, name in (columns or {}).items()}
+    known |= {meaning: (column_name(name),) for meaning, name in (columns or {}).items()}
     readers = {".json": _read_json, ".jsonl": _read_lines, ".ndjson": _read_lines}
     for where, row in readers.get(path.suffix.lower(), _read_csv)(path, text, known):
         found.add(row, where)
@@ -132,8 +133,9 @@ def _read_csv(path: Path, text: str, columns: Columns) -> Iterator[tuple[str, Ro
 
 def _header(path: Path, cells: Sequence[str] | None, columns: Columns) -> dict[str, int]:
     """Return the position of each known column."""
-    names = [cell.strip().casefold().replace(" ", "_") for cell in cells or ()]
+    names = [column_name(cell) for cell in cells or ()]
     _check_columns(path, names, columns)
+    check_span_names(str(path), cells or (), columns)
     found = {
         meaning: next(names.index(name) for name in known if name in names)
         for meaning, known in columns.items()
@@ -225,7 +227,7 @@ def _by_meaning(where: str, entry: Any, columns: Columns) -> Row:
         return {"error": f"{where}: expected an object, but got {str(entry)[:80]!r}"}
     if is_task(entry):
         return task_row(where, entry)
-    keys = {str(key).casefold(): value for key, value in entry.items()}
+    keys = {column_name(str(key)): value for key, value in entry.items()}
     row: dict[str, Any] = {}
     for meaning, known in columns.items():
         values = [keys[name] for name in known if keys.get(name) is not None]
@@ -233,7 +235,20 @@ def _by_meaning(where: str, entry: Any, columns: Columns) -> Row:
             came = few(shown(one, 40) for one in values)
             return {"error": f"{where}: expected one {meaning}, but got several keys: {came}"}
         row |= {meaning: values[0]} if values else {}
-    return row
+    try:
+        check_span_names(where, entry, columns)
+    except FormatError as exc:
+        return {"error": str(exc)}
+    return _with_segment(where, row, entry.get("segment"))
+
+
+def _with_segment(where: str, row: Row, segment: object) -> Row:
+    """Return a row with the start and end of a ``segment``, if there is one."""
+    if segment is None:
+        return row
+    if not isinstance(segment, list) or len(segment) != 2:  # noqa: PLR2004 -- start and end
+        return {"error": f"{where}: expected a segment [start, end], but got {shown(segment, 60)}"}
+    return {"start": segment[0], "end": segment[1], **row}
 
 
 def _of_video(where: str, entry: Any, columns: Columns) -> Row:
@@ -243,13 +258,7 @@ def _of_video(where: str, entry: Any, columns: Columns) -> Row:
     inner = entry.get("annotations")
     if not isinstance(inner, dict):
         return _by_meaning(where, entry, columns)
-    row: dict[str, Any] = {"class": inner.get("label")}
-    span = inner.get("segment")
-    if span is None:
-        return row
-    if not isinstance(span, list) or len(span) != 2:  # noqa: PLR2004 -- start and end
-        return {"error": f"{where}: expected a segment [start, end], but got {shown(span, 60)}"}
-    return row | {"start": span[0], "end": span[1]}
+    return _with_segment(where, {"class": inner.get("label")}, inner.get("segment"))
 
 
 def write_tags_csv(

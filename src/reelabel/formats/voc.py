@@ -19,7 +19,8 @@ nor count: the state ignore.
 LabelImg, CVAT and Datumaro write edges instead: ``xmin = left``, ``xmax = left + width``. Such a
 file is recognised by its ``<source><database>Unknown``, which these tools write, and a folder by a
 box that begins at 0. Datumaro writes that source also into files that it has only copied, but
-keeps the attributes of an object: ours have ``first_pixel`` 1, which decides before all else.
+keeps the attributes of an object: ours have ``first_pixel`` 1, which decides before all else. The
+polygons of LabelMe are on edges too; its ``deleted`` objects are left out.
 
 Of objects that are marked by another shape, the box around it is read; one without any is known by
 its class alone (`ImageEntry.without_box`).
@@ -42,7 +43,7 @@ from reelabel.formats.entries import Entry, Four, dataset_of
 from reelabel.formats.listing import visible
 from reelabel.formats.pictures import picture_files, picture_size_wh
 from reelabel.formats.side import read_side, write_side
-from reelabel.formats.voc_shapes import corners_of
+from reelabel.formats.voc_shapes import corners_of, is_of_labelme
 from reelabel.formats.xml_files import check_names, child, xml_number, xml_root, xml_text
 
 XML_LIMIT = 4 * 2**20
@@ -164,7 +165,8 @@ def read_voc(
         edges = (root.findtext("source/database") or "").strip() == "Unknown"
         name = names.get(stem) or homes.name_of(stem, root)
         split = splits.get(stem) or split_in(PurePosixPath(stem).parent)
-        objects.append([_object(path, each, edges=edges) for each in root.findall("object")])
+        shown = (each for each in root.findall("object") if not _is_deleted(each))
+        objects.append([_object(path, each, edges=edges) for each in shown])
         images.append(ImageEntry(name, *_size_wh(path, root), split=split))
     for stem in sorted(splits.keys() - paths.keys()):
         picture_wh = picture_size_wh(folder / names[stem])
@@ -298,8 +300,13 @@ def _object(path: Path, element: ET.Element, *, edges: bool) -> _Object:
         raise FormatError(f"{path}: expected <name> in each <object>; correct it")
     corners = corners_of(str(path), element)
     difficult = (element.findtext("difficult") or "").strip() == "1"
-    first = 0 if edges else None
+    first = 0 if edges or is_of_labelme(element) else None
     return _Object(name, corners, difficult, 1 if _first_is_1(element) else first)
+
+
+def _is_deleted(element: ET.Element) -> bool:
+    """Return whether LabelMe keeps an object that somebody took out."""
+    return (element.findtext("deleted") or "").strip() == "1"
 
 
 def _first_is_1(element: ET.Element) -> bool:

@@ -35,6 +35,11 @@ def corners_of(where: str, element: ET.Element) -> Four | None:
     return around_points(_points(where, element.find("polygon")))
 
 
+def is_of_labelme(element: ET.Element) -> bool:
+    """Return whether LabelMe wrote an object: a polygon of points, which lie on edges from 0."""
+    return element.find("bndbox") is None and element.find("polygon/pt") is not None
+
+
 def _box(where: str, element: ET.Element, box: ET.Element) -> Four:
     x1, y1, x2, y2 = _numbers(where, box, ("xmin", "ymin", "xmax", "ymax"))
     if x2 - x1 + 1 < 0 or y2 - y1 + 1 < 0:

@@ -18,9 +18,10 @@ classes that a picture was not searched for: COCO keeps these.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import yaml
@@ -233,13 +234,15 @@ def _side(folder: Path, names: Iterable[str], classes: Sequence[str]) -> dict[st
 
 
 def _load_yaml(path: Path) -> dict[str, Any]:
+    text = read_text(path, _YAML_LIMIT)
     try:
-        content = plain_values(read_text(path, _YAML_LIMIT), str(path))
+        content = plain_values(text, str(path))
     except ConfigError as exc:
         raise FormatError(str(exc)) from exc
     if not isinstance(content, dict):
         raise FormatError(f"{path}: expected 'names' and 'train', but it is no mapping")
-    return content
+    # As text, a class called no is not False, and one called 1.10 not 1.1.
+    return content | {"names": plain_values(text, str(path), yaml.BaseLoader).get("names")}
 
 
 def _names(path: Path, given: object) -> tuple[str, ...]:
@@ -247,8 +250,9 @@ def _names(path: Path, given: object) -> tuple[str, ...]:
     if isinstance(given, list):
         given = dict(enumerate(given))
     if isinstance(given, dict):
-        names = {str(key): str(value) for key, value in given.items()}
-        if set(names) == {str(i) for i in range(len(names))}:
+        names = {str(key): name for key, name in given.items()}
+        named = all(isinstance(name, str) for name in names.values())
+        if named and set(names) == {str(i) for i in range(len(names))}:
             return tuple(names[str(i)] for i in range(len(names)))
     raise FormatError(f"{path}: expected 'names' as a list, or a mapping from 0 up, of class names")
 
@@ -323,12 +327,14 @@ def _usual_folders(path: Path, content: dict[str, Any]) -> _Found:
     folder, found = path.parent, _Found()
     homes = [folder / "images", *(folder / name / "images" for name in SPLIT_NAMES)]
     homes = [home for home in homes if home.is_dir()]
+    listed = _listed_splits(folder)
     if not homes and path.suffix.lower() not in _YAML:
         homes = [folder]
     for home in homes:
         found.folders.append(home)
         for picture in picture_files(home, "**/*"):
-            found.pictures[picture] = split_in(picture.relative_to(folder).parent)
+            own = split_in(picture.relative_to(folder).parent)
+            found.pictures[picture] = own or listed.get(picture, "")
     if not found.pictures:
         raise FormatError(
             f"{path}: expected 'train', 'val' or 'test', or pictures in {folder / 'images'}, but "
@@ -357,10 +363,29 @@ def _place(folder: Path, base: object, split: str, given: object) -> Path | None
 
 
 def _listed(folder: Path, place: Path, name: str) -> Path:
-    path = safe_join(folder, name)
-    if not path.is_file():
-        raise FormatError(f"{place}: expected pictures inside {folder}, but {name!r} is none")
-    return path
+    """Return a picture that a list names.
+
+    Many lists name it by a path of another machine, or from a folder above: then the longest end of
+    the path that leads to a picture counts.
+    """
+    parts = [part for part in PureWindowsPath(name).parts if part not in {".", ".."}]
+    for candidate in (name, *("/".join(parts[i:]) for i in range(len(parts)))):
+        with contextlib.suppress(FormatError):
+            path = safe_join(folder, candidate)
+            if path.is_file():
+                return path
+    raise FormatError(f"{place}: expected pictures inside {folder}, but {name!r} is none")
+
+
+def _listed_splits(folder: Path) -> dict[Path, str]:
+    """Return the split of each picture that the lists of Darknet name, such as ``train.txt``."""
+    found: dict[Path, str] = {}
+    for name, split in SPLIT_NAMES.items():
+        place = folder / f"{name}.txt"
+        for line in read_text(place).split("\n") if split and place.is_file() else ():
+            with contextlib.suppress(FormatError):
+                found.setdefault(_listed(folder, place, line.strip()), split)
+    return found
 
 
 def _labels_path(folder: Path, name: str) -> Path:

@@ -1,15 +1,15 @@
 """Label files of YOLO data sets: one object a line, as shares of its picture.
 
-A line is ``class, centre x, centre y, width, height``; or these and a score; or these and key
-points, where the data set states ``kpt_shape``; or ``class`` and a polygon of at least three
-points. They are described at https://docs.ultralytics.com/datasets. What Ultralytics writes when it
-tracks has the number of the track behind the box, or behind its score: numbers without a point in
-all lines of that length.
+A line is ``class, centre x, centre y, width, height``; or these and key points, where the data set
+states ``kpt_shape``; or ``class`` and a polygon of at least three points. They are described at
+https://docs.ultralytics.com/datasets. What Ultralytics predicts has a score behind each, and what
+it tracks the number of the track at the end: numbers without a point in all lines of one kind.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,8 +21,10 @@ CLASS_LISTS = ("classes.txt", "*.names")
 """Files that list classes, one a line, of folders without a YAML file."""
 KptShape = tuple[int, int]
 """Key points of an object, and the values of each: x, y, and 1 more if it states visibility."""
-_BOX_FIELDS, _SCORED_FIELDS, _TRIANGLE_FIELDS = 5, 6, 7
-_TRACKED_FIELDS = (_BOX_FIELDS + 1, _SCORED_FIELDS + 1)
+_BOX_FIELDS, _TRIANGLE_FIELDS = 5, 7
+_POLYGONS = -2
+"""Stands for the lengths of lines with more points than a triangle has: this, and 1 more if odd."""
+_CLASS_NUMBER = re.compile(r"\d{1,9}(\.\d*)?(e[+-]?\d{1,2})?", re.ASCII | re.IGNORECASE)
 _NOTHING: Four = (math.nan, math.nan, math.nan, math.nan)
 
 
@@ -48,27 +50,60 @@ def read_yolo_labels(
     """
     width, height = picture_wh
     lines = [line.split() for line in _label_lines(path)]
-    tracked = _tracked_lengths(lines) if kpt_shape is None else set()
+    tracks = _taken_tracks(lines, _unscored_fields(kpt_shape))
+    scored = all(_may_be_scored(len(fields)) for fields in lines if fields)
     entries = []
     for number, fields in enumerate(lines, start=1):
         if fields:
             where = f"{path}: line {number}"
             class_id = _class_id(where, fields[0], classes)
-            track_id = int(fields.pop()) if len(fields) in tracked else None
-            (cx, cy, w, h), score = _parsed(where, fields, kpt_shape)
+            (cx, cy, w, h), score = _parsed(where, fields, kpt_shape, scored=scored)
             xywh = ((cx - w / 2) * width, (cy - h / 2) * height, w * width, h * height)
+            track_id = tracks[number - 1]
             entries.append(Entry.from_xywh(xywh, class_id, score=score, track_id=track_id))
     return entries
 
 
-def _tracked_lengths(lines: Sequence[Sequence[str]]) -> set[int]:
-    """Return how many fields lines have that end with the number of a track.
+def _taken_tracks(lines: Sequence[list[str]], unscored: int) -> list[int | None]:
+    """Take the number of the track off each line that has one, and return them."""
+    tracked = _tracked_layouts(lines, unscored)
+    return [
+        int(fields.pop()) if _layout(len(fields), unscored) in tracked else None for fields in lines
+    ]
 
-    A score that is 0 or 1 may be written without a point too, the corner of a triangle hardly.
+
+def _may_be_scored(length: int) -> bool:
+    """Return whether a line of a box or polygon may have a score: a predictor gives all lines one.
+
+    Without that, an odd number of coordinates is a damaged polygon.
     """
-    last = {n: [fields[-1] for fields in lines if len(fields) == n] for n in _TRACKED_FIELDS}
-    whole = {n for n, some in last.items() if some and all(map(_is_whole, some))}
-    return {n for n in whole if n > _SCORED_FIELDS or any(int(text) > 1 for text in last[n])}
+    return length == _BOX_FIELDS + 1 or (length > _TRIANGLE_FIELDS and length % 2 == 0)
+
+
+def _unscored_fields(kpt_shape: KptShape | None) -> int:
+    """Return how many fields a line with a box has, without score and track."""
+    return _BOX_FIELDS + (kpt_shape[0] * kpt_shape[1] if kpt_shape else 0)
+
+
+def _layout(length: int, unscored: int) -> int:
+    """Return what stands for a length of lines: itself, but for all polygons whether it is odd."""
+    polygon = unscored == _BOX_FIELDS and length > _TRIANGLE_FIELDS
+    return _POLYGONS + length % 2 if polygon else length
+
+
+def _tracked_layouts(lines: Sequence[Sequence[str]], unscored: int) -> set[int]:
+    """Return the layouts of lines that end with the number of a track.
+
+    A score that is 0 or 1 may be written without a point too, and so the edge of the picture in a
+    polygon, the corner of a triangle hardly.
+    """
+    last: dict[int, list[str]] = {}
+    for fields in lines:
+        if len(fields) > unscored or (fields and unscored == _BOX_FIELDS):
+            last.setdefault(_layout(len(fields), unscored), []).append(fields[-1])
+    last.pop(unscored, None)
+    whole = {n for n, some in last.items() if all(map(_is_whole, some))}
+    return {n for n in whole if n == unscored + 2 or any(int(text) > 1 for text in last[n])}
 
 
 def _is_whole(text: str) -> bool:
@@ -89,9 +124,9 @@ def _label_lines(path: Path) -> list[str]:
 
 
 def _class_id(where: str, field: str, classes: Sequence[str]) -> int:
-    # Some exports write the number with a decimal point.
-    text = field.removesuffix(".0")
-    number = int(text[:9]) if text.isascii() and text.isdigit() else len(classes)
+    # Some exports write the number as a decimal fraction.
+    value = float(field) if _CLASS_NUMBER.fullmatch(field) else math.inf
+    number = int(value) if value < len(classes) and value.is_integer() else len(classes)
     if number >= len(classes):
         raise FormatError(
             f"{where}: expected a class number below {len(classes)}, but got {field[:40]!r}; "
@@ -101,10 +136,10 @@ def _class_id(where: str, field: str, classes: Sequence[str]) -> int:
 
 
 def _parsed(
-    where: str, fields: Sequence[str], kpt_shape: KptShape | None
+    where: str, fields: Sequence[str], kpt_shape: KptShape | None, *, scored: bool
 ) -> tuple[Four, float | None]:
     """Return a line's centre and size as shares of the picture, and its score."""
-    shares, score = _shares_in(where, fields, kpt_shape)
+    shares, score = _shares_in(where, fields, kpt_shape, scored=scored)
     if not _near(shares) or min(shares[2:]) < 0 or not 0 <= (score or 0) <= 1:
         raise FormatError(
             f"{where}: expected class, centre x, centre y, width, height (and a score) as shares "
@@ -123,18 +158,18 @@ def _shown(fields: Sequence[str]) -> str:
 
 
 def _shares_in(
-    where: str, fields: Sequence[str], kpt_shape: KptShape | None
+    where: str, fields: Sequence[str], kpt_shape: KptShape | None, *, scored: bool
 ) -> tuple[Four, float | None]:
     """Return the box of a line, NaN where it holds none, and its score."""
-    values = _numbers(fields)
-    if kpt_shape is not None:
-        _check_key_points(where, fields, kpt_shape)
-        return _box(values), None
-    if len(fields) in {_BOX_FIELDS, _SCORED_FIELDS}:
-        return _box(values), values[4] if len(values) == _BOX_FIELDS else None
+    values, unscored = _numbers(fields), _unscored_fields(kpt_shape)
+    if kpt_shape is not None and len(fields) not in {unscored, unscored + 1}:
+        raise _wrong_key_points(where, fields, kpt_shape)
+    if len(fields) in {unscored, unscored + 1}:
+        return _box(values), values[-1] if len(values) == unscored else None
+    score = values.pop() if scored and len(values) % 2 else None
     if len(values) < _TRIANGLE_FIELDS - 1 or len(values) % 2 or not all(map(math.isfinite, values)):
         return _NOTHING, None
-    return _around(where, fields, values), None
+    return _around(where, fields, values), score
 
 
 def _numbers(fields: Sequence[str]) -> list[float]:
@@ -150,14 +185,13 @@ def _box(values: Sequence[float]) -> Four:
     return cx, cy, w, h
 
 
-def _check_key_points(where: str, fields: Sequence[str], kpt_shape: KptShape) -> None:
-    count, size = kpt_shape
-    if len(fields) != _BOX_FIELDS + count * size:
-        raise FormatError(
-            f"{where}: expected {_BOX_FIELDS + count * size} fields, a class, a box and {count} "
-            f"key points of {size} values, as kpt_shape in data.yaml is [{count}, {size}], but got "
-            f"{len(fields)}: correct the line, or kpt_shape"
-        )
+def _wrong_key_points(where: str, fields: Sequence[str], kpt_shape: KptShape) -> FormatError:
+    (count, size), expected = kpt_shape, _unscored_fields(kpt_shape)
+    return FormatError(
+        f"{where}: expected {expected} fields, a class, a box and {count} key points of {size} "
+        f"values, as kpt_shape in data.yaml is [{count}, {size}], but got {len(fields)}: correct "
+        "the line, or kpt_shape"
+    )
 
 
 def _around(where: str, fields: Sequence[str], values: Sequence[float]) -> Four:

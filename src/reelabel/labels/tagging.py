@@ -90,7 +90,7 @@ class VideosByTag:
 
     def _add(self, video: Video, stem: str) -> None:
         for name in names_of_file(video.name)[1:]:
-            self._stems[name][video.video_id] = video
+            self._stems[composed(name)][video.video_id] = video
         if piece := _PIECE.fullmatch(stem):
             span = int(piece[2]), int(piece[3])
             self._pieces[piece[1], *span][video.video_id] = video
@@ -98,7 +98,7 @@ class VideosByTag:
     def find(self, name: str) -> Sequence[Video]:
         """Return the videos that a name could mean."""
         found = self._names.find(name).videos
-        return found or tuple(self._stems.get(name, {}).values())
+        return found or tuple(self._stems.get(composed(name), {}).values())
 
     def piece(self, row: TagRow) -> Sequence[Video]:
         """Return the videos that are the span of a row and nothing else."""

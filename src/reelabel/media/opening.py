@@ -31,8 +31,8 @@ _UNSAFE = frozenset({
     "webm_dash_manifest",
 })  # fmt: skip
 
-# AVI and its kin store no presentation times; FFmpeg invents them, and gets B-frames wrong.
-_NO_PRESENTATION_TIME = frozenset({"avi"})
+# AVI and ASF store times of decoding alone; FFmpeg invents the others, and gets B-frames wrong.
+_NO_PRESENTATION_TIME = frozenset({"asf", "avi"})
 
 _NOT_DECODED = [{"skip_frame": "all"}] * 8
 """Options of streams, none of which is decoded when a file is opened; more streams are rare."""

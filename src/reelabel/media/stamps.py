@@ -21,8 +21,9 @@ def increasing(
 ) -> Iterator[Stamped]:
     """Yield every frame with a time stamp above the one before.
 
-    A missing one becomes the one before plus the frame's duration, at the start 0, and one that
-    does not increase becomes the one before plus 1. Where the clock is set back, as in joined
+    A missing one becomes the one before plus the frame's duration, or the last step between known
+    ones if it has none, at the start 0, and one that does not increase becomes the one before plus
+    1. Where the clock is set back, as in joined
     recordings, it goes on from the frame before.
 
     Args:
@@ -30,7 +31,7 @@ def increasing(
         stream: that they are from.
         has_times: whether its container stores presentation times; else frames have decoding times.
     """
-    last_pts, step, offset = None, 1, 0
+    last_pts, step, known_step, offset = None, 1, 1, 0
     set_back, any_known = set_back_ticks(stream), False
     for frame in frames:
         known = frame.pts if has_times else frame.dts
@@ -43,8 +44,9 @@ def increasing(
             if known + offset < last_pts - (set_back if any_known else 0):
                 offset = last_pts + step - known
             pts = max(known + offset, last_pts + 1)
+            known_step = pts - last_pts
         any_known = any_known or known is not None
-        last_pts, step = pts, max(frame.duration, 1)
+        last_pts, step = pts, frame.duration if frame.duration > 1 else known_step
         yield pts, frame
 
 

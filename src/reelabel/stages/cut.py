@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, groupby
 from operator import itemgetter
+from typing import Any
 
 from pydantic import Field
 
@@ -55,10 +56,12 @@ class Asked:
     Attributes:
         by_video: by video id: origin, and the spans.
         problem: why no row of the user's table can be used, empty if some can.
+        unknown: a sentence on the names of that table that are none of videos, empty without any.
     """
 
     by_video: Mapping[str, tuple[str, list[Span]]] = field(default_factory=dict)
     problem: str = ""
+    unknown: str = ""
 
 
 CutUnit = Unit[CutSettings, Asked]
@@ -88,7 +91,10 @@ def cut(unit: CutUnit) -> Output:
         }
         for number, (start_s, end_s) in enumerate(kept)
     ]
-    return Output({"clips": CLIPS.from_rows(rows)}, {"too_short": len(spans) - len(kept)})
+    notes: dict[str, Any] = {"too_short": len(spans) - len(kept)}
+    if unit.resource.unknown and origin != USER:
+        notes["left_out"] = [unit.resource.unknown]
+    return Output({"clips": CLIPS.from_rows(rows)}, notes)
 
 
 def _asked(unit: CutUnit, info: VideoInfo) -> tuple[str, list[tuple[float, float]]]:
@@ -130,17 +136,25 @@ def asked_spans(context: Context[CutSettings]) -> Resource[Asked]:
     """
     videos = [video for video in context.inputs.videos if video.usable]
     found = {video_id: (MANIFEST, spans) for video_id, spans in _of_manifests(context, videos)}
-    problem = ""
+    problem = unknown = ""
     if context.settings.spans:
         path = context.root / context.settings.spans
-        named = read_spans(path)
-        by_user = _of_user(named, VideoNames(videos))
+        named, video_names = read_spans(path), VideoNames(videos)
+        by_user = _of_user(named, video_names)
         found |= {video_id: (USER, spans) for video_id, spans in by_user.items()}
+        lost = {span.name for span in named if not video_names.find(span.name).videos}
         if named and not by_user:
-            names = few(sorted({span.name for span in named}), 3)
-            problem = f"{path}: none of the videos that it names is in this workspace: {names}"
+            problem = (
+                f"{path}: none of the videos that it names is in this workspace: "
+                f"{few(sorted(lost), 3)}"
+            )
+        elif lost:
+            unknown = (
+                f"{path}: videos that are not in this workspace: {few(sorted(lost), 3)}; those "
+                "that it does not name are taken as without it"
+            )
     facts = {video_id: list(asked) for video_id, asked in found.items()}
-    return Resource(Asked(found, problem), problem, facts=facts)
+    return Resource(Asked(found, problem, unknown), problem, facts=facts)
 
 
 def _of_user(named: list[NamedSpan], names: VideoNames) -> dict[str, list[Span]]:

@@ -13,6 +13,7 @@ from reelabel.engine.run import Options
 from reelabel.errors import FormatError, few
 from reelabel.files import safe_join
 from reelabel.pipeline import read_config, run_one
+from reelabel.short_names import composed
 from reelabel.stages import register
 from reelabel.verbs.detections import video_of
 from reelabel.workspace import Workspace
@@ -80,11 +81,12 @@ def _by_stem(workspace: Workspace, data: Dataset) -> Dataset:
     names = video_names(workspace)
     stems: dict[str, list[str]] = defaultdict(list)
     for video in workspace.videos():
-        stems[PurePath(video.name).stem].append(video.video_id)
+        stems[composed(PurePath(video.name).stem)].append(video.video_id)
+    found = {image.video: stems.get(composed(image.video), []) for image in data.images}
     ids = {
-        image.video: stems[image.video][0]
-        for image in data.images
-        if len(stems.get(image.video, ())) == 1 and not names.find(image.video).videos
+        name: video_ids[0]
+        for name, video_ids in found.items()
+        if len(video_ids) == 1 and not names.find(name).videos
     }
     images = (replace(i, video=ids.get(i.video, i.video)) for i in data.images)
     return replace(data, images=tuple(images))

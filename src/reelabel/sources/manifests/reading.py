@@ -11,6 +11,8 @@ from typing import Any
 
 from reelabel.errors import FormatError, few, nearest, os_reason, shown
 from reelabel.file_kinds import special_kind
+from reelabel.formats.span_names import check_span_names
+from reelabel.formats.table_text import column_name, header_line
 from reelabel.json_text import strict_decoder
 from reelabel.sources.manifests.entries import Entry, Tally, decoded
 from reelabel.sources.manifests.json_stream import Damaged, json_entries
@@ -141,7 +143,7 @@ def read_columns(
 def names_of(manifest: Manifest) -> dict[str, tuple[str, ...]]:
     """Return the names that each column may have in this manifest."""
     names: dict[str, tuple[str, ...]] = dict(COLUMNS)
-    names.update({meaning: (name.casefold(),) for meaning, name in manifest.columns.items()})
+    names.update({meaning: (column_name(name),) for meaning, name in manifest.columns.items()})
     return names
 
 
@@ -201,9 +203,10 @@ class Layouts:
             raise FormatError(why)
         shape = tuple(row)
         if shape not in self._known:
+            check_span_names("keys", shape, self._names)
             if len(self._known) > MOST_LAYOUTS:
                 self._known.clear()
-            keys = {str(key).casefold(): key for key in reversed(shape)}
+            keys = {column_name(str(key)): key for key in reversed(shape)}
             found = {m: next((n for n in ns if n in keys), "") for m, ns in self._names.items()}
             others = {
                 m: [keys[n] for n in self._names[m] if n in keys and n != found[m]]
@@ -227,15 +230,14 @@ def _csv_entries(
 ) -> Iterator[Entry]:
     tally = reading.tally
     with open_text(reading.path) as file:
-        header = file.readline()
-        delimiter = max(",;\t", key=header.count)
+        header, skipped, delimiter = header_line(file)
         try:
-            cells = next(csv.reader([header], delimiter=delimiter), [])
+            cells = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), [])
         except csv.Error as exc:
             raise FormatError(f"{reading.path}: expected a header, but {exc}") from exc
         at = _positions(reading, cells, needs)
         rows = CsvRows(file, tally, delimiter)
-        rows.line, rows.width = 1, len(cells)
+        rows.line, rows.width = skipped + 1, len(cells)
         marked = [cell.strip().casefold() for cell in cells] if "licence" in at else []
         is_mark = bool(marked) and marked[at["licence"]] == "is_cc"
         for row, classes in _taken(reading, rows, at, divide):
@@ -289,7 +291,7 @@ def _positions(reading: Reading, cells: Sequence[str], needs: Sequence[Meaning])
     """
     place: dict[str, int] = {}
     for i, cell in enumerate(cells):
-        place.setdefault(cell.strip().casefold(), i)
+        place.setdefault(column_name(cell), i)
     names = names_of(reading.manifest)
     found = {m: next((n for n in known if n in place), "") for m, known in names.items()}
     if not any(found[meaning] for meaning in needs):
@@ -300,7 +302,8 @@ def _positions(reading: Reading, cells: Sequence[str], needs: Sequence[Meaning])
             f"{reading.path}: expected a header with one of the columns {', '.join(known)}, but "
             f"got {got}{hint}; name yours under 'columns'"
         )
-    heads = [cell.strip().casefold() for cell in cells]
+    check_span_names(str(reading.path), cells, names)
+    heads = [column_name(cell) for cell in cells]
     if doubled := [name for name in found.values() if name and heads.count(name) > 1]:
         raise FormatError(
             f"{reading.path}: expected one column '{doubled[0]}', but got several: remove all but "

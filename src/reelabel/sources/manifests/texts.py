@@ -133,7 +133,12 @@ class CsvRows:
 
     def _until_damage(self) -> Iterator[list[str]]:
         taken = self._taken
-        for cells in csv.reader(self._lines(), delimiter=self._delimiter, strict=True):
+        how: dict[str, Any] = {
+            "delimiter": self._delimiter,
+            "strict": True,
+            "skipinitialspace": True,
+        }
+        for cells in csv.reader(self._lines(), **how):
             if len(taken) > 1 and self.width not in {0, len(cells)}:
                 raise csv.Error("its quotes do not match")
             self.line += len(taken)
