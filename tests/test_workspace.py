@@ -240,3 +240,10 @@ def test_what_stands_in_place_of_the_lock_is_named(workspace, make, words):
     expected = f"{lock}: expected a file, but there is {words}.*move it away"
     with pytest.raises(WorkspaceError, match=expected), workspace.locked():
         pass
+
+
+def test_a_file_is_no_folder_of_a_workspace(tmp_path):
+    """Whoever names the settings of a workspace learns to name its folder."""
+    (tmp_path / "reelabel.yaml").write_text("classes: [dog]\n")
+    with pytest.raises(WorkspaceError, match=r"is a file: name the folder"):
+        Workspace.open(tmp_path / "reelabel.yaml")

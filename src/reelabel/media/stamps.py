@@ -23,8 +23,7 @@ def increasing(
 
     A missing one becomes the one before plus the frame's duration, or the last step between known
     ones if it has none, at the start 0, and one that does not increase becomes the one before plus
-    1. Where the clock is set back, as in joined
-    recordings, it goes on from the frame before.
+    1. Where the clock is set back, as in joined recordings, it goes on from the frame before.
 
     Args:
         frames: in the order in which they are shown.

@@ -99,6 +99,8 @@ class Workspace:
             WorkspaceError: if there is none, or its path is no UTF-8.
         """
         folder = text_path(as_path("workspace", root))
+        if folder.is_file():
+            raise WorkspaceError(f"{folder} is a file: name the folder of a workspace")
         if not (folder / CONFIG_NAME).is_file():
             raise WorkspaceError(
                 f"{folder} is no workspace: it holds no {CONFIG_NAME}; "
