@@ -159,6 +159,20 @@ def test_truth_is_scored_apart_and_never_trained_on(tmp_path, footage):
     assert not ids & set(ws.shards(CLASS_CANDIDATES))
 
 
+@pytest.mark.parametrize(("least", "by"), [(1, "truth"), (12, "agreement")])
+def test_videos_that_were_trained_on_decide_nothing(tmp_path, footage, least, by):
+    """Truth of all videos counts only where it is of unseen ones, in number and in figures."""
+    truth = tmp_path / "truth.csv"
+    names = [(f"{name}{i}.mp4", name) for name in COLOURS for i in range(PER_CLASS)]
+    truth.write_text("\n".join(["video,class", *(",".join(one) for one in names)]))
+    settings = {**QUICK, "train": {"student": "fake"}, "advance": {"min_truth_videos": least}}
+    done = reelabel.run(workspace_of(tmp_path / "w", footage, truth=truth, settings=settings))
+    unseen = done.scores.truth_unseen["video"].moments
+    assert 0 < unseen < len(names) == done.scores.truth["video"].moments
+    assert done.decision.by == by
+    assert (f"on {unseen} unseen video" in done.decision.reason) == (by == "truth")
+
+
 def test_several_classes_may_be_right(tmp_path, footage):
     """Multi-label: a class that no tag names is claimed not to be right, and mAP is scored."""
     tags = tmp_path / "tags.csv"

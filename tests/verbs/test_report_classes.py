@@ -87,7 +87,7 @@ def test_every_section_is_there(classified):
     text = report(classified).read_text()
     titles = re.findall(r"<h2>(.*?)</h2>", text)
     assert titles == [
-        "Truth",
+        "Truth, trained videos too",
         "Truth, unseen videos",
         "Agreement with held-out labels (not accuracy)",
         "Confusion",
@@ -107,7 +107,7 @@ def test_every_section_is_there(classified):
 
 def test_frames_and_videos_have_tables_of_their_own(classified):
     """Each with its sample, teacher beside student, every figure with its interval."""
-    truth = section(report(classified).read_text(), "Truth")
+    truth = section(report(classified).read_text(), "Truth, trained videos too")
     assert re.findall(r"<h3>(.*?)</h3>", truth) == [
         "54 frames in 9 groups",
         "9 whole videos in 9 groups",

@@ -35,6 +35,11 @@ ABOUT: dict[Kind, str] = {
     "truth_unseen": "of these, videos of which nothing was trained on",
     "agreement": "labels of videos that were kept out of training",
 }
+WITH_TRAINED = (
+    "Truth, trained videos too",
+    "classes that people gave; some of the videos were trained on with the labels of their tags",
+)
+"""Title and explanation of truth that is not of unseen videos alone."""
 NOUNS: dict[Level, tuple[str, str]] = {
     "frame": ("frame", "frames"),
     "clip": ("clip", "clips"),
@@ -76,6 +81,7 @@ class ClassScoreTable:
         moments: how many frames, clips or videos in the last round.
         groups: how many groups these belong to, over which intervals are drawn.
         rows: the first teacher, then the student of each round.
+        with_trained: whether videos are among them that were trained on.
     """
 
     kind: Kind
@@ -83,6 +89,17 @@ class ClassScoreTable:
     moments: int
     groups: int
     rows: tuple[ClassScoreRow, ...]
+    with_trained: bool = False
+
+    @property
+    def title(self) -> str:
+        """What models were scored against."""
+        return WITH_TRAINED[0] if self.with_trained else TITLES[self.kind]
+
+    @property
+    def about(self) -> str:
+        """The same in a sentence, without its capital."""
+        return WITH_TRAINED[1] if self.with_trained else ABOUT[self.kind]
 
     @property
     def sample(self) -> str:
@@ -120,7 +137,9 @@ def score_tables(scored: Mapping[int, ClassificationScores]) -> Iterator[ClassSc
             if kind == "truth_unseen" and last == scored[max(compared)].truth.get(level):
                 continue  # all videos are unseen: the table would stand there twice
             rows = tuple(_rows(compared))
-            yield ClassScoreTable(kind, level, last.moments, last.groups, rows)
+            unseen = scored[max(compared)].truth_unseen.get(level)
+            seen = kind == "truth" and last != unseen
+            yield ClassScoreTable(kind, level, last.moments, last.groups, rows, seen)
 
 
 def _rows(compared: Mapping[int, ClassComparison]) -> Iterator[ClassScoreRow]:

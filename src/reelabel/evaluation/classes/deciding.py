@@ -45,7 +45,8 @@ def decide(
 
     Args:
         comparisons: scores by level, of the student and, if the round has one, of the teacher.
-        by_people: whether they are compared with people's classes, not with held-out labels.
+        by_people: whether they are compared with people's classes, of videos that neither was
+            trained on, and not with held-out labels.
         min_gain: by how much the student must be better, -1..1.
     """
     found = comparisons.get("video")
@@ -55,7 +56,8 @@ def decide(
     figures = {model.name: model.scores.overall[name] for model in found.models}
     values = {model: figure.value for model, figure in figures.items()}
     what = "people's classes" if by_people else "held-out labels"
-    sample = f"{counted(found.moments, 'video')} in {counted(found.groups, 'group')} with {what}"
+    noun = "unseen video" if by_people else "video"
+    sample = f"{counted(found.moments, noun)} in {counted(found.groups, 'group')} with {what}"
     word = (WORDS if by_people else AGREEMENT)[name]
     if TEACHER not in values:
         return ClassOutcome(
