@@ -339,6 +339,15 @@ def test_what_was_scored_is_found_again(classified):
         assert {len(classified.read(MOMENTS, v)) for v in set(found.predictions.moments.video)}
 
 
+def test_a_term_that_is_all_of_the_loss_is_drawn_once(classes_copy):
+    """Two curves in one place would hide each other; terms of a sum have curves of their own."""
+    path = classes_copy.round_dir(0) / "model" / "curve.csv"
+    for other, names in (("0.5", {"loss"}), ("0.2", {"loss", "loss_class"})):
+        path.write_text(f"step,loss,loss_class,lr\n10,0.7,0.7,0.1\n20,0.5,{other},0.1\n")
+        shown = set(re.findall(r">(loss\w*)<", plot_texts(report(classes_copy).read_text())))
+        assert shown == names
+
+
 def test_captions_name_what_models_are_scored_against():
     """Each kind of score reads as a thing behind the word "against"; agreement is no such thing."""
     assert AGAINST.keys() == TITLES.keys()

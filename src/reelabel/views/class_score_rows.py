@@ -10,6 +10,7 @@ from reelabel.errors import counted, few
 from reelabel.evaluation.classes.compare import ClassComparison
 from reelabel.evaluation.classes.figures import ClassScores, OverallMeasure
 from reelabel.evaluation.classes.levels import Level
+from reelabel.evaluation.figures import Figure
 from reelabel.workspace import Workspace
 from reelabel.workspace.class_results import ClassificationScores, TagQuality
 from reelabel.workspace.rounds import student_spec
@@ -157,6 +158,21 @@ def _rows(compared: Mapping[int, ClassComparison]) -> Iterator[ClassScoreRow]:
             yield ClassScoreRow(name, student_spec(number), models["student"])
 
 
+def _only_right(scores: ClassificationScores) -> set[str]:
+    """Return the classes of several that truth never states not to be right."""
+    return {
+        name
+        for one in (scores.truth_unseen or scores.truth).values()
+        for model in one.models
+        for name, figures in model.scores.classes.items()
+        if figures and figures.true and not model.scores.exclusive and not _has_value(figures.ap)
+    }
+
+
+def _has_value(figure: Figure | None) -> bool:
+    return figure is not None and figure.value is not None
+
+
 def class_warnings(workspace: Workspace, number: int) -> list[str]:
     """Return what a reader of a round's labels and scores should know about them."""
     tags = TagQuality.load(workspace.round_dir(number)) or TagQuality()
@@ -168,6 +184,12 @@ def class_warnings(workspace: Workspace, number: int) -> list[str]:
         f"{name} looks like {other}, which was trained on: its scores are not of unseen footage"
         for name, other in scores.alike.items()
     ]
+    if only := sorted(_only_right(scores)):
+        found.append(
+            f"There is no average precision of {few(only)}: truth states no moment in which they "
+            "are not right. What a row does not name is unknown: add the class 'none', the claim "
+            "is_not, or columns class:NAME with 0"
+        )
     if scores.left_out:
         missing = counted(len(scores.left_out), "annotated video")
         found.append(f"{missing} could not be scored: {few(scores.left_out)}")

@@ -38,7 +38,7 @@ def decide(
     by_people: bool = True,
     min_gain: float = 0.0,
 ) -> ClassOutcome | None:
-    """Return which model is better on whole videos, None if nothing was compared.
+    """Return which model is better on whole videos, None if no figure tells.
 
     The student must be better than the teacher beyond chance: the tags or classes that both are
     compared with do not come from either of them, so that mistakes in them hit both alike.
@@ -55,6 +55,8 @@ def decide(
     name = measure_of(found)
     figures = {model.name: model.scores.overall[name] for model in found.models}
     values = {model: figure.value for model, figure in figures.items()}
+    if None in values.values():
+        return None
     what = "people's classes" if by_people else "held-out labels"
     noun = "unseen video" if by_people else "video"
     sample = f"{counted(found.moments, noun)} in {counted(found.groups, 'group')} with {what}"

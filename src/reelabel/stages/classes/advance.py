@@ -75,7 +75,10 @@ def _outcome(unit: AdvanceUnit) -> tuple[ClassOutcome, DecidedBy]:
     found = decide(scores.agreement, by_people=False, min_gain=s.min_gain) if scores else None
     if found:
         return found, "agreement"
-    why = "nothing to decide by: no truth, and no labels were held out; set split.held_out"
+    why = (
+        "nothing to decide by: no truth of unseen videos, and no labels held out, in which a class "
+        "is right and not right; set split.held_out"
+    )
     return ClassOutcome("teacher", None, why), "nothing"
 
 
