@@ -108,8 +108,9 @@ def settings_page() -> str:
 
 All of these stand in `reelabel.yaml`. Every one has a default, except `classes`. An unknown key
 is an error that names the nearest known one. A stage's settings are also flags of its command
-(`reelabel sample balls --every 5`) and can be given to `init` (`--set sample.every=5`). Changing
-one makes stale what depends on it, and nothing else.
+(`reelabel sample balls --every 5`) and can be given to `init` (`--set sample.every=5`); `--set` of
+`run`, `ablate` and the stages' commands holds for that call alone. Changing one makes stale what
+depends on it, and nothing else.
 
 """
     project = _settings("The project", "Keys at the top of the file.", Project, above="")

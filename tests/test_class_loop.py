@@ -23,6 +23,7 @@ from reelabel.tables import (
     TAGS,
 )
 from reelabel.verbs.class_models import find_classifier
+from reelabel.views.class_score_rows import class_warnings
 from reelabel.workspace.class_results import Calibration, ClassificationScores, TagQuality
 from reelabel.workspace.results import SplitReport
 
@@ -157,6 +158,43 @@ def test_truth_is_scored_apart_and_never_trained_on(tmp_path, footage):
     assert scores.truth["video"].moments == scores.truth_unseen["video"].moments == 2
     ids = {v.video_id for v in ws.videos() if v.is_test}
     assert not ids & set(ws.shards(CLASS_CANDIDATES))
+
+
+@pytest.mark.parametrize(("least", "by"), [(1, "truth"), (12, "agreement")])
+def test_videos_that_were_trained_on_decide_nothing(tmp_path, footage, least, by):
+    """Truth of all videos counts only where it is of unseen ones, in number and in figures."""
+    truth = tmp_path / "truth.csv"
+    names = [(f"{name}{i}.mp4", name) for name in COLOURS for i in range(PER_CLASS)]
+    truth.write_text("\n".join(["video,class", *(",".join(one) for one in names)]))
+    settings = {**QUICK, "train": {"student": "fake"}, "advance": {"min_truth_videos": least}}
+    done = reelabel.run(workspace_of(tmp_path / "w", footage, truth=truth, settings=settings))
+    unseen = done.scores.truth_unseen["video"].moments
+    assert 0 < unseen < len(names) == done.scores.truth["video"].moments
+    assert done.decision.by == by
+    assert (f"on {unseen} unseen video" in done.decision.reason) == (by == "truth")
+
+
+@pytest.mark.parametrize("stated", [False, True])
+def test_truth_without_a_wrong_class_gives_no_average_precision(tmp_path, footage, stated):
+    """Any order of moments that are all right has 1, which tells nothing: it is named instead."""
+    videos = [(name, f"{name}{i}.mp4") for name in COLOURS for i in range(PER_CLASS)]
+    truth, tags = tmp_path / "truth.csv", tmp_path / "tags.csv"
+    tags.write_text("\n".join(["video,class", *(f"{video},{name}" for name, video in videos)]))
+    if stated:
+        heads = ",".join(f"class:{name}" for name in COLOURS)
+        right = (
+            ",".join([video, *(str(int(name == own)) for name in COLOURS)]) for own, video in videos
+        )
+        truth.write_text("\n".join([f"video,{heads}", *right]))
+    else:
+        truth.write_text(tags.read_text())
+    ws = workspace_of(tmp_path / "w", footage, tags=tags, truth=truth, multi_label=True)
+    scores = reelabel.run(ws, rounds=1).scores
+    figure = scores.truth["video"].models[-1].scores.overall["map"]
+    warnings = [one for one in class_warnings(ws, 0) if "average precision" in one]
+    assert (figure.value is not None) == stated
+    assert len(warnings) == (not stated)
+    assert all(name in one for one in warnings for name in COLOURS)
 
 
 def test_several_classes_may_be_right(tmp_path, footage):

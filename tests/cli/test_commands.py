@@ -14,6 +14,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+import reelabel as api
 from reelabel.cli.commands import cli
 from reelabel.cli.group import STAGES
 from reelabel.config import parse
@@ -566,3 +567,43 @@ def test_a_run_takes_settings_of_its_own(begun, reelabel):
     assert all("0.99" in row["reason"] for row in rows if row["rule"] == "score")
     assert (begun / "reelabel.yaml").read_text() == before
     refused(reelabel("run", begun, *flags, "--set", "clean.scor=1"), 2, "did you mean 'score'")
+
+
+@pytest.mark.parametrize("task", BUILT_IN)
+def test_every_stage_takes_any_setting(task, tmp_path, reelabel):
+    """Each command of a stage, and ablate, refuses a misspelt --set by name: it is read by all."""
+    (tmp_path / "reelabel.yaml").write_text(
+        f"task: {task}\nclasses: [a, b]\nvideos: [v]\n", encoding="utf-8"
+    )
+    for name in [*(set(task_named(task).flow) - {"fetch"}), "ablate"]:
+        code, _, err = reelabel(name, tmp_path, "--set", "split.held_otu=0.5")
+        assert (code, "did you mean 'held_out'" in err) == (2, True), (name, err)
+
+
+def test_settings_of_one_command_hold_for_it_alone(begun, reelabel):
+    """--set reaches the stage, its own flag wins over it, and the file stays as it was."""
+    before = (begun / "reelabel.yaml").read_bytes()
+    assert reelabel("run", begun, "--until", "register")[0] == 0
+    assert reelabel("cut", begun)[0] == 0
+
+    def kept(*flags):
+        assert reelabel("sample", begun, *flags)[0] == 0
+        ws = Workspace.open(begun)
+        return sum(len(ws.read(FRAMES, video)) for video in ws.shards(FRAMES))
+
+    assert kept("--set", "sample.every=5") < kept("--set", "sample.every=5", "--every", "1")
+    assert (begun / "reelabel.yaml").read_bytes() == before
+
+
+def test_functions_of_stages_take_settings_as_run_does(begun):
+    """`settings` of a function holds for one call, as --set does for one command."""
+    api.register(begun, quiet=True)
+    api.cut(begun, quiet=True)
+    ws = Workspace.open(begun)
+    counts = []
+    for every in (1, 5):
+        api.sample(begun, settings={"sample": {"every": every}}, quiet=True)
+        counts.append(sum(len(ws.read(FRAMES, video)) for video in ws.shards(FRAMES)))
+    assert counts[0] > counts[1]
+    with pytest.raises(ConfigError, match="did you mean 'seed'"):
+        api.ablate(begun, settings={"sed": 1})

@@ -180,6 +180,16 @@ def test_a_file_of_nothing_usable_is_an_error(tmp_path, name, content, message):
         read_tags(path)
 
 
+def test_columns_of_classes_need_no_further_one(tmp_path):
+    """1 is right, 0 is not, and a row of empty cells claims nothing and is no fault."""
+    path = tmp_path / "labels.csv"
+    path.write_text("video,class:a,class:b\nx.mp4,1,0\ny.mp4,,1\nz.mp4,,\n")
+    found = read_tags(path)
+    claims = [(row.video, row.category, row.right) for row in found.rows]
+    assert claims == [("x.mp4", "a", True), ("x.mp4", "b", False), ("y.mp4", "b", True)]
+    assert found.problems == []
+
+
 def test_rows_with_a_time_stamp_are_about_that_moment(tmp_path):
     """Seconds beside it do not count, and a column for each class holds what is right."""
     path = tmp_path / "labels.csv"

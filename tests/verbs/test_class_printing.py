@@ -28,8 +28,8 @@ def test_run_prints_labels_scores_and_decision(classes_copy, reelabel):
     assert "tag classes that this workspace does not have: 'other', 'test'" in lines
     assert lines[lines.index("Labels of round 0") + 1] == "class  positive"
     for title in (
-        "Truth: 54 frames in 9 groups",
-        "Truth: 9 whole videos in 9 groups",
+        "Truth, trained videos too: 54 frames in 9 groups",
+        "Truth, trained videos too: 9 whole videos in 9 groups",
         "Agreement with held-out labels (not accuracy): 12 frames in 2 groups",
     ):
         at = lines.index(title)
@@ -74,7 +74,19 @@ def test_scores_that_stand_there_already_are_left_out(classified):
         for level in ("frame", "video")
     ]
     alike = replace(scores, truth_unseen=scores.truth)
-    assert {table.kind for table in score_tables({0: alike})} == {"truth", "agreement"}
+    tables = list(score_tables({0: alike}))
+    assert {table.kind for table in tables} == {"truth", "agreement"}
+    assert tables[0].title == "Truth"
+
+
+def test_truth_of_videos_that_were_trained_on_is_named_so(classified):
+    """The title and the sentence of the report tell it from truth of unseen videos."""
+    scores = ClassificationScores.load(classified.round_dir(0))
+    for unseen in (scores.truth_unseen, {}):
+        first = next(score_tables({0: replace(scores, truth_unseen=unseen)}))
+        assert first.title == "Truth, trained videos too"
+        assert "trained on" in first.about
+        assert "never" not in first.about
 
 
 def test_rounds_stand_below_each_other(classified):

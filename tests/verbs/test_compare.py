@@ -13,6 +13,7 @@ import reelabel as api
 from reelabel.errors import FormatError, MediaError, ModelError, UsageError
 from reelabel.models.base import Window
 from reelabel.models.classifiers.fake import FakeClassifier, FakeOptions
+from reelabel.models.classifiers.mapped import leaves_a_rest, wanted_classes
 from reelabel.models.joint import JointClassifier
 from reelabel.tables import CLASS_TRUTH
 from reelabel.verbs import class_models, compare_predictions
@@ -125,6 +126,18 @@ def test_classes_of_all_models_are_columns(footage, models):
     assert list(one.models[0].scores.classes) == ["red", "green", "blue", "red too"]
     assert one.models[0].scores.classes["blue"].recall.value == 0
     assert one.models[0].scores.overall["top1"].value == pytest.approx(2 / 3)
+
+
+def test_a_model_that_leaves_probability_over_is_compared(footage, models):
+    """Of a teacher with more classes than are wanted, the wanted ones share what it left over."""
+    whole = FakeClassifier()
+    left = wanted_classes(whole, COLOURS[:2])
+    assert leaves_a_rest(left)
+    assert not left.exclusive
+    one = compare(models(whole=whole, left=left), on=footage / "classes.csv").levels["video"]
+    assert [model.scores.exclusive for model in one.models] == [True, True]
+    assert one.models[0].scores.overall["top1"].value == 1
+    assert one.models[1].scores.overall["top1"].value == pytest.approx(2 / 3)
 
 
 def test_models_must_have_classes_of_the_truth(footage, models):

@@ -9,7 +9,7 @@ import pytest
 
 import reelabel
 from reelabel.config import Project
-from reelabel.errors import ModelError, UsageError
+from reelabel.errors import ModelError, ReelabelError, UsageError
 from reelabel.models.registry import load_detector
 from reelabel.models.weights import cached_path, read_lock
 from reelabel.short_names import RELEASED, RELEASED_SHA256, full_name
@@ -180,6 +180,69 @@ def test_names_that_a_library_lacks_are_refused_at_once(given, disc_clips, tmp_p
     """Where it is installed, init asks the library and names the nearest."""
     with pytest.raises(ModelError, match=r"did you mean '(fasterrcnn_|resnet18)"):
         reelabel.init(tmp_path / "w", classes=["dog", "cat"], videos=disc_clips, **given)
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.train
+@pytest.mark.parametrize(
+    ("task", "pair"),
+    [
+        (FRAMES, ("torchvision:mobilenet_v22", "mobilenet_v2")),
+        (FRAMES, ("timm:resnet188", "resnet18")),
+        ("classify-clips", ("tsm:resnt18", "resnet18")),
+        ("classify-clips", ("cnn-lstm:resnt18", "resnet18")),
+        ("classify-clips", ("gru:torchvision:resnt18", "resnet18")),
+        ("classify-clips", ("torchvision-video:r3d_81", "torchvision-video:r3d_18")),
+        ("detect", ("torchvision:fasterrcnn_resnet51_fpn", "torchvision:fasterrcnn_resnet50_fpn")),
+    ],
+)
+def test_a_misspelt_student_is_refused_at_every_door(task, pair, disc_clips, tmp_path):
+    """Init and run name the nearest network, before anything is made or done."""
+    student, nearest = pair
+    train = {"train": {"student": student, "weights": "pretrained"}}
+    if task == "detect":
+        train["train"].pop("weights")
+    given = {"classes": ["dog", "cat"], "videos": disc_clips, "task": task}
+    given |= {"detector": "motion"} if task == "detect" else {"tags": "folders"}
+    with pytest.raises(ReelabelError, match=f"did you mean '{nearest}'"):
+        reelabel.init(tmp_path / "w", settings=train, **given)
+    made = reelabel.init(tmp_path / "v", **given)
+    with pytest.raises(ReelabelError, match=f"did you mean '{nearest}'"):
+        reelabel.run(made, settings=train)
+    assert not (tmp_path / "w").exists()
+    assert not (made.root / "tables").exists()
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("task", ["detect", FRAMES])
+def test_a_network_of_another_kind_is_no_student(task, disc_clips, tmp_path):
+    """Networks that judge windows are refused as students of pictures."""
+    given = {"classes": ["dog", "cat"], "videos": disc_clips, "task": task}
+    given |= {} if task == "detect" else {"tags": "folders"}
+    student = {"train": {"student": "torchvision:r3d_18"}}
+    with pytest.raises(ReelabelError, match=r"expected .* but got '.*r3d_18'"):
+        reelabel.init(tmp_path / "w", settings=student, **given)
+
+
+@pytest.mark.parametrize(("task", "student"), [("detect", "hf:"), ("classify-clips", "hf-video:")])
+def test_students_that_no_hub_can_have_are_refused_at_once(task, student, disc_clips, tmp_path):
+    """Init looks at the form of a name without a download; nothing is made."""
+    given = {"classes": ["dog", "cat"], "videos": disc_clips, "task": task}
+    given |= {} if task == "detect" else {"tags": "folders"}
+    with pytest.raises(ModelError, match="hub id"):
+        reelabel.init(tmp_path / "w", settings={"train": {"student": f"{student}a/b/c"}}, **given)
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("task", ["detect", FRAMES, "classify-clips"])
+def test_missing_initial_weights_are_named_at_once(task, disc_clips, tmp_path):
+    """A file of weights that is not there is refused before anything is made."""
+    given = {"classes": ["dog", "cat"], "videos": disc_clips, "task": task}
+    given |= {} if task == "detect" else {"tags": "folders"}
+    with pytest.raises(ModelError, match=r"nowhere\.pth"):
+        reelabel.init(
+            tmp_path / "w", settings={"train": {"weights": str(tmp_path / "nowhere.pth")}}, **given
+        )
     assert not (tmp_path / "w").exists()
 
 

@@ -114,6 +114,18 @@ def test_an_empty_file_is_refused_by_name(begin, tmp_path, reelabel):
     assert "an empty file" in err
 
 
+@pytest.mark.parametrize("names", [("train.csv", "val.csv"), ("train.csv", "val.csv", "test.csv")])
+def test_every_empty_file_of_a_folder_is_named(begin, tmp_path, names):
+    """One answer names all files that have to be corrected."""
+    home = tmp_path / "exported"
+    home.mkdir()
+    for name in names:
+        (home / name).write_bytes(b"")
+    with pytest.raises(FormatError) as caught:
+        api.import_labels(begin(), home)
+    assert [name in str(caught.value) for name in names] == [True] * len(names)
+
+
 def test_faults_beyond_some_are_counted(begin, table):
     """A file of another workspace gives one short message."""
     rows = [f"other{i}.mp4,day,," for i in range(30)]

@@ -396,3 +396,17 @@ def test_probabilities_of_a_function_that_are_none_are_refused_with_their_frame(
     calls.clear()
     with pytest.raises(ModelError, match=r"got \[5.0, 0.0\]; in frame 2 at 0.080 s"):
         api.predict(Third(), folder / "d-short.mp4", task="classify-frames", step_s=0)
+
+
+@EVERY_TASK
+def test_a_picture_has_no_time(folder, task, tmp_path):
+    """Its time base and seconds are null in JSON and in Python; those of videos are not."""
+    out = tmp_path / "out.json"
+    found = api.predict("fake:", folder, task=task, out=out)
+    saved = json.loads(out.read_text())
+    timed = {Path(row["video"]).name: row["time_base"] is not None for row in saved["videos"]}
+    assert timed == {"a-long.mp4": True, "c-picture.jpg": False, "d-short.mp4": True}
+    for row in saved["boxes" if task == "detect" else "moments"]:
+        assert (row["time"] is None) == row["video"].endswith(".jpg")
+    bases = {Path(one.source.name).name: one.source.time_base is not None for one in found}
+    assert bases.items() <= timed.items()

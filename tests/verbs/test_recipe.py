@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import reelabel
-from reelabel.errors import ConfigError, UsageError
+from reelabel.errors import ConfigError, ModelError, UsageError
 from reelabel.media.encode import VideoWriter
 from reelabel.verbs.recipe import read_recipe
 
@@ -68,9 +68,14 @@ def test_a_damaged_recipe_is_named(tmp_path):
 
 
 def test_settings_below_a_student_reach_it_alone(tmp_path):
-    """Weights that suit one network are given to it by its name."""
-    found = read_recipe(RECIPES[0], {"mobilenet": {"train": {"weights": "mine.safetensors"}}})
-    assert found.of_student("mobilenet")["train"]["weights"] == "mine.safetensors"
+    """Weights that suit one network are given to it by name; a missing file is named at once."""
+    mine = tmp_path / "mine.safetensors"
+    settings = {"mobilenet": {"train": {"weights": str(mine)}}}
+    with pytest.raises(ModelError, match=r"student 'mobilenet': .*mine\.safetensors"):
+        read_recipe(RECIPES[0], settings)
+    mine.touch()
+    found = read_recipe(RECIPES[0], settings)
+    assert found.of_student("mobilenet")["train"]["weights"] == str(mine)
     assert "weights" not in found.of_student("simple")["train"]
 
 

@@ -87,7 +87,7 @@ def test_every_section_is_there(classified):
     text = report(classified).read_text()
     titles = re.findall(r"<h2>(.*?)</h2>", text)
     assert titles == [
-        "Truth",
+        "Truth, trained videos too",
         "Truth, unseen videos",
         "Agreement with held-out labels (not accuracy)",
         "Confusion",
@@ -107,7 +107,7 @@ def test_every_section_is_there(classified):
 
 def test_frames_and_videos_have_tables_of_their_own(classified):
     """Each with its sample, teacher beside student, every figure with its interval."""
-    truth = section(report(classified).read_text(), "Truth")
+    truth = section(report(classified).read_text(), "Truth, trained videos too")
     assert re.findall(r"<h3>(.*?)</h3>", truth) == [
         "54 frames in 9 groups",
         "9 whole videos in 9 groups",
@@ -337,6 +337,15 @@ def test_what_was_scored_is_found_again(classified):
         student = compared.models[-1].scores
         assert student.overall["top1"].value == pytest.approx(np.mean(right))
         assert {len(classified.read(MOMENTS, v)) for v in set(found.predictions.moments.video)}
+
+
+def test_a_term_that_is_all_of_the_loss_is_drawn_once(classes_copy):
+    """Two curves in one place would hide each other; terms of a sum have curves of their own."""
+    path = classes_copy.round_dir(0) / "model" / "curve.csv"
+    for other, names in (("0.5", {"loss"}), ("0.2", {"loss", "loss_class"})):
+        path.write_text(f"step,loss,loss_class,lr\n10,0.7,0.7,0.1\n20,0.5,{other},0.1\n")
+        shown = set(re.findall(r">(loss\w*)<", plot_texts(report(classes_copy).read_text())))
+        assert shown == names
 
 
 def test_captions_name_what_models_are_scored_against():

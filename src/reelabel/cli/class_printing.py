@@ -26,7 +26,6 @@ from reelabel.views.class_comparison import (
 from reelabel.views.class_score_rows import (
     HEADINGS,
     NOUNS,
-    TITLES,
     class_warnings,
     columns_of,
     score_tables,
@@ -48,7 +47,7 @@ def print_class_results(workspace: Workspace, task: Task, last: int) -> None:
     scored = {n: one for n, one in loaded.items() if one is not None}
     for one in score_tables(scored):
         rows = [(row.name, row.scores) for row in one.rows]
-        _print_scores(f"{TITLES[one.kind]}: {one.sample}", one.columns, rows)
+        _print_scores(f"{one.title}: {one.sample}", one.columns, rows)
     for warning in class_warnings(workspace, last):
         OUT.print(f"[yellow]{escape(warning)}[/]")
 

@@ -331,14 +331,17 @@ def report(workspace: Path) -> None:
 @workspace_argument
 @click.option("--round", "round_number", type=COUNT, help="Default: 0, the first teacher's.")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="How many.")
+@set_flag("Any setting, for this command: --set train.max_steps=100")
 @work_flags("Trainings")
-def ablate(workspace: Path, round_number: int | None, **given: Any) -> None:
+def ablate(
+    workspace: Path, round_number: int | None, *, pairs: tuple[str, ...], **given: Any
+) -> None:
     """Train without and with each kind of evidence: what is it worth?
 
     For boxes these are the kinds of temporal evidence, for classes the rules that doubt tags.
     Students are scored on truth, so the workspace needs some: import --as truth.
     """
-    ablated(workspace, round_number, given)
+    ablated(workspace, round_number, given, pairs=pairs)
 
 
 @cli.command(short_help="Run the whole loop on rendered footage: no download, no weights.")

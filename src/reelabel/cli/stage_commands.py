@@ -95,6 +95,7 @@ def stage_command(name: str, about: str, workspace: Path | None) -> click.Comman
     if stage.per_round:
         flag = click.option("--round", "round_number", type=COUNT, help="Default: the last.")
         callback = flag(callback)
+    callback = set_flag("Any setting, for this command: --set seed=3")(callback)
     return command(workspace_argument(run_flags(callback)))
 
 
@@ -147,22 +148,27 @@ def _ablate_flags(command: Function) -> Function:
 
 
 def _stage_callback(name: str) -> Function:
-    def call(workspace: Path, round_number: int | None = None, **given: Any) -> int:
+    def call(
+        workspace: Path,
+        round_number: int | None = None,
+        *,
+        pairs: tuple[str, ...],
+        **given: Any,
+    ) -> int:
         from reelabel.cli.flags import overridden
         from reelabel.cli.printing import print_run, print_stage
         from reelabel.engine.loop import Run
-        from reelabel.engine.project import read_config
         from reelabel.errors import UsageError
         from reelabel.verbs.stages import run_alone, stage_of
         from reelabel.workspace import Workspace
 
         ws = Workspace.open(workspace)
-        config = read_config(ws)
+        config = config_with(ws, pairs)
         settings = overridden(config.stages.get(name) or stage_of(config, name).settings(), given)
         if given.get("seeds") and not given.get("ablate"):
             raise UsageError("--seeds is for --ablate: give both, or --seed for one training")
         if given.get("ablate"):
-            return ablated(workspace, round_number, given, train=settings)
+            return ablated(workspace, round_number, given, pairs=pairs, train=settings)
         config = replace(config, stages={**config.stages, name: settings})
         options = options_of(config, given)
         result = run_alone(ws, config, options, name, round_number=round_number)
@@ -186,7 +192,12 @@ def _scores_of(workspace: Any, config: Any, number: int) -> Any:
 
 
 def ablated(
-    workspace: Path, round_number: int | None, given: dict[str, Any], *, train: Any = None
+    workspace: Path,
+    round_number: int | None,
+    given: dict[str, Any],
+    *,
+    pairs: tuple[str, ...],
+    train: Any = None,
 ) -> int:
     """Compare the kinds of evidence, or the rules of doubt, and print the table.
 
@@ -194,18 +205,19 @@ def ablated(
         workspace: the workspace's folder.
         round_number: the round; None is the first.
         given: the flags, `seeds` and how work is done.
+        pairs: settings in place of the workspace's; see `config_with`.
         train: settings of `train` to use in place of the workspace's.
     """
-    from reelabel.engine.project import read_config, task_of
+    from reelabel.engine.project import task_of
     from reelabel.verbs.ablate import run_ablation
     from reelabel.workspace import Workspace
 
     ws = Workspace.open(workspace)
-    config = read_config(ws)
+    config = config_with(ws, pairs)
     options = options_of(config, given)
     seeds = {"seeds": given["seeds"]} if given["seeds"] else {}
     changes = train.model_dump(exclude_unset=True) if train is not None else None
-    found = run_ablation(ws, options, round_number=round_number, train=changes, **seeds)
+    found = run_ablation(ws, config, options, round_number=round_number, train=changes, **seeds)
     task_of(config).part("print_ablation")(found)
     path = ws.round_dir(found.round) / found.FILE
     echo(f"written to {path}; the next  reelabel report  shows it")

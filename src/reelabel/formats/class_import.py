@@ -12,12 +12,13 @@ In folders of pictures the folder that a picture lies in is its class, or stands
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from reelabel.data.tag_rows import TagRow
-from reelabel.errors import FormatError
+from reelabel.errors import FormatError, counted
 from reelabel.files import explained
 from reelabel.formats.class_export import LEFT_OUT, picture_claim
 from reelabel.formats.copied import SPLITS
@@ -27,6 +28,11 @@ from reelabel.formats.table_text import read_table_text, table_rows
 from reelabel.formats.tags import Meaning, TagFile, read_tags
 
 CLASSES_CSV = "classes.csv"
+MOST_DAMAGED = 5
+"""Further damaged files of a folder are counted, not named."""
+
+F = TypeVar("F")
+T = TypeVar("T")
 
 
 def read_people_classes(path: Path, columns: Mapping[Meaning, str] | None = None) -> TagFile:
@@ -41,12 +47,12 @@ def read_people_classes(path: Path, columns: Mapping[Meaning, str] | None = None
         WorkspaceError: if it cannot be read.
     """
     if contents := fiftyone_contents(path):
-        return TagFile(_once(one for each in contents.items() for one in read_fiftyone(*each)))
+        files = _each_read(contents.items(), lambda each: list(read_fiftyone(*each)))
+        return TagFile(_once(one for rows in files for one in rows))
     if not path.is_dir():
         return read_tags(path, columns)
     found = TagFile()
-    for table in _tables(path):
-        one = read_tags(table, columns)
+    for one in _each_read(_tables(path), lambda table: read_tags(table, columns)):
         found.rows += one.rows
         found.problems += one.problems
         found.unusable += one.unusable
@@ -57,6 +63,25 @@ def read_people_classes(path: Path, columns: Mapping[Meaning, str] | None = None
             f"{path}: expected labels.csv, train.csv, labels.json, or a folder of pictures for "
             "each class, but there is none"
         )
+    return found
+
+
+def _each_read(files: Iterable[F], read: Callable[[F], T]) -> list[T]:
+    """Return what each file of a folder holds.
+
+    Raises:
+        FormatError: naming all files that are damaged, at most `MOST_DAMAGED` of them.
+    """
+    found, faults = [], []
+    for file in files:
+        try:
+            found.append(read(file))
+        except FormatError as exc:
+            faults.append(str(exc))
+    if faults:
+        more = len(faults) - MOST_DAMAGED
+        shown = [*faults[:MOST_DAMAGED], *([f"and {counted(more, 'file')} more"] * (more > 0))]
+        raise FormatError("; ".join(shown))
     return found
 
 

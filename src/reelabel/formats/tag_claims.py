@@ -75,8 +75,8 @@ def _classes(where: str, row: Row) -> dict[str, bool]:
         for name, cell in row.get("given", {}).items()
         if cell.strip()
     }
-    if given:
-        return given
+    if given or (row.get("given") and "class" not in row):
+        return given  # where each class has a column, empty cells claim nothing
     right, value = _is_right(where, row.get("claim")), several_of(row.get("class"))
     cells = value if isinstance(value, list) else _parts(_name(where, "class", value))
     return dict.fromkeys((_name(where, "class", cell) for cell in cells), right)

@@ -116,7 +116,7 @@ def _read_csv(path: Path, text: str, columns: Columns) -> Iterator[tuple[str, Ro
     """Yield each row with its place.
 
     Raises:
-        FormatError: if the header names no video or no class.
+        FormatError: if the header names no video, or neither a class nor classes of their own.
     """
     rows = iter(table_rows(text))
     first_row = next(rows, (1, []))[1] or []
@@ -141,7 +141,8 @@ def _header(path: Path, cells: Sequence[str] | None, columns: Columns) -> dict[s
         for meaning, known in columns.items()
         if any(name in names for name in known)
     }
-    for meaning in ("video", "class"):
+    needed = ("video",) if _class_columns(cells or ()) else ("video", "class")
+    for meaning in needed:
         if meaning not in found:
             known = columns[meaning]
             hint = next((h for name in names if (h := nearest(name, known))), "")

@@ -9,7 +9,13 @@ from reelabel.errors import UsageError, nearest
 from reelabel.models.base import Trainer
 from reelabel.models.students.classes.family import ClassFamily
 from reelabel.models.students.family import NetworkFamily, OnePassFamily
-from reelabel.models.students.registry import STUDENTS, family_of, require_packages, spellings
+from reelabel.models.students.registry import (
+    AUTO,
+    STUDENTS,
+    family_of,
+    require_packages,
+    spellings,
+)
 from reelabel.training.classes.settings import ClassTrainSettings
 from reelabel.training.settings import TrainSettings, with_family_defaults
 
@@ -49,11 +55,15 @@ def check_choice(settings: TrainSettings) -> None:
 
     Raises:
         UsageError: if no family and no plug-in has that name, or the settings do not suit it.
+        ModelError: if a library that is installed has no network of that name.
     """
     family = family_of(settings)
     if family is None:
         _plug_in_point(settings)
-    elif isinstance(family, ClassFamily) and isinstance(settings, ClassTrainSettings):
+        return
+    if settings.student != AUTO:
+        family.check_name(settings.student)
+    if isinstance(family, ClassFamily) and isinstance(settings, ClassTrainSettings):
         family.check(with_family_defaults(settings, family))
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from reelabel import pipeline
+from reelabel.config import Config
 from reelabel.engine.run import Options
 from reelabel.errors import UsageError
 from reelabel.verbs.arguments import check_arguments
-from reelabel.verbs.run import opened
+from reelabel.verbs.run import config_of, opened
 from reelabel.workspace import Workspace
 from reelabel.workspace.class_results import ClassAblation
 from reelabel.workspace.results import Ablation
@@ -25,6 +26,7 @@ def ablate(
     round: int | None = None,  # noqa: A002 -- the name of the flag
     seeds: int = SEEDS,
     train: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
     workers: int | None = None,
     force: bool = False,
     quiet: bool | None = None,
@@ -39,6 +41,7 @@ def ablate(
         round: the round; None is the first, in which the teacher is no student yet.
         seeds: trainings of each variant.
         train: settings of `train` to use in place of the workspace's.
+        settings: keys of `reelabel.yaml` for this call alone, such as ``{"seed": 3}``.
         workers: trainings at once; 0 is one per core, None as in the settings.
         force: do it again even if it is up to date.
         quiet: show no progress; None shows it to a person only.
@@ -52,17 +55,17 @@ def ablate(
         MissingInput: if the round has not come so far that labels can be made.
         WorkspaceError: if a stage fails for one of the videos.
     """
-    check_arguments(
-        train=train, round=round, seeds=seeds, workers=workers, force=force, quiet=quiet
-    )
+    how: dict[str, Any] = {"workers": workers, "force": force, "quiet": quiet}
+    check_arguments(train=train, settings=settings, round=round, seeds=seeds, **how)
     ws = opened(workspace)
-    engine = pipeline.read_config(ws).engine
-    options = Options.given(engine, workers=workers, force=force, quiet=quiet)
-    return run_ablation(ws, options, round_number=round, seeds=seeds, train=train)
+    config = config_of(ws, settings)
+    options = Options.given(config.engine, **how)
+    return run_ablation(ws, config, options, round_number=round, seeds=seeds, train=train)
 
 
 def run_ablation(
     ws: Workspace,
+    config: Config,
     options: Options,
     *,
     round_number: int | None,
@@ -72,7 +75,6 @@ def run_ablation(
     """Compare the variants of the workspace's task; see `ablate`."""
     if seeds < 1:
         raise UsageError(f"expected at least one seed, but got {seeds}")
-    config = pipeline.read_config(ws)
     found: Ablation | ClassAblation = pipeline.task_of(config).part("ablate")(
         ws,
         config,

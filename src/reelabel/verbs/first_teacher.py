@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from reelabel.config import Config, Project
+from reelabel.errors import ModelError
 from reelabel.models.coco import COCO_80
 from reelabel.models.detectors.fused import fused, member_options
 from reelabel.models.registry import CLASSIFIERS, DETECTORS, check_name, kinds, load_detector
@@ -19,7 +20,6 @@ from reelabel.training.settings import TrainSettings
 COCO_DETECTOR = "yolox-nano"
 ZERO_SHOT = "hf-zero-shot:IDEA-Research/grounding-dino-tiny"
 MOTION = "motion"
-_TIMM_STUDENTS = frozenset(["cnn-lstm", "timm", "tsm"])
 _LOCAL_KINDS = frozenset(["onnx", "student"])
 
 
@@ -114,14 +114,18 @@ def check_student(config: Config) -> None:
 
     Raises:
         UsageError: if no student of the task has that name, or the settings do not suit it.
-        ModelError: if timm, where it is installed, has no network of that name.
+        ModelError: if a library that is installed has no network of that name, or the file with
+            the initial weights is not there.
     """
     settings = config.stages.get("train")
     if isinstance(settings, TrainSettings):
         check_choice(settings)
-        kind, _, network = settings.student.partition(":")
-        if network and kind in _TIMM_STUDENTS:
-            check_name(f"timm:{network}")
+        weights = getattr(settings, "weights", None)
+        if isinstance(weights, Path) and not weights.is_file():
+            raise ModelError(
+                f"expected a file with initial weights, but there is none at {weights.absolute()}: "
+                "name another in train.weights, or leave it out"
+            )
 
 
 def _is_here(spec: str, group: str = DETECTORS) -> bool:

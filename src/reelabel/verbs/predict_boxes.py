@@ -102,14 +102,15 @@ class _Run:
     def _of_file(self, file: PlannedFile, pool: DetectorPool) -> Iterator[FramePrediction]:
         path, info, (start_s, end_s) = file.path, file.info, file.span_s
         wanted = None if file.whole else stamps_within(path, info, file.span_s)
-        source = Source(str(path), info.display_wh, info.time_base)
+        source = Source(str(path), info.display_wh, file.time_base, is_file=True)
         names = self.detector.classes
         with Display(path.name[:16], 1, quiet=self.quiet) as display:
             for n, one in enumerate(detect_frames(path, pool, wanted, size_wh=info.display_wh), 1):
                 share = (one.time_s - start_s) / max(end_s - start_s, 1e-9)
                 display.tick(path.name, share, f"{n} frames")
                 boxes = one.boxes[one.boxes.score >= self.min_score]
-                yield FramePrediction(source, one.index, boxes, names, one.pts, one.time_s)
+                time_s = None if source.time_base is None else one.time_s
+                yield FramePrediction(source, one.index, boxes, names, one.pts, time_s)
 
     def of_arrays(self, arrays: Iterator[Image] | None) -> Iterator[FramePrediction]:
         """Yield what the model finds in each frame; memory does not grow with their number."""

@@ -37,7 +37,6 @@ from reelabel.verbs.predict_sources import (
     Sources,
     Span,
     inputs_of,
-    is_picture,
     planned,
 )
 from reelabel.verbs.prediction import Source
@@ -204,8 +203,8 @@ class _Run:
                 display.tick(path.name, share, f"{n + 1} moments")
         if not rows:
             raise MediaError(f"{path}: no frame between {start_s:g} s and {end_s:g} s is readable")
-        source = Source(str(path), info.display_wh, info.time_base)
-        span = None if is_picture(path, info) else file.span_s
+        source = Source(str(path), info.display_wh, file.time_base, is_file=True)
+        span = None if file.time_base is None else file.span_s
         found = np.frombuffer(rows, np.float32).reshape(len(judged), -1)
         return self._prediction(source, judged, found, span_s=span)
 

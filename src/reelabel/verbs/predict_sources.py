@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,11 @@ class PlannedFile:
     path: Path
     info: VideoInfo
     span_s: tuple[float, float]
+
+    @property
+    def time_base(self) -> Fraction | None:
+        """Seconds per tick of its time stamps; None for a picture, which has no time."""
+        return None if is_picture(self.path, self.info) else self.info.time_base
 
     @property
     def whole(self) -> bool:

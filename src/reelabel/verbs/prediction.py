@@ -44,12 +44,14 @@ class Source:
     Attributes:
         name: path of the file; ``frames`` for arrays.
         size_wh: upright size in pixels.
-        time_base: seconds per tick; None for arrays.
+        time_base: seconds per tick; None for pictures and arrays, which have no time.
+        is_file: whether the name is that of a file.
     """
 
     name: str
     size_wh: tuple[int, int]
     time_base: Fraction | None = None
+    is_file: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class FramePrediction:
         boxes: in pixels of the upright frame.
         classes: the names that `boxes.class_id` points into.
         pts: time stamp in the source's time base; None for arrays.
-        time_s: seconds from the first frame; None for arrays.
+        time_s: seconds from the first frame; None for pictures and arrays.
         picture: ``(height, width, 3)`` uint8 RGB if it was given as an array, else None.
     """
 
@@ -259,13 +261,9 @@ class Prediction(Sequence[FramePrediction]):
     def to_json(self) -> Row:
         """Return what `save` writes: the model, the sources, and one entry per box."""
         stream = self._stream()
-        rows = list(stream.rows())
-        return {
-            **stream.head,
-            "boxes": rows,
-            "failures": stream.failures,
-            "videos": stream.videos(),
-        }
+        boxes = list(stream.rows())  # behind them the sources are known
+        later = {"failures": stream.failures, "videos": stream.videos()}
+        return {**stream.head, "boxes": boxes, **later}
 
     def save(self, path: Path | str) -> None:
         """Write it as JSON or CSV; see `PredictionStream.save`."""
@@ -318,11 +316,8 @@ class PredictionStream(Iterator[FramePrediction]):
     @property
     def head(self) -> Row:
         """What a file of boxes states of the model."""
-        return {
-            "model": self.model,
-            "fingerprint": self.fingerprint,
-            "classes": list(self.classes),
-        }
+        classes = list(self.classes)
+        return {"model": self.model, "fingerprint": self.fingerprint, "classes": classes}
 
     def rows(self) -> Iterator[Row]:
         """Yield one row per box of all frames to come, as files hold them."""

@@ -156,7 +156,7 @@ def run(  # noqa: PLR0913 -- one argument for each flag of the command
     }
     check_arguments(rounds=rounds, quiet=quiet, until=until, settings=settings, **how)
     ws = opened(workspace)
-    config = _config_of(ws, detector, settings)
+    config = config_of(ws, settings, detector)
     check_student(config)
     options = Options.given(config.engine, quiet=quiet, **how)
     return result_of(ws, config, loop.run(ws, config, options, rounds=rounds, until=until))
@@ -216,15 +216,24 @@ def status(
     """
     check_arguments(verify=verify, settings=settings)
     ws = opened(workspace)
-    return status_of(ws, _config_of(ws, detector, settings), verify=verify)
+    return status_of(ws, config_of(ws, settings, detector), verify=verify)
 
 
-def _config_of(
+def config_of(
     ws: Workspace,
-    detector: Finder | Sequence[Finder | str] | None,
     settings: Mapping[str, Any] | None,
+    detector: Finder | Sequence[Finder | str] | None = None,
 ) -> Config:
-    """Return the settings of a workspace with those of one call in place."""
+    """Return the settings of a workspace with those of one call in place.
+
+    Args:
+        ws: the workspace.
+        settings: keys of `reelabel.yaml`.
+        detector: functions, or names too, as the first teacher; None as the settings name it.
+
+    Raises:
+        ConfigError: for an unknown or wrong setting.
+    """
     values = merged(read_yaml(ws.config_path), settings or {})
     config = parse_config(values, str(ws.config_path))
     if detector is None:

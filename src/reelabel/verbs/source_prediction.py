@@ -144,7 +144,7 @@ class SourcePrediction:
         """
         if self.picture is not None:
             return self.on(self.picture)
-        if self.span_s is not None or self.source.time_base is None:
+        if self.span_s is not None or not self.source.is_file:
             raise UsageError(f"{self.source.name} is no single picture: use render= of predict")
         return self.on(read_rgb(self.source.name))
 
@@ -199,7 +199,7 @@ class SourcePrediction:
                 span_s=self.span_s,
                 threshold=self.rule.threshold,
             )
-        elif self.picture is not None or self.source.time_base is not None:
+        elif self.picture is not None or self.source.is_file:
             uri = jpeg_uri(self.drawn())
         else:
             return f"<pre>{self!r}</pre>"
@@ -209,7 +209,7 @@ class SourcePrediction:
         """Yield one row per frame or window: where it is, and the probability of each class."""
         timed = self.span_s is not None
         moments = self.predictions.moments
-        is_file = self.source.time_base is not None
+        is_file = self.source.is_file
         for i, row in enumerate(map(np.ndarray.tolist, self.predictions.probability)):
             first_s, last_s = self.time_s[i].tolist()
             yield {

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Any
 
 from reelabel.config import Config
 from reelabel.engine.loop import run_one
-from reelabel.engine.project import read_config, task_of
+from reelabel.engine.project import task_of
 from reelabel.engine.run import Options, Result
 from reelabel.engine.stage import AnyStage
 from reelabel.engine.task import BUILT_IN, task_named
 from reelabel.errors import UsageError, nearest
 from reelabel.verbs.arguments import check_arguments
-from reelabel.verbs.run import opened
+from reelabel.verbs.run import config_of, opened
 from reelabel.verbs.signatures import parameters_of
 from reelabel.workspace import Workspace
 from reelabel.workspace.rounds import current_rounds, teacher_spec
@@ -28,8 +29,9 @@ class StageFunction:
 
     Call it with a workspace or its folder and any of the stage's settings; nested settings are
     mappings, such as ``quality={"min_sharpness": 20}``. A stage that several tasks have in their
-    own way takes the settings of the workspace's task. Further keywords are those of the command:
-    `round` (None is the last), `workers`, `processes`, `fail_fast`, `force`, `quiet`
+    own way takes the settings of the workspace's task. `settings` are further keys of
+    `reelabel.yaml` for this call alone, such as ``{"seed": 3}``. Other keywords are those of the
+    command: `round` (None is the last), `workers`, `processes`, `fail_fast`, `force`, `quiet`
     (`reelabel.engine.run.Options.given`).
 
     Raises:
@@ -53,13 +55,14 @@ class StageFunction:
         workspace: Workspace | Path | str,
         *,
         round: int | None = None,  # noqa: A002 -- the name of the flag
-        **settings: Any,
+        settings: Mapping[str, Any] | None = None,
+        **own: Any,
     ) -> Result:
         """Do it; see the class."""
-        how = {name: settings.pop(name) for name in _HOW if name in settings}
-        check_arguments(round=round, **how)
+        how = {name: own.pop(name) for name in _HOW if name in own}
+        check_arguments(round=round, settings=settings, **how)
         ws = opened(workspace)
-        config = changed(read_config(ws), self.__name__, settings)
+        config = changed(config_of(ws, settings), self.__name__, own)
         options = Options.given(config.engine, **how)
         return run_alone(ws, config, options, self.__name__, round_number=round)
 
@@ -118,10 +121,12 @@ def _signature(stages: list[AnyStage]) -> Signature:
     """
     first = Parameter("workspace", Parameter.POSITIONAL_OR_KEYWORD)
     settings = parameters_of(*(stage.settings for stage in stages))
-    number = [Parameter("round", Parameter.KEYWORD_ONLY, default=None)]
+    number, further = (
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in ("round", "settings")
+    )
     how = [p for p in signature(Options.given).parameters.values() if p.name in _HOW]
-    rest = [*number, *how] if stages[0].per_round else how
-    return Signature([first, *settings, *rest], return_annotation=Result)
+    rest = [number, *how] if stages[0].per_round else how
+    return Signature([first, *settings, further, *rest], return_annotation=Result)
 
 
 want = StageFunction("want")

@@ -10,6 +10,7 @@ from reelabel.errors import counted, few
 from reelabel.evaluation.classes.compare import ClassComparison
 from reelabel.evaluation.classes.figures import ClassScores, OverallMeasure
 from reelabel.evaluation.classes.levels import Level
+from reelabel.evaluation.figures import Figure
 from reelabel.workspace import Workspace
 from reelabel.workspace.class_results import ClassificationScores, TagQuality
 from reelabel.workspace.rounds import student_spec
@@ -35,6 +36,11 @@ ABOUT: dict[Kind, str] = {
     "truth_unseen": "of these, videos of which nothing was trained on",
     "agreement": "labels of videos that were kept out of training",
 }
+WITH_TRAINED = (
+    "Truth, trained videos too",
+    "classes that people gave; some of the videos were trained on with the labels of their tags",
+)
+"""Title and explanation of truth that is not of unseen videos alone."""
 NOUNS: dict[Level, tuple[str, str]] = {
     "frame": ("frame", "frames"),
     "clip": ("clip", "clips"),
@@ -76,6 +82,7 @@ class ClassScoreTable:
         moments: how many frames, clips or videos in the last round.
         groups: how many groups these belong to, over which intervals are drawn.
         rows: the first teacher, then the student of each round.
+        with_trained: whether videos are among them that were trained on.
     """
 
     kind: Kind
@@ -83,6 +90,17 @@ class ClassScoreTable:
     moments: int
     groups: int
     rows: tuple[ClassScoreRow, ...]
+    with_trained: bool = False
+
+    @property
+    def title(self) -> str:
+        """What models were scored against."""
+        return WITH_TRAINED[0] if self.with_trained else TITLES[self.kind]
+
+    @property
+    def about(self) -> str:
+        """The same in a sentence, without its capital."""
+        return WITH_TRAINED[1] if self.with_trained else ABOUT[self.kind]
 
     @property
     def sample(self) -> str:
@@ -120,7 +138,9 @@ def score_tables(scored: Mapping[int, ClassificationScores]) -> Iterator[ClassSc
             if kind == "truth_unseen" and last == scored[max(compared)].truth.get(level):
                 continue  # all videos are unseen: the table would stand there twice
             rows = tuple(_rows(compared))
-            yield ClassScoreTable(kind, level, last.moments, last.groups, rows)
+            unseen = scored[max(compared)].truth_unseen.get(level)
+            seen = kind == "truth" and last != unseen
+            yield ClassScoreTable(kind, level, last.moments, last.groups, rows, seen)
 
 
 def _rows(compared: Mapping[int, ClassComparison]) -> Iterator[ClassScoreRow]:
@@ -138,6 +158,21 @@ def _rows(compared: Mapping[int, ClassComparison]) -> Iterator[ClassScoreRow]:
             yield ClassScoreRow(name, student_spec(number), models["student"])
 
 
+def _only_right(scores: ClassificationScores) -> set[str]:
+    """Return the classes of several that truth never states not to be right."""
+    return {
+        name
+        for one in (scores.truth_unseen or scores.truth).values()
+        for model in one.models
+        for name, figures in model.scores.classes.items()
+        if figures and figures.true and not model.scores.exclusive and not _has_value(figures.ap)
+    }
+
+
+def _has_value(figure: Figure | None) -> bool:
+    return figure is not None and figure.value is not None
+
+
 def class_warnings(workspace: Workspace, number: int) -> list[str]:
     """Return what a reader of a round's labels and scores should know about them."""
     tags = TagQuality.load(workspace.round_dir(number)) or TagQuality()
@@ -149,6 +184,12 @@ def class_warnings(workspace: Workspace, number: int) -> list[str]:
         f"{name} looks like {other}, which was trained on: its scores are not of unseen footage"
         for name, other in scores.alike.items()
     ]
+    if only := sorted(_only_right(scores)):
+        found.append(
+            f"There is no average precision of {few(only)}: truth states no moment in which they "
+            "are not right. What a row does not name is unknown: add the class 'none', the claim "
+            "is_not, or columns class:NAME with 0"
+        )
     if scores.left_out:
         missing = counted(len(scores.left_out), "annotated video")
         found.append(f"{missing} could not be scored: {few(scores.left_out)}")

@@ -18,12 +18,10 @@ from reelabel.evaluation.figures import Figure
 from reelabel.views import class_plots
 from reelabel.views.class_moments import MomentPictures, ScoredMoments
 from reelabel.views.class_score_rows import (
-    ABOUT,
     AGAINST,
     GIVEN,
     HEADINGS,
     NOUNS,
-    TITLES,
     ClassScoreTable,
     Kind,
     score_tables,
@@ -31,6 +29,7 @@ from reelabel.views.class_score_rows import (
 from reelabel.views.sections import Cell, DataTable, Gallery, Plots, Section, Shown
 from reelabel.workspace.class_results import ClassAblation, ClassificationScores
 
+_INTERVALS = "Intervals of 95 % rest on resamples of groups of videos."
 MOST_CONFUSIONS = 4
 """So many pairs of classes are shown with examples, the most frequent ones."""
 EXAMPLES = 6
@@ -46,15 +45,13 @@ def score_sections(scored: Mapping[int, ClassificationScores], best: str) -> Ite
         scored: round -> its scores.
         best: the best model so far, as a classifier's name.
     """
-    tables: dict[Kind, list[DataTable]] = {}
+    tables: dict[Kind, list[ClassScoreTable]] = {}
     for table in score_tables(scored):
-        tables.setdefault(table.kind, []).append(_score_table(table, best))
-    for kind, parts in tables.items():
-        yield Section(TITLES[kind], parts, _about(kind))
-
-
-def _about(kind: Kind) -> str:
-    return f"{ABOUT[kind].capitalize()}. Intervals of 95 % rest on resamples of groups of videos."
+        tables.setdefault(table.kind, []).append(table)
+    for of_kind in tables.values():
+        parts = [_score_table(table, best) for table in of_kind]
+        about = f"{of_kind[0].about.capitalize()}. {_INTERVALS}"
+        yield Section(of_kind[0].title, parts, about)
 
 
 def _score_table(table: ClassScoreTable, best: str) -> DataTable:

@@ -140,6 +140,10 @@ def _drawn_curve(noted: dict[str, NDArray[np.float64]]) -> str:
     columns = dict(noted)
     steps, agreement = columns.pop("step"), columns.pop("val_agreement", None)
     columns.pop("lr", None)
+    whole = columns.get("loss")
+    if whole is not None:  # a term that is all of the loss would lie on its curve
+        others = {k: v for k, v in columns.items() if not np.array_equal(v, whole, equal_nan=True)}
+        columns = {"loss": whole, **others}
     some = ~np.isnan(agreement) if agreement is not None else np.zeros(0, bool)
     held = (steps[some], agreement[some]) if agreement is not None and some.any() else None
     return plots.training_curve(steps, columns, held)

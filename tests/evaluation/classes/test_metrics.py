@@ -124,7 +124,7 @@ def test_average_precision_equals_scikit_learn_with_ties_and_weights(seed, steps
     group = rng.integers(0, 5, len(score))
     weights = rng.integers(0, 3, (5, 4)).astype(float)
     for found, times in zip(average_precision(score, true, group, weights), weights.T, strict=True):
-        if (times[group] * true).sum():
+        if (times[group] * true).sum() and (times[group] * ~true).sum():
             expected = sk.average_precision_score(true, score, sample_weight=times[group])
             assert found == pytest.approx(expected)
         else:
@@ -191,6 +191,14 @@ def test_differences_from_other_libraries():
         )
     assert theirs.item() == 0.5
     assert np.isnan(average_precision(np.array([0.1, 0.9]), np.zeros(2, bool)))
+
+    # A class that is true of all: average precision 1 in both libraries, whatever the scores are.
+    assert sk.average_precision_score([1, 1], [0.1, 0.9]) == 1
+    everywhere = tm.multilabel_average_precision(
+        torch.tensor([[0.1, 0.2], [0.9, 0.7]]), torch.ones(2, 2, dtype=torch.long), 2
+    )
+    assert everywhere.item() == 1
+    assert np.isnan(average_precision(np.array([0.1, 0.9]), np.ones(2, bool)))
 
     # Equal probabilities: scikit-learn takes the last class, numpy's argmax and ours the first.
     even = np.full((1, 3), 1 / 3)

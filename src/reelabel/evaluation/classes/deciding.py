@@ -36,14 +36,15 @@ def decide(
     by_people: bool = True,
     min_gain: float = 0.0,
 ) -> ClassOutcome | None:
-    """Return which model is better on whole videos, None if nothing was compared.
+    """Return which model is better on whole videos, None if no figure tells.
 
     The student must be better than the teacher beyond chance: the tags or classes that both are
     compared with do not come from either of them, so that mistakes in them hit both alike.
 
     Args:
         comparisons: scores by level, of the student and, if the round has one, of the teacher.
-        by_people: whether they are compared with people's classes, not with held-out labels.
+        by_people: whether they are compared with people's classes, of videos that neither was
+            trained on, and not with held-out labels.
         min_gain: by how much the student must be better, -1..1.
     """
     found = comparisons.get("video")
@@ -52,8 +53,11 @@ def decide(
     name = measure_of(found)
     figures = {model.name: model.scores.overall[name] for model in found.models}
     values = {model: figure.value for model, figure in figures.items()}
+    if None in values.values():
+        return None
     what = "people's classes" if by_people else "held-out labels"
-    sample = f"{counted(found.moments, 'video')} in {counted(found.groups, 'group')} with {what}"
+    noun = "unseen video" if by_people else "video"
+    sample = f"{counted(found.moments, noun)} in {counted(found.groups, 'group')} with {what}"
     word = (WORDS if by_people else AGREEMENT)[name]
     if TEACHER not in values:
         return ClassOutcome(STUDENT, f"{word} {_with_interval(figures[STUDENT])} on {sample}")

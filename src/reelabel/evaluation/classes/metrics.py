@@ -209,12 +209,13 @@ def average_precision(
         weights: ``(groups, b)`` float64, how often each group counts; without it once, and b is 1.
 
     Returns:
-        ``(b,)`` in 0..1, NaN where nothing is true.
+        ``(b,)`` in 0..1, NaN where nothing is true, or everything: any order gives 1 then.
     """
     group = np.zeros(len(score), np.int64) if group is None else group
     weights = np.ones((int(group.max(initial=0)) + 1, 1)) if weights is None else weights
-    if not true.any():
+    if not true.any() or true.all():
         return np.full(weights.shape[1], np.nan)
+    wrong = np.bincount(group[~true], minlength=len(weights)) @ weights
     order = np.argsort(-score, kind="stable")
     score, true, group = score[order], true[order], group[order]
     # Equal scores are one step, which ends behind the last of them. Steps in which nothing is true
@@ -224,7 +225,8 @@ def average_precision(
     seen = _cumulative(group, ends, weights)
     hits = _cumulative(group[true], true.cumsum()[ends - 1], weights)
     rise = np.diff(hits, axis=0, prepend=0)
-    return divided((rise * divided(hits, seen, 0.0)).sum(axis=0), hits[-1], np.nan)
+    found = divided((rise * divided(hits, seen, 0.0)).sum(axis=0), hits[-1], np.nan)
+    return np.where(wrong > 0, found, np.nan)
 
 
 def _cumulative(group: Ints, ends: Ints, weights: Floats) -> Floats:

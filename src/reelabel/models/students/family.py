@@ -84,6 +84,16 @@ class Family(ABC, Generic[S, C]):
         """
         del settings
 
+    def check_name(self, student: str) -> None:
+        """Check that a value of `student` names what exists, as far as is known without a download.
+
+        Libraries that are not installed are not asked.
+
+        Raises:
+            ModelError: if it does not, with the nearest name.
+        """
+        del student
+
     def packages_for(self, model_dir: Path) -> tuple[str, ...]:
         """Return the packages that using a trained student needs; those of training by default."""
         del model_dir

@@ -1,8 +1,8 @@
 """advance  scores -> decision  1:1  which classifier is the best, and does it label another round?
 
-People's classes decide if there are enough of them, else the labels of the videos that were held
-out. Another round follows only if the student is the best model so far and there are moments
-without a tag that it can label: tags are not changed by it.
+People's classes of videos that no compared model was trained on decide if there are enough of them,
+else the labels of the videos that were held out. Another round follows only if the student is the
+best model so far and there are moments without a tag that it can label: tags are not changed by it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class ClassAdvanceSettings(Settings):
     """What makes a classifier the next teacher."""
 
     min_truth_videos: int = Field(10, ge=1)
-    """Fewer videos with people's classes than this do not decide."""
+    """Fewer videos with people's classes, of which nothing was trained on, do not decide."""
     min_gain: float = Field(0.0, ge=-1, le=1)
     """By how much the student must be better than its teacher, beyond chance, -1..1."""
     keep_going: bool = False
@@ -59,15 +59,18 @@ def _outcome(unit: AdvanceUnit) -> tuple[ClassOutcome, DecidedBy]:
     """Return which model is better, and what decided."""
     scores = unit.inputs.result(ClassificationScores)
     s = unit.settings
-    truth = scores.truth.get(VIDEO) if scores else None
+    truth = scores.truth_unseen.get(VIDEO) if scores else None
     if scores and truth and truth.moments >= s.min_truth_videos:
-        found = decide(scores.truth, min_gain=s.min_gain)
+        found = decide(scores.truth_unseen, min_gain=s.min_gain)
         if found:
             return found, "truth"
     found = decide(scores.agreement, by_people=False, min_gain=s.min_gain) if scores else None
     if found:
         return found, "agreement"
-    why = "nothing to decide by: no truth, and no labels were held out; set split.held_out"
+    why = (
+        "nothing to decide by: no truth of unseen videos, and no labels held out, in which a class "
+        "is right and not right; set split.held_out"
+    )
     return ClassOutcome("teacher", why), "nothing"
 
 
@@ -109,4 +112,5 @@ STAGE = Stage(
     per_round=True,
     resource=_before,
     resource_words="the best model of the rounds before",
+    version=2,
 )

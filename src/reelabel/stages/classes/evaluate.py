@@ -89,7 +89,8 @@ def evaluate(unit: EvaluateUnit) -> Output:
     student = raw if temperature is None else _at(unit, raw, temperature)
     teacher = _stored(unit, sorted(judged))
     models = {"student": student} if teacher is None else {"teacher": teacher, "student": student}
-    unseen = np.flatnonzero(~np.isin(truth.moments.video, sorted(split.trained)))
+    seen = sorted(split.trained | _trained_before(unit))
+    unseen = np.flatnonzero(~np.isin(truth.moments.video, seen))
     scores = ClassificationScores(
         round=unit.round_number,
         leak_free=split.leak_free,
@@ -137,10 +138,14 @@ def _held_out(unit: EvaluateUnit) -> Truth:
     The teacher may be a student of the round before, whose data set was divided otherwise.
     """
     data = read_class_json(unit.inputs.data_set() / "val.json")
-    before = unit.inputs.result(SplitReport, previous=True) if unit.round_number else None
-    trained = sorted(before.trained) if before else []
-    fresh = np.flatnonzero(~np.isin(data.moments.video, trained))
+    fresh = np.flatnonzero(~np.isin(data.moments.video, sorted(_trained_before(unit))))
     return _part(Truth(data.moments, data.target, data.group), fresh)
+
+
+def _trained_before(unit: EvaluateUnit) -> frozenset[str]:
+    """Return the videos that the student of the round before was trained on."""
+    before = unit.inputs.result(SplitReport, previous=True) if unit.round_number else None
+    return frozenset(before.trained) if before else frozenset()
 
 
 def _part(truth: Truth, at: Ints) -> Truth:
@@ -249,5 +254,5 @@ STAGE = Stage(
     per_round=True,
     resource=student,
     made_by_run=True,
-    version=2,
+    version=3,
 )

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from reelabel.errors import UsageError
+from reelabel.models.hub import check_name as check_hub_name
+from reelabel.models.spec import Request
 from reelabel.models.students.classes.card import ClassCard
 from reelabel.models.students.classes.family import ClassNetworkFamily
 from reelabel.models.students.settings import ClassStudentSettings
@@ -38,6 +40,10 @@ class HfVideoFamily(ClassNetworkFamily):
                 f"'{settings.student}' brings its own weights and input size: leave 'weights' and "
                 "'image_size' out"
             )
+
+    def check_name(self, student: str) -> None:
+        """Check that what follows the colon is a folder, or can be a hub id."""
+        check_hub_name(Request(student, self.member(student)))
 
     def build(
         self, settings: ClassStudentSettings, classes: tuple[str, ...], frames: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,6 +11,8 @@ from reelabel.models.students.classes.card import ClassCard
 from reelabel.models.students.classes.family import ClassNetworkFamily
 from reelabel.models.students.classes.licences import check_licence
 from reelabel.models.students.settings import ClassStudentSettings
+from reelabel.models.timm_names import check_timm_name
+from reelabel.models.torchvision_names import check_torchvision_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -81,6 +84,11 @@ class LibraryFamily(ClassNetworkFamily):
                 f"a frozen backbone needs initial weights, but '{settings.student}' has none: set "
                 "'weights' to a file or to 'pretrained', or 'backbone' to tuned"
             )
+
+    def check_name(self, student: str) -> None:
+        """Check that the library, where it is installed, has the network."""
+        if not self.names:
+            check_source(self.source(student))
 
     def build(
         self, settings: ClassStudentSettings, classes: tuple[str, ...], frames: int
@@ -158,6 +166,20 @@ def source_of(name: str) -> str:
     raise UsageError(
         f"expected one of {', '.join(SHORT_NAMES)}, timm:NAME or torchvision:NAME, but got '{name}'"
     )
+
+
+def check_source(source: str) -> None:
+    """Check that a library, where it is installed, has a network that judges pictures.
+
+    Args:
+        source: ``timm:NAME`` or ``torchvision:NAME``.
+
+    Raises:
+        ModelError: if it has not, with the nearest name.
+    """
+    library, _, name = source.partition(":")
+    with suppress(ModuleNotFoundError):  # a run names the extra
+        (check_timm_name if library == "timm" else check_torchvision_name)(name)
 
 
 def _load_last(network: ClassNetwork, base_net: BaseNetwork) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from reelabel.models.hub import check_name as check_hub_name
+from reelabel.models.spec import Request
 from reelabel.models.students.box_family import BoxNetworkFamily, InitialWeights
 from reelabel.models.students.folder import ModelCard
 from reelabel.models.students.settings import BoxStudentSettings
@@ -22,6 +24,10 @@ class TransformersFamily(BoxNetworkFamily):
     purpose = "D-FINE, RT-DETR, DETR, YOLOS ..."
     files = (*BoxNetworkFamily.files, "config.json")
     mixed_precision = frozenset()  # the losses of these networks need full precision
+
+    def check_name(self, student: str) -> None:
+        """Check that what follows the colon is a folder, or can be a hub id."""
+        check_hub_name(Request(student, self.member(student)))
 
     def build(self, settings: BoxStudentSettings, classes: tuple[str, ...]) -> nn.Module:
         """Return the pretrained network with a head for these classes."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from reelabel.errors import ModelError, first_of, nearest
+from reelabel.errors import ModelError
 from reelabel.models.students.classes.inputs import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from reelabel.models.students.classes.networks.last_layer import load_all, without_last_layer
 from reelabel.models.students.classes.networks.quantised import (
@@ -17,12 +17,12 @@ from reelabel.models.students.classes.networks.quantised import (
     pad_as_tensorflow,
 )
 from reelabel.models.timm_names import check_timm_name
+from reelabel.models.torchvision_names import check_torchvision_name
 
 State = dict[str, Tensor]
 
 TENSORFLOW = "tensorflow"
 _BYTES_MEAN = 128 / 255  # quantised networks are given (x - 128) / 128
-_AUXILIARY = ("googlenet", "inception_v3")
 _FRAMES = {"mvit_v1_b": (16, 16), "mvit_v2_s": (16, 16), "s3d": (14, 1024)}
 """Fewest and most pictures that a network of windows takes; the others take any number."""
 
@@ -180,7 +180,7 @@ def _of_timm(name: str) -> Published:
 def _from_torchvision(spec: NetworkSpec, state: State | None, where: str) -> BaseNetwork:
     from torchvision.models import get_model  # noqa: PLC0415 -- heavy
 
-    _check_torchvision(spec.name)
+    check_torchvision_name(spec.name, video=True)
     options = {"image_size": spec.size} if spec.size and spec.name.startswith("vit_") else {}
     net = get_model(spec.name, weights=None, **options)
     quantised = state is not None and is_quantised(state)
@@ -197,18 +197,6 @@ def _from_torchvision(spec: NetworkSpec, state: State | None, where: str) -> Bas
         mean = (_BYTES_MEAN, _BYTES_MEAN, _BYTES_MEAN)
         how = how.model_copy(update={"mean": mean, "std": mean, "crop": 0.875})
     return BaseNetwork(net, features, how, padding, _last(state or {}, path))
-
-
-def _check_torchvision(name: str) -> None:
-    from torchvision import models  # noqa: PLC0415 -- heavy
-
-    known = [*models.list_models(module=models), *models.list_models(module=models.video)]
-    if name in _AUXILIARY or name not in known:
-        known = [each for each in known if each not in _AUXILIARY]
-        raise ModelError(
-            f"expected a classifier of torchvision, but got '{name}'{nearest(name, known)}: choose "
-            f"one of {first_of(known)}"
-        )
 
 
 def _torchvision_input(spec: NetworkSpec) -> Preprocessing:
@@ -230,7 +218,7 @@ def _torchvision_input(spec: NetworkSpec) -> Preprocessing:
 def _of_torchvision(name: str) -> Published:
     from torchvision.models import get_model_weights  # noqa: PLC0415 -- heavy
 
-    _check_torchvision(name)
+    check_torchvision_name(name, video=True)
     weights = get_model_weights(name).DEFAULT
     return Published(weights.url, weights.meta.get("license", "bsd-3-clause"))
 
