@@ -44,7 +44,8 @@ def test_signals_end_the_work_like_ctrl_c(workspace, name):
     """The command stops with one line, nothing half-written, and the exit code of shells."""
     code = (
         "import os, sys, signal\nfrom reelabel.cli import main\nimport reelabel.engine.run as run\n"
-        "settle = run._settle\n"
+        # Tests that are started by nohup would pass on that the signal is ignored.
+        f"settle = run._settle\nsignal.signal(signal.{name}, signal.SIG_DFL)\n"
         f"run._settle = lambda *a: (os.kill(os.getpid(), signal.{name}), settle(*a))[1]\nmain()"
     )
     command = [sys.executable, "-c", code, "run", str(workspace), "-q"]
