@@ -94,9 +94,8 @@ class Task:
             arguments of `reelabel.ablate`, all set; returns a result with its `round`.
         import_labels: takes people's labels from a file, given a locked workspace, the file and
             `reelabel.verbs.import_options.ImportOptions`; returns what was taken.
-        unsure: writes what a person should look at first, given the workspace, an empty folder, one
-            of the writers of `exports`, and by keyword the round's `number`, the `config` and how
-            many at `most`; returns a list of `reelabel.labels.unsure.Unsure`.
+        unsure: returns what is in doubt in the labels of a round and writes some of it, given the
+            workspace, the round's number and the settings: a `reelabel.verbs.unsure.UnsureRound`.
         check_file: raises `FormatError` for a file of people's labels that a stage would refuse,
             given the file, the project's settings and the files of its footage.
         figures: what `status` states of a stage of a round, given the round's folder and the

@@ -42,7 +42,6 @@ _PLAIN = 0.5  # weight of a doubt that no score grades
 _MISSED = 1.0
 _LEAST = 0.05  # less is no doubt
 
-
 Doubles = NDArray[np.float64]
 
 
@@ -65,13 +64,12 @@ class Unsure:
     reason: str
 
 
-def look_first(unsure: Iterable[Unsure], most: int, *, apart_s: float = APART_S) -> list[Unsure]:
+def look_first(unsure: Iterable[Unsure], most: int) -> list[Unsure]:
     """Return what a person should look at, what matters most first.
 
     Args:
         unsure: all that is in doubt.
         most: so many at most.
-        apart_s: see `APART_S`.
     """
     chosen: list[Unsure] = []
     times: dict[str, list[float]] = defaultdict(list)
@@ -80,7 +78,7 @@ def look_first(unsure: Iterable[Unsure], most: int, *, apart_s: float = APART_S)
     heapq.heapify(waiting)
     while waiting and len(chosen) < most:
         before, video_id, pts, one = waiting[0]
-        now = -one.weight * _share_left(one.time_s, times[video_id], apart_s)
+        now = -one.weight * _share_left(one.time_s, times[video_id])
         if now > before:
             heapq.heapreplace(waiting, (now, video_id, pts, one))
         elif now == 0:
@@ -92,10 +90,10 @@ def look_first(unsure: Iterable[Unsure], most: int, *, apart_s: float = APART_S)
     return chosen
 
 
-def _share_left(time_s: float, chosen_s: Sequence[float], apart_s: float) -> float:
+def _share_left(time_s: float, chosen_s: Sequence[float]) -> float:
     """Return what is left of a weight beside the chosen frames of its video, 0..1."""
-    nearest_s = min((abs(time_s - other) for other in chosen_s), default=apart_s)
-    return min(nearest_s / apart_s, 1.0) / (1 + len(chosen_s))
+    nearest_s = min((abs(time_s - other) for other in chosen_s), default=APART_S)
+    return min(nearest_s / APART_S, 1.0) / (1 + len(chosen_s))
 
 
 def box_doubts(boxes: Boxes, rule: Texts, least: Doubles) -> tuple[Doubles, Strings]:

@@ -14,8 +14,9 @@ from reelabel.file_kinds import as_path
 from reelabel.files import staged_folder, write_text
 from reelabel.formats.attribution import write_attribution
 from reelabel.formats.pictures import EXPORT_MARK
+from reelabel.formats.video_files import OfVideos
 from reelabel.labels.division import SIDES, TRAIN
-from reelabel.labels.unsure import Unsure
+from reelabel.labels.unsure import look_first
 from reelabel.models.students.folder import MODEL_JSON
 from reelabel.output_files import check_output, prepare_outputs
 from reelabel.tables import DETECTIONS
@@ -25,7 +26,7 @@ from reelabel.verbs.label_lines import data_sentence
 from reelabel.verbs.origins import origins_of
 from reelabel.verbs.run import opened
 from reelabel.verbs.show_video import last_labelled
-from reelabel.verbs.unsure import unsure_sentences, write_unsure
+from reelabel.verbs.unsure import UnsureRound, unsure_sentences, write_unsure
 from reelabel.workspace import Workspace
 from reelabel.workspace.known_exports import note_export
 from reelabel.workspace.names import VideosById
@@ -37,7 +38,7 @@ from reelabel.workspace.rounds import (
     model_dir,
     student_spec,
 )
-from reelabel.workspace.written import require_written
+from reelabel.workspace.written import require_pictures, require_written
 
 COCO = "coco"
 DETECTIONS_TXT = "detections-txt"
@@ -166,15 +167,16 @@ class _Asked:
     def _unsure(self, folder: Path, most: int) -> _Written:
         ws, write = self.workspace, found_at(self.task.exports[self.kind])
         number = last_labelled(ws, self.round, self.task.labels)
-        chosen: list[Unsure] = self.task.part("unsure")(
-            ws, folder, write, number=number, config=self.config, most=most
-        )
+        found: UnsureRound = self.task.part("unsure")(ws, number, self.config)
+        chosen = look_first(found.unsure(), most)
         if not chosen:
             raise MissingInput(
                 f"{ws.root}: in the labels of round {number} nothing is in doubt that a person has "
                 "not settled"
             )
         videos = {one.video_id for one in chosen}
+        require_pictures(ws, videos)
+        found.write(folder, write, chosen)
         write_unsure(folder, chosen, VideosById(ws.videos()))
         return _Written(number, videos, unsure_sentences(chosen, number, ws.root))
 
@@ -258,10 +260,12 @@ def _format(task: Task, given: str | None, *, into: bool, unsure: bool) -> str:
         raise UsageError(f"no format '{kind}' of the task {task.name}{hint}; formats: {known}")
     if into and kind != COCO:
         raise UsageError(f"only coco can be written into a file, but the format is '{kind}'")
-    if unsure and (into or kind not in task.exports):
+    of_pictures = kind in task.exports and not isinstance(found_at(task.exports[kind]), OfVideos)
+    if unsure and (into or not of_pictures):
         raise UsageError(
             "what is unsure is written as pictures with labels to correct, not "
-            + ("into a file" if into else f"as {kind}")
+            f"{'into a file' if into else f'as {kind}'}: take a format of pictures, such as "
+            f"{next(iter(task.exports))}"
         )
     return kind
 

@@ -1,11 +1,12 @@
-"""What `export --unsure` writes beside the pictures, and says of them, whatever the task."""
+"""What `export --unsure` needs of a task, and what it writes and prints whatever the task is."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from reelabel.data.video import Video
 from reelabel.errors import counted
@@ -14,6 +15,16 @@ from reelabel.labels.unsure import Unsure
 
 UNSURE_CSV = "UNSURE.csv"
 _HEAD = ("rank", "video", "time_s", "in_doubt", "video_id", "pts", "weight")
+
+
+class UnsureRound(Protocol):
+    """What is in doubt in the labels of a round, made from workspace, round number and settings."""
+
+    def unsure(self) -> Iterator[Unsure]:
+        """Yield all that is in doubt and that no person has settled."""
+
+    def write(self, folder: Path, write: Callable[..., None], chosen: Sequence[Unsure], /) -> None:
+        """Write some of it into an empty folder by the writer of a format, labels to correct."""
 
 
 def write_unsure(folder: Path, chosen: Sequence[Unsure], videos: Mapping[str, Video]) -> None:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import cast
 
 import numpy as np
-import pyarrow as pa
 
 from reelabel.config import Config
 from reelabel.data.boxes import Boxes, Ints, Strings
@@ -22,9 +20,7 @@ from reelabel.data.dataset import Dataset
 from reelabel.data.sequence import BoxSequence
 from reelabel.data.states import POSITIVE
 from reelabel.data.video import Video
-from reelabel.errors import UsageError
 from reelabel.formats.pictures import frame_picture
-from reelabel.formats.video_files import OfVideos
 from reelabel.labels.background import BackgroundSettings, TeacherPass, unlabelled_reasons
 from reelabel.labels.division import TRAIN, SplitSettings
 from reelabel.labels.rows import FrameBoxes, picture_of
@@ -36,7 +32,6 @@ from reelabel.labels.unsure import (
     Unsure,
     box_doubts,
     frame_doubt,
-    look_first,
 )
 from reelabel.models.detectors.suppress import suppress
 from reelabel.tables import (
@@ -50,7 +45,6 @@ from reelabel.tables import (
     TRACKS,
     TRUTH_FRAMES,
     Row,
-    Table,
 )
 from reelabel.tables.boxes import boxes_of
 from reelabel.tables.columns import texts_of
@@ -58,7 +52,7 @@ from reelabel.verbs.export_boxes import Writer
 from reelabel.verbs.exported_frames import ExportedFrames
 from reelabel.workspace import Workspace
 from reelabel.workspace.names import VideosById
-from reelabel.workspace.written import require_pictures
+from reelabel.workspace.video_tables import VideoTables
 
 PROPOSED = 0.25
 """A doubtful box of this weight or more, half of its threshold, is shown as an object."""
@@ -66,50 +60,40 @@ _SAME_IOU = 0.5  # from this overlap on two boxes are of one object
 _STANDS = 2.0  # as the score of a positive label: no doubtful box goes before it
 
 
-def export_unsure_boxes(
-    workspace: Workspace, folder: Path, write: Writer, *, number: int, config: Config, most: int
-) -> list[Unsure]:
-    """Write the frames of a round that a person should look at first, and return them.
+@dataclass(frozen=True)
+class UnsureBoxes:
+    """The boxes of a round; see `reelabel.verbs.unsure.UnsureRound`."""
 
-    Args:
-        workspace: the workspace.
-        folder: an empty folder.
-        write: the writer of a format of pictures.
-        number: a round with labels.
-        config: the settings of the workspace.
-        most: so many frames at most.
+    workspace: Workspace
+    number: int
+    config: Config
 
-    Raises:
-        UsageError: if the format is one of whole videos.
-        ShardError: if a picture is not what was written.
-    """
-    if isinstance(write, OfVideos):
-        raise UsageError(
-            "single frames of a video cannot be written in a format of whole videos: take the one "
-            "of pictures (cvat, label-studio, coco)"
+    def unsure(self) -> Iterator[Unsure]:
+        """Yield the frames in which something is in doubt."""
+        labelled = set(self.workspace.shards(LABELS, self.number))
+        for video in self.workspace.videos():
+            if video.usable and not video.is_test and video.video_id in labelled:
+                yield from self._read(video).unsure()
+
+    def write(self, folder: Path, write: Writer, chosen: Sequence[Unsure]) -> None:
+        """Write frames with their labels to correct; their videos are read again for it."""
+        videos = VideosById(self.workspace.videos())
+        shown = {v: self._read(videos[v]) for v in {one.video_id for one in chosen}}
+        entries = [shown[one.video_id].entry(one.pts) for one in chosen]
+        names = [frame_picture(one.video_id, one.pts) for one in chosen]
+        images = tuple(
+            replace(picture_of(frame, name), split=TRAIN)
+            for (frame, _), name in zip(entries, names, strict=True)
         )
-    read = partial(_Video.read, workspace, number, config)
-    labelled = set(workspace.readable(LABELS, number))
-    videos = {v.video_id: v for v in workspace.videos() if v.video_id in labelled and not v.is_test}
-    # Read twice: the frames of all videos at once need not fit into memory.
-    chosen = look_first((one for v in videos.values() for one in read(v).unsure()), most)
-    require_pictures(workspace, {one.video_id for one in chosen})
-    shown = {video_id: read(videos[video_id]) for video_id in {one.video_id for one in chosen}}
-    entries = [shown[one.video_id].entry(one.pts) for one in chosen]
-    names = (frame_picture(one.video_id, one.pts) for one in chosen)
-    images = tuple(
-        replace(picture_of(frame, name), split=TRAIN)
-        for (frame, _), name in zip(entries, names, strict=True)
-    )
-    data = Dataset(config.project.classes, images, tuple(boxes for _, boxes in entries)).clipped()
-    frames = ExportedFrames(workspace, number, VideosById(workspace.videos()))
-    files = {
-        i.file_name: workspace.root / f["picture"]
-        for i, (f, _) in zip(images, entries, strict=True)
-    }
-    if chosen:
-        write(folder, frames.described(data), lambda image: files[image.file_name])
-    return chosen
+        boxes = tuple(boxes for _, boxes in entries)
+        data = Dataset(self.config.project.classes, images, boxes).clipped()
+        described = ExportedFrames(self.workspace, self.number, videos).described(data)
+        pictures = (self.workspace.root / frame["picture"] for frame, _ in entries)
+        files = dict(zip(names, pictures, strict=True))
+        write(folder, described, lambda image: files[image.file_name])
+
+    def _read(self, video: Video) -> _Video:
+        return _Video.read(self.workspace, self.number, self.config, video)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,14 +119,14 @@ class _Video:
     @classmethod
     def read(cls, workspace: Workspace, number: int, config: Config, video: Video) -> _Video:
         """Return what a round holds of a video."""
-        tables, names = _Tables(workspace, video.video_id, number), config.project.classes
+        tables, names = VideoTables(workspace, video.video_id, number), config.project.classes
         table = tables.rows(LABELS)
         labels = boxes_of(table, names)
         rules = cast("RuleSettings", config.stages["clean"])
         least = np.array([rules.score_per_class.get(name, rules.score) for name in names])
         rule = texts_of(table, "rule")
         weight, kind = box_doubts(labels.boxes, rule, least[labels.boxes.class_id])
-        frames = tables.frames(names)
+        frames = _frames(tables, names)
         order = np.argsort(labels.frame, kind="stable")
         background = cast("SplitSettings", config.stages["split"]).background
         return cls(
@@ -151,7 +135,7 @@ class _Video:
             pts=labels.frame[order],
             weight=weight[order],
             kind=kind[order],
-            missed=_missed(frames, labels, tables.teacher(video), background),
+            missed=_missed(frames, labels, _teacher(tables, video), background),
         )
 
     def unsure(self) -> Iterator[Unsure]:
@@ -195,33 +179,21 @@ def _missed(
     return frozenset(empty[reasons != ""].tolist())
 
 
-@dataclass(frozen=True)
-class _Tables:
-    """The tables of one video in one round; what is not there has no rows."""
+def _frames(tables: VideoTables, names: Sequence[str]) -> dict[int, Row]:
+    """Return the frames with a picture that nobody annotated, without near-duplicates."""
+    known = annotated_pts(tables.rows(IMPORTED_FRAMES).to_pylist(), names)
+    known |= annotated_pts(tables.rows(TRUTH_FRAMES).to_pylist(), names)
+    known |= set(tables.rows(DUPLICATES)["pts"].to_pylist())
+    rows = (row for row in tables.rows(FRAMES).to_pylist() if row["kept"] and row["picture"])
+    return {row["pts"]: row for row in rows if row["pts"] not in known}
 
-    workspace: Workspace
-    video_id: str
-    number: int
 
-    def rows(self, table: Table) -> pa.Table:
-        """Return the rows of a table."""
-        there = self.workspace.shard_path(table, self.video_id, self.number).is_file()
-        return self.workspace.read(table, self.video_id, self.number) if there else table.empty()
-
-    def frames(self, names: Sequence[str]) -> dict[int, Row]:
-        """Return the frames with a picture that nobody annotated, without near-duplicates."""
-        known = annotated_pts(self.rows(IMPORTED_FRAMES).to_pylist(), names)
-        known |= annotated_pts(self.rows(TRUTH_FRAMES).to_pylist(), names)
-        known |= set(self.rows(DUPLICATES)["pts"].to_pylist())
-        rows = (row for row in self.rows(FRAMES).to_pylist() if row["kept"] and row["picture"])
-        return {row["pts"]: row for row in rows if row["pts"] not in known}
-
-    def teacher(self, video: Video) -> TeacherPass:
-        """Return what the teacher's pass over the video left."""
-        return TeacherPass.of(
-            self.rows(SEEN),
-            self.rows(DETECTIONS),
-            camera=self.rows(CAMERA),
-            tracks=self.rows(TRACKS),
-            time_base=float(video.time_base),
-        )
+def _teacher(tables: VideoTables, video: Video) -> TeacherPass:
+    """Return what the teacher's pass over the video left."""
+    return TeacherPass.of(
+        tables.rows(SEEN),
+        tables.rows(DETECTIONS),
+        camera=tables.rows(CAMERA),
+        tracks=tables.rows(TRACKS),
+        time_base=float(video.time_base),
+    )

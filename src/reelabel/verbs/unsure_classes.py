@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,55 +25,51 @@ from reelabel.data.states import IGNORE, PERSON, POSITIVE, TEACHER
 from reelabel.data.video import Video
 from reelabel.labels.claims import targets
 from reelabel.labels.division import TRAIN
-from reelabel.labels.unsure import Unsure, claim_doubts, look_first
+from reelabel.labels.unsure import Unsure, claim_doubts
 from reelabel.tables import (
     CLASS_LABELS,
     CLASS_TRUTH,
     MOMENTS,
     PREDICTIONS,
     STUDENT_PREDICTIONS,
-    Table,
 )
 from reelabel.tables.claims import claims_of, moments_of, predictions_of, spans_of, times_s
 from reelabel.verbs.export_classes import Writer, write_classes
 from reelabel.views.class_moments import MomentId
 from reelabel.workspace import Workspace
-from reelabel.workspace.written import require_pictures
+from reelabel.workspace.video_tables import VideoTables
 
 Names = Sequence[str]
 """Class names by class id."""
 
 
-def export_unsure_classes(
-    workspace: Workspace, folder: Path, write: Writer, *, number: int, config: Config, most: int
-) -> list[Unsure]:
-    """Write the moments of a round that a person should look at first, and return them.
+@dataclass(frozen=True)
+class UnsureClasses:
+    """The classes of a round; see `reelabel.verbs.unsure.UnsureRound`."""
 
-    Args:
-        workspace: the workspace.
-        folder: an empty folder.
-        write: the writer of a format.
-        number: a round with labels.
-        config: the settings of the workspace.
-        most: so many moments at most.
+    workspace: Workspace
+    number: int
+    config: Config
 
-    Raises:
-        UsageError: if the format cannot hold these classes.
-        ShardError: if a picture is not what was written.
-    """
-    project, videos = config.project, workspace.videos()
-    read = partial(_Video.read, workspace, number, project.classes)
-    footage = {v.video_id: v for v in videos if v.usable and not v.is_test}
-    doubts = (one for v in footage.values() for one in read(v).unsure(project.classes))
-    chosen = look_first(doubts, most)
-    require_pictures(workspace, {one.video_id for one in chosen})
-    parts = [ClassDataset.empty(project.classes, exclusive=not project.multi_label)]
-    for video_id in sorted({one.video_id for one in chosen}):
-        parts.append(read(footage[video_id]).chosen(chosen, parts[0]))
-    data = ClassDataset.joined(parts)
-    if chosen:
-        write_classes(write, folder, {TRAIN: data}, home=workspace.root, videos=videos)
-    return chosen
+    def unsure(self) -> Iterator[Unsure]:
+        """Yield the moments in which something is in doubt."""
+        for video in self.workspace.videos():
+            if video.usable and not video.is_test:
+                yield from self._read(video).unsure(self.config.project.classes)
+
+    def write(self, folder: Path, write: Writer, chosen: Sequence[Unsure]) -> None:
+        """Write moments with the classes that are claimed of them; their videos are read again."""
+        project, videos = self.config.project, self.workspace.videos()
+        ids = {one.video_id for one in chosen}
+        parts = [ClassDataset.empty(project.classes, exclusive=not project.multi_label)]
+        for video in videos:
+            if video.video_id in ids:
+                parts.append(self._read(video).chosen(chosen, parts[0]))
+        data = {TRAIN: ClassDataset.joined(parts)}
+        write_classes(write, folder, data, home=self.workspace.root, videos=videos)
+
+    def _read(self, video: Video) -> _Video:
+        return _Video.read(self.workspace, self.number, self.config.project.classes, video)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +89,7 @@ class _Video:
     @classmethod
     def read(cls, workspace: Workspace, number: int, names: Names, video: Video) -> _Video:
         """Return what a round holds of a video."""
-
-        def rows(table: Table) -> pa.Table:
-            there = workspace.shard_path(table, video.video_id, number).is_file()
-            return workspace.read(table, video.video_id, number) if there else table.empty()
-
+        rows = VideoTables(workspace, video.video_id, number).rows
         claims = claims_of(rows(CLASS_LABELS), names)
         by_teacher = claims.origin == TEACHER
         asked = [(STUDENT_PREDICTIONS, ~by_teacher), (PREDICTIONS, by_teacher)]
