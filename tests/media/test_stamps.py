@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -17,6 +18,7 @@ from reelabel.labels.copies import Seen, find_copies
 from reelabel.media.probe import probe
 from reelabel.media.signatures import chosen, spread_signatures
 from reelabel.media.spans import copy_span, cut_span
+from reelabel.media.stamps import increasing
 from reelabel.media.stream import scan, scan_packets
 from reelabel.media.video import decode
 
@@ -207,3 +209,12 @@ def test_stamps_out_of_order_are_no_clock_that_is_set_back(tmp_path, rate):
     found = list(decode(path))
     assert [number_in(frame) for frame in found] == list(range(COUNT))
     assert found[-1].time_s <= COUNT / rate
+
+
+def test_a_hole_before_a_missing_stamp_is_not_repeated():
+    """A frame without a stamp comes one usual step later, however long the step before was."""
+    stream = SimpleNamespace(
+        average_rate=Fraction(RATE), guessed_rate=Fraction(RATE), time_base=Fraction(1, RATE)
+    )
+    frames = [SimpleNamespace(pts=None, dts=dts, duration=1) for dts in (0, 1, 2, 9, None, 11)]
+    assert [pts for pts, _ in increasing(frames, stream, has_times=False)] == [0, 1, 2, 9, 10, 11]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 import reelabel as api
@@ -16,7 +18,8 @@ from reelabel.errors import MissingInput, ShardError, UsageError
 from reelabel.formats.coco import read_coco
 from reelabel.formats.registry import BOX_WRITERS
 from reelabel.pipeline import read_config, run
-from reelabel.tables import CLASS_LABELS, FRAMES, LABELS, STUDENT_PREDICTIONS
+from reelabel.tables import CLASS_LABELS, FRAMES, LABELS, MOMENTS, STUDENT_PREDICTIONS
+from reelabel.verbs.init import init
 from reelabel.verbs.unsure import UNSURE_CSV
 from reelabel.workspace import Workspace
 
@@ -161,6 +164,38 @@ def test_the_least_likely_class_is_shown_first_and_settled_once(classes_copy, tm
     tables = [table for video_id, table in class_labels(classes_copy) if video_id == moment[0]]
     rows = [row for table in tables for row in table.to_pylist() if row["pts"] == moment[1]]
     assert {row["origin"] for row in rows} == {"person"}
+
+
+@pytest.mark.parametrize("kind", ["image-folder", "class-csv", "kinetics-csv", "fiftyone"])
+def test_a_window_goes_out_with_all_its_pictures(windows, tmp_path, kind):
+    """Of clips the least likely window is written whole, and is a person's once it came back."""
+    moment = make_doubtful(windows)
+    out = api.export(windows, tmp_path / "out", format=kind, unsure=1)
+    assert frames_of(out) == [moment]
+    (row,) = windows.read(MOMENTS, moment[0]).filter(pc.field("pts") == moment[1]).to_pylist()
+    assert len(list(out.rglob("*.jpg"))) == len(row["pictures"]) > 1
+    api.import_labels(windows, out)
+    run(windows, read_config(windows), Options(quiet=True), until="merge")
+    labels = windows.read(CLASS_LABELS, moment[0], 0).to_pylist()
+    assert {r["origin"] for r in labels if r["pts"] == moment[1]} == {"person"}
+
+
+@pytest.fixture
+def windows(disc_clips, tmp_path) -> Workspace:
+    """Return a workspace of windows of frames, tagged by the folders of its clips."""
+    for clip, name in zip(disc_clips[:2], ("one", "two"), strict=True):
+        (tmp_path / "footage" / name).mkdir(parents=True)
+        shutil.copy(clip, tmp_path / "footage" / name)
+    made = init(
+        tmp_path / "w",
+        classes=["one", "two"],
+        videos=[tmp_path / "footage"],
+        tags="folders",
+        task="classify-clips",
+        settings={"engine": {"workers": 1}, "window": {"frames": 4, "step_s": 0, "per_video": 3}},
+    )
+    run(made, read_config(made), Options(quiet=True), until="merge")
+    return made
 
 
 def test_the_student_is_asked_where_no_probe_was(classes_copy, tmp_path):

@@ -21,16 +21,17 @@ def increasing(
 ) -> Iterator[Stamped]:
     """Yield every frame with a time stamp above the one before.
 
-    A missing one becomes the one before plus the frame's duration, or the last step between known
-    ones if it has none, at the start 0, and one that does not increase becomes the one before plus
-    1. Where the clock is set back, as in joined recordings, it goes on from the frame before.
+    A missing one becomes the one before plus the frame's duration, at the start 0; a duration of
+    one tick is none (ASF), then it is the least step to a known one so far. One that does not
+    increase becomes the one before plus 1. Where the clock is set back, as in joined recordings, it
+    goes on from the frame before.
 
     Args:
         frames: in the order in which they are shown.
         stream: that they are from.
         has_times: whether its container stores presentation times; else frames have decoding times.
     """
-    last_pts, step, known_step, offset = None, 1, 1, 0
+    last_pts, step, least_step, offset = None, 1, 0, 0
     set_back, any_known = set_back_ticks(stream), False
     for frame in frames:
         known = frame.pts if has_times else frame.dts
@@ -43,9 +44,9 @@ def increasing(
             if known + offset < last_pts - (set_back if any_known else 0):
                 offset = last_pts + step - known
             pts = max(known + offset, last_pts + 1)
-            known_step = pts - last_pts
+            least_step = min(least_step or pts - last_pts, pts - last_pts)
         any_known = any_known or known is not None
-        last_pts, step = pts, frame.duration if frame.duration > 1 else known_step
+        last_pts, step = pts, frame.duration if frame.duration > 1 else max(least_step, 1)
         yield pts, frame
 
 

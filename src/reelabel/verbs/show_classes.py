@@ -45,6 +45,7 @@ from reelabel.views.class_label_sections import doubtful
 from reelabel.views.class_moments import labels_of
 from reelabel.views.film_settings import Film
 from reelabel.workspace import Workspace
+from reelabel.workspace.video_tables import VideoTables
 
 Doubles = NDArray[np.float64]
 
@@ -189,9 +190,7 @@ class _VideoClasses:
         table, by = STUDENT_PREDICTIONS, "student"
         if video.video_id not in workspace.shards(table, number):
             table, by = PREDICTIONS, "teacher"
-        there = video.video_id in workspace.shards(table, number)
-        rows = workspace.read(table, video.video_id, number) if there else table.empty()
-        found = predictions_of(rows, names)
+        found = predictions_of(VideoTables(workspace, video.video_id, number).rows(table), names)
         return cls(
             names=names,
             spans={
@@ -255,8 +254,6 @@ def _label_bar(label: Row) -> Bar:
 
 def _rows(workspace: Workspace, table: Table, video: Video) -> list[Row]:
     """Return which classes a table claims to be right in a video."""
-    if video.video_id not in workspace.shards(table):
-        return []
-    rows = workspace.read(table, video.video_id)
+    rows = VideoTables(workspace, video.video_id).rows(table)
     found: list[Row] = rows.filter(pc.field("claim") == IS).to_pylist()
     return found
