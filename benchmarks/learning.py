@@ -116,7 +116,9 @@ def _print_teachers(name: str, home: Path) -> None:
     before: list[DetectionScores] = []
     for label, (files, settings) in TEACHERS.items():
         root = home / label.replace(", ", "-").replace(":", "-")
-        _init(root, SCENES[name], [f"onnx:{DATA}/weights/{file}.onnx" for file in files], settings)
+        init_scene(
+            root, SCENES[name], [f"onnx:{DATA}/weights/{file}.onnx" for file in files], settings
+        )
         reelabel.run(root, rounds=1, until="merge", quiet=True)
         workspace = Workspace.open(root)
         scores, labels = _of_teacher(workspace, SCENES[name].name)
@@ -192,7 +194,7 @@ def _result(task: Task, home: Path) -> list[Round]:
     scene, home = SCENES[task.scene], home / task.scene
     if task.kind == "own":
         settings = {"tune": {"input": "own"}, "train": {"max_steps": 1}}
-        return _scored(_init(home / "own", scene), 1, **settings)
+        return _scored(init_scene(home / "own", scene), 1, **settings)
     if task.kind == "seed":
         return _scored(_copied(home, task.number), ROUNDS, train={"seed": task.number})
     return _scored(_drawn(home / f"drawn{task.number}", scene, task.number), 1)
@@ -205,7 +207,7 @@ def _drawn(root: Path, scene: Scene, half: int) -> Path:
     """
     if not root.exists():
         files = [_half(root.with_name(f"half{n}-{half}.json"), n) for n in (half, 1 - half)]
-        _init(root, scene, truth=files[1])
+        init_scene(root, scene, truth=files[1])
         reelabel.import_labels(root, files[0], what="labels")
     return root
 
@@ -285,7 +287,7 @@ def _round(folder: Path) -> Round:
     return Round(scores.truth.frames, models, str(InputChoice.load(folder)))
 
 
-def _init(
+def init_scene(
     root: Path,
     scene: Scene,
     detector: Sequence[str] = (f"onnx:{DATA}/weights/{YOLOX}.onnx",),
@@ -313,7 +315,9 @@ def _init(
 
 def _prepare(name: str, home: Path) -> None:
     """Make the labels of a scene, once for all seeds."""
-    reelabel.run(_init(home / name / "base", SCENES[name]), rounds=1, until="split", quiet=True)
+    reelabel.run(
+        init_scene(home / name / "base", SCENES[name]), rounds=1, until="split", quiet=True
+    )
 
 
 def _copied(home: Path, seed: int) -> Path:

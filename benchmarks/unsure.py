@@ -20,7 +20,7 @@ import numpy as np
 
 import reelabel
 from common import DATA
-from learning import SCENES, Scene, _init
+from learning import SCENES, Scene, init_scene
 from reelabel.data.boxes import Boxes, iou
 from reelabel.engine.project import read_config
 from reelabel.labels.known_frames import boxes_by_pts, truth_frames
@@ -65,7 +65,7 @@ def order_of(workspace: Workspace, home: Path) -> dict[Key, int]:
 
 def print_scene(scene: Scene, root: Path, teacher: str) -> None:
     """Print how many of the wrong labels the first frames hold."""
-    workspace = Workspace.open(_init(root, scene, [f"onnx:{DATA}/weights/{teacher}.onnx"]))
+    workspace = Workspace.open(init_scene(root, scene, [f"onnx:{DATA}/weights/{teacher}.onnx"]))
     reelabel.run(workspace, rounds=1, until="merge", quiet=True)
     found = wrong_labels(workspace)
     rank = order_of(workspace, root.parent)

@@ -241,6 +241,6 @@ def test_the_command_says_what_to_do_next(timed, tmp_path, reelabel):
     with_labels(timed, DOUBTS)
     code, out, _ = reelabel("export", timed.root, tmp_path / "out", "--unsure", 1)
     assert code == 0
-    assert "round 0: 1 picture of 1 video to look at first; UNSURE.csv states why" in out
+    assert "round 0: 1 to look at first, in 1 video; UNSURE.csv states why" in out
     assert f"reelabel import {timed.root} FILE --as labels" in out
     assert reelabel("export", timed.root, tmp_path / "x", "--unsure", 0)[0] == 2

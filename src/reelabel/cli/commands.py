@@ -171,7 +171,7 @@ def status(workspace: Path, *, as_json: bool, verify: bool) -> int:
 @click.option(
     "--unsure",
     type=click.IntRange(1),
-    help="Only so many pictures: what a person should correct first.",
+    help="Only so many frames or windows: what a person should correct first.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export in that folder.")
 @click.option("--half", is_flag=True, help="For onnx: half precision, half the size.")

@@ -45,8 +45,7 @@ def write_unsure(folder: Path, chosen: Sequence[Unsure], videos: Mapping[str, Vi
 def unsure_sentences(chosen: Sequence[Unsure], number: int, root: Path) -> list[str]:
     """Return how much was chosen, and what a person does with it."""
     videos = counted(len({one.video_id for one in chosen}), "video")
-    pictures = counted(len(chosen), "picture")
     return [
-        f"round {number}: {pictures} of {videos} to look at first; {UNSURE_CSV} states why",
+        f"round {number}: {len(chosen)} to look at first, in {videos}; {UNSURE_CSV} states why",
         f"correct the labels, then  reelabel import {root} FILE --as labels",
     ]
